@@ -11,9 +11,12 @@ def derive_seed(*parts: int) -> int:
     """A 63-bit seed for one purpose, such as (seed, epoch, rank); unrelated for any two different tuples.
 
     Args:
-        parts: non-negative integers.
+        parts: integers, 0 <= part < 2**64.
     """
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    words = [
+        word for part in parts for word in (part & 0xFFFFFFFF, part >> 32)
+    ]  # SeedSequence joins parts of any width
+    return int(np.random.SeedSequence([len(parts), *words]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:

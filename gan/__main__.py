@@ -1,0 +1,82 @@
+"""The command line: `gan COMMAND [overrides]`. Heavy imports wait until a command runs."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+COMMANDS = {
+    "train": "train a GAN: experiment=quick, model=dcgan, data=mnist, ckpt_path=last",
+}
+
+
+def usage() -> str:
+    lines = ["usage: gan COMMAND [key=value ...]", "", "commands:"]
+    lines += [f"  {name:10}{text}" for name, text in COMMANDS.items()]
+    lines += ["", "gan COMMAND --help lists a command's configs, gan COMMAND --cfg job prints its whole configuration"]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Entry point of the console script.
+
+    Returns:
+        0, 1 for a run that failed, 2 for a mistake of the user's.
+    """
+    if len(sys.argv) < 2:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            print(usage())
+            return 0
+        from gan.menu import choose
+
+        chosen = choose(list(COMMANDS))
+        if chosen is None:
+            return 0
+        sys.argv = [sys.argv[0], *chosen]
+    command = sys.argv[1]
+    if command in ("-h", "--help"):
+        print(usage())
+        return 0
+    if command not in COMMANDS:
+        print(f"gan: {command}: no such command; there is {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    return run(command)
+
+
+def run(command: str) -> int:
+    """Composes the command's config from `sys.argv` and calls its function with it."""
+    traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors on, and they are told in one line below
+    import hydra
+    from hydra.errors import HydraException
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from gan.config import CONFIG_DIR, explain
+    from gan.errors import UserError
+
+    try:
+        if command == "train":
+            from gan.resume import continue_newest
+
+            sys.argv = [sys.argv[0], command, *continue_newest(sys.argv[2:])]
+        arguments = sys.argv
+
+        def task(cfg: object) -> object:
+            sys.argv = arguments  # Lightning starts the other processes of a run with this line again
+            function: Callable = getattr(importlib.import_module(f"gan.{command}"), command)
+            return function(cfg)
+
+        sys.argv = [arguments[0], *arguments[2:]]
+        hydra.main(config_path=str(CONFIG_DIR), config_name=command, version_base="1.3")(task)()
+    except (UserError, MisconfigurationException, HydraException, OmegaConfBaseException) as error:
+        if traceback_wanted:
+            raise
+        composed = isinstance(error, HydraException | OmegaConfBaseException)
+        print(f"gan {command}: {explain(error) if composed else ' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

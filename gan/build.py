@@ -1,0 +1,76 @@
+"""Builds what a config or a checkpoint names as a `_target_`, and nothing it must not."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gan.errors import UserError
+
+
+def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -> Callable:
+    """The class or function at a dotted path, if it is defined under one of the packages.
+
+    Args:
+        path: such as `gan.losses.Hinge`.
+        key: the config key it came from, for the error's text.
+        packages: where the project's own choices for this key live.
+        trust: packages of the user's that may be called as well.
+
+    Raises:
+        UserError: the path is under none of them, or there is nothing callable.
+    """
+    allowed = [*packages, *trust]
+
+    def under(name: str) -> bool:
+        return any(name == package or name.startswith(f"{package}.") for package in allowed)
+
+    if not under(path):
+        raise UserError(
+            f"{key}._target_={path}: only what is under {', '.join(allowed)} is built; trust=[package] allows more"
+        )
+    module_name, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), name, None)
+    except ImportError as error:
+        raise UserError(f"{key}._target_={path}: {error}") from error
+    if not callable(found) or not under(getattr(found, "__module__", None) or ""):
+        raise UserError(f"{key}._target_={path}: not there; {packages[0]} has {', '.join(_public(packages[0]))}")
+    return found
+
+
+def build(
+    spec: Mapping[str, Any], key: str, packages: Sequence[str], trust: Sequence[str], *inputs: Any, **extra: Any
+) -> Any:
+    """Calls what `spec["_target_"]` names with `inputs`, the other entries of `spec` and `extra`.
+
+    Raises:
+        UserError: it may not be called, or does not take these arguments.
+    """
+    target = locate(spec["_target_"], key, packages, trust)
+    arguments = {**{name: value for name, value in spec.items() if name != "_target_"}, **extra}
+    try:
+        inspect.signature(target).bind(*inputs, **arguments)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(target).parameters)
+        raise UserError(f"{key}: {error}; {spec['_target_']} takes {takes}") from error
+    return target(*inputs, **arguments)
+
+
+def packages_of(config: Any) -> list[str]:
+    """Top-level packages of every `_target_` in a plain config."""
+    if isinstance(config, Mapping):
+        own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
+        return sorted({*own, *(package for value in config.values() for package in packages_of(value))})
+    if isinstance(config, list):
+        return sorted({package for value in config for package in packages_of(value)})
+    return []
+
+
+def _public(package: str) -> list[str]:
+    module = importlib.import_module(package)
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "").startswith(package)
+    ]

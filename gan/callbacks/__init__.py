@@ -1,0 +1,1 @@
+"""What watches a run: Lightning callbacks that write checkpoints and pictures."""

@@ -1,0 +1,21 @@
+"""Ends a run after a number of images."""
+
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from gan.errors import UserError
+from gan.module import GAN
+
+
+class ImageBudget(Callback):
+    """Stops training once `max_images` real images were seen (the last batch included); None never stops it."""
+
+    def __init__(self, max_images: int | None = None) -> None:
+        if max_images is not None and max_images < 1:
+            raise UserError(f"max_images={max_images}: it must be at least 1, or null")
+        self.max_images = max_images
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.max_images is not None and pl_module.images_seen >= self.max_images:
+            trainer.should_stop = True

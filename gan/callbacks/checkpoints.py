@@ -1,0 +1,111 @@
+"""The run's checkpoints: the last, the best, and every N epochs, each with its numbers beside it."""
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from gan.callbacks.report import finite
+from gan.errors import UserError
+from gan.module import GAN
+
+
+class RunCheckpoints(Checkpoint):
+    """Writes `last.ckpt` and `best.ckpt` at each epoch's end and `epoch_0005.ckpt` every N, a JSON file beside each.
+
+    Best is the lowest `monitor` so far; while it was never measured, the newest. Weights that are not finite are never
+    written. A run that continues in a new folder takes the best checkpoint so far along.
+
+    Args:
+        directory: where they are written.
+        monitor: name of a logged value, lower is better.
+        every_n_epochs: epochs from one kept checkpoint to the next; 0 keeps none.
+        keep_last: how many of those stay.
+    """
+
+    def __init__(self, directory: str, monitor: str, every_n_epochs: int = 5, keep_last: int = 3) -> None:
+        if every_n_epochs < 0 or keep_last < 1:
+            raise UserError(
+                f"callbacks.checkpoints: every_n_epochs={every_n_epochs} must be >= 0, keep_last={keep_last} >= 1"
+            )
+        self.directory, self.monitor = Path(directory), monitor
+        self.every_n_epochs, self.keep_last = every_n_epochs, keep_last
+        self.best_score: float | None = None
+        self._measured = False
+        self._older_best: Path | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"directory": str(self.directory), "best_score": self.best_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_score = state_dict["best_score"]
+        self._older_best = Path(state_dict["directory"]) / "best.ckpt"
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        best = self.directory / "best.ckpt"
+        if self._older_best is None or self.best_score is None or best.exists():
+            return
+        if not self._older_best.exists():
+            self.best_score = None
+        elif trainer.is_global_zero:
+            _copy(self._older_best, best)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._measured = not trainer.sanity_checking and self.monitor in trainer.callback_metrics
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._refuse_divergence(trainer, pl_module)
+        score = float(trainer.callback_metrics[self.monitor]) if self._measured else None
+        self._measured = False
+        is_best = self.best_score is None if score is None else score < (self.best_score or math.inf)
+        if score is not None and is_best:
+            self.best_score = score
+
+        last = self.directory / "last.ckpt"
+        trainer.save_checkpoint(last)
+        if trainer.is_global_zero:
+            _write_json(last.with_suffix(".json"), self._metadata(trainer, pl_module))
+            if is_best:
+                _copy(last, self.directory / "best.ckpt")
+            if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+                _copy(last, self.directory / f"epoch_{trainer.current_epoch + 1:04d}.ckpt")
+                for old in sorted(self.directory.glob("epoch_*.ckpt"))[: -self.keep_last]:
+                    old.unlink()
+                    old.with_suffix(".json").unlink(missing_ok=True)
+        trainer.strategy.barrier()
+
+    def _refuse_divergence(self, trainer: Trainer, pl_module: GAN) -> None:
+        if not all(torch.isfinite(parameter).all() for parameter in pl_module.parameters()):
+            last = self.directory / "last.ckpt"
+            kept = f"; {last} is from before" if last.exists() else ""
+            raise UserError(f"training diverged: weights are not finite after epoch {trainer.current_epoch + 1}{kept}")
+
+    def _metadata(self, trainer: Trainer, pl_module: GAN) -> dict[str, Any]:
+        return {
+            "epoch": trainer.current_epoch + 1,
+            "images_seen": pl_module.images_seen,
+            "monitor": self.monitor,
+            "best_score": self.best_score,
+            "metrics": finite(trainer.callback_metrics),
+        }
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a checkpoint and its JSON file; whoever reads the target sees the old or the new one, never half."""
+    for suffix in (".ckpt", ".json"):
+        part = target.with_suffix(f"{suffix}.part")
+        shutil.copyfile(source.with_suffix(suffix), part)
+        os.replace(part, target.with_suffix(suffix))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    part = path.with_suffix(".json.part")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(part, path)

@@ -1,0 +1,237 @@
+"""Pictures of a whole run, written to `plots/` when it ends: curves, samples beside real digits, progress."""
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from gan.callbacks.samples import grid_inputs, saved_grids
+from gan.images import grid, save_gif
+from gan.loggers import read_rows
+from gan.randomness import latents
+
+log = logging.getLogger(__name__)
+
+INTERPOLATION_ROWS, INTERPOLATION_STEPS = 10, 12
+COLLAGE_FRAMES, GIF_FRAMES = 12, 120
+SMOOTHED_OVER = 25
+
+
+class Curves(NamedTuple):
+    """One picture of curves: the columns of metrics.csv it shows, by what the legend calls them."""
+
+    name: str
+    title: str
+    y_label: str
+    columns: dict[str, str]
+    noisy: bool = True
+    y_range: tuple[float, float | None] | None = None
+
+
+CURVES = (
+    Curves(
+        "losses",
+        "Losses",
+        "loss (mean over a batch)",
+        {"train/loss_discriminator": "discriminator", "train/loss_generator": "generator"},
+    ),
+    Curves(
+        "learning_rates",
+        "Learning rates",
+        "learning rate",
+        {"train/lr_discriminator": "discriminator", "train/lr_generator": "generator"},
+        noisy=False,
+        y_range=(0, None),
+    ),
+    Curves(
+        "discriminator_accuracy",
+        "Discriminator accuracy",
+        "share of images judged right",
+        {"train/accuracy_real": "real images", "train/accuracy_fake": "generated images"},
+        y_range=(0, 1.02),
+    ),
+)
+
+
+class TrainingPlots(Callback):
+    """Writes `plots/` of the run's folder when training ends, also when a person ends it with Ctrl-C.
+
+    Needs `SampleGrid` before it for the progress, and `metrics.csv` for the curves; what is missing is left out.
+
+    Args:
+        seed: of the latents.
+        num_images: generated images beside as many real ones.
+    """
+
+    def __init__(self, seed: int = 0, num_images: int = 64) -> None:
+        self.seed = seed
+        self.num_images = num_images
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        run_dir = Path(trainer.default_root_dir)
+        folder = run_dir / "plots"
+        folder.mkdir(parents=True, exist_ok=True)
+        plot_curves(run_dir / "metrics.csv", folder)
+        if trainer.datamodule is not None:
+            real, labels = trainer.datamodule.val_images, trainer.datamodule.val_labels
+            self._beside_real(pl_module, real.cpu(), labels.cpu()).save(folder / "real_and_generated.png")
+        self._interpolation(pl_module).save(folder / "interpolation.png")
+        plot_progress(run_dir, folder)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, KeyboardInterrupt) and pl_module.images_seen:
+            self.on_train_end(trainer, pl_module)
+
+    def _beside_real(self, pl_module: LightningModule, real: Tensor, real_labels: Tensor) -> Image.Image:
+        z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
+        shuffled = torch.randperm(len(real), generator=torch.Generator().manual_seed(self.seed))
+        chosen = shuffled[: len(z)]
+        if columns:
+            chosen = _by_class(shuffled, real_labels, len(z) // columns, columns)
+        return side_by_side(
+            captioned(grid(real[chosen], columns), "Real", scale=2),
+            captioned(grid(pl_module.generate(z, labels), columns), "Generated", scale=2),
+        )
+
+    def _interpolation(self, pl_module: LightningModule) -> Image.Image:
+        ends = latents(self.seed, 0, 2 * INTERPOLATION_ROWS, pl_module.latent_dim)
+        z = slerp(ends[0::2], ends[1::2], INTERPOLATION_STEPS).flatten(0, 1)
+        labels, caption = None, "Each row walks from one latent to another"
+        if pl_module.num_classes:
+            labels = torch.arange(INTERPOLATION_ROWS).remainder(pl_module.num_classes)
+            labels = labels.repeat_interleave(INTERPOLATION_STEPS)
+            caption += " within one class"
+        return captioned(grid(pl_module.generate(z, labels), INTERPOLATION_STEPS), caption, scale=2)
+
+
+def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Spherical interpolation: float [N, D] and [N, D] -> [N, steps, D], both ends included.
+
+    Keeps the length that a normal latent has; a straight line would pass through shorter, unlikely ones.
+    """
+    directions = [torch.nn.functional.normalize(point, dim=1) for point in (start, end)]
+    angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().clamp_min(1e-6).view(-1, 1, 1)
+    t = torch.linspace(0, 1, steps, device=start.device).view(1, -1, 1)
+    mixed = torch.sin((1 - t) * angle) * start.unsqueeze(1) + torch.sin(t * angle) * end.unsqueeze(1)
+    return mixed / angle.sin()
+
+
+def plot_curves(metrics: Path, folder: Path) -> None:
+    """Draws each of CURVES that metrics.csv has numbers for; without that file, says so in the log."""
+    rows = read_rows(metrics)
+    if not rows:
+        log.info("no curves in %s: the run wrote no metrics.csv (logger=csv does)", folder)
+        return
+    for curves in CURVES:
+        lines = {label: series(rows, column) for column, label in curves.columns.items()}
+        lines = {label: points for label, points in lines.items() if points[0]}
+        if lines:
+            _draw(curves, lines, folder / f"{curves.name}.png")
+
+
+def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list[float]]:
+    """Images seen and values of a column; a row that counts no images stands at the count of the one before it."""
+    seen, x, y = 0, [], []
+    for row in rows:
+        seen = int(row["images_seen"] or seen)
+        if row.get(column):
+            x.append(seen)
+            y.append(float(row[column]))
+    return x, y
+
+
+def _draw(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for (label, (x, y)), colour, style in zip(lines.items(), ("tab:blue", "tab:orange"), ("-", "--"), strict=False):
+        if curves.noisy and len(y) > 2 * SMOOTHED_OVER:
+            axes.plot(x, y, color=colour, alpha=0.25)
+            axes.plot(x, _smoothed(y), color=colour, linewidth=2, label=f"{label} (running mean)")
+        else:
+            axes.plot(x, y, style, color=colour, linewidth=2, label=label, marker="o" if len(y) == 1 else None)
+    axes.set(title=curves.title, xlabel="real images seen", ylabel=curves.y_label)
+    if curves.y_range:
+        axes.set_ylim(*curves.y_range)
+    axes.ticklabel_format(axis="y", scilimits=(-3, 4))
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def _smoothed(values: list[float]) -> list[float]:
+    """The mean of each value and up to SMOOTHED_OVER - 1 before it."""
+    return [
+        sum(window) / len(window)
+        for window in (values[max(0, i - SMOOTHED_OVER + 1) : i + 1] for i in range(len(values)))
+    ]
+
+
+def plot_progress(run_dir: Path, folder: Path) -> None:
+    """A collage and an animation of the grids in `samples/`, each with its epoch and images; none without grids."""
+    saved = saved_grids(run_dir)
+    if not saved:
+        return
+    few = [_frame(*saved[i], scale=1) for i in spread(len(saved), COLLAGE_FRAMES)]
+    sheet_columns = min(4, math.ceil(math.sqrt(len(few))))
+    rows = [side_by_side(*few[i : i + sheet_columns]) for i in range(0, len(few), sheet_columns)]
+    collage = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
+    for i, row in enumerate(rows):
+        collage.paste(row, (0, i * rows[0].height))
+    collage.save(folder / "progress.png")
+    frames = [_frame(*saved[i], scale=2) for i in spread(len(saved), GIF_FRAMES)]
+    seconds = min(0.5, 10 / len(frames))
+    pause = [frames[-1]] * round(2 / seconds)
+    save_gif(frames + pause, folder / "progress.gif", seconds)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the indices 0..count-1, evenly, the first and the last among them."""
+    picked = min(count, most)
+    return [round(i * (count - 1) / max(1, picked - 1)) for i in range(picked)]
+
+
+def _frame(path: Path, epoch: int, images_seen: int, scale: int) -> Image.Image:
+    with Image.open(path) as picture:
+        return captioned(picture, f"epoch {epoch}, {images_seen:,} images", scale)
+
+
+def captioned(picture: Image.Image, caption: str, scale: int) -> Image.Image:
+    """The picture on white, each pixel `scale` wide, under a caption."""
+    size = 14 if scale == 1 else 20
+    margin = size // 2
+    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    sheet = Image.new(picture.mode, (picture.width + 2 * margin, picture.height + size + 3 * margin), "white")
+    ImageDraw.Draw(sheet).text((margin, margin), caption, fill="black", font=ImageFont.load_default(size))
+    sheet.paste(picture, (margin, size + 2 * margin))
+    return sheet
+
+
+def side_by_side(*pictures: Image.Image) -> Image.Image:
+    """The pictures in a row on white."""
+    sheet = Image.new("RGB", (sum(p.width for p in pictures), max(p.height for p in pictures)), "white")
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width
+    return sheet
+
+
+def _by_class(order: Tensor, labels: Tensor, rows: int, columns: int) -> Tensor:
+    """Indices of real images for `rows` rows with class c in column c; a class that the data lack shows any images."""
+    of_class = [order[labels[order] == label] for label in range(columns)]
+    of_class = [found if len(found) else order for found in of_class]
+    return torch.stack([found[torch.arange(rows) % len(found)] for found in of_class], dim=1).flatten()

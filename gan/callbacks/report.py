@@ -1,0 +1,79 @@
+"""What a run is about to do, and what it did."""
+
+import json
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.model_summary import ModelSummary
+from safetensors.torch import save_file
+from torch import nn
+
+from gan.hardware import device_name
+from gan.module import GAN
+
+log = logging.getLogger("gan")
+
+
+class RunReport(Callback):
+    """Prints device, precision, data and sizes before the first batch.
+
+    It writes `networks.txt`, the final networks (`generator.safetensors` is the averaged one) and `summary.json`.
+    """
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._started = time.perf_counter()
+        folder, data = Path(trainer.default_root_dir), trainer.datamodule
+        length = (
+            f"{pl_module.hparams.max_images:,} images" if trainer.max_epochs == -1 else f"{trainer.max_epochs} epochs"
+        )
+        for name, value in {
+            "device": f"{device_name(trainer.strategy.root_device)}, processes: {trainer.world_size}",
+            "precision": trainer.precision,
+            "data": f"{data.source.name}, {len(data.train_images):,} images, batches of {data.batch_size}, {length}",
+            "parameters": f"generator {_size(pl_module.generator):,}, discriminator {_size(pl_module.discriminator):,}",
+            "output": folder,
+        }.items():
+            log.info("%-10s  %s", name, value)
+        (folder / "networks.txt").write_text(f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n")
+
+    @rank_zero_only
+    def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        folder, minutes = Path(trainer.default_root_dir), (time.perf_counter() - self._started) / 60
+        metadata = {"hyper_parameters": json.dumps(dict(pl_module.hparams))}
+        for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
+            weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+            save_file(weights, folder / f"{name}.safetensors", metadata)
+        summary = {
+            "command": " ".join(sys.argv),
+            "data": trainer.datamodule.source.name,
+            "epochs": trainer.current_epoch,
+            "images_seen": pl_module.images_seen,
+            "minutes": round(minutes, 2),
+            "device": device_name(trainer.strategy.root_device),
+            "precision": str(trainer.precision),
+            "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
+            "torch": torch.__version__,
+            "lightning": lightning.__version__,
+            "metrics": finite(trainer.callback_metrics),
+        }
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
+
+
+def finite(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """Metrics as JSON has them: what is not finite becomes null."""
+    numbers = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _size(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

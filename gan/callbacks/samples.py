@@ -1,0 +1,116 @@
+"""Grids of the same latents again and again, so that a run's progress can be seen."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from gan.images import grid
+from gan.randomness import latents
+
+LOGGER_KEY = "samples"
+MAX_COLUMNS = 10
+
+
+class SampleGrid(Callback):
+    """Draws a grid of fixed latents into `samples/` of the run's folder and hands it to the loggers that take pictures.
+
+    A conditional model gets a class-by-style grid: a row for each latent, a column for each of the first ten classes.
+
+    Args:
+        num_images: images in a grid, rounded up to whole rows.
+        every_n_batches: a grid after each so many batches of the run; None for none.
+        every_n_epochs: a grid after each so many epochs, beside the ones before and after training.
+        seed: of the latents.
+    """
+
+    def __init__(
+        self, seed: int, num_images: int = 64, every_n_batches: int | None = None, every_n_epochs: int = 1
+    ) -> None:
+        self.seed = seed
+        self.num_images = num_images
+        self.every_n_batches = every_n_batches
+        self.every_n_epochs = every_n_epochs
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            for path, _, images_seen in saved_grids(Path(trainer.default_root_dir)):
+                if images_seen > pl_module.images_seen or pl_module.images_seen == 0:
+                    path.unlink()
+        if pl_module.images_seen == 0:
+            self._draw(trainer, pl_module, epoch=0)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._batch_due(trainer) and not trainer.is_last_batch:
+            self._draw(trainer, pl_module, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs == 0 or self._batch_due(trainer):
+            self._draw(trainer, pl_module, epoch)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        grids = saved_grids(Path(trainer.default_root_dir))
+        if not grids or grids[-1][2] < pl_module.images_seen:
+            self._draw(trainer, pl_module, trainer.current_epoch)
+
+    def _batch_due(self, trainer: Trainer) -> bool:
+        return bool(self.every_n_batches) and (trainer.fit_loop.total_batch_idx + 1) % self.every_n_batches == 0
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+        if not trainer.is_global_zero:
+            return
+        z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
+        picture = grid(pl_module.generate(z, labels), columns)
+        path = grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        picture.save(temporary, format="PNG")
+        temporary.replace(path)
+        for logger in trainer.loggers:
+            log_picture(logger, LOGGER_KEY, picture, step=trainer.fit_loop.total_batch_idx + 1)
+
+
+def grid_inputs(pl_module: LightningModule, seed: int, num_images: int) -> tuple[Tensor, Tensor | None, int | None]:
+    """Latents, labels and columns of a grid; for a conditional model each row has one latent and each column one class.
+
+    Returns:
+        float [N, latent_dim]; int64 [N] or None; the columns of a class-by-style grid or None. N >= num_images.
+    """
+    if not pl_module.num_classes:
+        return latents(seed, 0, num_images, pl_module.latent_dim), None, None
+    columns = min(pl_module.num_classes, MAX_COLUMNS)
+    rows = math.ceil(num_images / columns)
+    styles = latents(seed, 0, rows, pl_module.latent_dim)
+    return styles.repeat_interleave(columns, dim=0), torch.arange(columns).repeat(rows), columns
+
+
+def grid_path(run_dir: Path, epoch: int, images_seen: int) -> Path:
+    """Where the grid after so many whole epochs and images lies; the names sort by time."""
+    return run_dir / "samples" / f"epoch_{epoch:04d}_images_{images_seen:010d}.png"
+
+
+def saved_grids(run_dir: Path) -> list[tuple[Path, int, int]]:
+    """(path, whole epochs, images seen) of each grid in a run's folder, the oldest first."""
+    found = []
+    for path in sorted((run_dir / "samples").glob("epoch_*.png")):
+        if match := re.fullmatch(r"epoch_(\d+)_images_(\d+)", path.stem):
+            found.append((path, int(match[1]), int(match[2])))
+    return found
+
+
+def log_picture(logger: Logger, key: str, picture: Image.Image, step: int) -> None:
+    """Hands a picture to a logger that takes pictures (Weights & Biases, TensorBoard); others are left alone."""
+    if hasattr(logger, "log_image"):
+        logger.log_image(key, [picture], step=step)
+    elif hasattr(getattr(logger, "experiment", None), "add_image"):
+        logger.experiment.add_image(key, pil_to_tensor(picture), step)

@@ -1,0 +1,76 @@
+"""Where the configs are, how Python code composes one, and what is said of a wrong one."""
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from gan.errors import UserError
+
+PACKAGED = Path(__file__).parent / "conf"
+CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str | Path] = ()) -> DictConfig:
+    """The config of a command, as `gan COMMAND [overrides]` would compose it.
+
+    Args:
+        command: such as "train".
+        overrides: in Hydra's grammar, such as ["experiment=quick", "data.batch_size=32"].
+        config_dirs: folders of configs of one's own, searched as `--config-dir` is.
+    """
+    search = [f"hydra.searchpath=[{','.join(f'file://{Path(folder).absolute()}' for folder in config_dirs)}]"]
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return hydra_compose(command, [*overrides, *(search if config_dirs else [])])
+
+
+def instantiate(cfg: DictConfig, **extra: Any) -> Any:
+    """Hydra's `instantiate`, with a user's mistake raised as what it is.
+
+    Raises:
+        UserError: a value that its constructor refused, or a key that it does not take.
+    """
+    try:
+        return hydra.utils.instantiate(cfg, **extra)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
+            raise UserError(str(cause)) from error
+        raise
+
+
+def settle_output_dir(cfg: DictConfig, command: str) -> Path:
+    """The run's folder, absolute; a new one under `outputs/` where the config was not composed by the command line."""
+    if not HydraConfig.initialized() and OmegaConf.is_interpolation(cfg, "output_dir"):
+        cfg.output_dir = f"outputs/{command}/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    cfg.output_dir = str(Path(cfg.output_dir).absolute())
+    return Path(cfg.output_dir)
+
+
+def in_multirun() -> bool:
+    """Whether this is one job of a sweep."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def explain(error: HydraException | OmegaConfBaseException) -> str:
+    """One line for a config that cannot be composed, with the closest names for a misspelt key."""
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
+        known = [str(key) for key in cause.parent_node or {}]
+        close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
+        where = cause.full_key.rpartition(".")[0] or "the config"
+        return f"{cause.full_key}: no such key; {where} has {' '.join(close or known)}"
+    text = " ".join(str(error).split())
+    return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text

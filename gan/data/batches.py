@@ -1,0 +1,95 @@
+"""Batches by indexing one tensor that holds all images: no loader, no workers, no per-image Python."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from gan.randomness import derive_seed
+
+Batch = tuple[Tensor, Tensor]
+
+
+class TrainingBatches:
+    """One epoch of shuffled batches (images, labels), on the device the images are on.
+
+    The order is a permutation from (seed, epoch), dealt out to the ranks: each image once an epoch, as many batches on
+    each rank. What fills no whole batch is left out, another remainder each epoch.
+
+    Args:
+        images: uint8 [N, C, 28, 28].
+        labels: int64 [N].
+        batch_size: of one rank.
+        rank: of this process, of `world_size`.
+        images_per_epoch: shortens an epoch, of all ranks together, to the first so many of its permutation.
+        reshuffle: whether epochs differ in their order.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        images_per_epoch: int | None = None,
+        reshuffle: bool = True,
+    ) -> None:
+        self.images, self.labels = images, labels
+        # Rows of eight-byte words are gathered several times faster than single bytes: 784 is a multiple of 8.
+        self._rows = images.flatten(1).contiguous().view(torch.int64)
+        self.batch_size, self.seed = batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.length = min(len(images), images_per_epoch or len(images)) // world_size // batch_size
+        self.reshuffle = reshuffle
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> "TrainingBatches":
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of the next iteration."""
+        if self.reshuffle:
+            self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Batch]:
+        # A generator's body starts with its first batch: Lightning makes the iterator before it sets the epoch.
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
+        order = torch.randperm(len(self.images), generator=generator)
+        mine = order[self.rank :: self.world_size][: self.length * self.batch_size].to(self.images.device)
+        for index in mine.split(self.batch_size):
+            images = self._rows.index_select(0, index).view(torch.uint8)
+            yield images.view(-1, *self.images.shape[1:]), self.labels[index]
+
+
+class EvaluationBatches:
+    """All images once, in their order, as batches of at most `batch_size`; views where there is one rank.
+
+    Each rank gets other images and as many batches: networks in DDP exchange buffers in every forward pass, so a batch
+    more on one rank would hang. Batches of a rank differ in size by one at most.
+
+    Args:
+        images: uint8 [N, C, 28, 28].
+        labels: int64 [N].
+        batch_size: of one rank.
+        rank: of this process, of `world_size`, which is N at most.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self.images, self.labels = images[rank::world_size], labels[rank::world_size]
+        largest, smallest = math.ceil(len(images) / world_size), len(images) // world_size
+        # Never more batches than images, which only batches of one or uneven ranks could ask for.
+        self.length = min(math.ceil(largest / batch_size), smallest)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Batch]:
+        return zip(self.images.tensor_split(self.length), self.labels.tensor_split(self.length), strict=True)

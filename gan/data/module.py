@@ -1,0 +1,178 @@
+"""MNISTDataModule: images of any source, split, in memory, in batches."""
+
+import logging
+from pathlib import Path
+
+import torch
+from lightning import LightningDataModule
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+
+from gan.data.batches import EvaluationBatches, TrainingBatches
+from gan.data.idx import DataNotFoundError
+from gan.data.sources import MNIST, Digits, Examples, Source, require_whole
+from gan.data.split import stratified_split
+from gan.errors import UserError
+
+DEFAULT_VAL_SIZE = 5000
+
+log = logging.getLogger(__name__)
+
+
+class MNISTDataModule(LightningDataModule):
+    """Images as uint8 tensors in memory, on the GPU where there is one, and batches by indexing them.
+
+    `setup` fills `train_images`, `train_labels`, `val_images`, `val_labels`, `test_images` and `test_labels`: uint8
+    [N, C, 28, 28] and int64 [N], on the CPU. Batches are tuples (images, labels). Errors are UserErrors of one line.
+
+    Args:
+        source: MNIST when not given; see `gan.data.Source` for one of your own.
+        dir: where the source's files are or get downloaded to.
+        download: whether missing files may be downloaded.
+        offline_fallback: take the embedded digits, with a warning, where files can be neither found nor downloaded.
+        batch_size: of training, per process.
+        val_size: training images held out for validation, the same for everyone whatever the seed; 0 trains on all of
+            them and validates on 5,000 of those.
+        val_batch_size: of validation and test, per process.
+        images_per_epoch: shortens an epoch to the first so many images of its order.
+        seed: of the order of training images, together with the epoch.
+    """
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        dir: str = "data",
+        download: bool = True,
+        offline_fallback: bool = False,
+        batch_size: int = 128,
+        val_size: int = DEFAULT_VAL_SIZE,
+        val_batch_size: int = 500,
+        images_per_epoch: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        require_whole("batch_size", batch_size, 1)
+        require_whole("val_size", val_size, 0)
+        require_whole("val_batch_size", val_batch_size, 1)
+        require_whole("images_per_epoch", images_per_epoch, 1, optional=True)
+        require_whole("seed", seed, 0)
+        self.source = source if source is not None else MNIST()
+        self.source.dir, self.source.download = Path(dir).expanduser(), download
+        self.offline_fallback = offline_fallback
+        self.batch_size = batch_size
+        self.val_size = val_size
+        self.val_batch_size = val_batch_size
+        self.images_per_epoch = images_per_epoch
+        self.seed = seed
+        self._is_set_up = False
+
+    def prepare_data(self) -> None:
+        try:
+            self.source.prepare()
+        except DataNotFoundError as error:
+            self._fall_back(error)
+            log.warning("%s", error)
+
+    def setup(self, stage: str | None = None) -> None:
+        if not self._is_set_up:
+            (images, labels), (test_images, test_labels) = self._read()
+            if self.val_size >= len(images):
+                raise UserError(f"data.val_size={self.val_size}: smaller than the {len(images):,} training images")
+            train, val = stratified_split(labels, self.val_size)
+            if self.val_size == 0:
+                val = stratified_split(labels, min(DEFAULT_VAL_SIZE, len(images)))[1]
+                rank_zero_warn(f"data.val_size=0: validation measures against {len(val):,} of the training images")
+            compose = self.source.compose
+            self.train_images, self.train_labels = compose(images[train], labels[train], "train")
+            self.val_images, self.val_labels = compose(images[val], labels[val], "val")
+            self.test_images, self.test_labels = compose(test_images, test_labels, "test")
+            self._is_set_up = True
+        self._require_enough()
+
+    def train_dataloader(self) -> TrainingBatches:
+        rank, world_size = self._rank()
+        return TrainingBatches(
+            *self._on_device(self.train_images, self.train_labels),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+            images_per_epoch=self.images_per_epoch,
+            # Lightning's overfit_batches means the same few batches each epoch.
+            reshuffle=self.trainer is None or not self.trainer.overfit_batches,
+        )
+
+    def val_dataloader(self) -> EvaluationBatches:
+        images, labels = self._on_device(self.val_images, self.val_labels)
+        return EvaluationBatches(images, labels, self.val_batch_size, *self._rank())
+
+    def test_dataloader(self) -> EvaluationBatches:
+        images, labels = self._on_device(self.test_images, self.test_labels)
+        return EvaluationBatches(images, labels, self.val_batch_size, *self._rank())
+
+    def _read(self) -> tuple[Examples, Examples]:
+        # Ranks that did not prepare come to the same end as the one that did: it has downloaded the files, or there are
+        # none.
+        try:
+            train, test = self.source.train(), self.source.test()
+        except DataNotFoundError as error:
+            self._fall_back(error)
+            train, test = self.source.train(), self.source.test()
+        for images, labels in (train, test):
+            _require_format(images, labels, self.source)
+        return train, test
+
+    def _fall_back(self, error: DataNotFoundError) -> None:
+        if not self.offline_fallback or self.source.channels != Digits.channels:
+            raise error
+        missing, self.source = self.source, Digits()
+        count = len(self.source.train()[0])
+        # The size asked for was meant for a larger set; what was asked to be less stays less.
+        self.val_size = min(self.val_size, count // 5)
+        rank_zero_warn(_box(_fallback_text(missing, count - self.val_size)))
+
+    def _rank(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _require_enough(self) -> None:
+        world_size = self._rank()[1]
+        available = min(len(self.train_images), self.images_per_epoch or len(self.train_images)) // world_size
+        if self.batch_size > available:
+            raise UserError(
+                f"data.batch_size={self.batch_size}: at most {available:,}, the images of a process's epoch"
+            )
+        if min(len(self.val_images), len(self.test_images)) < world_size:
+            raise UserError(f"data.val_size={self.val_size}: at least one image for each of {world_size} processes")
+
+    def _on_device(self, images: Tensor, labels: Tensor) -> Examples:
+        if self.trainer is None or self.trainer.strategy.root_device.type != "cuda":
+            return images, labels
+        device = self.trainer.strategy.root_device
+        return images.to(device), labels.to(device)
+
+
+def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
+    # Composing changes the channels of the split's images, not of those a source reads.
+    fits = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[2:] == (28, 28) and len(images) > 0
+    if not fits or labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise UserError(
+            f"data.source={type(source).__name__}: gave images {images.dtype} {list(images.shape)} and labels "
+            f"{labels.dtype} {list(labels.shape)}, not uint8 [N, C, 28, 28] and int64 [N]"
+        )
+
+
+def _fallback_text(missing: Source, count: int) -> list[str]:
+    return [
+        f"NOT TRAINING ON {missing.name.upper()}",
+        "",
+        f"Its files are neither in {missing.dir.absolute()} nor to be downloaded.",
+        f"Training on scikit-learn's embedded digits instead: {count:,} small images.",
+        "Results will be poorer, and must not be compared with others'.",
+        "data.offline_fallback=false ends the run here instead.",
+    ]
+
+
+def _box(lines: list[str]) -> str:
+    width = max(map(len, lines))
+    edge = "#" * (width + 8)
+    return "\n".join(["", edge, *(f"##  {line:<{width}}  ##" for line in lines), edge])

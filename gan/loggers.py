@@ -1,0 +1,105 @@
+"""metrics.csv, the table of every number a run logs."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, nn
+
+COUNTS = ("step", "epoch", "images_seen")
+
+
+class CSVMetrics(Logger):
+    """A CSV file with one row per call, continued when a run is resumed in its own folder.
+
+    Lightning's CSVLogger deletes the file it finds. Here a row is on the disk once it is logged, rows later than the
+    checkpoint that a run goes on from are dropped, and the file ends up as that of an uninterrupted run. The columns:
+    `step` (batches), `epoch`, `images_seen`, then the metrics in the order of their first appearance.
+
+    Args:
+        path: the file; its folder is made with the first row.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._columns: list[str] | None = None
+        self._model: nn.Module | None = None
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)
+
+    @rank_zero_only
+    def log_graph(self, model: nn.Module, input_array: Tensor | None = None) -> None:
+        """Drops what a resumed run logs again: of Logger's methods, the one called once a checkpoint is restored."""
+        self._model = model
+        self.truncate(model.images_seen)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any]) -> None:
+        """Nothing: the run's folder has its whole configuration in `.hydra/`."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = {"step": step, **metrics}
+        if self._model is not None:
+            row.setdefault("images_seen", self._model.images_seen)
+        row |= {name: round(row[name]) for name in COUNTS if row.get(name) is not None}
+        if self._columns is None:
+            self._columns = _columns(self.path)
+        new = [name for name in (*COUNTS, *row) if name not in self._columns]
+        if new:
+            self._columns += dict.fromkeys(new)
+            self._rewrite(read_rows(self.path))
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
+
+    def truncate(self, images_seen: int) -> None:
+        """Keeps the rows up to images_seen; none of them for a run that starts anew."""
+        if not self.path.exists():
+            return
+        kept = []
+        for row in read_rows(self.path) if images_seen else []:
+            if int(row["images_seen"] or 0) > images_seen:
+                break
+            kept.append(row)
+        self._columns = _columns(self.path) if images_seen else list(COUNTS)
+        self._rewrite(kept)
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+        """Replaces the file as a whole, so that being killed here loses nothing."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        temporary.replace(self.path)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The file's complete rows as text, "" where a row has no value; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        complete = [line for line in file if line.endswith("\n")]
+    return list(csv.DictReader(complete))
+
+
+def _columns(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return next(csv.reader(file), [])

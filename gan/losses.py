@@ -1,0 +1,90 @@
+"""Adversarial losses: what each network minimizes, as functions of the discriminator's logits.
+
+A loss has two methods, `discriminator(real_logits, fake_logits)` and `generator(real_logits, fake_logits)`; logits are
+float [N], results are float scalars (batch means). A loss of one's own is a class with the same two methods.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, relu, softplus
+
+
+class AdversarialLoss(Protocol):
+    """What `GAN` asks of a loss; `generator_needs_real` says whether its generator's part reads `real_logits`."""
+
+    generator_needs_real: bool
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor: ...
+
+
+class BinaryCrossEntropy:
+    """Non-saturating cross-entropy (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
+
+    L_D = BCE(D(x), 1 - s) + BCE(D(G(z)), 0), L_G = BCE(D(G(z)), 1), with sigmoids on the logits. The smoothing s is
+    one-sided: real targets alone (Salimans et al. 2016, arXiv:1606.03498).
+
+    Args:
+        label_smoothing: s, 0 <= s < 1.
+    """
+
+    generator_needs_real = False
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        target = torch.full_like(real_logits, 1 - self.label_smoothing)
+        return binary_cross_entropy_with_logits(real_logits, target) + softplus(fake_logits).mean()
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return softplus(-fake_logits).mean()
+
+
+class Hinge:
+    """Hinge loss (Lim and Ye 2017, arXiv:1705.02894).
+
+    L_D = E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], L_G = -E[D(G(z))].
+    """
+
+    generator_needs_real = False
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.mean()
+
+
+class Wasserstein:
+    """Wasserstein loss (Arjovsky et al. 2017, arXiv:1701.07875): L_D = E[D(G(z))] - E[D(x)], L_G = -E[D(G(z))].
+
+    It needs a Lipschitz constraint, such as the penalty `wgan_gp`.
+    """
+
+    generator_needs_real = False
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return fake_logits.mean() - real_logits.mean()
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.mean()
+
+
+class Relativistic:
+    """Relativistic pairing (Jolicoeur-Martineau 2018, arXiv:1807.00734; Huang et al. 2024, arXiv:2501.05441).
+
+    L_D = E[softplus(-(D(x) - D(G(z))))], L_G = E[softplus(-(D(G(z)) - D(x)))]. Conditional models pair images of one
+    label or of independent ones: `model.paired_labels`.
+    """
+
+    generator_needs_real = True
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return softplus(fake_logits - real_logits).mean()
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return softplus(real_logits - fake_logits).mean()

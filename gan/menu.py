@@ -1,0 +1,97 @@
+"""The menu of `gan` alone on a terminal: common tasks by number, each shown as the command line that does it."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+Ask = Callable[[str], str]
+
+SYSTEMS = {
+    "a": "DCGAN of 2.6 million parameters, 100 epochs",
+    "b": "compact DCGAN of 0.9 million parameters, 50 epochs",
+    "c": "deep DCGAN, 50 epochs",
+    "d": "DCGAN with two learning rates, 50 epochs",
+}
+
+
+class Task(NamedTuple):
+    """A line of the menu: the command it needs, what it says, and its arguments, after a few questions."""
+
+    command: str
+    title: str
+    arguments: Callable[[Ask], list[str]]
+
+
+def _published(ask: Ask) -> list[str]:
+    for letter, description in SYSTEMS.items():
+        print(f"   {letter}  {description}")
+    letter = _answer(ask, "Which system", "a", lambda text: text in SYSTEMS, "one of " + ", ".join(SYSTEMS))
+    epochs = _answer(ask, "Epochs", "as published", lambda text: text == "as published" or _positive(text), "1 or more")
+    return [f"experiment=system_{letter}", *([] if epochs == "as published" else [f"trainer.max_epochs={epochs}"])]
+
+
+def _generate(ask: Ask) -> list[str]:
+    return ["ckpt=last", f"num_images={_answer(ask, 'How many images', '64', _positive, 'a number, 1 or more')}"]
+
+
+def _serve(ask: Ask) -> list[str]:
+    port = _answer(ask, "Port", "8000", lambda text: _positive(text) and int(text) < 65536, "a number, 1 to 65535")
+    return ["ckpt=last", f"port={port}"]
+
+
+def _export(ask: Ask) -> list[str]:
+    formats = ("onnx", "safetensors")
+    return ["ckpt=last", f"format={_answer(ask, 'Format', 'onnx', lambda text: text in formats, ' or '.join(formats))}"]
+
+
+TASKS = (
+    Task("train", "Train a small model in a few minutes", lambda ask: ["experiment=quick"]),
+    Task("train", "Train a published system", _published),
+    Task("train", "Continue the newest training run", lambda ask: ["ckpt_path=last"]),
+    Task("evaluate", "Measure the newest run's model", lambda ask: ["ckpt=last"]),
+    Task("generate", "Generate digits with the newest run's model", _generate),
+    Task("export", "Export the newest run's model", _export),
+    Task("serve", "Serve the newest run's model over HTTP", _serve),
+)
+
+
+def choose(commands: Sequence[str], ask: Ask = input) -> list[str] | None:
+    """Asks for a task and its details, and prints the command line that does it.
+
+    Args:
+        commands: the commands that exist; tasks of others are left out.
+        ask: prints a prompt and returns the answer, like `input`.
+
+    Returns:
+        The arguments of `gan`, such as ["train", "experiment=quick"]; None when the person left (q, Ctrl-D, Ctrl-C).
+    """
+    tasks = [task for task in TASKS if task.command in commands]
+    print("What would you like to do?\n")
+    for number, task in enumerate(tasks, start=1):
+        print(f"  {number}  {task.title}")
+    print("  q  Leave\n")
+    numbers = [str(number) for number in range(1, len(tasks) + 1)]
+    try:
+        chosen = _answer(ask, "Number", "1", lambda text: text in [*numbers, "q"], f"1 to {len(tasks)}, or q")
+        if chosen == "q":
+            return None
+        task = tasks[int(chosen) - 1]
+        arguments = [task.command, *task.arguments(ask)]
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return None
+    print(f"\nThe same without the menu: {shlex.join(['gan', *arguments])}\n")
+    return arguments
+
+
+def _answer(ask: Ask, question: str, default: str, fits: Callable[[str], bool], allowed: str) -> str:
+    """Asks until the answer fits; an empty one is the default."""
+    while True:
+        text = ask(f"{question} [{default}]: ").strip() or default
+        if fits(text):
+            return text
+        print(f"   {text!r} does not fit: {allowed}")
+
+
+def _positive(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) >= 1

@@ -1,0 +1,259 @@
+"""GAN: alternating discriminator and generator steps, and the averaged generator they leave behind."""
+
+import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from gan.averaging import ema_decay, update_average
+from gan.build import build
+from gan.errors import UserError
+from gan.images import normalize, quantize
+from gan.networks.layers import initialize_dcgan
+from gan.penalties import build_penalties
+from gan.randomness import derive_seed, latents
+
+VALIDATION_SEED = 0
+
+
+class GAN(LightningModule):
+    """Generator against discriminator, by manual optimization.
+
+    Everything is plain values and plain dicts, so that a checkpoint rebuilds the module by itself; dicts name what they
+    build as `_target_`. Images seen count each real image shown to the discriminator, on all processes.
+
+    Args:
+        generator, discriminator: networks; latent_dim, num_classes and image_channels are handed on to them.
+        generator_optimizer, discriminator_optimizer: optimizers of `torch.optim`.
+        loss: an adversarial loss, see `gan.losses`.
+        penalties: by name, a function of `gan.penalties` with `weight` (0: off) and `every`, the discriminator steps
+            from one use to the next; a lazy penalty counts `every` times, so that its mean strength stays.
+        generator_schedule, discriminator_schedule: learning-rate schedulers, stepped once a generator step; an entry
+            `total_steps: null` is filled in with the generator steps of the whole run.
+        latent_dim: length of the latent vector.
+        num_classes: digits are drawn on demand by a conditional model (10); None for an unconditional one.
+        image_channels: 1 for grey images, 3 for colour.
+        paired_labels: generated images of a batch have the labels of the real ones, else independent uniform ones.
+        label_smoothing: for losses that have targets, 0 <= s < 1.
+        instance_noise: standard deviation of the noise on each image that the discriminator sees, in units of [-1, 1].
+        instance_noise_images: images seen until it has fallen to zero in a straight line; None keeps it.
+        gradient_clip_norm: largest L2 norm of each network's gradient; None does not clip.
+        discriminator_steps: discriminator steps for each generator step, on as many batches.
+        ema_half_life: images until a weight has lost half its part in the average; 0: the average is the generator.
+        ema_warmup: the half-life is at most this share of the images seen.
+        dcgan_initialization: weights N(0, 0.02) in place of PyTorch's defaults.
+        max_images: length of the run in images, for schedules; None: as long as the trainer's epochs.
+        seed: of noise, labels and dropout.
+        trust: packages beside this project's own that `_target_`s may name.
+
+    Raises:
+        UserError: an impossible value, named with its key.
+    """
+
+    def __init__(
+        self,
+        generator: dict[str, Any],
+        discriminator: dict[str, Any],
+        generator_optimizer: dict[str, Any],
+        discriminator_optimizer: dict[str, Any],
+        loss: dict[str, Any],
+        penalties: dict[str, dict[str, Any]] | None = None,
+        generator_schedule: dict[str, Any] | None = None,
+        discriminator_schedule: dict[str, Any] | None = None,
+        latent_dim: int = 100,
+        num_classes: int | None = None,
+        image_channels: int = 1,
+        paired_labels: bool = False,
+        label_smoothing: float = 0.0,
+        instance_noise: float = 0.0,
+        instance_noise_images: int | None = None,
+        gradient_clip_norm: float | None = None,
+        discriminator_steps: int = 1,
+        ema_half_life: float = 0.0,
+        ema_warmup: float = 0.05,
+        dcgan_initialization: bool = False,
+        max_images: int | None = None,
+        seed: int = 0,
+        trust: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["trust"])
+        self._check_values()
+        self.automatic_optimization = False
+        self.latent_dim, self.num_classes, self.images_seen = latent_dim, num_classes, 0
+        self.trust = tuple(trust)
+
+        shared = {"num_classes": num_classes, "image_channels": image_channels}
+        networks = ["gan.networks"]
+        self.generator: nn.Module = build(
+            generator, "model.generator", networks, trust, latent_dim=latent_dim, **shared
+        )
+        self.discriminator: nn.Module = build(discriminator, "model.discriminator", networks, trust, **shared)
+        if dcgan_initialization:
+            initialize_dcgan(self.generator)
+            initialize_dcgan(self.discriminator)
+        self.generator_ema = deepcopy(self.generator).requires_grad_(False)
+
+        smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
+        self.loss = build(loss, "model.loss", ["gan.losses"], trust, **smoothing)
+        self.penalties = build_penalties(penalties or {}, trust)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._values = {}
+        real, labels = normalize(batch[0]), batch[1] if self.num_classes else None
+        generator_optimizer, discriminator_optimizer = self.optimizers()
+        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, batch_idx))
+        self.images_seen += len(real) * self.trainer.world_size
+        if (batch_idx + 1) % self.hparams.discriminator_steps == 0:
+            self._update(generator_optimizer, lambda: self._generator_loss(real, labels))
+            self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
+            for schedule in self.lr_schedulers() or []:
+                schedule.step()
+        self.log_dict(self._values)
+
+    def _update(self, optimizer: LightningOptimizer, loss_of: Callable[[], Tensor]) -> None:
+        """One step of one network; the other one's parameters take no gradient meanwhile."""
+        with optimizer.toggle_model():
+            loss = loss_of()
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+
+    def _discriminator_loss(self, real: Tensor, labels: Tensor | None, batch_idx: int) -> Tensor:
+        with torch.no_grad():
+            fake, fake_labels = self._draw(labels, len(real))
+        real, fake = self._with_noise(real), self._with_noise(fake)
+        real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
+        loss = self.loss.discriminator(real_logits, fake_logits)
+        self._note(
+            loss_discriminator=loss,
+            logit_real=real_logits.mean(),
+            logit_fake=fake_logits.mean(),
+            accuracy_real=(real_logits > 0).float().mean(),
+            accuracy_fake=(fake_logits < 0).float().mean(),
+        )
+        for penalty in self.penalties:
+            if batch_idx % penalty.every == 0:
+                value = penalty.function(self.discriminator, real, labels, fake, fake_labels)
+                loss = loss + penalty.weight * penalty.every * value
+        return loss
+
+    def _generator_loss(self, real: Tensor, labels: Tensor | None) -> Tensor:
+        fake, fake_labels = self._draw(labels, len(real))
+        real_logits = None
+        if self.loss.generator_needs_real:
+            with torch.no_grad():
+                real_logits = self.discriminator(self._with_noise(real), labels)
+        loss = self.loss.generator(real_logits, self.discriminator(self._with_noise(fake), fake_labels))
+        self._note(loss_generator=loss)
+        return loss
+
+    def _draw(self, labels: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
+        """Generated images of random latents, with uniform labels or the given ones."""
+        if labels is not None and not self.hparams.paired_labels:
+            labels = torch.randint(self.num_classes, (count,), device=self.device)
+        return self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels
+
+    def _with_noise(self, images: Tensor) -> Tensor:
+        std, end = self.hparams.instance_noise, self.hparams.instance_noise_images
+        if end:
+            std *= max(0.0, 1 - self.images_seen / end)
+        return images + std * torch.randn_like(images) if std else images
+
+    def _update_ema(self, images: int) -> None:
+        half_life = min(self.hparams.ema_half_life, self.hparams.ema_warmup * self.images_seen)
+        update_average(self.generator_ema, self.generator, ema_decay(images, half_life))
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        name = "generator" if optimizer is self.optimizers(use_pl_optimizer=False)[0] else "discriminator"
+        limit = self.hparams.gradient_clip_norm or math.inf
+        norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), limit)
+        self._note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
+
+    def _note(self, **values: Tensor | float) -> None:
+        """Keeps values to log at the end of the step: Lightning forgets what was logged before another hook ran."""
+        self._values |= {f"train/{name}": value for name, value in values.items()}
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(derive_seed(self.hparams.seed, self.current_epoch, self.global_rank))
+
+    def on_validation_epoch_start(self) -> None:
+        self._validated = 0
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
+        """As many generated images as the batch has real ones (uint8) and their labels, the same at each validation."""
+        world, first = self.trainer.world_size, self._validated
+        self._validated += len(batch[0])
+        index = slice(self.global_rank, None, world)
+        z = latents(VALIDATION_SEED, first * world, self._validated * world, self.latent_dim)[index]
+        labels = None
+        if self.num_classes:
+            labels = torch.arange(first * world, self._validated * world, device=self.device)[index] % self.num_classes
+        return self.generate(z, labels), labels
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images of the averaged generator, in float32 and evaluation mode.
+
+        Args:
+            z: latents, float [N, latent_dim].
+            labels: int64 [N] for a conditional model, else None.
+
+        Returns:
+            uint8 [N, C, 28, 28] on the module's device.
+        """
+        self.generator_ema.eval()
+        with torch.autocast(self.device.type, enabled=False):
+            return quantize(self.generator_ema(z.to(self.device), None if labels is None else labels.to(self.device)))
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+        optimizers, schedules = [], []
+        for name in ("generator", "discriminator"):
+            optimizer_spec, schedule_spec = self.hparams[f"{name}_optimizer"], self.hparams[f"{name}_schedule"]
+            parameters = getattr(self, name).parameters()
+            optimizers.append(build(optimizer_spec, f"model.{name}_optimizer", ["torch.optim"], self.trust, parameters))
+            if schedule_spec:
+                total = {"total_steps": self._total_steps()} if schedule_spec.get("total_steps", 0) is None else {}
+                packages = ["gan.schedules", "torch.optim.lr_scheduler"]
+                schedules.append(
+                    build(schedule_spec, f"model.{name}_schedule", packages, self.trust, optimizers[-1], **total)
+                )
+        return optimizers, schedules
+
+    def _total_steps(self) -> int:
+        batches = self.trainer.estimated_stepping_batches
+        if self.hparams.max_images:
+            batches = math.ceil(
+                self.hparams.max_images / (self.trainer.train_dataloader.batch_size * self.trainer.world_size)
+            )
+        if not math.isfinite(batches):
+            raise UserError(
+                "model.generator_schedule: a schedule to the end of the run needs max_images or trainer.max_epochs"
+            )
+        return max(1, int(batches) // self.hparams.discriminator_steps)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["images_seen"] = self.images_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.images_seen = checkpoint["images_seen"]
+
+    def _check_values(self) -> None:
+        p = self.hparams
+        allowed = {
+            "latent_dim": (p.latent_dim >= 1, "at least 1"),
+            "num_classes": (p.num_classes is None or p.num_classes >= 2, "null, or at least 2"),
+            "label_smoothing": (0 <= p.label_smoothing < 1, "0 <= s < 1"),
+            "instance_noise": (p.instance_noise >= 0, "at least 0"),
+            "gradient_clip_norm": (p.gradient_clip_norm is None or p.gradient_clip_norm > 0, "null, or above 0"),
+            "discriminator_steps": (p.discriminator_steps >= 1, "at least 1"),
+            "ema_half_life": (p.ema_half_life >= 0, "at least 0 images; 0 is off"),
+        }
+        for key, (fits, values) in allowed.items():
+            if not fits:
+                raise UserError(f"model.{key}={p[key]}: allowed is {values}")

@@ -1,0 +1,80 @@
+"""The generator: a linear layer, then convolutions that enlarge its feature map to an image."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.networks.layers import (
+    IMAGE_SIZE,
+    ConditionalBatchNorm2d,
+    ConditionalSequential,
+    Layer,
+    activation,
+    check_layers,
+    convolution,
+    output_side,
+)
+
+
+class ConvGenerator(nn.Module):
+    """Linear -> [normalization, activation] -> (convolution, normalization, activation) x n -> convolution -> tanh.
+
+    Args:
+        latent_dim: length of the latent vector.
+        channels: channels that enter each of the layers; the first are those of the linear layer's feature map.
+        layers: `kernel_size`, `stride`, `padding`, `output_padding` and `transposed` of each convolution; the last one
+            draws the image.
+        first_side: side in pixels of the linear layer's feature map.
+        first_norm: normalization after the linear layer: "features" (each of its outputs), "channels" or None.
+        first_activation: whether an activation follows it.
+        bias: whether convolutions followed by a normalization have a bias.
+        negative_slope: of LeakyReLU; 0 is ReLU.
+        image_channels: 1 for grey images, 3 for colour.
+        num_classes: with it, normalizations of channels are conditional on the label.
+
+    Raises:
+        UserError: lists of different lengths, or layers that do not end at 28x28.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        channels: Sequence[int],
+        layers: Sequence[Layer],
+        first_side: int = 7,
+        first_norm: str | None = "features",
+        first_activation: bool = True,
+        bias: bool = False,
+        negative_slope: float = 0.0,
+        image_channels: int = 1,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_layers("generator", channels, layers)
+        side = output_side("generator", first_side, layers)
+        if side != IMAGE_SIZE:
+            raise UserError(
+                f"model.generator.layers: they end at {side}x{side} pixels, images are {IMAGE_SIZE}x{IMAGE_SIZE}"
+            )
+        first_features = channels[0] * first_side**2
+
+        def norm(features: int) -> nn.Module:
+            return ConditionalBatchNorm2d(features, num_classes) if num_classes else nn.BatchNorm2d(features)
+
+        body: list[nn.Module] = [nn.Linear(latent_dim, first_features)]
+        if first_norm == "features":
+            body.append(nn.BatchNorm1d(first_features))
+        body.append(nn.Unflatten(1, (channels[0], first_side, first_side)))
+        if first_norm == "channels":
+            body.append(norm(channels[0]))
+        if first_activation:
+            body.append(activation(negative_slope))
+        for inputs, outputs, layer in zip(channels, channels[1:], layers, strict=False):
+            body += [convolution(inputs, outputs, layer, bias), norm(outputs), activation(negative_slope)]
+        body += [convolution(channels[-1], image_channels, layers[-1], bias=True), nn.Tanh()]
+        self.body = ConditionalSequential(*body)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """latents float [N, latent_dim], labels int64 [N] -> images float [N, C, 28, 28] in [-1, 1]."""
+        return self.body(latents, labels)

@@ -1,0 +1,91 @@
+"""The pieces both networks are made of."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+
+Layer = Mapping[str, int | bool]
+IMAGE_SIZE = 28
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """Batch normalization whose scale and shift are looked up by class (de Vries et al. 2017, arXiv:1707.00683)."""
+
+    def __init__(self, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(num_features, affine=False)
+        self.scale = nn.Embedding(num_classes, num_features)
+        self.shift = nn.Embedding(num_classes, num_features)
+        nn.init.ones_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """features float [N, C, H, W], labels int64 [N] -> float [N, C, H, W]."""
+        scale, shift = self.scale(labels), self.shift(labels)
+        return torch.addcmul(shift[:, :, None, None], self.norm(features), scale[:, :, None, None])
+
+
+class ConditionalSequential(nn.Sequential):
+    """A sequence that hands the labels to the layers that want them."""
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        for layer in self:
+            features = layer(features, labels) if isinstance(layer, ConditionalBatchNorm2d) else layer(features)
+        return features
+
+
+def activation(negative_slope: float) -> nn.Module:
+    """ReLU, or LeakyReLU where the slope is not zero."""
+    return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
+
+
+def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) -> None:
+    """Each layer needs its number of channels.
+
+    Raises:
+        UserError: the two lists differ in length, or a number of channels is not positive.
+    """
+    if len(channels) != len(layers) or not channels or min(channels) < 1:
+        raise UserError(
+            f"model.{name}.channels={list(channels)}: give {len(layers)} positive numbers, "
+            f"one for each entry of model.{name}.layers"
+        )
+
+
+def convolution(inputs: int, outputs: int, layer: Layer, bias: bool) -> nn.Module:
+    """Conv2d, or ConvTranspose2d for a layer that says `transposed: true`."""
+    arguments = {key: value for key, value in layer.items() if key != "transposed"}
+    kind = nn.ConvTranspose2d if layer.get("transposed", False) else nn.Conv2d
+    return kind(inputs, outputs, bias=bias, **arguments)
+
+
+def output_side(name: str, side: int, layers: Sequence[Layer]) -> int:
+    """Side of the feature map that layers make of one of `side` pixels.
+
+    Raises:
+        UserError: nothing is left of the image.
+    """
+    for layer in layers:
+        kernel, stride, padding = layer["kernel_size"], layer.get("stride", 1), layer.get("padding", 0)
+        if layer.get("transposed", False):
+            side = (side - 1) * stride - 2 * padding + kernel + layer.get("output_padding", 0)
+        else:
+            side = (side + 2 * padding - kernel) // stride + 1
+        if side < 1:
+            raise UserError(f"model.{name}.layers: the feature map shrinks to nothing at {dict(layer)}")
+    return side
+
+
+def initialize_dcgan(network: nn.Module) -> None:
+    """Weights N(0, 0.02), those of batch normalization N(1, 0.02) (Radford et al. 2016, arXiv:1511.06434)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,76 @@
+"""Gradient penalties on the discriminator, as pure functions.
+
+Each takes the discriminator, real and generated images float [N, C, H, W] in [-1, 1], and their labels (int64 [N], or
+None), and returns a float scalar that `GAN` multiplies by its weight. Gradients are taken in float32.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gan.build import locate
+from gan.errors import UserError
+
+
+def _squared_norms(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+    """Squared L2 norms of d D(x) / dx, float [N]; they can be differentiated again."""
+    images = images.detach().requires_grad_(True)
+    (gradients,) = torch.autograd.grad(discriminator(images, labels).sum(), images, create_graph=True)
+    return gradients.float().square().flatten(1).sum(1)
+
+
+def r1(
+    discriminator: nn.Module, real: Tensor, real_labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
+) -> Tensor:
+    """E[|grad D(x)|^2] / 2 on real images (Mescheder et al. 2018, arXiv:1801.04406, equation 9)."""
+    return _squared_norms(discriminator, real, real_labels).mean() / 2
+
+
+def r2(
+    discriminator: nn.Module, real: Tensor, real_labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
+) -> Tensor:
+    """E[|grad D(G(z))|^2] / 2 on generated images (Mescheder et al. 2018, arXiv:1801.04406, equation 10)."""
+    return _squared_norms(discriminator, fake, fake_labels).mean() / 2
+
+
+def wgan_gp(
+    discriminator: nn.Module, real: Tensor, real_labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
+) -> Tensor:
+    """E[(|grad D(u)| - 1)^2], u uniform between pairs (Gulrajani et al. 2017, arXiv:1704.00028, equation 3).
+
+    A conditional discriminator is asked with the labels of the real images.
+    """
+    position = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    norms = _squared_norms(discriminator, torch.lerp(real, fake, position), real_labels).clamp_min(1e-12).sqrt()
+    return (norms - 1).square().mean()
+
+
+class Penalty(NamedTuple):
+    """A penalty in use: its strength, and how many discriminator steps lie between two uses."""
+
+    function: Callable[..., Tensor]
+    weight: float
+    every: int
+
+
+def build_penalties(specs: Mapping[str, Mapping[str, Any]], trust: Sequence[str]) -> list[Penalty]:
+    """The penalties whose `weight` is not zero.
+
+    Raises:
+        UserError: a negative weight, an interval below one, or a function that may not be called.
+    """
+    penalties = []
+    for name, spec in specs.items():
+        key = f"model.penalties.{name}"
+        options = {option: value for option, value in spec.items() if option not in ("_target_", "weight", "every")}
+        penalty = Penalty(
+            partial(locate(spec["_target_"], key, ["gan.penalties"], trust), **options), spec["weight"], spec["every"]
+        )
+        if penalty.weight < 0 or penalty.every < 1:
+            raise UserError(f"{key}: weight={penalty.weight} must be at least 0, every={penalty.every} at least 1")
+        if penalty.weight:
+            penalties.append(penalty)
+    return penalties

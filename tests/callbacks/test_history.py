@@ -1,0 +1,64 @@
+import csv
+
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from gan.loggers import CSVMetrics, read_rows
+
+
+def test_rows_are_on_the_disk_at_once_and_columns_grow(tmp_path):
+    logger = CSVMetrics(tmp_path / "run" / "metrics.csv")
+    logger.log_metrics({"images_seen": 64.0, "train/loss": 0.5}, step=1)
+    assert read_rows(logger.path) == [{"step": "1", "epoch": "", "images_seen": "64", "train/loss": "0.5"}]
+    logger.log_metrics({"images_seen": 128.0, "val/fid_mnist": 3.0, "epoch": 0.0}, step=2)
+    with logger.path.open() as file:
+        assert next(csv.reader(file)) == ["step", "epoch", "images_seen", "train/loss", "val/fid_mnist"]
+    assert read_rows(logger.path)[0]["val/fid_mnist"] == ""
+    assert read_rows(logger.path)[1]["val/fid_mnist"] == "3.0"
+
+
+def test_truncate_keeps_what_was_logged_up_to_the_checkpoint(tmp_path):
+    logger = CSVMetrics(tmp_path / "metrics.csv")
+    for images in (10, 20, 30):
+        logger.log_metrics({"images_seen": images, "loss": 1.0}, step=images)
+        logger.log_metrics({"val": 2.0}, step=images)
+    CSVMetrics(logger.path).truncate(20)
+    assert [row["step"] for row in read_rows(logger.path)] == ["10", "10", "20", "20"]
+    CSVMetrics(logger.path).truncate(0)
+    assert read_rows(logger.path) == []
+
+
+def test_a_row_cut_off_by_a_kill_is_ignored(tmp_path):
+    logger = CSVMetrics(tmp_path / "metrics.csv")
+    logger.log_metrics({"images_seen": 10, "loss": 1.0}, step=1)
+    with logger.path.open("a") as file:
+        file.write("2,,2")
+    CSVMetrics(logger.path).truncate(10)
+    assert [row["step"] for row in read_rows(logger.path)] == ["1"]
+
+
+def test_a_resumed_run_leaves_the_file_of_an_uninterrupted_one(tmp_path, fit):
+    def run(folder, epochs, ckpt_path=None):
+        checkpoints = ModelCheckpoint(folder / "checkpoints", filename="{epoch}", save_top_k=-1)
+        logger = CSVMetrics(folder / "metrics.csv")
+        fit(folder, checkpoints, epochs=epochs, loggers=[logger], ckpt_path=ckpt_path)
+        return logger.path.read_text()
+
+    whole = run(tmp_path / "whole", epochs=3)
+    run(tmp_path / "resumed", epochs=2)
+    assert run(tmp_path / "resumed", epochs=3, ckpt_path=tmp_path / "resumed/checkpoints/epoch=0.ckpt") == whole
+    assert run(tmp_path / "resumed", epochs=3) == whole, "a new run in the folder starts the file afresh"
+
+
+def test_every_row_counts_images(tmp_path, fit):
+    logger = CSVMetrics(tmp_path / "metrics.csv")
+    fit(tmp_path, loggers=[logger], epochs=2)
+    rows = read_rows(logger.path)
+    assert [row["images_seen"] for row in rows if row["val/fid_mnist"]] == ["20", "40"]
+    assert all(row["images_seen"] for row in rows)
+
+
+def test_the_logger_composes_with_others_and_makes_no_folder_of_its_own(tmp_path, fit):
+    first, second = CSVMetrics(tmp_path / "a.csv"), CSVMetrics(tmp_path / "b.csv")
+    fit(tmp_path, loggers=[first, second])
+    assert first.path.read_text() == second.path.read_text() != ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv"]

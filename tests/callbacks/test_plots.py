@@ -1,0 +1,66 @@
+import logging
+import signal
+
+import pytest
+import torch
+from PIL import Image
+
+from gan.callbacks.plots import TrainingPlots, series, slerp, spread
+from gan.callbacks.samples import SampleGrid
+from gan.loggers import CSVMetrics
+
+PICTURES = {"real_and_generated.png", "interpolation.png", "progress.png", "progress.gif"}
+
+
+def plots(folder):
+    return {path.name for path in (folder / "plots").iterdir()}
+
+
+@pytest.mark.parametrize("num_classes", [None, 10])
+def test_a_run_leaves_curves_samples_and_its_progress(tmp_path, fit, tiny_module, num_classes):
+    callbacks = [SampleGrid(seed=0), TrainingPlots(seed=0)]
+    loggers = [CSVMetrics(tmp_path / "metrics.csv")]
+    fit(tmp_path, *callbacks, epochs=2, loggers=loggers, module=tiny_module(num_classes))
+    assert plots(tmp_path) == PICTURES | {"losses.png", "learning_rates.png"}, "no accuracy was logged"
+    with Image.open(tmp_path / "plots/progress.gif") as animation:
+        assert animation.n_frames == 3
+
+
+def test_without_a_csv_the_curves_are_left_out_with_one_line(tmp_path, fit, caplog):
+    with caplog.at_level(logging.INFO, logger="gan"):
+        fit(tmp_path, TrainingPlots(), epochs=1)
+    assert plots(tmp_path) == {"real_and_generated.png", "interpolation.png"}, "nor progress without grids"
+    assert [record.message for record in caplog.records if "logger=csv" in record.message]
+
+
+def test_an_interrupted_run_has_its_pictures(tmp_path, fit, tiny_module):
+    module, loggers = tiny_module(stop_at=12), [CSVMetrics(tmp_path / "metrics.csv")]
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit):
+            fit(tmp_path, SampleGrid(seed=0), TrainingPlots(), loggers=loggers, module=module)
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
+    assert plots(tmp_path) == PICTURES | {"losses.png", "learning_rates.png"}
+
+
+def test_slerp_keeps_ends_and_length():
+    start, end = torch.tensor([[3.0, 0, 0]]), torch.tensor([[0.0, 3, 0]])
+    points = slerp(start, end, steps=5)
+    torch.testing.assert_close(points[:, 0], start)
+    torch.testing.assert_close(points[:, -1], end)
+    torch.testing.assert_close(points.norm(dim=2), torch.full((1, 5), 3.0))
+    torch.testing.assert_close(points[0, 2], torch.tensor([4.5, 4.5, 0]).sqrt())
+    torch.testing.assert_close(slerp(start, start, steps=3), start.expand(1, 3, 3))
+
+
+def test_series_places_values_at_images_seen():
+    rows = [{"images_seen": "10", "a": "1.5"}, {"images_seen": "", "a": "2"}, {"images_seen": "20", "a": ""}]
+    assert series(rows, "a") == ([10, 10], [1.5, 2.0])
+    assert series(rows, "b") == ([], [])
+
+
+def test_spread_takes_the_first_and_the_last():
+    assert spread(3, 12) == [0, 1, 2]
+    assert spread(100, 4) == [0, 33, 66, 99]
+    assert spread(1, 4) == [0]

@@ -1,0 +1,52 @@
+"""The real configs, composed onto tiny data in a temporary folder."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+from gan.config import compose
+from gan.train import train
+
+TINY = (
+    "data=digits",
+    "data.batch_size=16",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=4",
+    "trainer.limit_val_batches=1",
+    "trainer.log_every_n_steps=1",
+    "+trainer.enable_progress_bar=false",
+    "~callbacks.progress_bar",
+    "hardware=cpu",
+)
+NARROW = (
+    "model.latent_dim=8",
+    "model.generator.channels=[16,8,8]",
+    "model.discriminator.channels=[8,8,8]",
+)
+FAST = ("~callbacks.plots", "~callbacks.samples")
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A function from overrides to the config of a run of seconds, in a folder of its own."""
+
+    def composed(*overrides, folder="run", narrow=True, config_dirs=()):
+        fixed = [*TINY, *(NARROW if narrow else ()), f"output_dir='{tmp_path / folder}'"]
+        changed = {text.lstrip("+~").partition("=")[0] for text in overrides}
+        kept = [text for text in fixed if text.lstrip("+~").partition("=")[0] not in changed]
+        return compose("train", [*kept, *overrides], config_dirs)
+
+    return composed
+
+
+@pytest.fixture
+def run(tiny):
+    """Trains such a config, without pictures."""
+
+    def trained(*overrides, **options):
+        return train(tiny(*FAST, *overrides, **options))
+
+    return trained

@@ -1,0 +1,78 @@
+"""Batches: which images, in which order, on which rank."""
+
+import pytest
+import torch
+from miniature import flat, numbers
+
+from gan.data import EvaluationBatches, TrainingBatches
+from gan.randomness import derive_seed
+
+
+def epoch_of(batches, epoch=0):
+    batches.set_epoch(epoch)
+    return [numbers(images) for images, _ in batches]
+
+
+def test_order_is_a_function_of_seed_and_epoch(examples):
+    one, other = TrainingBatches(*examples, 10, seed=3), TrainingBatches(*examples, 10, seed=3)
+    first, second = epoch_of(one, 0), epoch_of(one, 1)
+    torch.manual_seed(7)
+    assert epoch_of(other, 1) == second != first
+    assert epoch_of(one, 0) == first != epoch_of(TrainingBatches(*examples, 10, seed=4), 0)
+    order = torch.randperm(103, generator=torch.Generator().manual_seed(derive_seed(3, 1))).tolist()
+    assert flat(second) == order[:100]
+
+
+def test_last_smaller_batch_is_dropped(examples):
+    batches = epoch_of(TrainingBatches(*examples, 10, seed=0))
+    assert [len(batch) for batch in batches] == [10] * 10
+    assert len(TrainingBatches(*examples, 10, seed=0)) == 10
+
+
+def test_labels_go_with_images(examples):
+    for images, labels in TrainingBatches(*examples, 10, seed=0):
+        assert images.shape == (10, 1, 28, 28)
+        assert [number % 10 for number in numbers(images)] == labels.tolist()
+
+
+def test_three_channels(examples):
+    images = examples[0].expand(-1, 3, -1, -1)
+    batch, _ = next(iter(TrainingBatches(images, examples[1], 10, seed=0)))
+    assert batch.shape == (10, 3, 28, 28)
+    assert torch.equal(batch, images[numbers(batch)])
+
+
+def test_ranks_share_an_epoch(examples):
+    alone = set(flat(epoch_of(TrainingBatches(*examples, 1, seed=0), 5)))
+    ranks = [epoch_of(TrainingBatches(*examples, 10, seed=0, rank=rank, world_size=2), 5) for rank in range(2)]
+    assert [len(batches) for batches in ranks] == [5, 5]
+    seen = [set(flat(batches)) for batches in ranks]
+    assert not seen[0] & seen[1]
+    assert len(seen[0] | seen[1]) == 100
+    whole = [epoch_of(TrainingBatches(*examples, 1, seed=0, rank=rank, world_size=2)) for rank in range(2)]
+    assert len(set(flat(whole[0] + whole[1]))) == 102
+    assert alone == set(range(103))
+
+
+def test_images_per_epoch_is_the_start_of_the_permutation(examples):
+    whole, short = TrainingBatches(*examples, 10, seed=0), TrainingBatches(*examples, 10, seed=0, images_per_epoch=35)
+    assert epoch_of(short, 2) == epoch_of(whole, 2)[:3]
+    assert len(TrainingBatches(*examples, 10, seed=0, images_per_epoch=5000)) == 10
+    ranks = [TrainingBatches(*examples, 5, 0, rank, 2, images_per_epoch=40) for rank in range(2)]
+    assert set(flat(epoch_of(ranks[0]) + epoch_of(ranks[1]))) == set(flat(epoch_of(whole)[:4]))
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [1, 7, 34, 51, 500])
+def test_evaluation_sees_each_image_once(examples, world_size, batch_size):
+    ranks = [EvaluationBatches(*examples, batch_size, rank, world_size) for rank in range(world_size)]
+    batches = [[numbers(images) for images, _ in rank] for rank in ranks]
+    assert sorted(flat(flat(batches))) == list(range(103))
+    assert len({len(rank) for rank in batches} | {len(rank) for rank in ranks}) == 1
+    assert all(0 < len(batch) <= max(batch_size, 2) for rank in batches for batch in rank)
+
+
+def test_evaluation_keeps_the_order(examples):
+    batches = EvaluationBatches(*examples, 10)
+    for _ in range(2):
+        assert flat(numbers(images) for images, _ in batches) == list(range(103))

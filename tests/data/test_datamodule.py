@@ -1,0 +1,232 @@
+"""The data module: splits, errors, the fallback, and Lightning's loop over it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import hydra
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from miniature import flat, numbers
+from omegaconf import OmegaConf
+
+from gan.data import DataNotFoundError, MNISTDataModule, Source, StackedMNIST
+from gan.errors import UserError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
+
+
+def made(data_dir, **arguments):
+    defaults = {"download": False, "val_size": 50, "batch_size": 10, "val_batch_size": 20}
+    return MNISTDataModule(dir=str(data_dir), **{**defaults, **arguments})
+
+
+def ready(data_dir, **arguments):
+    datamodule = made(data_dir, **arguments)
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule
+
+
+def as_rank(datamodule, rank, world_size):
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    datamodule.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, overfit_batches=0, strategy=strategy)
+    return datamodule
+
+
+def test_splits_are_apart_and_independent_of_the_seed(data_dir):
+    datamodule, other = ready(data_dir, seed=0), ready(data_dir, seed=1)
+    train, val = numbers(datamodule.train_images), numbers(datamodule.val_images)
+    assert sorted(train + val) == list(range(200))
+    assert len(val) == 50
+    assert torch.bincount(datamodule.val_labels).tolist() == [5] * 10
+    assert numbers(datamodule.test_images) == list(range(60))
+    for name in ("train_images", "train_labels", "val_images", "val_labels"):
+        assert torch.equal(getattr(datamodule, name), getattr(other, name))
+    for split in ("train", "val", "test"):
+        assert getattr(datamodule, f"{split}_images").dtype == torch.uint8
+        assert getattr(datamodule, f"{split}_labels").dtype == torch.int64
+
+
+def test_loaders_read_their_own_split(data_dir):
+    datamodule = ready(data_dir)
+    for name in ("train", "val", "test"):
+        seen = flat(numbers(images) for images, _ in getattr(datamodule, f"{name}_dataloader")())
+        assert sorted(seen) == sorted(numbers(getattr(datamodule, f"{name}_images")))
+
+
+def test_without_validation_images_it_measures_against_training_images(data_dir):
+    with pytest.warns(UserWarning, match=r"data\.val_size=0"):
+        datamodule = ready(data_dir, val_size=0)
+    assert numbers(datamodule.train_images) == list(range(200))
+    assert sorted(numbers(datamodule.val_images)) == list(range(200))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batch_size", 0),
+        ("batch_size", 151),
+        ("batch_size", 2.5),
+        ("batch_size", True),
+        ("val_size", -1),
+        ("val_size", 200),
+        ("val_batch_size", 0),
+        ("images_per_epoch", 0),
+        ("seed", -1),
+    ],
+)
+def test_impossible_values_are_told(data_dir, key, value):
+    with pytest.raises(UserError, match=rf"^data\.{key}={value}: .+$"):
+        ready(data_dir, **{key: value})
+
+
+def test_too_few_images_for_the_ranks(data_dir):
+    ready(data_dir, batch_size=150)
+    with pytest.raises(UserError, match=r"data\.batch_size=150: at most 75"):
+        as_rank(made(data_dir, batch_size=150), 0, 2).setup()
+    with pytest.raises(UserError, match=r"data\.val_size=2"):
+        as_rank(made(data_dir, val_size=2), 0, 3).setup()
+    with pytest.raises(UserError, match=r"data\.batch_size=10: at most 8"):
+        ready(data_dir, images_per_epoch=8)
+
+
+def test_ranks_come_from_the_trainer(data_dir):
+    seen = []
+    for rank in range(2):
+        datamodule = as_rank(made(data_dir), rank, 2)
+        datamodule.setup()
+        for loader, count in ((datamodule.train_dataloader(), 7), (datamodule.val_dataloader(), 2)):
+            assert len(loader) == count
+        seen.append({number for images, _ in datamodule.train_dataloader() for number in numbers(images)})
+    assert not seen[0] & seen[1]
+
+
+@pytest.mark.parametrize("steps", [["prepare_data", "prepare_data", "setup"], ["setup"]], ids=["rank 0", "others"])
+def test_fallback_takes_the_embedded_digits(tmp_path, steps):
+    datamodule = made(tmp_path, offline_fallback=True, val_size=5000)
+    with pytest.warns(UserWarning, match="NOT TRAINING ON MNIST") as warnings:
+        getattr(datamodule, steps[0])()
+    for step in steps[1:]:
+        getattr(datamodule, step)()
+    assert [str(warning.message).count("\n") > 3 for warning in warnings] == [True]
+    assert datamodule.source.name == "digits"
+    assert (len(datamodule.train_images), len(datamodule.val_images), len(datamodule.test_images)) == (1200, 300, 297)
+
+
+def test_fallback_is_not_taken_where_files_are(data_dir):
+    assert ready(data_dir, offline_fallback=True).source.name == "mnist"
+
+
+def test_without_fallback_the_run_ends(tmp_path):
+    with pytest.raises(DataNotFoundError, match="data=digits"):
+        made(tmp_path).prepare_data()
+    with pytest.raises(DataNotFoundError, match="data=digits"):
+        made(tmp_path).setup()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_makes_a_data_module(path):
+    cfg = OmegaConf.create({"seed": 4, "data": OmegaConf.load(path)})
+    datamodule = hydra.utils.instantiate(cfg.data)
+    assert isinstance(datamodule, MNISTDataModule)
+    assert datamodule.source.name == path.stem
+    assert datamodule.seed == 4
+    assert path.read_text().startswith("# ")
+
+
+def test_the_digits_config_needs_no_fallback():
+    cfg = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIGS[0].with_name("digits.yaml"))})
+    datamodule = hydra.utils.instantiate(cfg.data)
+    datamodule.prepare_data()
+    datamodule.setup()
+    assert (len(datamodule.train_dataloader()), len(datamodule.val_dataloader())) == (20, 1)
+
+
+class Squares(Source):
+    name, num_classes = "squares", None
+
+    def __init__(self, dtype=torch.uint8):
+        self.dtype = dtype
+
+    def train(self):
+        images = torch.zeros(40, 1, 28, 28, dtype=self.dtype)
+        images[:, :, 9:19, 9:19] = 255
+        return images, torch.zeros(40, dtype=torch.int64)
+
+    def test(self):
+        return self.train()
+
+
+def test_a_source_of_ones_own(tmp_path):
+    datamodule = ready(tmp_path, source=Squares(), val_size=8)
+    assert len(datamodule.train_images) == 32
+    with pytest.raises(UserError, match=r"data\.source=Squares: .*float32"):
+        ready(tmp_path, source=Squares(torch.float32), val_size=8)
+
+
+class Recorder(LightningModule):
+    """Notes the numbers of the images of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.trained, self.validated = {}, {}
+
+    def training_step(self, batch, batch_idx):
+        self.trained.setdefault(self.current_epoch, []).extend(numbers(batch[0]))
+        return self.weight * 0
+
+    def validation_step(self, batch, batch_idx):
+        self.validated.setdefault(self.current_epoch, []).extend(numbers(batch[0]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(datamodule, folder, ckpt_path=None, **arguments):
+    module = Recorder()
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        **arguments,
+    )
+    trainer.fit(module, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+    trainer.save_checkpoint(folder / f"{trainer.current_epoch}.ckpt")
+    return module
+
+
+@pytest.mark.parametrize("use_distributed_sampler", [True, False])
+def test_lightning_sets_the_epoch(data_dir, tmp_path, use_distributed_sampler):
+    module = fit(made(data_dir), tmp_path, max_epochs=2, use_distributed_sampler=use_distributed_sampler)
+    datamodule = ready(data_dir)
+    batches = datamodule.train_dataloader()
+    for epoch in range(2):
+        batches.set_epoch(epoch)
+        assert module.trained[epoch] == flat(numbers(images) for images, _ in batches)
+        assert module.validated[epoch] == numbers(datamodule.val_images)
+    assert module.trained[0] != module.trained[1]
+
+
+def test_a_resumed_epoch_has_its_own_order(data_dir, tmp_path):
+    whole = fit(made(data_dir), tmp_path, max_epochs=2)
+    fit(made(data_dir), tmp_path, max_epochs=1)
+    resumed = fit(made(data_dir), tmp_path, ckpt_path=tmp_path / "1.ckpt", max_epochs=2)
+    assert resumed.trained == {1: whole.trained[1]}
+
+
+def test_overfit_batches_repeats_the_same_ones(data_dir, tmp_path):
+    module = fit(made(data_dir), tmp_path, max_epochs=2, overfit_batches=3)
+    assert module.trained[0] == module.trained[1]
+    assert len(module.trained[0]) == 30
+
+
+def test_three_channels_have_no_fallback(tmp_path):
+    with pytest.raises(DataNotFoundError):
+        made(tmp_path, source=StackedMNIST(), offline_fallback=True).prepare_data()

@@ -1,0 +1,133 @@
+"""Sources: where files may lie, what a download accepts, what StackedMNIST is made of."""
+
+import hashlib
+
+import pytest
+import torch
+from miniature import numbers, write_mnist
+
+from gan.data import MNIST, DataNotFoundError, Digits, FashionMNIST, MNISTDataModule, StackedMNIST, sources
+from gan.data.idx import ALL_NAMES
+
+
+def at(source, folder, download=False):
+    source.dir, source.download = folder, download
+    return source
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("inside", ["", "MNIST/raw"])
+def test_files_are_found(tmp_path, packed, inside):
+    write_mnist(tmp_path / inside, packed=packed)
+    source = at(MNIST(), tmp_path)
+    source.prepare()
+    images, labels = source.train()
+    assert (images.shape, images.dtype, labels.dtype) == ((200, 1, 28, 28), torch.uint8, torch.int64)
+    assert numbers(images) == list(range(200))
+    assert labels.tolist() == [i % 10 for i in range(200)]
+    assert source.test()[0].shape == (60, 1, 28, 28)
+
+
+def test_fashion_has_its_own_folder(tmp_path):
+    write_mnist(tmp_path / "MNIST" / "raw")
+    with pytest.raises(DataNotFoundError, match="FashionMNIST"):
+        at(FashionMNIST(), tmp_path).train()
+    write_mnist(tmp_path / "FashionMNIST" / "raw", train=50)
+    assert len(at(FashionMNIST(), tmp_path).train()[0]) == 50
+
+
+def test_mnist_does_not_pass_for_fashion(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    assert len(at(FashionMNIST(), tmp_path).train()[0]) == 200
+    labels = (tmp_path / "train-labels-idx1-ubyte").read_bytes()
+    monkeypatch.setattr(sources, "MNIST_LABELS_MD5", hashlib.md5(labels).hexdigest())
+    with pytest.raises(DataNotFoundError):
+        at(FashionMNIST(), tmp_path).train()
+    assert len(at(MNIST(), tmp_path).train()[0]) == 200
+
+
+@pytest.mark.parametrize("call", ["prepare", "train"])
+def test_missing_files_are_told_in_one_line(tmp_path, call):
+    write_mnist(tmp_path)
+    (tmp_path / ALL_NAMES[3]).unlink()
+    with pytest.raises(DataNotFoundError) as error:
+        getattr(at(MNIST(), tmp_path), call)()
+    text = str(error.value)
+    assert text.startswith(f"data.dir={tmp_path}: ")
+    assert "\n" not in text
+    assert all(
+        part in text for part in (str(tmp_path / "MNIST" / "raw"), "data=digits", "data.download=false", *ALL_NAMES)
+    )
+
+
+def test_download_takes_the_first_good_mirror(tmp_path, mirror, monkeypatch):
+    address, _, sums = mirror
+    monkeypatch.setattr(MNIST, "md5", sums)
+    source = at(MNIST(mirrors=[f"{address}/missing/", f"{address}/"]), tmp_path / "data", download=True)
+    source.prepare()
+    assert numbers(source.train()[0]) == list(range(200))
+    folder = tmp_path / "data" / "MNIST" / "raw"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(ALL_NAMES)
+
+    stamps = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    at(MNIST(mirrors=["http://127.0.0.1:9/"]), tmp_path / "data", download=True).prepare()
+    assert stamps == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_only_what_is_missing_is_downloaded(tmp_path, mirror, monkeypatch):
+    address, folder, sums = mirror
+    monkeypatch.setattr(MNIST, "md5", sums)
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    write_mnist(raw)
+    (raw / ALL_NAMES[2]).unlink()
+    (folder / f"{ALL_NAMES[0]}.gz").unlink()
+    source = at(MNIST(mirrors=[address]), tmp_path / "data", download=True)
+    source.prepare()
+    assert len(source.test()[0]) == 60
+
+
+@pytest.mark.parametrize("damage", ["sum", "truncated", "html", "gone"])
+def test_bad_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
+    address, folder, sums = mirror
+    path = folder / f"{ALL_NAMES[0]}.gz"
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"sum": path.read_bytes(), "truncated": path.read_bytes()[:-9], "html": b"<html>"}[damage])
+    if damage == "sum":
+        sums = ["0" * 32, *sums[1:]]
+    else:
+        sums = [hashlib.md5(path.read_bytes()).hexdigest() if path.exists() else "0" * 32, *sums[1:]]
+    monkeypatch.setattr(MNIST, "md5", sums)
+    with pytest.raises(DataNotFoundError, match=f"{address}/{ALL_NAMES[0]}") as error:
+        at(MNIST(mirrors=[address]), tmp_path / "data", download=True).prepare()
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "data").rglob("*-ubyte*"))
+
+
+def test_digits_need_no_files():
+    (images, labels), (test_images, test_labels) = Digits().train(), Digits().test()
+    assert (images.shape, test_images.shape) == ((1500, 1, 28, 28), (297, 1, 28, 28))
+    assert (images.dtype, labels.dtype, int(images.min()), int(images.max())) == (torch.uint8, torch.int64, 0, 255)
+    for part in (labels, test_labels):
+        assert torch.bincount(part).float().div(len(part)).sub(0.1).abs().max() < 0.01
+    assert torch.equal(images, Digits().train()[0])
+
+
+def test_stacked_digits_stay_in_their_split(data_dir):
+    stacked = MNISTDataModule(StackedMNIST(num_images=300), str(data_dir), download=False, val_size=50, batch_size=10)
+    plain = MNISTDataModule(MNIST(), str(data_dir), download=False, val_size=50, batch_size=10)
+    for datamodule in (stacked, plain):
+        datamodule.prepare_data()
+        datamodule.setup()
+    for split, count in (("train", 300), ("val", 50), ("test", 60)):
+        images, labels = getattr(stacked, f"{split}_images"), getattr(stacked, f"{split}_labels")
+        digits, known = getattr(plain, f"{split}_images"), set(numbers(getattr(plain, f"{split}_images")))
+        assert images.shape == (count, 3, 28, 28)
+        channels = [numbers(images[:, channel : channel + 1]) for channel in range(3)]
+        assert len(digits) == len(known)
+        assert set().union(*channels) <= known
+        # The number of an image ends in its label here.
+        expected = [100 * (a % 10) + 10 * (b % 10) + c % 10 for a, b, c in zip(*channels, strict=True)]
+        assert labels.tolist() == expected
+    assert stacked.source.channels == 3

@@ -1,0 +1,43 @@
+"""A network, a loss and a data set of one's own: what the README shows."""
+
+import torch
+from torch import Tensor, nn
+
+from gan.data import Source
+
+
+class MLPGenerator(nn.Module):
+    """Two linear layers from the latent vector to the image."""
+
+    def __init__(self, latent_dim: int, num_classes: int | None, image_channels: int, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(latent_dim, width), nn.ReLU(), nn.Linear(width, 784), nn.Tanh())
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.body(latents).unflatten(1, (1, 28, 28))
+
+
+class LeastSquares:
+    """Least-squares loss (Mao et al. 2017, arXiv:1611.04076)."""
+
+    generator_needs_real = False
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return (real_logits - 1).square().mean() + fake_logits.square().mean()
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return (fake_logits - 1).square().mean()
+
+
+class Stripes(Source):
+    """Ten classes of vertical stripes."""
+
+    name = "stripes"
+
+    def train(self) -> tuple[Tensor, Tensor]:
+        labels = torch.arange(400) % 10
+        columns = torch.arange(28) % (labels[:, None] + 2) == 0
+        return (columns[:, None, None, :].expand(-1, 1, 28, 28) * 255).to(torch.uint8).contiguous(), labels
+
+    def test(self) -> tuple[Tensor, Tensor]:
+        return self.train()

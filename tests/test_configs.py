@@ -1,0 +1,69 @@
+"""Every config of every group composes and runs."""
+
+from pathlib import Path
+
+import pytest
+
+from gan.config import CONFIG_DIR, compose
+from gan.train import train
+
+
+def names(group):
+    return sorted(path.stem for path in Path(CONFIG_DIR, group).glob("*.yaml"))
+
+
+def choices(group):
+    return [f"{group}={name}" for name in names(group)]
+
+
+WIDE = "model.generator.channels=[8,8,8,8]", "model.discriminator.channels=[8,8,8,8]"
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_model_runs_an_epoch(tiny, model):
+    width = {"dcgan_deep": 4, "dcgan_compact": 2}.get(model, 3)
+    depth = {"dcgan_deep": 4, "dcgan_compact": 2, "dcgan_ttur": 2}.get(model, 3)
+    _, metrics = train(
+        tiny(
+            f"model={model}",
+            "model.latent_dim=8",
+            f"model.generator.channels={[8] * width}",
+            f"model.discriminator.channels={[8] * depth}",
+            "~callbacks.plots",
+            narrow=False,
+        )
+    )
+    assert metrics["images_seen"] == 64
+
+
+@pytest.mark.parametrize(
+    "choice", [*choices("experiment"), *choices("trainer"), *choices("callbacks"), *choices("logger")]
+)
+def test_run_configs_run_an_epoch(tiny, choice, tmp_path):
+    train(tiny(choice, "data.val_size=300", "trainer.limit_train_batches=1", "~callbacks.plots", narrow=False))
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    alone = choice.startswith("logger=") and choice != "logger=csv"
+    assert (tmp_path / "run" / "metrics.csv").is_file() != alone
+
+
+@pytest.mark.parametrize("choice", [*choices("data"), *choices("hardware")])
+def test_the_rest_composes(choice):
+    cfg = compose("train", [choice])
+    assert cfg.data._target_ == "gan.data.MNISTDataModule"
+    assert cfg.trainer.devices
+
+
+@pytest.mark.parametrize("choice", ["hardware=auto", "hardware=cpu"])
+def test_hardware_that_is_here_runs(tiny, choice):
+    train(tiny(choice, "~callbacks.plots", "~callbacks.samples"))
+
+
+def test_debug_compile_and_profiler(tiny, tmp_path):
+    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots"))
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_every_config_says_what_it_is_for():
+    for path in Path(CONFIG_DIR).rglob("*.yaml"):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+        assert lines[0].startswith("# "), path

@@ -1,0 +1,197 @@
+"""The alternating steps."""
+
+import copy
+
+import pytest
+import torch
+from lightning import Callback
+
+from gan.config import instantiate
+from gan.errors import UserError
+from gan.train import train
+
+
+def state(network):
+    return copy.deepcopy(network.state_dict())
+
+
+def same(first, second):
+    return all(torch.equal(first[key], second[key]) for key in first)
+
+
+def step_of(module, name, batch):
+    """One update of one network, as `training_step` does it, and both networks' parameters before and after."""
+    module._values = {}
+    real = batch[0].float() / 127.5 - 1
+    before = state(module.generator), state(module.discriminator)
+    generator_optimizer, discriminator_optimizer = module.optimizers()
+    if name == "discriminator":
+        module._update(discriminator_optimizer, lambda: module._discriminator_loss(real, None, 0))
+    else:
+        module._update(generator_optimizer, lambda: module._generator_loss(real, None))
+    return before, (state(module.generator), state(module.discriminator))
+
+
+class OneStep(Callback):
+    """Does one update by hand before the first batch."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.before, self.after = step_of(pl_module, self.name, batch)
+        parameters = [*pl_module.generator.parameters(), *pl_module.discriminator.parameters()]
+        self.requires_grad = all(parameter.requires_grad for parameter in parameters)
+        trainer.should_stop = True
+        return -1
+
+
+@pytest.mark.parametrize(("name", "moved", "kept"), [("discriminator", 1, 0), ("generator", 0, 1)])
+def test_a_step_changes_one_network_alone(tiny, name, moved, kept):
+    cfg = tiny("model.discriminator.norm=false", "model.dcgan_initialization=false")
+    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+    step = OneStep(name)
+    instantiate(cfg.trainer, callbacks=[step], logger=False, enable_checkpointing=False).fit(module, datamodule)
+    parameters = [name for name, _ in (module.generator, module.discriminator)[kept].named_parameters()]
+    assert same({key: step.before[kept][key] for key in parameters}, step.after[kept])
+    assert not same(step.before[moved], step.after[moved])
+    assert step.requires_grad
+
+
+class ClippedNorms(Callback):
+    """The norms of the gradients that the optimizers took: those still there at the end of a batch."""
+
+    def __init__(self):
+        self.norms = {"generator": [], "discriminator": []}
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        for name, norms in self.norms.items():
+            gradients = [p.grad for p in getattr(pl_module, name).parameters() if p.grad is not None]
+            norms.append(torch.nn.utils.get_total_norm(gradients).item())
+
+
+def fit(cfg, *callbacks, **trainer_options):
+    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+    trainer = instantiate(
+        cfg.trainer, callbacks=list(callbacks), logger=False, enable_checkpointing=False, **trainer_options
+    )
+    trainer.fit(module, datamodule)
+    return module, trainer
+
+
+@pytest.mark.parametrize(("discriminator_steps", "generator_updates"), [(1, 4), (2, 2)])
+def test_four_batches_are_four_updates(tiny, discriminator_steps, generator_updates):
+    module, trainer = fit(tiny(f"model.discriminator_steps={discriminator_steps}"))
+    generator, discriminator = trainer.optimizers
+    assert {int(state["step"]) for state in generator.state.values()} == {generator_updates}
+    assert {int(state["step"]) for state in discriminator.state.values()} == {4}
+    assert module.images_seen == 4 * 16
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_clipped_norms_stay_under_the_bound(tiny, scale):
+    counted = ClippedNorms()
+    cfg = tiny("model.gradient_clip_norm=0.01")
+    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+    unscaled = module.loss.generator, module.loss.discriminator
+    module.loss.generator = lambda *logits: scale * unscaled[0](*logits)
+    module.loss.discriminator = lambda *logits: scale * unscaled[1](*logits)
+    trainer = instantiate(cfg.trainer, callbacks=[counted], logger=False, enable_checkpointing=False)
+    trainer.fit(module, datamodule)
+    for name, norms in counted.norms.items():
+        assert len(norms) == 4
+        assert all(0.0099 < norm <= 0.01001 for norm in norms)
+        assert trainer.callback_metrics[f"train/gradient_norm_{name}"] > 0.01
+
+
+def test_average_follows_the_half_life(tiny):
+    class Follow(Callback):
+        def on_train_start(self, trainer, pl_module):
+            self.expected = [p.detach().clone() for p in pl_module.generator_ema.parameters()]
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            decay = 0.5 ** (16 / min(100, 0.5 * pl_module.images_seen))
+            for value, parameter in zip(self.expected, pl_module.generator.parameters(), strict=True):
+                value.mul_(decay).add_(parameter.detach(), alpha=1 - decay)
+
+    follow = Follow()
+    module, _ = fit(tiny("model.ema_half_life=100", "model.ema_warmup=0.5"), follow)
+    for value, parameter in zip(follow.expected, module.generator_ema.parameters(), strict=True):
+        assert torch.allclose(value, parameter, atol=1e-6)
+    assert not same(module.generator.state_dict(), module.generator_ema.state_dict())
+
+
+def test_no_half_life_makes_the_average_the_generator(tiny):
+    module, _ = fit(tiny("model.ema_half_life=0"))
+    assert same(module.generator.state_dict(), module.generator_ema.state_dict())
+
+
+@pytest.mark.parametrize("loss", ["BinaryCrossEntropy", "Hinge", "Wasserstein", "Relativistic"])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_every_loss_with_every_penalty(tiny, loss, conditional):
+    module, trainer = fit(
+        tiny(
+            f"model.loss._target_=gan.losses.{loss}",
+            "model.label_smoothing=0",
+            f"model.num_classes={10 if conditional else 'null'}",
+            f"model.paired_labels={conditional}",
+            "model.penalties.r1.weight=0.1",
+            "model.penalties.r2.weight=0.1",
+            "model.penalties.r2.every=2",
+            "model.penalties.wgan_gp.weight=1",
+        )
+    )
+    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
+    names = {"loss_discriminator", "loss_generator", "logit_real", "logit_fake", "accuracy_real", "accuracy_fake"}
+    assert {f"train/{name}" for name in names} <= trainer.callback_metrics.keys()
+
+
+def test_instance_noise_falls_to_zero(tiny):
+    module = instantiate(tiny("model.instance_noise=0.5", "model.instance_noise_images=1000").model)
+    images = torch.zeros(200, 1, 28, 28)
+    module.images_seen = 500
+    assert module._with_noise(images).std().item() == pytest.approx(0.25, rel=0.02)
+    module.images_seen = 1000
+    assert torch.equal(module._with_noise(images), images)
+
+
+def test_schedules_count_generator_steps(tiny):
+    step = "{_target_: torch.optim.lr_scheduler.StepLR, step_size: 1, gamma: 0.5}"
+    linear = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
+    _, trainer = fit(
+        tiny(
+            "model.discriminator_steps=2",
+            f"model.generator_schedule={step}",
+            f"model.discriminator_schedule={linear}",
+            "model.generator_optimizer.lr=0.001",
+            "model.discriminator_optimizer.lr=0.001",
+        )
+    )
+    generator, discriminator = trainer.optimizers
+    assert generator.param_groups[0]["lr"] == pytest.approx(0.001 * 0.5**2)
+    assert discriminator.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
+    module = instantiate(tiny("model.num_classes=10").model)
+    z, labels = torch.randn(4, 8), torch.arange(4)
+    before = torch.get_rng_state()
+    images = module.generate(z, labels)
+    assert torch.equal(before, torch.get_rng_state())
+    assert (images.dtype, images.shape) == (torch.uint8, (4, 1, 28, 28))
+    assert torch.equal(images, module.generate(z, labels))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.latent_dim=0", r"model\.latent_dim=0"),
+        ("model.label_smoothing=1.5", r"model\.label_smoothing=1\.5"),
+        ("model.loss._target_=gan.losses.Hinge", r"model\.loss: .*label_smoothing"),
+        ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
+        ("model.generator_optimizer.lr=-1", "learning rate"),
+    ],
+)
+def test_impossible_values_are_refused(tiny, override, message):
+    with pytest.raises((UserError, ValueError), match=message):
+        train(tiny(override))

@@ -1,0 +1,25 @@
+"""Latents by index."""
+
+import torch
+
+from gan.randomness import derive_seed, latents
+
+
+def test_any_range_is_a_slice_of_the_whole():
+    whole = latents(seed=3, start=0, stop=1000, latent_dim=5)
+    for start, stop in ((0, 1), (255, 257), (256, 512), (700, 1000), (9, 9)):
+        assert torch.equal(latents(3, start, stop, 5), whole[start:stop])
+
+
+def test_standard_normal_and_different_by_seed():
+    values = latents(0, 0, 20_000, 4)
+    assert abs(values.mean().item()) < 0.02
+    assert abs(values.std().item() - 1) < 0.02
+    assert not torch.equal(values[:10], latents(1, 0, 10, 4))
+
+
+def test_seeds_of_different_purposes_differ():
+    seeds = {derive_seed(seed, epoch, rank) for seed in range(5) for epoch in range(5) for rank in range(5)}
+    seeds |= {derive_seed(seed, epoch) for seed in range(5) for epoch in range(5)} | {derive_seed(2**32)}
+    assert len(seeds) == 125 + 25 + 1
+    assert all(0 <= seed < 2**63 for seed in seeds)

@@ -1,0 +1,150 @@
+"""A run that was interrupted between two epochs ends as if it had not been."""
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+
+from gan.errors import UserError
+from gan.module import GAN
+
+STEP_SCHEDULE = "{_target_: torch.optim.lr_scheduler.StepLR, step_size: 3, gamma: 0.5}"
+SYSTEM_A = (
+    "experiment=system_a",
+    "data=digits",
+    "logger=[csv]",
+    f"model.generator_schedule={STEP_SCHEDULE}",
+    f"model.discriminator_schedule={STEP_SCHEDULE}",
+    "model.ema_half_life=50",
+    "model.instance_noise_images=200",
+    "data.val_size=300",
+)
+
+
+def checkpoint(tmp_path, folder):
+    return torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def rows(tmp_path, folder):
+    with open(tmp_path / folder / "metrics.csv") as file:
+        timed = ("train/images_per_second",)
+        return [{key: value for key, value in row.items() if key not in timed} for row in csv.DictReader(file)]
+
+
+def assert_equal(first, second, where=""):
+    """Bit by bit, through dictionaries and lists."""
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        for key in first:
+            assert_equal(first[key], second[key], f"{where}.{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), where
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_equal(*pair, f"{where}[{index}]")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+    else:
+        assert first == second, where
+
+
+def test_two_epochs_are_one_and_a_resumed_one(run, tmp_path):
+    """System A with its dropout and noise, and a step schedule: in another folder, and in its own."""
+    whole, whole_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", folder="whole")
+    run(*SYSTEM_A, "trainer.max_epochs=1", folder="half")
+    first = tmp_path / "half" / "checkpoints" / "last.ckpt"
+    moved, moved_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", f"ckpt_path='{first}'", folder="moved")
+    again, again_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", "ckpt_path=auto", folder="half")
+
+    expected = checkpoint(tmp_path, "whole")
+    for folder, module, metrics in (("moved", moved, moved_metrics), ("half", again, again_metrics)):
+        actual = checkpoint(tmp_path, folder)
+        for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "images_seen"):
+            assert_equal(expected[part], actual[part], part)
+        assert_equal(whole.state_dict(), module.state_dict())
+        for name in whole_metrics.keys() - {"train/images_per_second"}:
+            assert whole_metrics[name] == metrics[name] or math.isnan(whole_metrics[name]), name
+    assert rows(tmp_path, "half") == rows(tmp_path, "whole")
+    assert rows(tmp_path, "moved") == [row for row in rows(tmp_path, "whole") if row["epoch"] == "1"]
+
+
+def test_a_checkpoint_loads_by_itself(run, tmp_path):
+    module, _ = run()
+    loaded = GAN.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert_equal(module.state_dict(), loaded.state_dict())
+    assert loaded.images_seen == module.images_seen == 64
+
+
+def test_init_from_takes_the_weights_alone(run, tmp_path):
+    first, _ = run()
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    second, _ = run(
+        f"init_from='{path}'", "trainer.limit_train_batches=1", "model.generator_optimizer.lr=0", folder="b"
+    )
+    for name, parameter in first.generator.named_parameters():
+        assert torch.equal(parameter, second.generator.get_parameter(name))
+    assert second.images_seen == 16
+
+
+def test_an_existing_run_is_never_overwritten(run):
+    run()
+    with pytest.raises(UserError, match="ckpt_path=auto continues it"):
+        run()
+
+
+def test_other_networks_are_refused(run, tmp_path):
+    run()
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with pytest.raises(UserError, match=r"model\.latent_dim=9: .*was trained with 8"):
+        run(f"ckpt_path='{path}'", "model.latent_dim=9", folder="b")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no file"),
+        (b"not a checkpoint", "refused|not a readable checkpoint"),
+        ("truncated", "not a readable checkpoint"),
+        ("foreign", "not a checkpoint of this project"),
+        ("hostile", "refused"),
+    ],
+)
+def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
+    path = tmp_path / "bad.ckpt"
+    if content == "truncated":
+        run(folder="good")
+        path.write_bytes((tmp_path / "good" / "checkpoints" / "last.ckpt").read_bytes()[:5000])
+    elif content == "foreign":
+        torch.save({"weights": torch.zeros(1)}, path)
+    elif content == "hostile":
+        torch.save({"state_dict": print}, path)
+    elif content:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        run(f"ckpt_path='{path}'", folder="b")
+    assert "\n" not in str(raised.value)
+
+
+def test_max_images_ends_a_run_and_it_goes_on(run, tmp_path):
+    module, _ = run("max_images=100", "trainer.limit_train_batches=1.0")
+    assert module.images_seen == 112
+    saved = json.loads((tmp_path / "run" / "checkpoints" / "last.json").read_text())
+    assert (saved["images_seen"], saved["epoch"]) == (112, 1)
+
+
+def test_epoch_checkpoints_are_kept_to_the_last(run, tmp_path):
+    run("trainer.max_epochs=5", "callbacks.checkpoints.every_n_epochs=1", "callbacks.checkpoints.keep_last=2")
+    folder = tmp_path / "run" / "checkpoints"
+    names = {path.name for path in folder.iterdir()}
+    stems = ("best", "last", "epoch_0004", "epoch_0005")
+    assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".ckpt", ".json")}
+
+
+def test_weights_that_are_not_finite_are_not_written(run, tmp_path):
+    run()
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    with pytest.raises(UserError, match="diverged"):
+        run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=1e38")
+    assert last.read_bytes() == before
