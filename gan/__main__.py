@@ -3,7 +3,12 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 COMMANDS = {
     "train": "train a GAN: experiment=quick, model=dcgan, data=mnist, ckpt_path=last",
@@ -44,9 +49,9 @@ def main() -> int:
 
 
 def run(command: str) -> int:
-    """Composes the command's config from `sys.argv` and calls its function with it."""
+    """Composes the command's config from `sys.argv` and calls its function with it; a mistake is told in one line."""
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors on, and they are told in one line below
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors on
     import hydra
     from hydra.errors import HydraException
     from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -55,26 +60,31 @@ def run(command: str) -> int:
     from gan.config import CONFIG_DIR, explain
     from gan.errors import UserError
 
-    try:
+    @contextmanager
+    def mistakes_told() -> Iterator[None]:
+        try:
+            yield
+        except (UserError, MisconfigurationException, HydraException, OmegaConfBaseException) as error:
+            if traceback_wanted:
+                raise
+            composed = isinstance(error, HydraException | OmegaConfBaseException)
+            print(f"gan {command}: {explain(error) if composed else ' '.join(str(error).split())}", file=sys.stderr)
+            raise SystemExit(2) from error
+
+    def task(cfg: "DictConfig") -> object:
+        sys.argv = arguments  # Lightning starts the other processes of a run with this line again
+        function: Callable = getattr(importlib.import_module(f"gan.{command}"), command)
+        with mistakes_told():  # inside the job, where Hydra would add lines of its own
+            return function(cfg)
+
+    with mistakes_told():
         if command == "train":
             from gan.resume import continue_newest
 
-            sys.argv = [sys.argv[0], command, *continue_newest(sys.argv[2:])]
+            sys.argv[2:] = continue_newest(sys.argv[2:])
         arguments = sys.argv
-
-        def task(cfg: object) -> object:
-            sys.argv = arguments  # Lightning starts the other processes of a run with this line again
-            function: Callable = getattr(importlib.import_module(f"gan.{command}"), command)
-            return function(cfg)
-
         sys.argv = [arguments[0], *arguments[2:]]
         hydra.main(config_path=str(CONFIG_DIR), config_name=command, version_base="1.3")(task)()
-    except (UserError, MisconfigurationException, HydraException, OmegaConfBaseException) as error:
-        if traceback_wanted:
-            raise
-        composed = isinstance(error, HydraException | OmegaConfBaseException)
-        print(f"gan {command}: {explain(error) if composed else ' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     return 0
 
 

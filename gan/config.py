@@ -10,7 +10,7 @@ import hydra.utils
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
@@ -72,5 +72,7 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
         close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
         where = cause.full_key.rpartition(".")[0] or "the config"
         return f"{cause.full_key}: no such key; {where} has {' '.join(close or known)}"
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).partition("Config search path")[0].split())
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not an override, {text}"
     return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text

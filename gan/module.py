@@ -39,6 +39,8 @@ class GAN(LightningModule):
         num_classes: digits are drawn on demand by a conditional model (10); None for an unconditional one.
         image_channels: 1 for grey images, 3 for colour.
         paired_labels: generated images of a batch have the labels of the real ones, else independent uniform ones.
+        joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
+        shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
         label_smoothing: for losses that have targets, 0 <= s < 1.
         instance_noise: standard deviation of the noise on each image that the discriminator sees, in units of [-1, 1].
         instance_noise_images: images seen until it has fallen to zero in a straight line; None keeps it.
@@ -69,6 +71,8 @@ class GAN(LightningModule):
         num_classes: int | None = None,
         image_channels: int = 1,
         paired_labels: bool = False,
+        joint_batches: bool = False,
+        shared_latents: bool = False,
         label_smoothing: float = 0.0,
         instance_noise: float = 0.0,
         instance_noise_images: int | None = None,
@@ -107,10 +111,18 @@ class GAN(LightningModule):
         self._values = {}
         real, labels = normalize(batch[0]), batch[1] if self.num_classes else None
         generator_optimizer, discriminator_optimizer = self.optimizers()
-        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, batch_idx))
+        trains_generator = (batch_idx + 1) % self.hparams.discriminator_steps == 0
+        with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
+            fake, fake_labels = self._draw(labels, len(real))
+        self._update(
+            discriminator_optimizer,
+            lambda: self._discriminator_loss(real, labels, fake.detach(), fake_labels, batch_idx),
+        )
         self.images_seen += len(real) * self.trainer.world_size
-        if (batch_idx + 1) % self.hparams.discriminator_steps == 0:
-            self._update(generator_optimizer, lambda: self._generator_loss(real, labels))
+        if trains_generator:
+            if not self.hparams.shared_latents:
+                fake, fake_labels = self._draw(labels, len(real))
+            self._update(generator_optimizer, lambda: self._generator_loss(real, labels, fake, fake_labels))
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
             for schedule in self.lr_schedulers() or []:
                 schedule.step()
@@ -124,11 +136,15 @@ class GAN(LightningModule):
             self.manual_backward(loss)
             optimizer.step()
 
-    def _discriminator_loss(self, real: Tensor, labels: Tensor | None, batch_idx: int) -> Tensor:
-        with torch.no_grad():
-            fake, fake_labels = self._draw(labels, len(real))
+    def _discriminator_loss(
+        self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None, batch_idx: int
+    ) -> Tensor:
         real, fake = self._with_noise(real), self._with_noise(fake)
-        real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
+        if self.hparams.joint_batches:
+            both = None if labels is None else torch.cat([labels, fake_labels])
+            real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), both).chunk(2)
+        else:
+            real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
         loss = self.loss.discriminator(real_logits, fake_logits)
         self._note(
             loss_discriminator=loss,
@@ -143,8 +159,7 @@ class GAN(LightningModule):
                 loss = loss + penalty.weight * penalty.every * value
         return loss
 
-    def _generator_loss(self, real: Tensor, labels: Tensor | None) -> Tensor:
-        fake, fake_labels = self._draw(labels, len(real))
+    def _generator_loss(self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
         real_logits = None
         if self.loss.generator_needs_real:
             with torch.no_grad():

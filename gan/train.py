@@ -69,7 +69,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     trainer: Trainer = instantiate(
         cfg.trainer,
         callbacks=list(instantiate(cfg.callbacks).values()),
-        logger=list(instantiate(cfg.logger).values()) if cfg.logger else False,
+        logger=list(instantiate(cfg.logger).values()) if cfg.get("logger") else False,
     )
 
     if trainer.is_global_zero:

@@ -7,8 +7,12 @@ import pytest
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import torch
+
 from gan.config import compose
 from gan.train import train
+
+torch.set_num_threads(1)  # tiny tensors are slower on several
 
 TINY = (
     "data=digits",

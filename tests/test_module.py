@@ -23,12 +23,15 @@ def step_of(module, name, batch):
     """One update of one network, as `training_step` does it, and both networks' parameters before and after."""
     module._values = {}
     real = batch[0].float() / 127.5 - 1
+    fake = module._draw(None, len(real))
     before = state(module.generator), state(module.discriminator)
     generator_optimizer, discriminator_optimizer = module.optimizers()
     if name == "discriminator":
-        module._update(discriminator_optimizer, lambda: module._discriminator_loss(real, None, 0))
+        module._update(
+            discriminator_optimizer, lambda: module._discriminator_loss(real, None, fake[0].detach(), None, 0)
+        )
     else:
-        module._update(generator_optimizer, lambda: module._generator_loss(real, None))
+        module._update(generator_optimizer, lambda: module._generator_loss(real, None, *fake))
     return before, (state(module.generator), state(module.discriminator))
 
 
@@ -144,6 +147,17 @@ def test_every_loss_with_every_penalty(tiny, loss, conditional):
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
     names = {"loss_discriminator", "loss_generator", "logit_real", "logit_fake", "accuracy_real", "accuracy_fake"}
     assert {f"train/{name}" for name in names} <= trainer.callback_metrics.keys()
+
+
+def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
+    """Without normalization and noise, one pass over both batches computes what two passes do."""
+    plain = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.instance_noise=0")
+    weights = []
+    for override in ("model.joint_batches=false", "model.joint_batches=true"):
+        torch.manual_seed(0)
+        module, _ = fit(tiny(*plain, override, "model.shared_latents=true", "trainer.limit_train_batches=1"))
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in module.parameters()]))
+    assert torch.allclose(*weights, atol=1e-6)
 
 
 def test_instance_noise_falls_to_zero(tiny):

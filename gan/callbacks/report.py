@@ -68,6 +68,11 @@ class RunReport(Callback):
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
 
+    @rank_zero_only
+    def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
+        if isinstance(exception, KeyboardInterrupt):
+            log.info("%-10s  after %s images; ckpt_path=last goes on", "interrupted", f"{pl_module.images_seen:,}")
+
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:
     """Metrics as JSON has them: what is not finite becomes null."""

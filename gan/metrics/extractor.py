@@ -1,4 +1,4 @@
-"""The digit extractor: a small MNIST classifier, shipped with the package, whose features and logits the metrics use."""
+"""The digit extractor: a small MNIST classifier, shipped with the package, whose features and logits metrics use."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gan.images import unit
 
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
 VERSION = "1"
-SUM = "0"
+SUM = "0a6007997177772afb6d104fec3fc71bd4abab47d5ad00482bb6ef23ec4e163a"
 
 
 class DigitClassifier(nn.Module):
@@ -24,7 +24,7 @@ class DigitClassifier(nn.Module):
     well scaled as the day it was published.
 
     The shipped weights are version 1, made by `python -m gan.metrics.train_extractor` with seed 0 on 55,000 training
-    images. Their sum is `SUM`, their accuracy on the 10,000 MNIST test images ACCURACY_PERCENT %.
+    images. Their sum is `SUM`, their accuracy on the 10,000 MNIST test images 99.65 %.
     """
 
     num_features = 64

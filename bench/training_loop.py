@@ -1,0 +1,119 @@
+"""Training speed: a bare PyTorch loop against `gan train`, the same networks and steps, in turns in one process.
+
+    python bench/training_loop.py [--batches 60] [--rounds 5] [overrides]
+
+Prints images per second of both, and the ratio (gan train / bare) of each round and their median. `gan train` runs with
+its default logging, averaging and callbacks; its clock goes from the first batch of the epoch to the end of the last.
+"""
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+
+import torch
+from lightning import Callback, Trainer
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from gan.config import compose, instantiate
+from gan.images import normalize
+from gan.module import GAN
+from gan.train import train
+
+
+class Clock(Callback):
+    """Seconds from the first batch to the end of the last one."""
+
+    seconds = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        Clock.seconds = -time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        Clock.seconds += time.perf_counter()
+
+
+def bare_loop(module: GAN, images: torch.Tensor, batches: int, batch_size: int) -> float:
+    """Seconds for the published step on `batches` batches, written out in plain PyTorch."""
+    options = module.hparams
+    generator, discriminator = module.generator.train(), module.discriminator.train()
+    generator_optimizer, discriminator_optimizer = (
+        torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)) for network in (generator, discriminator)
+    )
+    noise, limit = options.instance_noise, options.gradient_clip_norm
+    real_target, fake_target = torch.full((batch_size,), 1 - options.label_smoothing), torch.zeros(batch_size)
+    ones = torch.ones(batch_size)
+    order = torch.randperm(len(images))
+
+    started = time.perf_counter()
+    for batch in range(batches):
+        real = normalize(images[order[batch * batch_size : (batch + 1) * batch_size]])
+        with torch.no_grad():
+            fake = generator(torch.randn(batch_size, module.latent_dim))
+        if noise:
+            real, fake = real + noise * torch.randn_like(real), fake + noise * torch.randn_like(fake)
+        loss = binary_cross_entropy_with_logits(discriminator(real), real_target)
+        loss = loss + binary_cross_entropy_with_logits(discriminator(fake), fake_target)
+        discriminator_optimizer.zero_grad()
+        loss.backward()
+        if limit:
+            nn.utils.clip_grad_norm_(discriminator.parameters(), limit)
+        discriminator_optimizer.step()
+
+        discriminator.requires_grad_(False)
+        fake = generator(torch.randn(batch_size, module.latent_dim))
+        if noise:
+            fake = fake + noise * torch.randn_like(fake)
+        loss = binary_cross_entropy_with_logits(discriminator(fake), ones)
+        generator_optimizer.zero_grad()
+        loss.backward()
+        if limit:
+            nn.utils.clip_grad_norm_(generator.parameters(), limit)
+        generator_optimizer.step()
+        discriminator.requires_grad_(True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    logging.getLogger("gan").setLevel(logging.WARNING)
+
+    ratios = []
+    for index in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            cfg = compose(
+                "train",
+                [
+                    "hardware=cpu",
+                    f"output_dir='{folder}'",
+                    "trainer.max_epochs=1",
+                    f"trainer.limit_train_batches={arguments.batches}",
+                    "trainer.limit_val_batches=0",
+                    "~callbacks.plots",
+                    "+callbacks.clock._target_=__main__.Clock",
+                    *arguments.overrides,
+                ],
+            )
+            datamodule, module = instantiate(cfg.data), instantiate(cfg.model)
+            datamodule.prepare_data()
+            datamodule.setup()
+            if index == 0:
+                bare_loop(
+                    module, datamodule.train_images, 5, cfg.data.batch_size
+                )  # the first calls choose their kernels
+            bare = bare_loop(module, datamodule.train_images, arguments.batches, cfg.data.batch_size)
+            train(cfg)
+        count = arguments.batches * cfg.data.batch_size
+        ratios.append(bare / Clock.seconds)
+        print(f"bare {count / bare:7.0f} images/s   gan train {count / Clock.seconds:7.0f} images/s   {ratios[-1]:.3f}")
+    print(f"median ratio {statistics.median(ratios):.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Inception v3, as torch-fidelity has it, for numbers that compare with other papers'."""
+
+import urllib.error
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.metrics.extractor import full_precision
+
+
+class InceptionExtractor(nn.Module):
+    """The 2,048 features of the last pooling and the 1,008 unbiased logits of the 2015 Inception network, in fp32.
+
+    The images are resized to 299x299 by torch-fidelity's own TensorFlow 1 compatible bilinear interpolation, without
+    antialiasing: torchmetrics' own wrapper antialiases by default, and its numbers differ from the published ones.
+    On a CPU expect about a tenth of a second an image.
+
+    Args:
+        weights: torch-fidelity's file; when not given, that in torch's hub folder, downloaded when it isn't there yet.
+
+    Raises:
+        UserError: there is no such file and none can be downloaded, or it is not Inception's.
+    """
+
+    name = "inception"
+    reads_digits = False
+    num_features = 2048
+    chunk_size = 50
+
+    def __init__(self, weights: str | Path | None = None) -> None:
+        super().__init__()
+        # Imported on use: torch-fidelity is slow to import and most runs never need it.
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        path = _downloaded() if weights is None else Path(weights).expanduser()
+        if not path.is_file():
+            raise UserError(f"metrics.inception_weights={weights}: no such file; put {_file_name()} there")
+        try:
+            # torch-fidelity unpickles whatever is in the file, so let torch refuse anything but tensors first.
+            torch.load(path, map_location="cpu", weights_only=True)
+            with torch.random.fork_rng(devices=[]):
+                self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+            raise UserError(f"metrics.inception_weights={path}: not the weights {_file_name()} ({reason})") from None
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 [N, 1 or 3, H, W] -> features float32 [N, 2048] and logits float32 [N, 1008]."""
+        with full_precision(images.device):
+            return self.network(images.expand(-1, 3, -1, -1))
+
+    def train(self, mode: bool = True) -> "InceptionExtractor":
+        """Stays in evaluation mode."""
+        return super().train(False)
+
+
+def _url() -> str:
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    return URL_INCEPTION_V3
+
+
+def _file_name() -> str:
+    return Path(urlparse(_url()).path).name
+
+
+def _downloaded() -> Path:
+    name = _file_name()
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The hash's first digits are the last part of the name, as torch's hub has it.
+        torch.hub.download_url_to_file(_url(), str(path), path.stem.rpartition("-")[2], progress=False)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"metrics.extractor=inception: {name} can't be downloaded ({error}); get it from {_url()} and put it into "
+            f"{path.parent}, or name it in metrics.inception_weights"
+        ) from None
+    return path

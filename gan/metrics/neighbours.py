@@ -1,0 +1,95 @@
+"""Measures of nearest neighbours in feature space: precision, recall, coverage and memorization.
+
+All distances are Euclidean, taken in float64 and in chunks of rows, so that memory stays small for large sets.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+CHUNK_ELEMENTS = 4_000_000
+PRECISION_K = 3
+COVERAGE_K = 5
+
+
+def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances of all pairs, some rows at a time: the rows' place and float64 [rows, M], at least 0.
+
+    Args:
+        rows: float64 [N, D].
+        columns: float64 [M, D].
+    """
+    # Around a common center the expansion |x|^2 - 2 x.y + |y|^2 loses the fewest digits.
+    center = columns.mean(0)
+    rows, columns = rows - center, columns - center
+    norms, size = columns.square().sum(1), max(1, CHUNK_ELEMENTS // len(columns))
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        squared = torch.addmm(norms.unsqueeze(0), part, columns.T, alpha=-2)
+        yield slice(start, start + len(part)), squared.add_(part.square().sum(1, keepdim=True)).clamp_min_(0)
+
+
+def radii(features: Tensor, *ks: int) -> list[Tensor]:
+    """For each k the squared distance of each sample to its k-th nearest other one: float64 [N] each.
+
+    Args:
+        features: float64 [N, D], N above the largest k.
+        ks: numbers of neighbours.
+    """
+    nearest = torch.cat([part.topk(max(ks) + 1, largest=False).values for _, part in chunks(features, features)])
+    # The nearest of all is the sample itself.
+    return [nearest[:, k] for k in ks]
+
+
+def precision_recall_coverage(
+    real: Tensor, generated: Tensor, real_radii: list[Tensor], generated_radii: Tensor
+) -> tuple[float, float, float]:
+    """Precision, recall (Kynkaanniemi et al. 2019) and coverage (Naeem et al. 2020), each 0..1, 1 being best.
+
+    Precision is the share of generated samples within the 3rd-neighbour ball of some real sample, recall the share of
+    real samples within such a ball of some generated one, coverage the share of real samples that have a generated one
+    within their own 5th-neighbour ball. They change with the sizes of the sets: compare at equal sizes only.
+
+    Args:
+        real: float64 [N, D].
+        generated: float64 [M, D].
+        real_radii: `radii(real, PRECISION_K, COVERAGE_K)`.
+        generated_radii: `radii(generated, PRECISION_K)[0]`.
+    """
+    precise = torch.zeros(len(generated), dtype=torch.bool)
+    recalled, covered = torch.zeros(2, len(real), dtype=torch.bool)
+    for place, squared in chunks(real, generated):
+        precise |= (squared <= real_radii[0][place, None]).any(0)
+        recalled[place] = (squared <= generated_radii).any(1)
+        covered[place] = squared.amin(1) < real_radii[1][place]
+    return precise.double().mean().item(), recalled.double().mean().item(), covered.double().mean().item()
+
+
+def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """The nearest members of a reference set: distances float64 [N, count] and indices int64 [N, count], nearest first.
+
+    Args:
+        features: float64 [N, D].
+        reference: float64 [M, D], M at least `count`.
+    """
+    found = [part.topk(count, largest=False) for _, part in chunks(features, reference)]
+    return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
+
+
+def memorization(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
+    """Whether generated digits lie closer to training digits than new handwritten ones do: ratio and share.
+
+    The ratio is the median distance of generated digits to their nearest training digit over the same median of
+    held-out digits: about 1 for new digits, towards 0 for copies. The share is that of generated digits closer to a
+    training digit than 99 in 100 held-out ones are: about 0.01 for new digits, towards 1 for copies, and it notices a
+    few copies among many new ones. A generator that draws only the most typical digits lowers the ratio as well: read
+    both beside recall. (The comparison of held-out and generated distances follows Meehan et al. 2020.)
+
+    Args:
+        generated: float64 [N], distances to the nearest training image.
+        held_out: float64 [M], the same of real images that were not trained on.
+    """
+    scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
+    share = (generated < held_out.quantile(0.01)).double().mean()
+    return (generated.median() / scale).item(), share.item()

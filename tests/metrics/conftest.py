@@ -1,0 +1,50 @@
+"""Real digits without a file of MNIST's: scikit-learn's, in three sets that share no image."""
+
+from collections import namedtuple
+
+import pytest
+import torch
+
+from gan.data.sources import Digits
+from gan.metrics import ImageMeasures, build_extractor
+
+SIZE = 599
+
+DigitSets = namedtuple("DigitSets", "held_out held_out_labels generated generated_labels training training_labels")
+
+
+@pytest.fixture(scope="session")
+def extractor():
+    return build_extractor("mnist")
+
+
+@pytest.fixture(scope="session")
+def sets():
+    """Images uint8 [599, 1, 28, 28] and labels, three times; `generated` is what a perfect generator would draw."""
+    source = Digits()
+    (images, labels), (more_images, more_labels) = source.train(), source.test()
+    images, labels = torch.cat([images, more_images]), torch.cat([labels, more_labels])
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    parts = [part for chosen in order.split(SIZE) for part in (images[chosen], labels[chosen])]
+    return DigitSets(*parts)
+
+
+@pytest.fixture(scope="session")
+def measures(extractor, sets):
+    """All measures, with the real and the training set given; a test resets what is generated before it adds its own."""
+    measures = ImageMeasures(extractor, kid_subsets=5, kid_subset_size=200)
+    measures.update_real(sets.held_out, sets.held_out_labels)
+    measures.update_training(sets.training)
+    return measures
+
+
+@pytest.fixture
+def measure(measures):
+    """A function from generated images and labels to all their measures."""
+
+    def measured(images, labels=None):
+        measures.reset_generated()
+        measures.update_generated(images, labels)
+        return measures.compute()
+
+    return measured

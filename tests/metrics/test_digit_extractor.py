@@ -1,0 +1,129 @@
+"""The shipped digit classifier: whole, frozen, the same for everyone, and made by its script."""
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from gan.errors import UserError
+from gan.images import unit
+from gan.metrics import DigitClassifier, DigitExtractor, extractor, load_digit_classifier
+from gan.metrics.extractor import SUM, VERSION, WEIGHTS
+from gan.metrics.train_extractor import augment, fold_batch_norm, save, train, with_batch_norm
+
+
+def test_shipped_file():
+    with safe_open(WEIGHTS, framework="pt") as opened:
+        told = opened.metadata()
+    assert (told["sum"], told["version"], told["seed"]) == (SUM, VERSION, "0")
+    assert float(told["accuracy"]) >= 0.995
+    assert f"{float(told['accuracy']):.2%}".replace("%", " %") in DigitClassifier.__doc__
+    assert WEIGHTS.stat().st_size <= 1_000_000
+
+
+def test_loaded_classifier_is_frozen(sets):
+    state = torch.get_rng_state()
+    classifier = load_digit_classifier()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not classifier.training
+    assert all(not p.requires_grad and p.dtype == torch.float32 for p in classifier.parameters())
+    images = unit(sets.held_out)
+    features = classifier.features(images)
+    assert features.shape == (len(images), DigitClassifier.num_features)
+    assert torch.allclose(classifier(images), classifier.classify(features))
+    # Another data set, whose digits were written by others and scanned at 8x8 pixels.
+    assert (classifier(images).argmax(1) == sets.held_out_labels).double().mean() > 0.9
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match=r"none\.safetensors: the digit extractor's weights are missing"):
+        load_digit_classifier(tmp_path / "none.safetensors")
+
+
+def test_cut_file(tmp_path):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(WEIGHTS.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"cut\.safetensors: not a readable safetensors file"):
+        load_digit_classifier(path)
+
+
+def test_altered_weights(tmp_path):
+    path = tmp_path / "altered.safetensors"
+    altered = bytearray(WEIGHTS.read_bytes())
+    altered[-1000] ^= 1
+    path.write_bytes(altered)
+    with pytest.raises(UserError, match=r"altered\.safetensors: the weights' sum is .*, not "):
+        load_digit_classifier(path)
+
+
+def test_other_weights_in_the_place_of_the_shipped_ones(tmp_path, monkeypatch):
+    path = tmp_path / "retrained.safetensors"
+    save(DigitClassifier(), path, {})
+    assert isinstance(load_digit_classifier(path), DigitClassifier)
+    monkeypatch.setattr(extractor, "WEIGHTS", path)
+    with pytest.raises(UserError, match="the weights' sum is"):
+        load_digit_classifier()
+
+
+def test_file_without_a_sum(tmp_path):
+    save_file(load_file(WEIGHTS), tmp_path / "bare.safetensors")
+    with pytest.raises(UserError, match="not None"):
+        load_digit_classifier(tmp_path / "bare.safetensors")
+
+
+def test_channels_are_digits_of_one_number(sets):
+    digits = DigitExtractor()
+    images = sets.held_out[:30]
+    features, logits = digits(images)
+    joined, joint = digits(images.view(10, 3, 28, 28))
+    assert torch.allclose(joined, features.view(10, 192), atol=1e-5)
+    assert joint.shape == (10, 1000)
+    read = logits.argmax(1).view(10, 3)
+    assert torch.equal(joint.argmax(1), (read * torch.tensor([100, 10, 1])).sum(1))
+    assert torch.allclose(joint.softmax(1).sum(1), torch.ones(10))
+
+
+def test_autocast_changes_nothing(sets):
+    digits = DigitExtractor()
+    plain = digits(sets.held_out[:10])
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = digits(sets.held_out[:10])
+    assert all(torch.equal(a, b) for a, b in zip(plain, inside, strict=True))
+    assert inside[0].dtype == torch.float32
+
+
+def test_training_is_reproducible_and_leaves_the_global_generator(sets):
+    images, labels = sets.training[:256], sets.training_labels[:256]
+    state = torch.get_rng_state()
+    first, again, other = (train(images, labels, seed, epochs=1).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.keys() == DigitClassifier().state_dict().keys()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+
+
+def test_features_are_standardized_on_the_training_images(sets):
+    images = sets.training[:512]
+    features = train(images, sets.training_labels[:512], seed=0, epochs=1).features(unit(images))
+    assert torch.allclose(features.mean(0), torch.zeros(64), atol=1e-3)
+    assert torch.allclose(features.std(0), torch.ones(64), atol=0.02)
+
+
+def test_folding_changes_nothing(sets):
+    trained = with_batch_norm(DigitClassifier())
+    images = unit(sets.held_out[:128])
+    for _ in range(3):
+        trained(images)
+    trained.eval()
+    expected = trained(images)
+    assert torch.allclose(fold_batch_norm(trained)(images), expected, atol=1e-4)
+
+
+def test_augmentation_keeps_digits_digits(sets):
+    images = unit(sets.held_out)
+    augmented = augment(images)
+    assert augmented.shape == images.shape
+    assert augmented.min() >= 0
+    assert augmented.max() <= 1
+    assert augmented.mean() == pytest.approx(images.mean().item(), rel=0.1)
+    assert not torch.equal(augmented, images)

@@ -1,0 +1,78 @@
+"""Closed forms of FID, KID and the inception score."""
+
+import math
+
+import pytest
+import torch
+
+from gan.metrics.distributions import frechet_distance, inception_score, kernel_distance
+
+
+@pytest.fixture
+def features():
+    return torch.randn(300, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_fid_of_shifted_and_scaled_features(features):
+    shift = torch.arange(8, dtype=torch.float64) / 4
+    assert frechet_distance(features, features + shift) == pytest.approx(shift.square().sum().item(), abs=1e-6)
+    centered = features - features.mean(0)
+    expected = 0.25 * torch.cov(centered.T).trace().item()
+    assert frechet_distance(centered, 1.5 * centered) == pytest.approx(expected, abs=1e-6)
+
+
+def test_fid_of_a_set_and_itself(features):
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(features[:3], features[:3]) == pytest.approx(0, abs=1e-6)
+
+
+def test_fid_is_symmetric(features):
+    other = features.square()
+    assert frechet_distance(features, other) == pytest.approx(frechet_distance(other, features))
+
+
+def test_kid_of_whole_sets_is_the_unbiased_estimate(features):
+    real, generated = features[:100], features[100:200] * 2 + 1
+
+    def kernel(first, second):
+        return (first @ second.T / 8 + 1) ** 3
+
+    within = sum(kernel(part, part).fill_diagonal_(0).sum() for part in (real, generated)) / (100 * 99)
+    expected = (within - 2 * kernel(real, generated).mean()).item()
+    mean, spread = kernel_distance(real, generated, subsets=3, subset_size=100, seed=0)
+    assert mean == pytest.approx(expected, rel=1e-4)
+    assert spread == pytest.approx(0, abs=1e-4 * mean)
+
+
+def test_kid_of_one_distribution_is_around_zero(features):
+    mean, spread = kernel_distance(features[:150], features[150:], subsets=50, subset_size=100, seed=0)
+    assert abs(mean) < 3 * spread
+
+
+def test_score_of_certain_balanced_and_of_uncertain_logits():
+    certain = torch.eye(10).repeat(100, 1) * 1e4
+    # A random split isn't quite balanced.
+    mean, spread = inception_score(certain, splits=2, seed=0)
+    assert mean == pytest.approx(10, abs=0.2)
+    assert spread < 0.2
+    assert inception_score(torch.zeros(100, 10), splits=2, seed=0) == pytest.approx((1, 0))
+
+
+@pytest.mark.parametrize("scale", [0, 1, 1e3, 1e30])
+def test_score_is_never_nan(scale):
+    logits = torch.randn(20, 1000, generator=torch.Generator().manual_seed(0)) * scale
+    mean, spread = inception_score(logits, splits=10, seed=0)
+    assert 1 - 1e-9 <= mean <= 1000
+    assert math.isfinite(spread)
+
+
+def test_draws_come_from_the_seed_and_not_from_the_order(features):
+    shuffled = features[torch.randperm(300, generator=torch.Generator().manual_seed(1))]
+    state = torch.get_rng_state()
+    for measure in (
+        lambda rows, seed: kernel_distance(rows, features + 1, 5, 50, seed),
+        lambda rows, seed: inception_score(rows, 10, seed),
+    ):
+        assert measure(features, 0) == measure(shuffled, 0)
+        assert measure(features, 0) != measure(features, 1)
+    assert torch.equal(torch.get_rng_state(), state)

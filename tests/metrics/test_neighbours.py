@@ -1,0 +1,59 @@
+"""Measures of nearest neighbours against their definitions, written out for small sets."""
+
+import pytest
+import torch
+
+from gan.metrics import neighbours
+from gan.metrics.neighbours import memorization, nearest, precision_recall_coverage, radii
+
+
+@pytest.fixture(params=[50, 4_000_000], ids=["chunks", "whole"])
+def clouds(request, monkeypatch):
+    monkeypatch.setattr(neighbours, "CHUNK_ELEMENTS", request.param)
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(40, 3, dtype=torch.float64, generator=generator) + shift for shift in (0, 0.7)]
+
+
+def test_against_the_definitions(clouds):
+    real, generated = clouds
+    between = torch.cdist(real, generated)
+    own = [torch.cdist(cloud, cloud).sort(dim=1).values for cloud in clouds]
+    real_radii, generated_radii = radii(real, 3, 5), radii(generated, 3)[0]
+    assert torch.allclose(real_radii[1].sqrt(), own[0][:, 5])
+    assert precision_recall_coverage(real, generated, real_radii, generated_radii) == (
+        (between <= own[0][:, 3, None]).any(0).double().mean().item(),
+        (between <= own[1][:, 3]).any(1).double().mean().item(),
+        (between.amin(1) < own[0][:, 5]).double().mean().item(),
+    )
+
+
+def test_far_apart_nothing_is_precise(clouds):
+    real, generated = clouds[0], clouds[1] + 100
+    measured = precision_recall_coverage(real, generated, radii(real, 3, 5), radii(generated, 3)[0])
+    assert measured == (0, 0, 0)
+
+
+def test_one_good_image_again_and_again_is_precise_but_recalls_nothing(clouds):
+    real, generated = clouds[0], clouds[0][:1].repeat(40, 1)
+    precision, recall, coverage = precision_recall_coverage(real, generated, radii(real, 3, 5), radii(generated, 3)[0])
+    assert precision == 1
+    assert recall <= 1 / 40
+    assert coverage < 0.5
+
+
+def test_nearest(clouds):
+    distances, indices = nearest(*clouds, count=3)
+    expected = torch.cdist(*clouds).sort(dim=1)
+    assert torch.allclose(distances, expected.values[:, :3])
+    assert torch.equal(indices, expected.indices[:, :3])
+
+
+def test_memorization_of_new_and_of_copied_images():
+    generator = torch.Generator().manual_seed(0)
+    new, held_out = torch.rand(2, 10_000, dtype=torch.float64, generator=generator) + 1
+    ratio, share = memorization(new, held_out)
+    assert ratio == pytest.approx(1, abs=0.02)
+    assert share == pytest.approx(0.01, abs=0.005)
+    copies = torch.cat([torch.zeros(1000, dtype=torch.float64), new[1000:]])
+    assert memorization(copies, held_out)[1] == pytest.approx(0.109, abs=0.005)
+    assert memorization(torch.zeros(10, dtype=torch.float64), held_out) == (0, 1)

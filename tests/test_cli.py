@@ -1,0 +1,122 @@
+"""The command line as a user meets it: what it prints, and one line for each mistake."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from gan import __main__ as cli
+
+TINY = (
+    "data=digits",
+    "data.batch_size=16",
+    "trainer.log_every_n_steps=1",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=1",
+    "trainer.limit_val_batches=1",
+    "model=dcgan_compact",
+    "model.generator.channels=[8,8]",
+    "model.discriminator.channels=[8,8]",
+    "~callbacks.plots",
+    "~callbacks.samples",
+    "~callbacks.progress_bar",
+    "+trainer.enable_progress_bar=false",
+    "hardware=cpu",
+)
+
+
+@pytest.fixture
+def gan(monkeypatch, tmp_path, capsys):
+    """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gan", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        try:
+            code = cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+def test_alone_it_lists_the_commands(gan):
+    for arguments in ((), ("--help",)):
+        code, out, _ = gan(*arguments)
+        assert code == 0
+        assert all(name in out for name in cli.COMMANDS)
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; sys.argv = ['gan', '--help']; from gan.__main__ import main; main(); print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"'torch'", "'lightning'", "'hydra'", "'numpy'"} & set(out.replace("[", "").replace("]", "").split(", "))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "trian: no such command; there is train"),
+        (["train", "model.latnt_dim=3"], "model.latnt_dim: no such key; model has latent_dim"),
+        (["train", "trainr.max_epochs=3"], "trainer"),
+        (["train", "model=dcgn"], "dcgan_compact"),
+        (["train", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no file"),
+        (["train", "ckpt_path=last"], "no run with a checkpoint"),
+        (["train", *TINY, "model.num_classes=1"], "model.num_classes=1: allowed is null, or at least 2"),
+        (["train", *TINY, "data.batch_size=70000"], "data.batch_size=70000"),
+        (["train", *TINY, "data.val_size=5000"], "data.val_size=5000"),
+        (["train", *TINY, "trainer.accelerator=npu"], "trainer.accelerator=npu: not on this machine"),
+        (["train", *TINY, "trainer.precision=fp8"], "trainer.precision=fp8: it may be"),
+        (["train", *TINY, "model.loss._target_=gan.losses.Hing"], "Hinge"),
+        (["train", *TINY, "model.loss._target_=os.system"], "model.loss"),
+        (["train", *TINY, "max_images=0"], "max_images=0"),
+        (["train", *TINY, "+model.depth=3"], "depth"),
+        (["train", "data.download=false"], "data=digits"),
+        (["train", "model=[a"], "model=[a"),
+    ],
+)
+def test_a_mistake_is_one_line(gan, arguments, words):
+    code, _, errors = gan(*arguments)
+    assert code == 2
+    assert words in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(
+    torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported(), reason="this processor has bf16"
+)
+def test_bf16_is_refused_where_it_is_slow(gan):
+    code, _, errors = gan("train", *TINY, "trainer.precision=bf16-mixed")
+    assert code == 2
+    assert "trainer.precision=bf16-mixed: this processor has no bf16 arithmetic" in errors
+
+
+def test_a_run_prints_what_it_does_and_goes_on(gan, tmp_path):
+    code, _, _ = gan("train", *TINY)
+    assert code == 0
+    (run,) = (tmp_path / "outputs" / "train").iterdir()
+    log = (run / "run.log").read_text()
+    assert all(word in log for word in ("device", "precision", "parameters", "digits", str(run)))
+    files = {path.name for path in run.iterdir()}
+    assert files >= {"config.yaml", ".hydra", "networks.txt", "metrics.csv", "summary.json"}
+    assert files >= {"checkpoints", "generator.safetensors", "discriminator.safetensors"}
+
+    code, _, _ = gan("train", "ckpt_path=last", "trainer.max_epochs=2")
+    assert code == 0
+    assert [path.name for path in (tmp_path / "outputs" / "train").iterdir()] == [run.name]
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (checkpoint["epoch"], checkpoint["images_seen"]) == (1, 32)
+
+
+def test_a_sweep_of_one_process_jobs_runs_and_more_processes_are_refused(gan, tmp_path):
+    code, _, _ = gan("train", "--multirun", *TINY, "seed=1,2")
+    assert code == 0
+    assert len(list((tmp_path / "outputs" / "multirun").glob("*/*/checkpoints/last.ckpt"))) == 2
+    code, _, errors = gan("train", "--multirun", *TINY, "hardware=cpu_ddp", "seed=1,2")
+    assert code == 2
+    assert "trainer.devices=2: a job of a sweep has one process" in errors
