@@ -126,7 +126,8 @@ class GAN(LightningModule):
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
             for schedule in self.lr_schedulers() or []:
                 schedule.step()
-        self.log_dict(self._values)
+        if self.log_due:
+            self.log_dict({**self._values, "images_seen": float(self.images_seen)})
 
     def _update(self, optimizer: LightningOptimizer, loss_of: Callable[[], Tensor]) -> None:
         """One step of one network; the other one's parameters take no gradient meanwhile."""
@@ -189,6 +190,12 @@ class GAN(LightningModule):
         limit = self.hparams.gradient_clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), limit)
         self._note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
+
+    @property
+    def log_due(self) -> bool:
+        """Whether this batch's values are logged; Lightning's bookkeeping would cost several percent if all were."""
+        due = (self.trainer.fit_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0
+        return due or self.trainer.is_last_batch
 
     def _note(self, **values: Tensor | float) -> None:
         """Keeps values to log at the end of the step: Lightning forgets what was logged before another hook ran."""

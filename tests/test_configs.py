@@ -21,7 +21,7 @@ WIDE = "model.generator.channels=[8,8,8,8]", "model.discriminator.channels=[8,8,
 
 @pytest.mark.parametrize("model", names("model"))
 def test_model_runs_an_epoch(tiny, model):
-    width = {"dcgan_deep": 4, "dcgan_compact": 2}.get(model, 3)
+    width = {"dcgan_deep": 4, "dcgan_compact": 2, "conditional": 2}.get(model, 3)
     depth = {"dcgan_deep": 4, "dcgan_compact": 2, "dcgan_ttur": 2}.get(model, 3)
     _, metrics = train(
         tiny(

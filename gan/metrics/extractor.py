@@ -13,7 +13,7 @@ from gan.images import unit
 
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
 VERSION = "1"
-SUM = "0a6007997177772afb6d104fec3fc71bd4abab47d5ad00482bb6ef23ec4e163a"
+SUM = "322fd5e86c75ab51f8a05884dd5f9d879c15f0b9664d5bc595a8e16665bd5ae9"
 
 
 class DigitClassifier(nn.Module):

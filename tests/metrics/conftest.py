@@ -31,7 +31,7 @@ def sets():
 
 @pytest.fixture(scope="session")
 def measures(extractor, sets):
-    """All measures, with the real and the training set given; a test resets what is generated before it adds its own."""
+    """All measures, with the real and the training set given; a test resets the generated one first."""
     measures = ImageMeasures(extractor, kid_subsets=5, kid_subset_size=200)
     measures.update_real(sets.held_out, sets.held_out_labels)
     measures.update_training(sets.training)

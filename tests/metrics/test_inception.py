@@ -50,8 +50,9 @@ def test_resized_as_torch_fidelity_does(inception, weights, sets):
         )
         for antialias in (False, True)
     )
-    assert torch.allclose(features, plain, rtol=1e-4, atol=1e-6)
-    assert not torch.allclose(features, antialiased, rtol=1e-4, atol=1e-6)
+    # Relative to their length: what random weights give is far from 1.
+    assert (features - plain).norm() < 1e-4 * plain.norm()
+    assert (features - antialiased).norm() > 1e-3 * plain.norm()
 
 
 def test_frozen_and_drawn_from_nothing(inception, weights):
