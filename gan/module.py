@@ -124,8 +124,8 @@ class GAN(LightningModule):
                 fake, fake_labels = self._draw(labels, len(real))
             self._update(generator_optimizer, lambda: self._generator_loss(real, labels, fake, fake_labels))
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
-            for schedule in self.lr_schedulers() or []:
-                schedule.step()
+            for config in self.trainer.lr_scheduler_configs:
+                config.scheduler.step()
         if self.log_due:
             self.log_dict({**self._values, "images_seen": float(self.images_seen)})
 
@@ -248,15 +248,14 @@ class GAN(LightningModule):
         return optimizers, schedules
 
     def _total_steps(self) -> int:
-        batches = self.trainer.estimated_stepping_batches
+        """Generator steps of the whole run."""
+        self.trainer.fit_loop.setup_data()
+        batches = self.trainer.num_training_batches * self.trainer.max_epochs
         if self.hparams.max_images:
-            batches = math.ceil(
-                self.hparams.max_images / (self.trainer.train_dataloader.batch_size * self.trainer.world_size)
-            )
-        if not math.isfinite(batches):
-            raise UserError(
-                "model.generator_schedule: a schedule to the end of the run needs max_images or trainer.max_epochs"
-            )
+            images_per_batch = self.trainer.train_dataloader.batch_size * self.trainer.world_size
+            batches = math.ceil(self.hparams.max_images / images_per_batch)
+        if not 0 < batches < math.inf:
+            raise UserError("model.generator_schedule: a schedule over the whole run needs max_images or max_epochs")
         return max(1, int(batches) // self.hparams.discriminator_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

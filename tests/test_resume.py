@@ -126,9 +126,11 @@ def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
     assert "\n" not in str(raised.value)
 
 
-def test_max_images_ends_a_run_and_it_goes_on(run, tmp_path):
-    module, _ = run("max_images=100", "trainer.limit_train_batches=1.0")
+def test_max_images_ends_a_run_and_its_schedules(run, tmp_path):
+    linear = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
+    module, metrics = run("max_images=100", f"model.generator_schedule={linear}", "trainer.limit_train_batches=1.0")
     assert module.images_seen == 112
+    assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 7)  # that of the last of seven steps
     saved = json.loads((tmp_path / "run" / "checkpoints" / "last.json").read_text())
     assert (saved["images_seen"], saved["epoch"]) == (112, 1)
 
