@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "train": "train a GAN: experiment=quick, model=dcgan, data=mnist, ckpt_path=last",
+    "evaluate": "measure a checkpoint: ckpt=last, 'ckpt=[a.ckpt,b.ckpt]', num_samples=10000",
 }
 
 

@@ -47,6 +47,7 @@ class Source(ABC):
         name: what a run prints and metrics go by.
         num_classes: labels are 0..num_classes-1; None where they mean nothing.
         channels: of an image, once composed.
+        shows_digits: whether each channel is a handwritten digit, which measures built on reading digits ask for.
         dir: the folder for files, `data.dir`; set by the data module.
         download: whether files may be fetched, `data.download`; set by the data module.
     """
@@ -54,6 +55,7 @@ class Source(ABC):
     name: str
     num_classes: int | None
     channels: int = 1
+    shows_digits: bool = False
     dir: Path = Path("data")
     download: bool = True
 
@@ -151,6 +153,7 @@ class MNIST(IDXFiles):
     """60,000 and 10,000 handwritten digits (LeCun, Cortes and Burges)."""
 
     name = "mnist"
+    shows_digits = True
     layout = "MNIST"
     mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
     md5 = (
@@ -212,6 +215,7 @@ class Digits(Source):
     """
 
     name = "digits"
+    shows_digits = True
     num_classes = 10
 
     def train(self) -> Examples:

@@ -1,6 +1,7 @@
 """All measures of a set of generated images against real ones, from one forward pass of the extractor per image."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ class ImageMeasures:
         self.skipped: dict[str, str] = {}
         looks = "quality" in self.measures
         self._real, self._generated, self._training = (Samples(extractor, looks) for _ in range(3))
-        self._kept: dict[str, object] = {}
+        self._kept: dict[str, Any] = {}
 
     def update_real(self, images: Tensor, labels: Tensor | None = None) -> None:
         """Adds held-out real images: uint8 [N, C, 28, 28], labels int64 [N]."""
@@ -195,7 +196,7 @@ class ImageMeasures:
                 of_real = {f"real_{key}": value for key, value in readings.quality(real.appearance).items()}
                 return readings.quality(generated.appearance) | of_real
 
-    def _once(self, key: str, compute: Callable[[], object]) -> object:
+    def _once(self, key: str, compute: Callable[[], Any]) -> Any:
         if key not in self._kept:
             self._kept[key] = compute()
         return self._kept[key]

@@ -1,4 +1,4 @@
-"""Trains the digit extractor and writes its safetensors file: about 6 minutes on 2 cores.
+"""Trains the digit extractor and writes its safetensors file: about 7 minutes on one core.
 
     python -m gan.metrics.train_extractor [--seed 0] [--epochs 14] [--threads 1] [--data data] [--output FILE]
 

@@ -1,0 +1,73 @@
+"""The pictures of an evaluation: what the numbers mean to the eye."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from gan.images import grid
+from gan.inference import DigitGenerator
+from gan.metrics import ImageMeasures
+
+
+def save_pictures(
+    folder: Path, generator: DigitGenerator, data: LightningDataModule, measures: ImageMeasures, seed: int
+) -> None:
+    """Writes real beside generated images, a sheet by class, nearest training images and a confusion matrix.
+
+    Args:
+        folder: where they are written.
+        generator: whose images `measures` holds as the generated ones.
+        data: set up; real images are those of its test split.
+        measures: with its training images, where memorization is measured.
+        seed: of the images shown.
+    """
+    images = generator.generate(200, seed=seed)
+    _side_by_side(data.test_images[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
+    grid(_by_class(generator, images, measures), columns=10).save(folder / "by_class.png")
+    if "memorization" in measures.measures:
+        shown = images[:10]
+        _, nearest = measures.nearest_training(shown, count=5)
+        rows = torch.cat([torch.cat([shown[i : i + 1], data.train_images[nearest[i]]]) for i in range(len(shown))])
+        grid(rows, columns=6).save(folder / "nearest_training.png")
+    if generator.num_classes == 10 and measures.extractor.reads_digits:
+        _confusion(measures.confusion()).savefig(folder / "confusion.png", dpi=150)
+
+
+def _by_class(generator: DigitGenerator, images: Tensor, measures: ImageMeasures) -> Tensor:
+    """A hundred images: columns are the digits asked for or, for an unconditional model, those that were read."""
+    if generator.num_classes == 10:
+        return images[:100]
+    if not measures.extractor.reads_digits:
+        return images[:100]
+    device = next(measures.extractor.parameters()).device
+    first_digits = measures.extractor(images[:, :1].to(device))[1].argmax(1).cpu()
+    columns = [images[first_digits == digit][:10] for digit in range(10)]
+    blank = torch.zeros(10, *images.shape[1:], dtype=torch.uint8)
+    return torch.stack([torch.cat([column, blank])[:10] for column in columns], dim=1).flatten(0, 1)
+
+
+def _side_by_side(real: Tensor, generated: Tensor) -> Figure:
+    figure = Figure(figsize=(8, 4.3), layout="tight")
+    for axes, images, title in zip(figure.subplots(1, 2), (real, generated), ("real", "generated"), strict=True):
+        axes.imshow(np.asarray(grid(images)), cmap="gray")
+        axes.set_title(title)
+        axes.set_axis_off()
+    return figure
+
+
+def _confusion(counts: Tensor) -> Figure:
+    figure = Figure(figsize=(5.5, 5), layout="tight")
+    axes = figure.subplots()
+    shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in (shares >= 0.0005).nonzero().tolist():
+        share = shares[row, column].item()
+        color = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{100 * share:.1f}", ha="center", va="center", fontsize=7, color=color)
+    axes.set(xlabel="digit read", ylabel="digit asked for", title="percent of the images asked for")
+    axes.set(xticks=range(10), yticks=range(10))
+    return figure

@@ -1,0 +1,113 @@
+"""`gan evaluate` on tiny runs and embedded digits."""
+
+import json
+
+import conftest
+import pytest
+import torch
+
+from gan.config import compose
+from gan.errors import UserError
+from gan.evaluate import evaluate, markdown
+
+SMALL = ("data=digits", "num_samples=400", "metrics.measures=[fid,is,precision,recall,digit_accuracy,class_balance]")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Last checkpoints of a conditional, an unconditional and a three-channel run."""
+    paths = {}
+    for name, overrides in {
+        "conditional": ["model.num_classes=10"],
+        "unconditional": [],
+        "stacked": ["model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"],
+    }.items():
+        folder = tmp_path_factory.mktemp("runs") / name
+        fixed = [*conftest.TINY, *conftest.NARROW, *conftest.FAST, f"output_dir='{folder}'"]
+        conftest.train(compose("train", [*fixed, *overrides]))
+        paths[name] = folder / "checkpoints" / "last.ckpt"
+    return paths
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A function from checkpoints and overrides to the table of an evaluation and its folder."""
+
+    def run(ckpt, *overrides):
+        names = ckpt if isinstance(ckpt, list) else [ckpt]
+        text = ",".join(f"'{name}'" for name in names)
+        folder = tmp_path / "evaluation"
+        cfg = compose("evaluate", [*SMALL, f"ckpt=[{text}]", f"output_dir='{folder}'", *overrides])
+        return evaluate(cfg), folder
+
+    return run
+
+
+def test_one_checkpoint_beside_the_floor(checkpoints, measured):
+    columns, folder = measured(checkpoints["conditional"])
+    assert list(columns) == ["conditional/last", "floor"]
+    model, floor = columns.values()
+    assert floor["test/fid_mnist"] < model["test/fid_mnist"]
+    assert floor["test/digit_accuracy"] > 0.9
+    saved = json.loads((folder / "metrics.json").read_text())
+    assert saved["measures"] == columns
+    assert (saved["num_samples"], saved["split"], saved["data"]) == (400, "test", "digits")
+    assert "| test/fid_mnist |" in (folder / "metrics.md").read_text()
+    pictures = {path.name for path in folder.glob("*.png")}
+    assert pictures == {"real_and_generated.png", "by_class.png", "confusion.png"}
+
+
+def test_several_checkpoints_and_repeats_make_one_table(checkpoints, measured):
+    columns, folder = measured([checkpoints["conditional"], checkpoints["unconditional"]], "repeats=2")
+    assert list(columns) == ["conditional/last", "unconditional/last", "floor"]
+    assert "test/digit_accuracy" not in columns["unconditional/last"]
+    assert columns["conditional/last"]["test/fid_mnist_spread"] >= 0
+    assert "±" in (folder / "metrics.md").read_text()
+
+
+def test_memorization_shows_the_nearest_training_images(checkpoints, measured):
+    columns, folder = measured(checkpoints["unconditional"], "metrics.measures=[memorization]")
+    assert columns["unconditional/last"]["test/memorization_ratio_mnist"] > 0
+    assert (folder / "nearest_training.png").is_file()
+
+
+def test_stacked_digits_count_modes(checkpoints, measured):
+    columns, _ = measured(
+        checkpoints["stacked"],
+        "metrics.measures=[fid,modes,class_balance]",
+        "data.source._target_=three_channels.ThreeDigits",
+    )
+    assert 1 <= columns["stacked/last"]["test/modes"] <= 400
+    assert columns["floor"]["test/modes"] > columns["stacked/last"]["test/modes"]
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides", "message"),
+    [
+        ("conditional", ["num_samples=1"], "num_samples, metrics.measures: fid takes at least 2"),
+        ("conditional", ["metrics.measures=[fidd]"], "fidd"),
+        ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
+        ("conditional", ["split=train"], "split=train"),
+        ("conditional", ["data.source._target_=my_gan.Stripes", "data.val_size=100"], "stripes shows no digits"),
+        ("stacked", [], "channels"),
+    ],
+)
+def test_mistakes_are_one_line(checkpoints, measured, model, overrides, message):
+    with pytest.raises(UserError, match=message) as raised:
+        measured(checkpoints[model], *overrides)
+    assert "\n" not in str(raised.value)
+
+
+def test_markdown():
+    columns = {"a": {"x": 1.0, "x_spread": 0.25, "y": 2.0}, "floor": {"x": 0.5}}
+    assert markdown(columns).splitlines()[2:] == ["| x | 1 ± 0.25 | 0.5 |", "| y | 2 | - |"]
+
+
+def test_validation_measures_are_logged_and_choose_the_best(run, tmp_path):
+    _, metrics = run("model.num_classes=10", "data.val_batch_size=150", "trainer.limit_val_batches=2")
+    assert {"val/fid_mnist", "val/is_mnist", "val/digit_accuracy"} <= metrics.keys()
+    assert "val/kid_mnist" not in metrics  # 300 images are fewer than a draw of KID
+    saved = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
+    assert saved["best_score"] == pytest.approx(metrics["val/fid_mnist"])
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert not any("measure" in key or "extractor" in key for key in checkpoint["state_dict"])
