@@ -17,8 +17,9 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --compile-bytecode -c constraints.txt -e '.[tracking,dev]'
 	@touch $@
 
-train: $(READY) ## train on MNIST: readable digits in minutes
+train: $(READY) ## train on MNIST for minutes, then measure what was learnt
 	$(VENV)/bin/gan train experiment=quick
+	$(VENV)/bin/gan evaluate ckpt=last data.offline_fallback=true
 
 test: $(READY) ## run the tests
 	$(VENV)/bin/python -m pytest -q

@@ -21,7 +21,7 @@ from gan.checkpoint import checkpoint_path
 from gan.config import instantiate, settle_output_dir
 from gan.errors import UserError
 from gan.inference import DigitGenerator
-from gan.metrics import DIGIT_MEASURES, MEASURES, ImageMeasures, build_extractor, metric_name
+from gan.metrics import ImageMeasures, build_extractor, metric_name
 from gan.pictures import save_pictures
 from gan.randomness import derive_seed
 
@@ -105,14 +105,22 @@ def _measures(cfg: DictConfig, data: LightningDataModule, generators: list[Digit
                 f"data={data.source.name}: its images have {data.source.channels} channels, those of the model "
                 f"{generator.image_channels}"
             )
-    known = [name for name in MEASURES if extractor.reads_digits or name not in DIGIT_MEASURES]
-    wanted = list(cfg.metrics.measures or known)
-    device = generators[0].device
-    measures = ImageMeasures(extractor if device.type == "mps" else extractor.to(device), wanted, seed=cfg.seed)
     images, labels = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
+    device = generators[0].device
+    extractor = extractor if device.type == "mps" else extractor.to(device)
+    measures = ImageMeasures(extractor, cfg.metrics.measures, seed=cfg.seed)
+    if cfg.metrics.measures is None:
+        too_few = [name for name in measures.measures if measures.least_images(name)[0] > len(images)]
+        if too_few:
+            log.warning(
+                "left out, %s has %d %s images: %s", data.source.name, len(images), cfg.split, ", ".join(too_few)
+            )
+            measures = ImageMeasures(
+                extractor, [name for name in measures.measures if name not in too_few], seed=cfg.seed
+            )
     for part in _progress(range(0, len(images), 500), "real images"):
         measures.update_real(images[part : part + 500], labels[part : part + 500])
-    if "memorization" in wanted:
+    if "memorization" in measures.measures:
         for part in _progress(range(0, len(data.train_images), 500), "training images"):
             measures.update_training(data.train_images[part : part + 500])
     return measures

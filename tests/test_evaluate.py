@@ -98,6 +98,12 @@ def test_mistakes_are_one_line(checkpoints, measured, model, overrides, message)
     assert "\n" not in str(raised.value)
 
 
+def test_measures_that_the_data_is_too_small_for_are_left_out(checkpoints, measured):
+    columns, _ = measured(checkpoints["conditional"], "metrics.measures=null", "num_samples=1000")
+    assert "test/kid_mnist" not in columns["conditional/last"]
+    assert {"test/fid_mnist", "test/coverage_mnist", "test/sharpness"} <= columns["floor"].keys()
+
+
 def test_markdown():
     columns = {"a": {"x": 1.0, "x_spread": 0.25, "y": 2.0}, "floor": {"x": 0.5}}
     assert markdown(columns).splitlines()[2:] == ["| x | 1 ± 0.25 | 0.5 |", "| y | 2 | - |"]

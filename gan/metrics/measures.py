@@ -138,8 +138,9 @@ class ImageMeasures:
         asked.add(images)
         return neighbours.nearest(asked.all().features, self._training.all().features, count)
 
-    def _lack(self, name: str, real: Seen, generated: Seen, training: Seen) -> str | None:
-        least_real, least_generated = {
+    def least_images(self, name: str) -> tuple[int, int]:
+        """How many real and how many generated images a measure takes at least."""
+        return {
             "fid": (2, 2),
             "is": (0, 10 * self.splits),
             "kid": (self.kid_subset_size, self.kid_subset_size),
@@ -149,6 +150,9 @@ class ImageMeasures:
             "memorization": (100, 1),
             "quality": (1, 1),
         }.get(name, (0, 1))
+
+    def _lack(self, name: str, real: Seen, generated: Seen, training: Seen) -> str | None:
+        least_real, least_generated = self.least_images(name)
         if len(real) < least_real or len(generated) < least_generated:
             return (
                 f"{name} takes at least {least_real:,} real and {least_generated:,} generated images, "
