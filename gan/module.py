@@ -17,6 +17,7 @@ from gan.images import normalize, quantize
 from gan.networks.layers import initialize_dcgan
 from gan.penalties import build_penalties
 from gan.randomness import derive_seed, latents
+from gan.schedules import build_schedule, generator_steps
 
 VALIDATION_SEED = 0
 
@@ -113,16 +114,13 @@ class GAN(LightningModule):
         generator_optimizer, discriminator_optimizer = self.optimizers()
         trains_generator = (batch_idx + 1) % self.hparams.discriminator_steps == 0
         with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
-            fake, fake_labels = self._draw(labels, len(real))
-        self._update(
-            discriminator_optimizer,
-            lambda: self._discriminator_loss(real, labels, fake.detach(), fake_labels, batch_idx),
-        )
+            fake = self._draw(labels, len(real))
+        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, *fake, batch_idx))
         self.images_seen += len(real) * self.trainer.world_size
         if trains_generator:
             if not self.hparams.shared_latents:
-                fake, fake_labels = self._draw(labels, len(real))
-            self._update(generator_optimizer, lambda: self._generator_loss(real, labels, fake, fake_labels))
+                fake = self._draw(labels, len(real))
+            self._update(generator_optimizer, lambda: self._generator_loss(real, labels, *fake))
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
             for config in self.trainer.lr_scheduler_configs:
                 config.scheduler.step()
@@ -140,7 +138,7 @@ class GAN(LightningModule):
     def _discriminator_loss(
         self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None, batch_idx: int
     ) -> Tensor:
-        real, fake = self._with_noise(real), self._with_noise(fake)
+        real, fake = self._with_noise(real), self._with_noise(fake.detach())
         if self.hparams.joint_batches:
             both = None if labels is None else torch.cat([labels, fake_labels])
             real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), both).chunk(2)
@@ -236,27 +234,17 @@ class GAN(LightningModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         optimizers, schedules = [], []
         for name in ("generator", "discriminator"):
-            optimizer_spec, schedule_spec = self.hparams[f"{name}_optimizer"], self.hparams[f"{name}_schedule"]
+            optimizer, schedule = self.hparams[f"{name}_optimizer"], self.hparams[f"{name}_schedule"]
             parameters = getattr(self, name).parameters()
-            optimizers.append(build(optimizer_spec, f"model.{name}_optimizer", ["torch.optim"], self.trust, parameters))
-            if schedule_spec:
-                total = {"total_steps": self._total_steps()} if schedule_spec.get("total_steps", 0) is None else {}
-                packages = ["gan.schedules", "torch.optim.lr_scheduler"]
+            optimizers.append(build(optimizer, f"model.{name}_optimizer", ["torch.optim"], self.trust, parameters))
+            if schedule:
+                steps = (self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
                 schedules.append(
-                    build(schedule_spec, f"model.{name}_schedule", packages, self.trust, optimizers[-1], **total)
+                    build_schedule(
+                        schedule, f"model.{name}_schedule", self.trust, optimizers[-1], generator_steps(*steps)
+                    )
                 )
         return optimizers, schedules
-
-    def _total_steps(self) -> int:
-        """Generator steps of the whole run."""
-        self.trainer.fit_loop.setup_data()
-        batches = self.trainer.num_training_batches * self.trainer.max_epochs
-        if self.hparams.max_images:
-            images_per_batch = self.trainer.train_dataloader.batch_size * self.trainer.world_size
-            batches = math.ceil(self.hparams.max_images / images_per_batch)
-        if not 0 < batches < math.inf:
-            raise UserError("model.generator_schedule: a schedule over the whole run needs max_images or max_epochs")
-        return max(1, int(batches) // self.hparams.discriminator_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["images_seen"] = self.images_seen

@@ -1,9 +1,15 @@
 """Learning-rate schedules that end with the run; torch's own schedulers can be named in their place."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from lightning import Trainer
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from gan.build import build
+from gan.errors import UserError
 
 
 class LinearDecay(LambdaLR):
@@ -35,3 +41,28 @@ class CosineDecay(LambdaLR):
             return (1 + math.cos(math.pi * progress)) / 2
 
         super().__init__(optimizer, factor)
+
+
+def build_schedule(
+    spec: Mapping[str, Any], key: str, trust: Sequence[str], optimizer: Optimizer, total_steps: int | None
+) -> LRScheduler:
+    """The scheduler that `spec` names, with an entry `total_steps: null` filled in.
+
+    Raises:
+        UserError: it needs the length of a run that has no end.
+    """
+    extra = {}
+    if "total_steps" in spec and spec["total_steps"] is None:
+        if total_steps is None:
+            raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")
+        extra["total_steps"] = total_steps
+    return build(spec, key, ["gan.schedules", "torch.optim.lr_scheduler"], trust, optimizer, **extra)
+
+
+def generator_steps(trainer: Trainer, max_images: int | None, discriminator_steps: int) -> int | None:
+    """Generator steps of the whole run; None for one without an end."""
+    trainer.fit_loop.setup_data()
+    batches = trainer.num_training_batches * trainer.max_epochs
+    if max_images:
+        batches = math.ceil(max_images / (trainer.train_dataloader.batch_size * trainer.world_size))
+    return max(1, int(batches) // discriminator_steps) if 0 < batches < math.inf else None

@@ -27,9 +27,7 @@ def step_of(module, name, batch):
     before = state(module.generator), state(module.discriminator)
     generator_optimizer, discriminator_optimizer = module.optimizers()
     if name == "discriminator":
-        module._update(
-            discriminator_optimizer, lambda: module._discriminator_loss(real, None, fake[0].detach(), None, 0)
-        )
+        module._update(discriminator_optimizer, lambda: module._discriminator_loss(real, None, *fake, 0))
     else:
         module._update(generator_optimizer, lambda: module._generator_loss(real, None, *fake))
     return before, (state(module.generator), state(module.discriminator))

@@ -23,6 +23,7 @@ class ValidationMeasures(Callback):
         extractor: "mnist" or "inception".
         inception_weights: file of Inception's weights; fetched on first use when not given.
         measures: names of `gan.metrics.MEASURES`.
+        kid_subsets: random draws of KID; fewer cost less time and spread more.
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class ValidationMeasures(Callback):
         extractor: str = "mnist",
         inception_weights: str | None = None,
         measures: Sequence[str] = ("fid", "is", "kid", "digit_accuracy"),
+        kid_subsets: int = 20,
     ) -> None:
-        self.extractor, self.inception_weights, self.wanted = extractor, inception_weights, list(measures)
+        self.extractor, self.inception_weights = extractor, inception_weights
+        self.wanted, self.kid_subsets = list(measures), kid_subsets
         self._measures: ImageMeasures | None = None
         self._told: set[str] = set()
 
@@ -43,7 +46,8 @@ class ValidationMeasures(Callback):
             return
         wanted = [name for name in self.wanted if name != "digit_accuracy" or pl_module.num_classes]
         device = pl_module.device
-        self._measures = ImageMeasures(extractor if device.type == "mps" else extractor.to(device), wanted)
+        extractor = extractor if device.type == "mps" else extractor.to(device)
+        self._measures = ImageMeasures(extractor, wanted, kid_subsets=self.kid_subsets)
         self._has_real = False
 
     def on_validation_batch_end(

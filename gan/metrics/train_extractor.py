@@ -2,8 +2,9 @@
 
     python -m gan.metrics.train_extractor [--seed 0] [--epochs 14] [--threads 1] [--data data] [--output FILE]
 
-The same seed on the same machine with the same number of threads gives the same bits. Nothing is chosen on the test
-images: their accuracy is measured once, at the end. A new shipped file needs its sum in `extractor.SUM`.
+The same seed on the same machine with the same number of threads gives the same weights, bit for bit. Nothing is
+chosen on the test images: their accuracy is measured once, at the end. A new shipped file needs its sum in
+`extractor.SUM`.
 """
 
 import argparse
