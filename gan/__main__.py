@@ -51,7 +51,8 @@ def main() -> int:
 
 def run(command: str) -> int:
     """Composes the command's config from `sys.argv` and calls its function with it; a mistake is told in one line."""
-    traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
+    is_child = os.environ.get("LOCAL_RANK", "0") != "0"  # the first process of a run tells its mistakes for all
+    traceback_wanted = "HYDRA_FULL_ERROR" in os.environ and not is_child
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors on
     import hydra
     from hydra.errors import HydraException
@@ -69,7 +70,8 @@ def run(command: str) -> int:
             if traceback_wanted:
                 raise
             composed = isinstance(error, HydraException | OmegaConfBaseException)
-            print(f"gan {command}: {explain(error) if composed else ' '.join(str(error).split())}", file=sys.stderr)
+            if not is_child:
+                print(f"gan {command}: {explain(error) if composed else ' '.join(str(error).split())}", file=sys.stderr)
             raise SystemExit(2) from error
 
     def task(cfg: "DictConfig") -> object:

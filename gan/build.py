@@ -25,7 +25,7 @@ def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -
     def under(name: str) -> bool:
         return any(name == package or name.startswith(f"{package}.") for package in allowed)
 
-    if not under(path):
+    if not isinstance(path, str) or not under(path):
         raise UserError(
             f"{key}._target_={path}: only what is under {', '.join(allowed)} is built; trust=[package] allows more"
         )
@@ -54,7 +54,12 @@ def build(
     except TypeError as error:
         takes = ", ".join(inspect.signature(target).parameters)
         raise UserError(f"{key}: {error}; {spec['_target_']} takes {takes}") from error
-    return target(*inputs, **arguments)
+    try:
+        return target(*inputs, **arguments)
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{key}: {error}") from error
 
 
 def packages_of(config: Any) -> list[str]:

@@ -46,7 +46,13 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise UserError(f"{key}={path}: refused, it holds more than weights and plain values") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{key}={path}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
-    if not isinstance(checkpoint, dict) or any(part not in checkpoint for part in PARTS):
+        raise UserError(
+            f"{key}={path}: not a readable checkpoint ({(str(error) or type(error).__name__).splitlines()[0]})"
+        ) from error
+    if (
+        not isinstance(checkpoint, dict)
+        or any(part not in checkpoint for part in PARTS)
+        or not isinstance(checkpoint["hyper_parameters"].get("generator"), dict)
+    ):
         raise UserError(f"{key}={path}: not a checkpoint of this project; it needs {', '.join(PARTS)}")
     return checkpoint

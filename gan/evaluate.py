@@ -7,7 +7,7 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from gan.randomness import derive_seed
 
 log = logging.getLogger("gan")
 Values = dict[str, float]
+Batches = Iterable[tuple[Tensor, Tensor | None]]
+CHUNK = 500
+STACKED_PROTOCOL = 26_000
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Values]:
@@ -43,27 +46,40 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     """
     folder = settle_output_dir(cfg, "evaluate")
     named = list(cfg.ckpt) if isinstance(cfg.ckpt, ListConfig) else [cfg.ckpt]
+    if not named:
+        raise UserError("ckpt=[]: name at least one checkpoint")
+    if cfg.split not in ("test", "val") or cfg.num_samples < 1 or cfg.repeats < 1:
+        numbers = f"num_samples={cfg.num_samples}, repeats={cfg.repeats}"
+        raise UserError(f"split={cfg.split}, {numbers}: split is test or val, numbers are at least 1")
     paths = [checkpoint_path(str(ckpt), "ckpt") for ckpt in named]
     generators = [DigitGenerator.from_checkpoint(path, cfg.device, cfg.trust) for path in paths]
-    if cfg.split not in ("test", "val") or cfg.num_samples < 1 or cfg.repeats < 1:
-        raise UserError(
-            f"split={cfg.split}, num_samples={cfg.num_samples}, repeats={cfg.repeats}: split is test or val, numbers "
-            "are at least 1"
-        )
+    unconditional = all(generator.num_classes is None for generator in generators)
+    if unconditional and "digit_accuracy" in (cfg.metrics.measures or ()):
+        raise UserError("metrics.measures: digit_accuracy takes a conditional model, which is asked for digits")
     data: LightningDataModule = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
-    measures = _measures(cfg, data, generators)
+    real = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
+    measures = _measures(cfg, data, generators, num_real=len(real[0]))
+    for images, labels in _progress(_chunks(*real), "real images"):
+        measures.update_real(images, labels)
+    if "memorization" in measures.measures:
+        for images, _ in _progress(_chunks(data.train_images, data.train_labels), "training images"):
+            measures.update_training(images)
 
+    folder.mkdir(parents=True, exist_ok=True)
     columns: dict[str, Values] = {}
     names = _short_names(paths)
     for name, generator in zip(names, generators, strict=True):
-        draws = [_measure(measures, _drawn(generator, cfg, cfg.seed + i), name, cfg.split) for i in range(cfg.repeats)]
+        draws = [
+            _measure(measures, _drawn(generator, cfg, cfg.seed + index), name, cfg) for index in range(cfg.repeats)
+        ]
         columns[name] = _joined(draws)
         if name == names[0]:
-            folder.mkdir(parents=True, exist_ok=True)
-            save_pictures(folder, generator, data, measures, cfg.seed)
-    floor = _measure(measures, _training_sample(data, cfg), "floor", cfg.split)
+            save_pictures(folder, generator, real[0], data.train_images, measures, cfg.seed)
+    order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
+    sample = order[: cfg.num_samples]
+    floor = _measure(measures, _chunks(data.train_images[sample], data.train_labels[sample]), "floor", cfg)
     columns["floor"] = {key: value for key, value in floor.items() if "memorization" not in key}
 
     facts = {
@@ -94,35 +110,33 @@ def markdown(columns: dict[str, Values]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _measures(cfg: DictConfig, data: LightningDataModule, generators: list[DigitGenerator]) -> ImageMeasures:
-    """With the real images in it, and those trained on."""
+def _measures(
+    cfg: DictConfig, data: LightningDataModule, generators: list[DigitGenerator], num_real: int
+) -> ImageMeasures:
+    """Those asked for; without a word from the user, all that the data has enough images for."""
+    source = data.source
     extractor = build_extractor(cfg.metrics.extractor, cfg.metrics.inception_weights)
-    if extractor.reads_digits and not data.source.shows_digits:
-        raise UserError(f"metrics.extractor=mnist: {data.source.name} shows no digits; use metrics.extractor=inception")
+    if extractor.reads_digits and not source.shows_digits:
+        raise UserError(f"metrics.extractor=mnist: {source.name} shows no digits; use metrics.extractor=inception")
     for generator in generators:
-        if generator.image_channels != data.source.channels:
-            raise UserError(
-                f"data={data.source.name}: its images have {data.source.channels} channels, those of the model "
-                f"{generator.image_channels}"
-            )
-    images, labels = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
+        if generator.image_channels != source.channels:
+            channels = f"{source.channels} channels, those of the model {generator.image_channels}"
+            raise UserError(f"data={source.name}: its images have {channels}")
+        if generator.data not in (None, source.name):
+            log.warning("data=%s: the model was trained on %s", source.name, generator.data)
     device = generators[0].device
     extractor = extractor if device.type == "mps" else extractor.to(device)
     measures = ImageMeasures(extractor, cfg.metrics.measures, seed=cfg.seed)
     if cfg.metrics.measures is None:
-        too_few = [name for name in measures.measures if measures.least_images(name)[0] > len(images)]
-        if too_few:
-            log.warning(
-                "left out, %s has %d %s images: %s", data.source.name, len(images), cfg.split, ", ".join(too_few)
-            )
-            measures = ImageMeasures(
-                extractor, [name for name in measures.measures if name not in too_few], seed=cfg.seed
-            )
-    for part in _progress(range(0, len(images), 500), "real images"):
-        measures.update_real(images[part : part + 500], labels[part : part + 500])
-    if "memorization" in measures.measures:
-        for part in _progress(range(0, len(data.train_images), 500), "training images"):
-            measures.update_training(data.train_images[part : part + 500])
+        left_out = [name for name in measures.measures if measures.least_images(name)[0] > num_real]
+        if left_out:
+            log.warning("left out, as %s has %d images: %s", source.name, num_real, ", ".join(left_out))
+        if not extractor.reads_digits:
+            left_out.append("memorization")  # features of all training images would take an hour
+        kept = [name for name in measures.measures if name not in left_out]
+        measures = ImageMeasures(extractor, kept, seed=cfg.seed)
+    if source.channels > 1 and "modes" in measures.measures and cfg.num_samples != STACKED_PROTOCOL:
+        log.warning("num_samples=%d: published numbers of modes are of %d samples", cfg.num_samples, STACKED_PROTOCOL)
     return measures
 
 
@@ -133,17 +147,14 @@ def _drawn(generator: DigitGenerator, cfg: DictConfig, seed: int) -> Iterator[tu
         start += len(images)
 
 
-def _training_sample(data: LightningDataModule, cfg: DictConfig) -> Iterator[tuple[Tensor, Tensor]]:
-    order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
-    for chosen in order[: cfg.num_samples].split(500):
-        yield data.train_images[chosen], data.train_labels[chosen]
+def _chunks(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(images.split(CHUNK), labels.split(CHUNK), strict=True))
 
 
-def _measure(measures: ImageMeasures, batches: Iterator[tuple[Tensor, Tensor | None]], name: str, split: str) -> Values:
+def _measure(measures: ImageMeasures, batches: Batches, name: str, cfg: DictConfig) -> Values:
     """The measures of one set of images; says how long they took, the drawing left out."""
     measures.reset_generated()
-    seconds = 0.0
-    labelled = False
+    seconds, labelled = 0.0, False
     for images, labels in _progress(batches, name):
         labelled = labels is not None
         started = time.perf_counter()
@@ -154,8 +165,8 @@ def _measure(measures: ImageMeasures, batches: Iterator[tuple[Tensor, Tensor | N
     log.info("%s measured in %.1f s", name, seconds + time.perf_counter() - started)
     for measure, reason in measures.skipped.items():
         if measure != "digit_accuracy" or labelled:
-            raise UserError(f"num_samples, metrics.measures: {reason}")
-    return {metric_name(split, key, measures.extractor.name): value for key, value in values.items()}
+            raise UserError(f"num_samples={cfg.num_samples}, metrics.measures: {reason}")
+    return {metric_name(cfg.split, key, measures.extractor.name): value for key, value in values.items()}
 
 
 def _joined(draws: list[Values]) -> Values:
@@ -168,8 +179,9 @@ def _joined(draws: list[Values]) -> Values:
 
 def _short_names(paths: list[Path]) -> list[str]:
     """What tells the files apart: the run's folder and the file's name."""
+    in_runs = [path.parent.name == "checkpoints" for path in paths]
     names = [
-        f"{path.parent.parent.name}/{path.stem}" if path.parent.name == "checkpoints" else path.stem for path in paths
+        f"{path.parent.parent.name}/{path.stem}" if run else path.stem for path, run in zip(paths, in_runs, strict=True)
     ]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 

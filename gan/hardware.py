@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from gan.errors import UserError
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "64-true", "16-true", "bf16-true", "32", "64", "16", "bf16")
+PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed")
 
 
 def settle_hardware(trainer: DictConfig) -> None:
@@ -27,8 +27,8 @@ def settle_hardware(trainer: DictConfig) -> None:
         raise UserError(f"trainer.precision={precision}: it may be {', '.join(PRECISIONS)}")
     if precision == "auto":
         precision = fast_precision(accelerator)
-    if accelerator == "cpu" and precision.startswith("bf16") and not cpu_has_bf16():
-        raise UserError(f"trainer.precision={precision}: this processor has no bf16 arithmetic; use 32-true")
+    if accelerator == "cpu" and (precision == "16-mixed" or (precision == "bf16-mixed" and not cpu_has_bf16())):
+        raise UserError(f"trainer.precision={precision}: this processor has no such arithmetic; use 32-true")
     if accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
         if isinstance(trainer.devices, int) and trainer.devices > torch.cuda.device_count():

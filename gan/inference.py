@@ -1,6 +1,7 @@
 """Draws images from a trained generator: everything after training sees a checkpoint through `DigitGenerator`."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,7 @@ class DigitGenerator:
         num_classes: of a conditional model, else None.
         image_channels: 1 for grey images, 3 for colour.
         device: where the network runs.
+        data: name of the data it was trained on, where that is known.
     """
 
     def __init__(self, network: nn.Module, facts: Mapping[str, Any], device: str = "auto") -> None:
@@ -37,6 +39,7 @@ class DigitGenerator:
         self.latent_dim: int = facts["latent_dim"]
         self.num_classes: int | None = facts["num_classes"]
         self.image_channels: int = facts["image_channels"]
+        self.data: str | None = facts.get("data")
         self._facts = dict(facts)
 
     @classmethod
@@ -66,6 +69,7 @@ class DigitGenerator:
                 f"ckpt={path}: its weights do not fit its generator ({str(error).splitlines()[0]})"
             ) from error
         progress = {"epoch": checkpoint["epoch"] + 1, "images_seen": checkpoint["images_seen"]}
+        progress["data"] = checkpoint.get("data")
         return cls(network, {**shape, **progress, "model_name": options["generator"]["_target_"]}, device)
 
     def generate(self, num_images: int, digits: Sequence[int] | None = None, seed: int = 0, first: int = 0) -> Tensor:
@@ -108,7 +112,12 @@ class DigitGenerator:
 
     @torch.inference_mode()
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of given latents, N <= CHUNK: float [N, latent_dim], int64 [N] -> uint8 [N, C, 28, 28] on the CPU."""
+        """Images of given latents: float [N, latent_dim], int64 [N] -> uint8 [N, C, 28, 28] on the CPU."""
+        if len(z) > CHUNK:
+            parts = zip(
+                z.split(CHUNK), labels.split(CHUNK) if labels is not None else itertools.repeat(None), strict=False
+            )
+            return torch.cat([self.draw(*part) for part in parts])
         missing = CHUNK - len(z)
         z = pad(z, (0, 0, 0, missing)).to(self.device)
         padded = None if labels is None else pad(labels, (0, missing)).to(self.device)

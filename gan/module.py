@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
-from gan.errors import UserError
 from gan.images import normalize, quantize
+from gan.limits import check_values
 from gan.networks.layers import initialize_dcgan
 from gan.penalties import build_penalties
 from gan.randomness import derive_seed, latents
@@ -88,7 +88,7 @@ class GAN(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["trust"])
-        self._check_values()
+        check_values(self.hparams)
         self.automatic_optimization = False
         self.latent_dim, self.num_classes, self.images_seen = latent_dim, num_classes, 0
         self.trust = tuple(trust)
@@ -115,7 +115,7 @@ class GAN(LightningModule):
         trains_generator = (batch_idx + 1) % self.hparams.discriminator_steps == 0
         with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
             fake = self._draw(labels, len(real))
-        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, *fake, batch_idx))
+        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, *fake))
         self.images_seen += len(real) * self.trainer.world_size
         if trains_generator:
             if not self.hparams.shared_latents:
@@ -136,7 +136,7 @@ class GAN(LightningModule):
             optimizer.step()
 
     def _discriminator_loss(
-        self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None, batch_idx: int
+        self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
     ) -> Tensor:
         real, fake = self._with_noise(real), self._with_noise(fake.detach())
         if self.hparams.joint_batches:
@@ -153,7 +153,7 @@ class GAN(LightningModule):
             accuracy_fake=(fake_logits < 0).float().mean(),
         )
         for penalty in self.penalties:
-            if batch_idx % penalty.every == 0:
+            if self.trainer.fit_loop.total_batch_idx % penalty.every == 0:
                 value = penalty.function(self.discriminator, real, labels, fake, fake_labels)
                 loss = loss + penalty.weight * penalty.every * value
         return loss
@@ -248,21 +248,7 @@ class GAN(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["images_seen"] = self.images_seen
+        checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]
-
-    def _check_values(self) -> None:
-        p = self.hparams
-        allowed = {
-            "latent_dim": (p.latent_dim >= 1, "at least 1"),
-            "num_classes": (p.num_classes is None or p.num_classes >= 2, "null, or at least 2"),
-            "label_smoothing": (0 <= p.label_smoothing < 1, "0 <= s < 1"),
-            "instance_noise": (p.instance_noise >= 0, "at least 0"),
-            "gradient_clip_norm": (p.gradient_clip_norm is None or p.gradient_clip_norm > 0, "null, or above 0"),
-            "discriminator_steps": (p.discriminator_steps >= 1, "at least 1"),
-            "ema_half_life": (p.ema_half_life >= 0, "at least 0 images; 0 is off"),
-        }
-        for key, (fits, values) in allowed.items():
-            if not fits:
-                raise UserError(f"model.{key}={p[key]}: allowed is {values}")

@@ -17,9 +17,10 @@ from gan.errors import UserError
 
 def _squared_norms(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
     """Squared L2 norms of d D(x) / dx, float [N]; they can be differentiated again."""
-    images = images.detach().requires_grad_(True)
-    (gradients,) = torch.autograd.grad(discriminator(images, labels).sum(), images, create_graph=True)
-    return gradients.float().square().flatten(1).sum(1)
+    with torch.autocast(images.device.type, enabled=False):
+        images = images.detach().float().requires_grad_(True)
+        (gradients,) = torch.autograd.grad(discriminator(images, labels).sum(), images, create_graph=True)
+        return gradients.square().flatten(1).sum(1)
 
 
 def r1(

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning import LightningDataModule
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -14,24 +13,25 @@ from gan.metrics import ImageMeasures
 
 
 def save_pictures(
-    folder: Path, generator: DigitGenerator, data: LightningDataModule, measures: ImageMeasures, seed: int
+    folder: Path, generator: DigitGenerator, real: Tensor, training: Tensor, measures: ImageMeasures, seed: int
 ) -> None:
     """Writes real beside generated images, a sheet by class, nearest training images and a confusion matrix.
 
     Args:
         folder: where they are written.
-        generator: whose images `measures` holds as the generated ones.
-        data: set up; real images are those of its test split.
-        measures: with its training images, where memorization is measured.
+        generator: the model.
+        real: uint8 [N, C, 28, 28], at least one.
+        training: the images that the model was trained on, in the order that `measures` has them.
+        measures: of the generator's images.
         seed: of the images shown.
     """
     images = generator.generate(200, seed=seed)
-    _side_by_side(data.test_images[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
+    _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
     grid(_by_class(generator, images, measures), columns=10).save(folder / "by_class.png")
     if "memorization" in measures.measures:
         shown = images[:10]
         _, nearest = measures.nearest_training(shown, count=5)
-        rows = torch.cat([torch.cat([shown[i : i + 1], data.train_images[nearest[i]]]) for i in range(len(shown))])
+        rows = torch.cat([torch.cat([shown[i : i + 1], training[nearest[i]]]) for i in range(len(shown))])
         grid(rows, columns=6).save(folder / "nearest_training.png")
     if generator.num_classes == 10 and measures.extractor.reads_digits:
         _confusion(measures.confusion()).savefig(folder / "confusion.png", dpi=150)

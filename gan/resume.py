@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from omegaconf import OmegaConf
 
 from gan.checkpoint import newest_run
+from gan.errors import UserError
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
@@ -13,16 +14,21 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     Raises:
         UserError: there is no run to continue.
     """
-    if "ckpt_path=last" not in arguments:
-        return list(arguments)
+    given = [
+        text for text in arguments if not (_key(text) == "ckpt_path" and text.partition("=")[2].strip("'\"") == "last")
+    ]
+    if len(given) == len(arguments):
+        return given
     run = newest_run()
-    given = [argument for argument in arguments if argument != "ckpt_path=last"]
+    if not (run / ".hydra" / "overrides.yaml").is_file():
+        raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
     overridden = {_key(argument) for argument in given} | {"ckpt_path", "init_from"}
     old = [text for text in OmegaConf.load(run / ".hydra" / "overrides.yaml") if _key(text) not in overridden]
     sources = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.config_sources
     config_dirs = [source.path for source in sources if source.provider == "command-line"]
     flags = [text for path in config_dirs for text in ("--config-dir", path)] if "--config-dir" not in given else []
-    return [*flags, *old, *given, f"ckpt_path='{run}/checkpoints/last.ckpt'", f"hydra.run.dir='{run}'"]
+    folder = str(run).replace("\\", "\\\\").replace("'", "\\'")
+    return [*flags, *old, *given, f"ckpt_path='{folder}/checkpoints/last.ckpt'", f"hydra.run.dir='{folder}'"]
 
 
 def _key(override: str) -> str:

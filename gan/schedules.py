@@ -46,13 +46,13 @@ class CosineDecay(LambdaLR):
 def build_schedule(
     spec: Mapping[str, Any], key: str, trust: Sequence[str], optimizer: Optimizer, total_steps: int | None
 ) -> LRScheduler:
-    """The scheduler that `spec` names, with an entry `total_steps: null` filled in.
+    """The scheduler that `spec` names, with `total_steps` filled in for those here, and for torch's where it is null.
 
     Raises:
         UserError: it needs the length of a run that has no end.
     """
     extra = {}
-    if "total_steps" in spec and spec["total_steps"] is None:
+    if spec.get("total_steps", "" if spec["_target_"].startswith("torch.") else None) is None:
         if total_steps is None:
             raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")
         extra["total_steps"] = total_steps
@@ -62,7 +62,7 @@ def build_schedule(
 def generator_steps(trainer: Trainer, max_images: int | None, discriminator_steps: int) -> int | None:
     """Generator steps of the whole run; None for one without an end."""
     trainer.fit_loop.setup_data()
-    batches = trainer.num_training_batches * trainer.max_epochs
+    batches = math.inf if trainer.max_epochs == -1 else trainer.num_training_batches * trainer.max_epochs
     if max_images:
-        batches = math.ceil(max_images / (trainer.train_dataloader.batch_size * trainer.world_size))
-    return max(1, int(batches) // discriminator_steps) if 0 < batches < math.inf else None
+        batches = min(batches, math.ceil(max_images / (trainer.train_dataloader.batch_size * trainer.world_size)))
+    return max(1, int(batches) // discriminator_steps) if batches < math.inf else None

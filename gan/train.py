@@ -4,12 +4,17 @@ gan train experiment=quick
 gan train model=dcgan_compact data.batch_size=64 hardware=gpu logger=[csv,tensorboard]
 """
 
+import json
 import logging
+import math
+import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning
+from hydra.core.hydra_config import HydraConfig
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.build import packages_of
 from gan.checkpoint import checkpoint_path, read_checkpoint
 from gan.config import in_multirun, instantiate, settle_output_dir
+from gan.data import Source
 from gan.errors import UserError
 from gan.hardware import settle_hardware
 from gan.module import GAN
@@ -25,6 +31,7 @@ from gan.module import GAN
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
 
+log = logging.getLogger("gan")
 SHAPES = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
 
 
@@ -41,28 +48,30 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         UserError: a value that cannot work, before any training starts.
     """
     output_dir = settle_output_dir(cfg, "train")
+    _check_folder_is_shared()
     settle_hardware(cfg.trainer)
     resume_from = _resume_from(cfg, output_dir)
     if in_multirun() and str(cfg.trainer.devices) != "1":
         raise UserError(
             f"trainer.devices={cfg.trainer.devices}: a job of a sweep has one process; use hardware=cpu or gpu"
         )
-    if cfg.max_images is not None:
-        cfg.trainer.max_epochs = -1
+    if not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed={cfg.seed}: it must be 0 <= seed < 2**32")
 
     lightning.seed_everything(cfg.seed, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data)
     rank_zero_only(datamodule.prepare_data)()  # missing files end the run here, before other processes are started
     module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
-    if module.hparams.image_channels != datamodule.source.channels:
-        raise UserError(
-            f"model.image_channels={module.hparams.image_channels}: the images of {datamodule.source.name} have "
-            f"{datamodule.source.channels}"
-        )
+    _check_fit(module, datamodule.source)
     if cfg.init_from:
         _load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
     if resume_from:
-        _check_same_networks(module, read_checkpoint(resume_from, "ckpt_path"), resume_from)
+        checkpoint = read_checkpoint(resume_from, "ckpt_path")
+        _check_same_networks(module, checkpoint, resume_from)
+        if _is_finished(cfg, checkpoint):
+            log.info("%s: %d epochs and %s images are done already", resume_from, *_progress(checkpoint))
+            module.load_state_dict(checkpoint["state_dict"])
+            return module, json.loads(resume_from.with_suffix(".json").read_text())["metrics"]
     if cfg.compile:
         module.generator.compile()
         module.discriminator.compile()
@@ -75,7 +84,13 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     if trainer.is_global_zero:
         output_dir.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output_dir / "config.yaml", resolve=True)
-    trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+    ended_well = False
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+        ended_well = True
+    finally:
+        if "wandb" in sys.modules:  # else the next job of a sweep would write into this one's run
+            sys.modules["wandb"].finish(exit_code=int(not ended_well))
     return module, {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -84,16 +99,54 @@ def _resume_from(cfg: DictConfig, output_dir: Path) -> Path | None:
     last = output_dir / "checkpoints" / "last.ckpt"
     if cfg.ckpt_path == "auto":
         return last if last.is_file() else None
-    if cfg.ckpt_path is not None:
-        return checkpoint_path(cfg.ckpt_path, "ckpt_path")
-    if last.is_file():
-        raise UserError(f"hydra.run.dir={output_dir}: it holds a run already; ckpt_path=auto continues it")
-    return None
+    if cfg.ckpt_path in ("last", "best"):
+        raise UserError(
+            f"ckpt_path={cfg.ckpt_path}: the command line alone takes `last`; here it may be a file or auto"
+        )
+    path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
+    if last.is_file() and (path is None or path.parent != last.parent):
+        raise UserError(f"hydra.run.dir={output_dir}: it holds another run; ckpt_path=auto continues that")
+    return path
+
+
+def _check_folder_is_shared() -> None:
+    """Processes that something else started would each take the second they began in as the run's folder."""
+    several = max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS")) > 1
+    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if several and not interactive and HydraConfig.initialized():
+        named = any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra)
+        if not named:
+            raise UserError(
+                "hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME"
+            )
+
+
+def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    return checkpoint["epoch"] + 1, checkpoint["images_seen"]
+
+
+def _is_finished(cfg: DictConfig, checkpoint: dict[str, Any]) -> bool:
+    epochs, images = _progress(checkpoint)
+    return 0 <= (cfg.trainer.max_epochs or 1000) <= epochs or images >= (cfg.max_images or math.inf)
+
+
+def _check_fit(module: GAN, source: Source) -> None:
+    """The model's channels and classes must be those of the data."""
+    channels, classes = module.hparams.image_channels, module.num_classes
+    if channels != source.channels:
+        raise UserError(f"model.image_channels={channels}: the images of {source.name} have {source.channels}")
+    if classes and classes != source.num_classes:
+        raise UserError(
+            f"model.num_classes={classes}: {source.name} has {source.num_classes} classes; null ignores them"
+        )
 
 
 def _check_same_networks(module: GAN, checkpoint: dict[str, Any], path: Path) -> None:
-    for name in SHAPES:
-        now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
+    trained = checkpoint["hyper_parameters"]
+    compared = {name: (module.hparams[name], trained.get(name)) for name in SHAPES}
+    for name in ("generator_optimizer", "discriminator_optimizer"):
+        compared[f"{name}._target_"] = module.hparams[name]["_target_"], trained.get(name, {}).get("_target_")
+    for name, (now, then) in compared.items():
         if now != then:
             raise UserError(f"model.{name}={now}: {path} was trained with {then}")
 

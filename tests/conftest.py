@@ -8,29 +8,12 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
+from tiny_runs import FAST, NARROW, TINY
 
 from gan.config import compose
 from gan.train import train
 
 torch.set_num_threads(1)  # tiny tensors are slower on several
-
-TINY = (
-    "data=digits",
-    "data.batch_size=16",
-    "trainer.max_epochs=1",
-    "trainer.limit_train_batches=4",
-    "trainer.limit_val_batches=1",
-    "trainer.log_every_n_steps=1",
-    "+trainer.enable_progress_bar=false",
-    "~callbacks.progress_bar",
-    "hardware=cpu",
-)
-NARROW = (
-    "model.latent_dim=8",
-    "model.generator.channels=[16,8,8]",
-    "model.discriminator.channels=[8,8,8]",
-)
-FAST = ("~callbacks.plots", "~callbacks.samples")
 
 
 @pytest.fixture

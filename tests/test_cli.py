@@ -19,7 +19,6 @@ TINY = (
     "model.generator.channels=[8,8]",
     "model.discriminator.channels=[8,8]",
     "~callbacks.plots",
-    "~callbacks.samples",
     "~callbacks.progress_bar",
     "+trainer.enable_progress_bar=false",
     "hardware=cpu",
@@ -30,7 +29,7 @@ TINY = (
 def gan(monkeypatch, tmp_path, capsys):
     """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["gan", *arguments])
@@ -74,7 +73,16 @@ def test_help_imports_nothing_heavy():
         (["train", *TINY, "trainer.precision=fp8"], "trainer.precision=fp8: it may be"),
         (["train", *TINY, "model.loss._target_=gan.losses.Hing"], "Hinge"),
         (["train", *TINY, "model.loss._target_=os.system"], "model.loss"),
-        (["train", *TINY, "max_images=0"], "max_images=0"),
+        (["train", *TINY, "trainer.precision=16-mixed"], "trainer.precision=16-mixed: this processor"),
+        (["train", *TINY, "max_images=0"], "max_images=0: "),
+        (["train", *TINY, "seed=-1"], "seed=-1"),
+        (["train", *TINY, "model.num_classes=5"], "model.num_classes=5: digits has 10 classes"),
+        (["train", *TINY, "model.image_channels=3"], "model.image_channels=3: the images of digits have 1"),
+        (["train", *TINY, "model.generator_optimizer.lr=-1"], "model.generator_optimizer: Invalid learning rate"),
+        (["train", *TINY, "model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
+        (["train", *TINY, "+callbacks.samples.every_n_epochs=0"], "callbacks.samples"),
+        (["evaluate", "ckpt=[]"], "ckpt=[]"),
+        (["evaluate", "ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),
         (["train", *TINY, "+model.depth=3"], "depth"),
         (["train", "data.download=false"], "data=digits"),
         (["train", "model=[a"], "model=[a"),
@@ -93,7 +101,7 @@ def test_a_mistake_is_one_line(gan, arguments, words):
 def test_bf16_is_refused_where_it_is_slow(gan):
     code, _, errors = gan("train", *TINY, "trainer.precision=bf16-mixed")
     assert code == 2
-    assert "trainer.precision=bf16-mixed: this processor has no bf16 arithmetic" in errors
+    assert "trainer.precision=bf16-mixed: this processor has no such arithmetic" in errors
 
 
 def test_a_run_prints_what_it_does_and_goes_on(gan, tmp_path):

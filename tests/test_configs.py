@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from miniature import write_mnist
 
 from gan.config import CONFIG_DIR, compose
 from gan.train import train
@@ -40,17 +41,32 @@ def test_model_runs_an_epoch(tiny, model):
     "choice", [*choices("experiment"), *choices("trainer"), *choices("callbacks"), *choices("logger")]
 )
 def test_run_configs_run_an_epoch(tiny, choice, tmp_path):
-    train(tiny(choice, "data.val_size=300", "trainer.limit_train_batches=1", "~callbacks.plots", narrow=False))
+    channels = ["data.source._target_=three_channels.ThreeDigits"] if choice == "experiment=stacked_mnist" else []
+    small = ("data.val_size=300", "trainer.limit_train_batches=1", "~callbacks.plots")
+    train(tiny(choice, *small, *channels, narrow=False))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     alone = choice.startswith("logger=") and choice != "logger=csv"
     assert (tmp_path / "run" / "metrics.csv").is_file() != alone
 
 
-@pytest.mark.parametrize("choice", [*choices("data"), *choices("hardware")])
-def test_the_rest_composes(choice):
-    cfg = compose("train", [choice])
-    assert cfg.data._target_ == "gan.data.MNISTDataModule"
-    assert cfg.trainer.devices
+@pytest.mark.parametrize("data", names("data"))
+def test_data_runs_an_epoch(tiny, tmp_path, data):
+    folder = "FashionMNIST" if data == "fashion_mnist" else "MNIST"
+    write_mnist(tmp_path / "data" / folder / "raw", train=200, test=60)
+    channels = 3 if data == "stacked_mnist" else 1
+    small = (
+        f"data.dir='{tmp_path / 'data'}'",
+        "data.val_size=50",
+        f"model.image_channels={channels}",
+        "~callbacks.plots",
+    )
+    module, _ = train(tiny(f"data={data}", *small))
+    assert module.images_seen == 64
+
+
+@pytest.mark.parametrize("choice", choices("hardware"))
+def test_hardware_composes(choice):
+    assert compose("train", [choice]).trainer.devices
 
 
 @pytest.mark.parametrize("choice", ["hardware=auto", "hardware=cpu"])

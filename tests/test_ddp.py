@@ -9,6 +9,14 @@ from pathlib import Path
 EXTENSION = Path(__file__).parent / "extension"
 
 
+def test_a_mistake_of_two_processes_is_told_once(tmp_path):
+    command = [sys.executable, "-m", "gan", "train", "hardware=cpu_ddp", "data=digits", "data.batch_size=7000"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert finished.returncode != 0
+    assert finished.stderr.count("data.batch_size=7000") == 1
+    assert "Traceback" not in finished.stderr
+
+
 def test_two_processes_train_an_epoch(tmp_path):
     command = [
         *(sys.executable, "-m", "gan", "train", "hardware=cpu_ddp", "data=digits", "data.batch_size=100"),

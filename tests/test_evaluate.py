@@ -2,13 +2,14 @@
 
 import json
 
-import conftest
 import pytest
 import torch
+from tiny_runs import FAST, NARROW, TINY
 
 from gan.config import compose
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown
+from gan.train import train
 
 SMALL = ("data=digits", "num_samples=400", "metrics.measures=[fid,is,precision,recall,digit_accuracy,class_balance]")
 
@@ -23,8 +24,8 @@ def checkpoints(tmp_path_factory):
         "stacked": ["model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"],
     }.items():
         folder = tmp_path_factory.mktemp("runs") / name
-        fixed = [*conftest.TINY, *conftest.NARROW, *conftest.FAST, f"output_dir='{folder}'"]
-        conftest.train(compose("train", [*fixed, *overrides]))
+        fixed = [*TINY, *NARROW, *FAST, f"output_dir='{folder}'"]
+        train(compose("train", [*fixed, *overrides]))
         paths[name] = folder / "checkpoints" / "last.ckpt"
     return paths
 
@@ -84,12 +85,13 @@ def test_stacked_digits_count_modes(checkpoints, measured):
 @pytest.mark.parametrize(
     ("model", "overrides", "message"),
     [
-        ("conditional", ["num_samples=1"], "num_samples, metrics.measures: fid takes at least 2"),
+        ("conditional", ["num_samples=1"], "num_samples=1, metrics.measures: fid takes at least 2"),
         ("conditional", ["metrics.measures=[fidd]"], "fidd"),
         ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
         ("conditional", ["split=train"], "split=train"),
         ("conditional", ["data.source._target_=my_gan.Stripes", "data.val_size=100"], "stripes shows no digits"),
         ("stacked", [], "channels"),
+        ("unconditional", ["metrics.measures=[digit_accuracy]"], "digit_accuracy takes a conditional model"),
     ],
 )
 def test_mistakes_are_one_line(checkpoints, measured, model, overrides, message):

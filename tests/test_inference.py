@@ -2,22 +2,24 @@
 
 import pytest
 import torch
+from tiny_runs import FAST, NARROW, TINY
 
+from gan.config import compose
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.module import GAN
+from gan.train import train
 
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     """A conditional and an unconditional run's last checkpoint."""
-    import conftest
 
     paths = {}
     for name, classes in (("conditional", 10), ("unconditional", "null")):
         folder = tmp_path_factory.mktemp(name)
-        overrides = [*conftest.TINY, *conftest.NARROW, *conftest.FAST, f"output_dir='{folder}'"]
-        conftest.train(conftest.compose("train", [*overrides, f"model.num_classes={classes}"]))
+        overrides = [*TINY, *NARROW, *FAST, f"output_dir='{folder}'"]
+        train(compose("train", [*overrides, f"model.num_classes={classes}"]))
         paths[name] = folder / "checkpoints" / "last.ckpt"
     return paths
 
@@ -39,6 +41,12 @@ def test_it_draws_with_the_averaged_weights(checkpoints):
     info = generator.info()
     assert (info["epoch"], info["images_seen"], info["num_classes"], info["latent_dim"]) == (1, 64, 10, 8)
     assert info["total_parameters"] == sum(parameter.numel() for parameter in module.generator.parameters())
+
+
+def test_more_latents_than_a_chunk(checkpoints):
+    generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
+    z, labels = torch.randn(300, 8), torch.arange(300) % 10
+    assert torch.equal(generator.draw(z, labels)[256:], generator.draw(z[256:], labels[256:]))
 
 
 def test_digits_are_asked_for_in_turn(checkpoints):

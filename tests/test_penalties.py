@@ -19,7 +19,7 @@ class Quadratic(nn.Module):
         return self.a * images.square().flatten(1).sum(1) / 2 + self.b * images.flatten(1).sum(1)
 
 
-REAL, FAKE = torch.rand(2, 5, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+REAL, FAKE = torch.rand(2, 5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
 def test_r1_and_r2_closed_form():

@@ -89,7 +89,7 @@ def test_init_from_takes_the_weights_alone(run, tmp_path):
 
 def test_an_existing_run_is_never_overwritten(run):
     run()
-    with pytest.raises(UserError, match="ckpt_path=auto continues it"):
+    with pytest.raises(UserError, match="ckpt_path=auto continues that"):
         run()
 
 
@@ -104,6 +104,7 @@ def test_other_networks_are_refused(run, tmp_path):
     ("content", "message"),
     [
         (None, "there is no file"),
+        (b"", "not a readable checkpoint"),
         (b"not a checkpoint", "refused|not a readable checkpoint"),
         ("truncated", "not a readable checkpoint"),
         ("foreign", "not a checkpoint of this project"),
@@ -119,7 +120,7 @@ def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
         torch.save({"weights": torch.zeros(1)}, path)
     elif content == "hostile":
         torch.save({"state_dict": print}, path)
-    elif content:
+    elif content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=message) as raised:
         run(f"ckpt_path='{path}'", folder="b")
@@ -133,6 +134,25 @@ def test_max_images_ends_a_run_and_its_schedules(run, tmp_path):
     assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 7)  # that of the last of seven steps
     saved = json.loads((tmp_path / "run" / "checkpoints" / "last.json").read_text())
     assert (saved["images_seen"], saved["epoch"]) == (112, 1)
+
+
+def test_a_finished_run_is_left_as_it_is(run, tmp_path):
+    for overrides in (("max_images=100", "trainer.limit_train_batches=1.0"), ("trainer.max_epochs=1",)):
+        folder = overrides[0]
+        module, _ = run(*overrides, folder=folder)
+        last, summary = tmp_path / folder / "checkpoints" / "last.ckpt", tmp_path / folder / "summary.json"
+        before = last.read_bytes(), summary.read_bytes()
+        again, metrics = run(*overrides, "ckpt_path=auto", folder=folder)
+        assert (last.read_bytes(), summary.read_bytes()) == before
+        assert_equal(module.state_dict(), again.state_dict())
+        assert metrics["images_seen"] == module.images_seen
+
+
+def test_another_runs_folder_is_refused(run, tmp_path):
+    run(folder="a")
+    run(folder="b")
+    with pytest.raises(UserError, match="it holds another run"):
+        run(f"ckpt_path='{tmp_path}/a/checkpoints/last.ckpt'", "trainer.max_epochs=2", folder="b")
 
 
 def test_epoch_checkpoints_are_kept_to_the_last(run, tmp_path):

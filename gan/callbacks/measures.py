@@ -71,7 +71,7 @@ class ValidationMeasures(Callback):
         values = self._measures.compute()
         self._measures.reset_generated()
         for key, value in values.items():
-            pl_module.log(metric_name("val", key, self.extractor), value, prog_bar=key == "fid")
+            pl_module.log(metric_name("val", key, self.extractor), value, prog_bar=key == "fid", sync_dist=True)
         for reason in self._measures.skipped.values():
             self._warn(trainer, f"left out of validation: {reason}")
 

@@ -32,9 +32,8 @@ class RunReport(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._started = time.perf_counter()
         folder, data = Path(trainer.default_root_dir), trainer.datamodule
-        length = (
-            f"{pl_module.hparams.max_images:,} images" if trainer.max_epochs == -1 else f"{trainer.max_epochs} epochs"
-        )
+        limits = {"images": pl_module.hparams.max_images, "epochs": max(0, trainer.max_epochs)}
+        length = " or ".join(f"{limit:,} {unit}" for unit, limit in limits.items() if limit) or "until stopped"
         for name, value in {
             "device": f"{device_name(trainer.strategy.root_device)}, processes: {trainer.world_size}",
             "precision": trainer.precision,
@@ -71,7 +70,9 @@ class RunReport(Callback):
     @rank_zero_only
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
-            log.info("%-10s  after %s images; ckpt_path=last goes on", "interrupted", f"{pl_module.images_seen:,}")
+            last = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
+            goes_on = f"ckpt_path={last} goes on" if last.exists() else "there is no checkpoint yet"
+            log.info("%-10s  after %s images; %s", "interrupted", f"{pl_module.images_seen:,}", goes_on)
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:

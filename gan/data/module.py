@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from lightning import LightningDataModule
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from gan.data.batches import EvaluationBatches, TrainingBatches
@@ -81,7 +81,9 @@ class MNISTDataModule(LightningDataModule):
             train, val = stratified_split(labels, self.val_size)
             if self.val_size == 0:
                 val = stratified_split(labels, min(DEFAULT_VAL_SIZE, len(images)))[1]
-                rank_zero_warn(f"data.val_size=0: validation measures against {len(val):,} of the training images")
+                rank_zero_only(log.warning)(
+                    f"data.val_size=0: validation measures against {len(val):,} of the training images"
+                )
             compose = self.source.compose
             self.train_images, self.train_labels = compose(images[train], labels[train], "train")
             self.val_images, self.val_labels = compose(images[val], labels[val], "val")
@@ -129,7 +131,7 @@ class MNISTDataModule(LightningDataModule):
         count = len(self.source.train()[0])
         # The size asked for was meant for a larger set; what was asked to be less stays less.
         self.val_size = min(self.val_size, count // 5)
-        rank_zero_warn(_box(_fallback_text(missing, count - self.val_size)))
+        rank_zero_only(log.warning)(_box(_fallback_text(missing, count - self.val_size)))
 
     def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -1,0 +1,20 @@
+"""Overrides that make a run of any config end in a second, on embedded digits."""
+
+TINY = (
+    "data=digits",
+    "data.batch_size=16",
+    "trainer.max_epochs=1",
+    "max_images=null",
+    "trainer.limit_train_batches=4",
+    "trainer.limit_val_batches=1",
+    "trainer.log_every_n_steps=1",
+    "+trainer.enable_progress_bar=false",
+    "~callbacks.progress_bar",
+    "hardware=cpu",
+)
+NARROW = (
+    "model.latent_dim=8",
+    "model.generator.channels=[16,8,8]",
+    "model.discriminator.channels=[8,8,8]",
+)
+FAST = ("~callbacks.plots", "~callbacks.samples")
