@@ -1,1 +1,1 @@
-"""MNIST GAN: train, evaluate, generate, export and serve digits with Lightning and Hydra."""
+"""MNIST GAN: train and evaluate generators of digits with Lightning and Hydra."""

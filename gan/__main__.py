@@ -35,7 +35,7 @@ def main() -> int:
             return 0
         from gan.menu import choose
 
-        chosen = choose(list(COMMANDS))
+        chosen = choose()
         if chosen is None:
             return 0
         sys.argv = [sys.argv[0], *chosen]

@@ -1,7 +1,7 @@
 """The menu of `gan` alone on a terminal: common tasks by number, each shown as the command line that does it."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 Ask = Callable[[str], str]
@@ -30,52 +30,33 @@ def _published(ask: Ask) -> list[str]:
     return [f"experiment=system_{letter}", *([] if epochs == "as published" else [f"trainer.max_epochs={epochs}"])]
 
 
-def _generate(ask: Ask) -> list[str]:
-    return ["ckpt=last", f"num_images={_answer(ask, 'How many images', '64', _positive, 'a number, 1 or more')}"]
-
-
-def _serve(ask: Ask) -> list[str]:
-    port = _answer(ask, "Port", "8000", lambda text: _positive(text) and int(text) < 65536, "a number, 1 to 65535")
-    return ["ckpt=last", f"port={port}"]
-
-
-def _export(ask: Ask) -> list[str]:
-    formats = ("onnx", "safetensors")
-    return ["ckpt=last", f"format={_answer(ask, 'Format', 'onnx', lambda text: text in formats, ' or '.join(formats))}"]
-
-
 TASKS = (
     Task("train", "Train a small model in a few minutes", lambda ask: ["experiment=quick"]),
     Task("train", "Train a published system", _published),
     Task("train", "Continue the newest training run", lambda ask: ["ckpt_path=last"]),
     Task("evaluate", "Measure the newest run's model", lambda ask: ["ckpt=last"]),
-    Task("generate", "Generate digits with the newest run's model", _generate),
-    Task("export", "Export the newest run's model", _export),
-    Task("serve", "Serve the newest run's model over HTTP", _serve),
 )
 
 
-def choose(commands: Sequence[str], ask: Ask = input) -> list[str] | None:
+def choose(ask: Ask = input) -> list[str] | None:
     """Asks for a task and its details, and prints the command line that does it.
 
     Args:
-        commands: the commands that exist; tasks of others are left out.
         ask: prints a prompt and returns the answer, like `input`.
 
     Returns:
         The arguments of `gan`, such as ["train", "experiment=quick"]; None when the person left (q, Ctrl-D, Ctrl-C).
     """
-    tasks = [task for task in TASKS if task.command in commands]
     print("What would you like to do?\n")
-    for number, task in enumerate(tasks, start=1):
+    for number, task in enumerate(TASKS, start=1):
         print(f"  {number}  {task.title}")
     print("  q  Leave\n")
-    numbers = [str(number) for number in range(1, len(tasks) + 1)]
+    numbers = [str(number) for number in range(1, len(TASKS) + 1)]
     try:
-        chosen = _answer(ask, "Number", "1", lambda text: text in [*numbers, "q"], f"1 to {len(tasks)}, or q")
+        chosen = _answer(ask, "Number", "1", lambda text: text in [*numbers, "q"], f"1 to {len(TASKS)}, or q")
         if chosen == "q":
             return None
-        task = tasks[int(chosen) - 1]
+        task = TASKS[int(chosen) - 1]
         arguments = [task.command, *task.arguments(ask)]
     except (EOFError, KeyboardInterrupt):
         print()

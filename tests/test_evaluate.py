@@ -90,7 +90,7 @@ def test_stacked_digits_count_modes(checkpoints, measured):
         ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
         ("conditional", ["split=train"], "split=train"),
         ("conditional", ["data.source._target_=my_gan.Stripes", "data.val_size=100"], "stripes shows no digits"),
-        ("stacked", [], "channels"),
+        ("stacked", ["metrics.measures=null"], "channels"),
         ("unconditional", ["metrics.measures=[digit_accuracy]"], "digit_accuracy takes a conditional model"),
     ],
 )
