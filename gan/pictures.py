@@ -63,7 +63,7 @@ def _confusion(counts: Tensor) -> Figure:
     figure = Figure(figsize=(5.5, 5), layout="tight")
     axes = figure.subplots()
     shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     for row, column in (shares >= 0.0005).nonzero().tolist():
         share = shares[row, column].item()
         color = "white" if share > 0.5 else "black"
