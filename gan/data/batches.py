@@ -22,7 +22,8 @@ class TrainingBatches:
         labels: int64 [N].
         batch_size: of one rank.
         rank: of this process, of `world_size`.
-        images_per_epoch: shortens an epoch, of all ranks together, to the first so many of its permutation.
+        images_per_epoch: length of an epoch, of all ranks together: the first so many images of its permutation or, of a
+            set that is smaller, of as many permutations as it takes.
         reshuffle: whether epochs differ in their order.
     """
 
@@ -42,7 +43,8 @@ class TrainingBatches:
         self._rows = images.flatten(1).contiguous().view(torch.int64)
         self.batch_size, self.seed = batch_size, seed
         self.rank, self.world_size = rank, world_size
-        self.length = min(len(images), images_per_epoch or len(images)) // world_size // batch_size
+        self.images_per_epoch = images_per_epoch or len(images)
+        self.length = self.images_per_epoch // world_size // batch_size
         self.reshuffle = reshuffle
         self.epoch = 0
 
@@ -62,7 +64,8 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[Batch]:
         # A generator's body starts with its first batch: Lightning makes the iterator before it sets the epoch.
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
-        order = torch.randperm(len(self.images), generator=generator)
+        permutations = math.ceil(self.images_per_epoch / len(self.images))
+        order = torch.cat([torch.randperm(len(self.images), generator=generator) for _ in range(permutations)])
         mine = order[self.rank :: self.world_size][: self.length * self.batch_size].to(self.images.device)
         for index in mine.split(self.batch_size):
             images = self._rows.index_select(0, index).view(torch.uint8)

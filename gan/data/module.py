@@ -34,7 +34,7 @@ class MNISTDataModule(LightningDataModule):
         val_size: training images held out for validation, the same for everyone whatever the seed; 0 trains on all of
             them and validates on 5,000 of those.
         val_batch_size: of validation and test, per process.
-        images_per_epoch: shortens an epoch to the first so many images of its order.
+        images_per_epoch: length of an epoch, the first so many images of its order; a smaller set is gone through again.
         seed: of the order of training images, together with the epoch.
     """
 
@@ -138,7 +138,7 @@ class MNISTDataModule(LightningDataModule):
 
     def _require_enough(self) -> None:
         world_size = self._rank()[1]
-        available = min(len(self.train_images), self.images_per_epoch or len(self.train_images)) // world_size
+        available = (self.images_per_epoch or len(self.train_images)) // world_size
         if self.batch_size > available:
             raise UserError(
                 f"data.batch_size={self.batch_size}: at most {available:,}, the images of a process's epoch"

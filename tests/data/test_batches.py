@@ -57,7 +57,9 @@ def test_ranks_share_an_epoch(examples):
 def test_images_per_epoch_is_the_start_of_the_permutation(examples):
     whole, short = TrainingBatches(*examples, 10, seed=0), TrainingBatches(*examples, 10, seed=0, images_per_epoch=35)
     assert epoch_of(short, 2) == epoch_of(whole, 2)[:3]
-    assert len(TrainingBatches(*examples, 10, seed=0, images_per_epoch=5000)) == 10
+    long = TrainingBatches(*examples, 10, seed=0, images_per_epoch=250)
+    seen = [number for images, _ in long for number in numbers(images)]
+    assert (len(seen), len(set(seen[:103])), len(set(seen[103:206]))) == (250, 103, 103)
     ranks = [TrainingBatches(*examples, 5, 0, rank, 2, images_per_epoch=40) for rank in range(2)]
     assert set(flat(epoch_of(ranks[0]) + epoch_of(ranks[1]))) == set(flat(epoch_of(whole)[:4]))
 
