@@ -22,8 +22,8 @@ class TrainingBatches:
         labels: int64 [N].
         batch_size: of one rank.
         rank: of this process, of `world_size`.
-        images_per_epoch: length of an epoch, of all ranks together: the first so many images of its permutation or, of a
-            set that is smaller, of as many permutations as it takes.
+        images_per_epoch: length of an epoch, of all ranks together: the first so many images of its permutation or, of
+            a smaller set, of as many permutations as it takes.
         reshuffle: whether epochs differ in their order.
     """
 

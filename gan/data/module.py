@@ -34,7 +34,7 @@ class MNISTDataModule(LightningDataModule):
         val_size: training images held out for validation, the same for everyone whatever the seed; 0 trains on all of
             them and validates on 5,000 of those.
         val_batch_size: of validation and test, per process.
-        images_per_epoch: length of an epoch, the first so many images of its order; a smaller set is gone through again.
+        images_per_epoch: length of an epoch, the first so many images of its order; a smaller set comes again.
         seed: of the order of training images, together with the epoch.
     """
 
