@@ -17,9 +17,6 @@ def choices(group):
     return [f"{group}={name}" for name in names(group)]
 
 
-WIDE = "model.generator.channels=[8,8,8,8]", "model.discriminator.channels=[8,8,8,8]"
-
-
 @pytest.mark.parametrize("model", names("model"))
 def test_model_runs_an_epoch(tiny, model):
     width = {"dcgan_deep": 4, "dcgan_compact": 2, "conditional": 2}.get(model, 3)

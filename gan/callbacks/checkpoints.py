@@ -64,13 +64,10 @@ class RunCheckpoints(Checkpoint):
         self._refuse_divergence(trainer, pl_module)
         score = float(trainer.callback_metrics[self.monitor]) if self._measured else None
         self._measured = False
-        is_best = (
-            self.best_score is None
-            if score is None
-            else score < (math.inf if self.best_score is None else self.best_score)
-        )
-        if score is not None and is_best:
-            self.best_score = score
+        is_best = self.best_score is None
+        if score is not None:
+            is_best = score < (math.inf if is_best else self.best_score)
+            self.best_score = score if is_best else self.best_score
 
         last = self.directory / "last.ckpt"
         trainer.save_checkpoint(last)
