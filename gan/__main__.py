@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": "train a GAN: experiment=quick, model=dcgan, data=mnist, ckpt_path=last",
     "evaluate": "measure a checkpoint: ckpt=last, 'ckpt=[a.ckpt,b.ckpt]', num_samples=10000",
+    "generate": "draw digits: 'digits=[3,1,4]', seeds=0-15, num_images=64, mode=walk, format=grid|png|npy|npz|gif|idx",
+    "export": "write a checkpoint's generator for other programs: ckpt=last, format=onnx|safetensors",
 }
 
 
@@ -49,6 +51,12 @@ def main() -> int:
     return run(command)
 
 
+def lightning_mistakes() -> list[type[Exception]]:
+    """Lightning's own exception for a wrong setting, if the command has imported Lightning."""
+    module = sys.modules.get("lightning.fabric.utilities.exceptions")
+    return [module.MisconfigurationException] if module else []
+
+
 def run(command: str) -> int:
     """Composes the command's config from `sys.argv` and calls its function with it; a mistake is told in one line."""
     is_child = os.environ.get("LOCAL_RANK", "0") != "0"  # the first process of a run tells its mistakes for all
@@ -56,7 +64,6 @@ def run(command: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors on
     import hydra
     from hydra.errors import HydraException
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from omegaconf.errors import OmegaConfBaseException
 
     from gan.config import CONFIG_DIR, explain
@@ -66,7 +73,7 @@ def run(command: str) -> int:
     def mistakes_told() -> Iterator[None]:
         try:
             yield
-        except (UserError, MisconfigurationException, HydraException, OmegaConfBaseException) as error:
+        except (UserError, HydraException, OmegaConfBaseException, *lightning_mistakes()) as error:
             if traceback_wanted:
                 raise
             composed = isinstance(error, HydraException | OmegaConfBaseException)

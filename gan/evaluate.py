@@ -17,7 +17,6 @@ from omegaconf import DictConfig, ListConfig
 from torch import Tensor
 from tqdm import tqdm
 
-from gan.checkpoint import checkpoint_path
 from gan.config import instantiate, settle_output_dir
 from gan.errors import UserError
 from gan.inference import DigitGenerator
@@ -51,8 +50,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     if cfg.split not in ("test", "val") or cfg.num_samples < 1 or cfg.repeats < 1:
         numbers = f"num_samples={cfg.num_samples}, repeats={cfg.repeats}"
         raise UserError(f"split={cfg.split}, {numbers}: split is test or val, numbers are at least 1")
-    paths = [checkpoint_path(str(ckpt), "ckpt") for ckpt in named]
-    generators = [DigitGenerator.from_checkpoint(path, cfg.device, cfg.trust) for path in paths]
+    generators = [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
+    paths = [generator.path for generator in generators]
     unconditional = all(generator.num_classes is None for generator in generators)
     if unconditional and "digit_accuracy" in (cfg.metrics.measures or ()):
         raise UserError("metrics.measures: digit_accuracy takes a conditional model, which is asked for digits")

@@ -1,11 +1,19 @@
 """The three number formats of an image, and pictures made of many images."""
 
+import base64
+import io
 import math
 from pathlib import Path
+from typing import BinaryIO, Literal
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from gan.errors import UserError
+
+ReturnFormat = Literal["tensor", "numpy", "pil", "base64"]
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -41,6 +49,37 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Image.
     return Image.fromarray(array[:, :, 0] if channels == 1 else array)
 
 
-def save_gif(frames: list[Image.Image], path: Path, seconds_per_frame: float = 0.1) -> None:
+def pictures(images: Tensor) -> list[Image.Image]:
+    """uint8 [N, C, H, W] with C = 1 or 3 -> a picture of each."""
+    arrays = images.cpu().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array) for array in arrays]
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as the content of a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
+    """uint8 [N, C, H, W] as it is, as an array, as pictures, or as PNG files in base64.
+
+    Raises:
+        UserError: another format.
+    """
+    if return_format == "tensor":
+        return images
+    if return_format == "numpy":
+        return images.numpy()
+    if return_format == "pil":
+        return pictures(images)
+    if return_format == "base64":
+        return [base64.b64encode(png(picture)).decode() for picture in pictures(images)]
+    raise UserError(f"return_format={return_format}: tensor, numpy, pil or base64")
+
+
+def save_gif(frames: list[Image.Image], file: Path | BinaryIO, seconds_per_frame: float = 0.1) -> None:
     """Writes the frames as an endlessly repeated animation."""
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 * seconds_per_frame), loop=0)
+    duration = round(1000 * seconds_per_frame)
+    frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)

@@ -4,19 +4,24 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from gan.build import build
-from gan.checkpoint import read_checkpoint
+from gan.checkpoint import checkpoint_path, read_generator
 from gan.errors import UserError
-from gan.images import quantize
-from gan.randomness import latents
+from gan.images import ReturnFormat, as_format, grid, quantize
+from gan.mixing import mix_classes, mixes
+from gan.randomness import derive_seed, latents, slerp, truncate
+from gan.selection import select as select_digits
 
 CHUNK = 256
+Select = Literal["classifier"] | None
+EXPORTS = (".safetensors", ".onnx")
 
 
 class DigitGenerator:
@@ -31,55 +36,81 @@ class DigitGenerator:
         image_channels: 1 for grey images, 3 for colour.
         device: where the network runs.
         data: name of the data it was trained on, where that is known.
+        path: the file it came from, if any.
     """
 
-    def __init__(self, network: nn.Module, facts: Mapping[str, Any], device: str = "auto") -> None:
+    def __init__(
+        self, network: nn.Module, facts: Mapping[str, Any], device: str = "auto", path: Path | None = None
+    ) -> None:
         self.device = _device(device)
         self.network = network.eval().requires_grad_(False).to(self.device)
         self.latent_dim: int = facts["latent_dim"]
         self.num_classes: int | None = facts["num_classes"]
         self.image_channels: int = facts["image_channels"]
         self.data: str | None = facts.get("data")
+        self.path = path
         self._facts = dict(facts)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = ()) -> Self:
+    def open(cls, ckpt: str | Path | None, key: str = "ckpt", device: str = "auto", trust: Sequence[str] = ()) -> Self:
+        """The generator that a user means, of a checkpoint or of an exported file.
+
+        Args:
+            ckpt: `last`, `best`, `pretrained`, a path, or None, as for `gan.checkpoint.checkpoint_path`.
+            key: the config key that named it, for the error's text.
+            device, trust: as for `from_checkpoint`.
+
+        Raises:
+            UserError: the file, the device or the network cannot be used.
+        """
+        path = checkpoint_path(None if ckpt is None else str(ckpt), key)
+        return (cls.from_export if path.suffix in EXPORTS else cls.from_checkpoint)(path, device, trust, key)
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt"
+    ) -> Self:
         """The averaged generator of a training checkpoint.
 
         Args:
             path: of a checkpoint; nothing in it is executed.
             device: "auto", "cpu", "cuda", "cuda:1" or "mps".
             trust: packages of one's own that its network may come from.
+            key: the config key that named it, for the error's text.
 
         Raises:
             UserError: the file, the device or the network cannot be used.
         """
-        checkpoint = read_checkpoint(Path(path), "ckpt")
-        options = checkpoint["hyper_parameters"]
-        shape = {name: options[name] for name in ("latent_dim", "num_classes", "image_channels")}
-        network = build(options["generator"], "model.generator", ["gan.networks"], trust, **shape)
-        prefix = "generator_ema."
-        weights = {
-            key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
-        }
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise UserError(
-                f"ckpt={path}: its weights do not fit its generator ({str(error).splitlines()[0]})"
-            ) from error
-        progress = {"epoch": checkpoint["epoch"] + 1, "images_seen": checkpoint["images_seen"]}
-        progress["data"] = checkpoint.get("data")
-        return cls(network, {**shape, **progress, "model_name": options["generator"]["_target_"]}, device)
+        network, facts = read_generator(Path(path), key, trust)
+        return cls(network, facts, device, Path(path))
 
-    def generate(self, num_images: int, digits: Sequence[int] | None = None, seed: int = 0, first: int = 0) -> Tensor:
+    @classmethod
+    def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
+        """The generator of a .safetensors or .onnx file that `gan export` wrote; arguments as for `from_checkpoint`."""
+        from gan.exported import read_export
+
+        network, facts = read_export(Path(path), key, _device(device), trust)
+        return cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, Path(path))
+
+    def generate(
+        self,
+        num_images: int,
+        digits: Sequence[int] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        truncation: float | None = None,
+        select: Select = None,
+    ) -> Tensor:
         """Images first..first + num_images - 1 of a seed.
 
         Args:
             num_images: at least 1.
-            digits: image i shows digits[i mod len(digits)]; all classes in turn when not given. For conditional models.
+            digits: image i shows digits[i mod len(digits)]; all classes in turn when not given. An unconditional model
+                takes them only with `select`.
             seed: non-negative.
             first: index of the first image.
+            truncation: limit of the latents' values, see `gan.randomness.truncate`; None for none.
+            select: "classifier" lets an unconditional model draw until the MNIST classifier reads the digits asked for.
 
         Returns:
             uint8 [num_images, C, 28, 28] on the CPU.
@@ -87,32 +118,134 @@ class DigitGenerator:
         Raises:
             UserError: a digit that the model does not draw, or a number out of range.
         """
-        return torch.cat(list(self.stream(num_images, digits, seed, first)))
+        return torch.cat(list(self.stream(num_images, digits, seed, first, truncation, select)))
 
     def stream(
-        self, num_images: int, digits: Sequence[int] | None = None, seed: int = 0, first: int = 0
+        self,
+        num_images: int,
+        digits: Sequence[int] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        truncation: float | None = None,
+        select: Select = None,
     ) -> Iterator[Tensor]:
         """What `generate` returns, in pieces of bounded memory."""
         if num_images < 1 or seed < 0 or first < 0:
             raise UserError(f"num_images={num_images}, seed={seed}, first={first}: at least 1, 0 and 0")
-        for start in range(first, first + num_images, CHUNK):
-            stop = min(start + CHUNK, first + num_images)
-            yield self.draw(latents(seed, start, stop, self.latent_dim), self.labels(digits, start, stop))
+        for start, stop in chunks(first, first + num_images):
+            if self.num_classes is None and digits is not None:
+                yield self._selected(digits, seed, start, stop, truncation, select)
+            else:
+                yield self.draw(self.latents(seed, start, stop, truncation), self.labels(digits, start, stop, select))
 
-    def labels(self, digits: Sequence[int] | None, start: int, stop: int) -> Tensor | None:
-        """Labels of the images start..stop-1, int64; None for an unconditional model."""
-        if self.num_classes is None:
-            if digits is not None:
-                raise UserError(f"digits={list(digits)}: this model is unconditional, it draws no digit on demand")
+    def _selected(
+        self, digits: Sequence[int], seed: int, start: int, stop: int, truncation: float | None, select: str | None
+    ) -> Tensor:
+        """Images of one chunk; each chunk of a seed has candidates of its own, so that any range is cheap."""
+        block = start // CHUNK
+        labels = self.labels(digits, block * CHUNK, stop, select)
+        candidates = derive_seed(seed, block)
+
+        def drawn(chunk: int) -> Tensor:
+            return self.draw(self.latents(candidates, chunk * CHUNK, (chunk + 1) * CHUNK, truncation))
+
+        return select_digits(drawn, labels, skip=start - block * CHUNK)
+
+    def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
+        """Latents of the images start..stop-1 of a seed: float32 [stop - start, latent_dim] on the CPU."""
+        if truncation is not None and not truncation > 0:
+            raise UserError(f"truncation={truncation}: more than 0, or null for none")
+        z = latents(seed, start, stop, self.latent_dim)
+        return z if truncation is None else truncate(z, truncation)
+
+    def labels(self, digits: Sequence[int] | None, start: int, stop: int, select: Select = None) -> Tensor | None:
+        """The digits that images start..stop-1 show, int64; None for an unconditional model asked for none."""
+        if select not in (None, "classifier"):
+            raise UserError(f"select={select}: classifier, or null")
+        if self.num_classes is None and digits is None:
             return None
-        choices = list(range(self.num_classes)) if digits is None else list(digits)
-        if not choices or not all(0 <= digit < self.num_classes for digit in choices):
-            raise UserError(f"digits={choices}: digits are 0 to {self.num_classes - 1}, and at least one")
+        if self.num_classes is None and select is None:
+            raise UserError(
+                f"digits={list(digits)}: this model is unconditional, it draws no digit on demand; "
+                "select=classifier draws until a classifier reads it"
+            )
+        classes = self.num_classes or 10**self.image_channels
+        choices = list(range(classes)) if digits is None else list(digits)
+        if not choices or not all(digit in range(classes) for digit in choices):
+            raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one")
         return torch.tensor(choices)[torch.arange(start, stop) % len(choices)]
+
+    def interpolate(
+        self,
+        seeds: Sequence[int],
+        digits: Sequence[int] | None = None,
+        steps: int = 12,
+        truncation: float | None = None,
+    ) -> Tensor:
+        """The ways from the first image of each seed to that of the next, latents on great circles.
+
+        Between two digits, what the network has learnt of each (its class embeddings) is mixed in a straight line.
+
+        Args:
+            seeds: two or more.
+            digits: that of seed k is digits[k mod len(digits)]; one alone is kept, all in turn when not given.
+            steps: images of each way, both ends included; at least 2.
+            truncation: as for `generate`.
+
+        Returns:
+            uint8 [len(seeds) - 1, steps, C, 28, 28] on the CPU.
+
+        Raises:
+            UserError: a number out of range, a digit that the model does not draw, or a network that cannot mix them.
+        """
+        if len(seeds) < 2 or min(seeds) < 0 or steps < 2:
+            raise UserError(
+                f"seeds={list(seeds)}, steps={steps}: two seeds or more, none negative, and 2 steps or more"
+            )
+        ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])
+        z = slerp(ends[:-1], ends[1:], steps).flatten(0, 1)
+        labels = self.labels(digits, 0, len(seeds))
+        if labels is not None:
+            labels = mixes(labels, steps, self.num_classes)
+        return self.draw(z, labels).unflatten(0, (len(seeds) - 1, steps))
+
+    def images(
+        self,
+        num_images: int,
+        digits: Sequence[int] | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        select: Select = None,
+        return_format: ReturnFormat = "tensor",
+    ) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
+        """What `generate` returns, as a tensor or an array uint8 [N, C, 28, 28], as pictures, or as PNGs in base64."""
+        images = self.generate(num_images, digits, seed, 0, truncation, select)
+        return as_format(images, return_format)
+
+    def grid(
+        self,
+        num_images: int,
+        digits: Sequence[int] | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        select: Select = None,
+        columns: int | None = None,
+    ) -> Image.Image:
+        """What `generate` returns as one picture, row by row; as many columns as rows when not given."""
+        return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     @torch.inference_mode()
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of given latents: float [N, latent_dim], int64 [N] -> uint8 [N, C, 28, 28] on the CPU."""
+        """Images of given latents.
+
+        Args:
+            z: float [N, latent_dim].
+            labels: int64 [N], or float [N, num_classes]: the shares of each class in a mix of them; None for an
+                unconditional model.
+
+        Returns:
+            uint8 [N, C, 28, 28] on the CPU.
+        """
         if len(z) > CHUNK:
             parts = zip(
                 z.split(CHUNK), labels.split(CHUNK) if labels is not None else itertools.repeat(None), strict=False
@@ -120,22 +253,23 @@ class DigitGenerator:
             return torch.cat([self.draw(*part) for part in parts])
         missing = CHUNK - len(z)
         z = pad(z, (0, 0, 0, missing)).to(self.device)
-        padded = None if labels is None else pad(labels, (0, missing)).to(self.device)
-        return quantize(self.network(z, padded))[: CHUNK - missing].cpu()
+        if labels is not None:
+            labels = pad(labels, (0, 0) * (labels.dim() - 1) + (0, missing)).to(self.device)
+        mixed = labels is not None and labels.is_floating_point()
+        drawn = mix_classes(self.network, z, labels) if mixed else self.network(z, labels)
+        return quantize(drawn)[: CHUNK - missing].cpu()
 
     def info(self) -> dict[str, Any]:
-        """Model name, latent size, parameters, progress of the training, device, classes and version."""
-        sizes = [parameter.numel() for parameter in self.network.parameters()]
+        """Model name, latent size, classes, progress of the training, parameters, version (of the weights), device."""
         digest = hashlib.sha256()
         for name, value in self.network.state_dict().items():
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-        return {
-            **self._facts,
-            "total_parameters": sum(sizes),
-            "trainable_parameters": sum(sizes),
-            "device": str(self.device),
-            "version": digest.hexdigest()[:12],
-        }
+        return {"version": digest.hexdigest()[:12], **self._facts, "device": str(self.device)}
+
+
+def chunks(start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
+    """(first, end) of the pieces of start..stop-1, cut at the multiples of a size."""
+    return itertools.pairwise([start, *range(start // size * size + size, stop, size), stop])
 
 
 def _device(name: str) -> torch.device:

@@ -30,11 +30,26 @@ def _published(ask: Ask) -> list[str]:
     return [f"experiment=system_{letter}", *([] if epochs == "as published" else [f"trainer.max_epochs={epochs}"])]
 
 
+def _digits(ask: Ask) -> list[str]:
+    text = _answer(
+        ask, "Digits, such as 314", "all", lambda text: text == "all" or _digit_string(text), "0 to 9, or all"
+    )
+    return ["digits=all" if text == "all" else f"digits=[{','.join(text)}]"]
+
+
+def _data_set(ask: Ask) -> list[str]:
+    count = _answer(ask, "Images", "10000", _positive, "1 or more")
+    return [f"num_images={count}", "format=npz"]
+
+
 TASKS = (
     Task("train", "Train a small model in a few minutes", lambda ask: ["experiment=quick"]),
     Task("train", "Train a published system", _published),
     Task("train", "Continue the newest training run", lambda ask: ["ckpt_path=last"]),
     Task("evaluate", "Measure the newest run's model", lambda ask: ["ckpt=last"]),
+    Task("generate", "Draw digits", _digits),
+    Task("generate", "Draw an animated walk from digit to digit", lambda ask: ["mode=walk"]),
+    Task("generate", "Draw a data set: images and labels in one file", _data_set),
 )
 
 
@@ -74,5 +89,9 @@ def _answer(ask: Ask, question: str, default: str, fits: Callable[[str], bool], 
         print(f"   {text!r} does not fit: {allowed}")
 
 
+def _digit_string(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _positive(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) >= 1
+    return _digit_string(text) and int(text) >= 1

@@ -1,4 +1,7 @@
-"""Where random numbers come from: seeds derived from what they are for, never from what was drawn before."""
+"""Where random numbers come from: seeds derived from what they are for, never from what was drawn before.
+
+And what is done with latents on the way to a picture: truncation, interpolation.
+"""
 
 import numpy as np
 import torch
@@ -32,3 +35,30 @@ def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
     if not blocks:
         return torch.empty(0, latent_dim)
     return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
+
+
+def truncate(z: Tensor, limit: float) -> Tensor:
+    """Standard normal latents, moved into [-limit, limit]: the truncation trick (Brock et al. 2019, arXiv:1809.11096).
+
+    There, values beyond the limit are drawn again. F^-1(F(-t) + (F(t) - F(-t)) F(z)), F the normal distribution
+    function and t the limit, has the same distribution, and depends on z alone.
+
+    Args:
+        z: float32 of any shape.
+        limit: positive; the smaller, the more alike and the cleaner the images.
+    """
+    low = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
+    inside = torch.special.ndtri(low + (1 - 2 * low) * torch.special.ndtr(z.double()))
+    return inside.clamp_(-limit, limit).float()
+
+
+def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Spherical interpolation: float [N, D] and [N, D] -> [N, steps, D], both ends included.
+
+    Keeps the length that a normal latent has; a straight line would pass through shorter, unlikely ones.
+    """
+    directions = [torch.nn.functional.normalize(point, dim=1) for point in (start, end)]
+    angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().clamp_min(1e-6).view(-1, 1, 1)
+    t = torch.linspace(0, 1, steps, device=start.device).view(1, -1, 1)
+    mixed = torch.sin((1 - t) * angle) * start.unsqueeze(1) + torch.sin(t * angle) * end.unsqueeze(1)
+    return mixed / angle.sin()

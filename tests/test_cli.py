@@ -83,16 +83,35 @@ def test_help_imports_nothing_heavy():
         (["train", *TINY, "+callbacks.samples.every_n_epochs=0"], "callbacks.samples"),
         (["evaluate", "ckpt=[]"], "ckpt=[]"),
         (["evaluate", "ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),
+        (["generate", "ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),
+        (["generate", "ckpt=last"], "no run with a checkpoint"),
+        (["generate", "mode=wlak"], "mode=wlak: sample, class_sweep, interpolate, walk"),
+        (["generate", "format=jpg"], "format=jpg: grid, npy, npz, gif, png, idx"),
+        (["generate", "output=a.jpg"], "output=a.jpg: with format=grid its name ends in .png"),
+        (["generate", "num_images=0"], "num_images=0: a whole number, 1 or more, or null"),
+        (["generate", "first=-1"], "first=-1: a whole number, 0 or more"),
+        (["generate", "first=5", "mode=walk"], "first=5: mode=walk has no use for it"),
+        (["generate", "steps=1"], "steps=1: a whole number, 2 or more"),
+        (["generate", "seeds=5-1"], "seeds=5-1: a number, a range"),
+        (["generate", "seeds=[1,-2]"], "seeds=[1, -2]: a number, a range"),
+        (["generate", "seeds=0,1"], "seeds=0,1"),
+        (["generate", "digits=[3.5]"], "digits=[3.5]: a list such as [3,1,4], all, or null"),
+        (["generate", "truncation=0"], "truncation=0: a number above 0"),
+        (["generate", "select=eye"], "select=eye: classifier, or null"),
+        (["generate", "shard_size=10"], "shard_size=10: only format=npz and format=idx"),
+        (["generate", "overwrite=maybe"], "overwrite=maybe: true or false"),
+        (["generate", "fromat=npz"], "fromat"),
         (["train", *TINY, "+model.depth=3"], "depth"),
         (["train", "data.download=false"], "data=digits"),
         (["train", "model=[a"], "model=[a"),
     ],
 )
-def test_a_mistake_is_one_line(gan, arguments, words):
+def test_a_mistake_is_one_line(gan, tmp_path, arguments, words):
     code, _, errors = gan(*arguments)
     assert code == 2
     assert words in errors
     assert len(errors.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("images*"))
 
 
 @pytest.mark.skipif(

@@ -1,11 +1,23 @@
 """Images of a checkpoint."""
 
+import base64
+import io
+import logging
+import os
+import pickle
+import shutil
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tiny_generators import save_checkpoint
 from tiny_runs import FAST, NARROW, TINY
 
+from gan import checkpoint, selection
 from gan.config import compose
 from gan.errors import UserError
+from gan.export import export
 from gan.inference import DigitGenerator
 from gan.module import GAN
 from gan.train import train
@@ -70,3 +82,195 @@ def test_wrong_numbers_and_devices_are_refused(checkpoints):
         generator.generate(0)
     with pytest.raises(UserError, match="device=npu"):
         DigitGenerator.from_checkpoint(checkpoints["unconditional"], device="npu")
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A function from the number of classes to an untrained generator."""
+
+    def opened(num_classes=10):
+        return DigitGenerator.from_checkpoint(save_checkpoint(tmp_path / "tiny.ckpt", num_classes), device="cpu")
+
+    return opened
+
+
+@pytest.fixture
+def brightness_reader(monkeypatch):
+    """Reads the digit (pixel in the middle) mod 10, in place of the classifier."""
+    monkeypatch.setattr(
+        selection, "_extractor", lambda: lambda images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10])
+    )
+
+
+def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    named = save_checkpoint(tmp_path / "named.ckpt", num_classes=None)
+    settings = [f"ckpt='{named}'", "format=safetensors", f"output_dir='{tmp_path}'"]
+    pretrained = export(compose("export", [*settings, f"output='{tmp_path / 'pretrained.safetensors'}'"]))
+    monkeypatch.setattr(checkpoint, "PRETRAINED", pretrained)
+    assert DigitGenerator.open("pretrained").path == pretrained
+    with caplog.at_level(logging.INFO, logger="gan"):
+        assert DigitGenerator.open(None).path == pretrained
+    assert [record.message for record in caplog.records] == [
+        "no training run here yet: taking the pretrained generator (ckpt=pretrained)"
+    ]
+    with pytest.raises(UserError, match="no run with a checkpoint"):
+        DigitGenerator.open("last")
+
+    last = save_checkpoint(tmp_path / "outputs/train/a_run/checkpoints/last.ckpt")
+    assert DigitGenerator.open(None).path == DigitGenerator.open("last").path == last
+    with pytest.raises(UserError, match=r"ckpt=best: there is no file .*best\.ckpt"):
+        DigitGenerator.open("best")
+    assert DigitGenerator.open("named.ckpt").num_classes is None
+    pretrained.unlink()
+    with pytest.raises(UserError, match=r"model=pretrained: there is no file .*pretrained\.safetensors"):
+        DigitGenerator.open("pretrained", key="model")
+
+
+@pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
+def test_an_exported_generator_draws_the_same_and_says_the_same_of_itself(tmp_path, file_format):
+    if file_format == "onnx":
+        pytest.importorskip("onnxruntime")
+    original = save_checkpoint(tmp_path / "a.ckpt")
+    options = [f"ckpt='{original}'", f"format={file_format}", f"output_dir='{tmp_path}'"]
+    opened = DigitGenerator.from_export(export(compose("export", options)), device="cpu")
+    generator = DigitGenerator.from_checkpoint(original, device="cpu")
+    difference = opened.generate(20).int() - generator.generate(20).int()
+    assert difference.abs().max() <= 1
+    assert opened.info() == generator.info()
+    assert torch.equal(opened.generate(300)[:20], opened.generate(20))
+    if file_format == "onnx":
+        assert opened.interpolate([1, 2], digits=[3]).shape == (1, 12, 1, 28, 28)
+        with pytest.raises(UserError, match="no embeddings of digits to mix; keep one digit"):
+            opened.interpolate([1, 2], digits=[3, 4])
+
+
+def test_truncation_keeps_latents_within_its_limit(tiny):
+    generator = tiny()
+    z, inside = generator.latents(1, 0, 5000), generator.latents(1, 0, 5000, truncation=0.5)
+    assert inside.abs().max() <= 0.5
+    assert torch.equal(generator.latents(1, 4990, 5000, truncation=0.5), inside[4990:])
+    torch.testing.assert_close(generator.latents(1, 0, 50, truncation=20.0), z[:50])
+    variance = 1 - 2 * 0.5 * np.exp(-0.125) / np.sqrt(2 * np.pi) / 0.38292492  # of a normal within +-0.5
+    assert inside.var().item() == pytest.approx(variance, rel=0.02)
+    assert not torch.equal(generator.generate(5, truncation=0.5), generator.generate(5))
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(UserError, match="truncation="):
+            generator.generate(1, truncation=wrong)
+
+
+def test_interpolation_starts_and_ends_at_the_seeds_own_images(tiny):
+    generator = tiny()
+    ways = generator.interpolate([5, 6, 7], digits=[3, 8, 1], steps=4)
+    assert ways.shape == (2, 4, 1, 28, 28)
+    for way, start, end in zip(ways, ((5, 3), (6, 8)), ((6, 8), (7, 1)), strict=True):
+        for image, (seed, digit) in ((way[0], start), (way[-1], end)):
+            assert torch.equal(image, generator.generate(1, [digit], seed)[0])
+    kept = generator.interpolate([5, 5], digits=[3], steps=3)
+    assert torch.equal(kept[0, 1], kept[0, 0])
+    assert tiny(None).interpolate([0, 1]).shape == (1, 12, 1, 28, 28)
+    for wrong in ({"seeds": [1]}, {"seeds": [1, -1]}, {"seeds": [1, 2], "steps": 1}):
+        with pytest.raises(UserError, match="seeds="):
+            generator.interpolate(**wrong)
+
+
+def test_a_mix_of_digits_is_what_its_embeddings_mixed_would_draw(tiny):
+    generator = tiny()
+    z = generator.latents(0, 0, 3)
+    shares = torch.zeros(3, 10)
+    shares[:, 2], shares[:, 7] = 0.25, 0.75
+    mixed = generator.draw(z, shares)
+    for module in generator.network.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.weight[0] = 0.25 * module.weight[2] + 0.75 * module.weight[7]
+    assert (mixed.int() - generator.draw(z, torch.zeros(3, dtype=torch.long)).int()).abs().max() <= 1
+
+
+def test_an_unconditional_model_draws_until_the_classifier_reads_the_digit(tiny, brightness_reader):
+    generator = tiny(None)
+    images = generator.generate(300, digits=[3, 1, 4], seed=2, select="classifier")
+    assert (images[:, 0, 14, 14] % 10).tolist() == [3, 1, 4] * 100
+    assert len(images.flatten(1).unique(dim=0)) == 300
+    assert torch.equal(generator.generate(5, digits=[3, 1, 4], seed=2, select="classifier"), images[:5])
+    part = generator.generate(9, digits=[3, 1, 4], seed=2, first=250, select="classifier")
+    assert torch.equal(part, images[250:259])
+    assert not torch.equal(generator.generate(5, digits=[3, 1, 4], seed=3, select="classifier"), images[:5])
+
+
+def test_the_number_of_tries_is_bounded(tiny, monkeypatch):
+    monkeypatch.setattr(selection, "_extractor", lambda: lambda images: (None, torch.eye(10)[[0] * len(images)]))
+    monkeypatch.setattr(selection, "MAX_CHUNKS", 2)
+    assert len(tiny(None).generate(2, digits=[0], select="classifier")) == 2
+    with pytest.raises(UserError, match=r"digits=\[7\], select=classifier: .* of 512 images it read 0 as 7"):
+        tiny(None).generate(2, digits=[0, 7], select="classifier")
+    with pytest.raises(UserError, match="select=eye: classifier, or null"):
+        tiny(None).generate(2, digits=[0], select="eye")
+
+
+def test_formats_of_images(tiny):
+    generator = tiny()
+    images = generator.generate(3, digits=[3, 1], seed=4)
+    assert torch.equal(generator.images(3, [3, 1], 4), images)
+    assert np.array_equal(generator.images(3, [3, 1], 4, return_format="numpy"), images.numpy())
+    for image, picture, text in zip(
+        images,
+        generator.images(3, [3, 1], 4, return_format="pil"),
+        generator.images(3, [3, 1], 4, return_format="base64"),
+        strict=True,
+    ):
+        assert np.array_equal(np.asarray(picture), image[0].numpy())
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))), image[0].numpy())
+    assert generator.grid(4, [3, 1], columns=4).size == (4 * 30 + 2, 32)
+    with pytest.raises(UserError, match="return_format=jpg: tensor, numpy, pil or base64"):
+        generator.images(1, return_format="jpg")
+
+
+class Hostile:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def altered(path, **changes):
+    """The file again with other values in its hyperparameters; None leaves a value out."""
+    saved = torch.load(path, weights_only=True)
+    options = {**saved["hyper_parameters"], **changes}
+    saved["hyper_parameters"] = {name: value for name, value in options.items() if value is not None}
+    torch.save(saved, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path, trap: path.write_bytes(path.read_bytes()[:5000]), "not a readable checkpoint"),
+        (lambda path, trap: path.write_bytes(b""), "not a readable checkpoint"),
+        (lambda path, trap: path.write_text("not a checkpoint at all"), "refused, not a checkpoint"),
+        (lambda path, trap: path.write_text("hello"), "not a readable checkpoint"),
+        (lambda path, trap: torch.save({"weights": Hostile(trap)}, path), "refused, .* holds more than weights"),
+        (lambda path, trap: path.write_bytes(pickle.dumps(Hostile(trap))), "refused, .* holds more than weights"),
+        (lambda path, trap: torch.save({"state_dict": {}, "epoch": 3}, path), "not a checkpoint of this project"),
+        (lambda path, trap: torch.save([1, 2], path), "not a checkpoint of this project"),
+        (lambda path, trap: altered(path, latent_dim=None), "of another version of this project; .* latent_dim"),
+        (lambda path, trap: altered(path, generator=3), "of another version of this project; .* generator"),
+        (lambda path, trap: altered(path, latent_dim=9), "its weights do not fit its generator"),
+        (lambda path, trap: altered(path, latent_dim="x"), "model.generator: "),
+        (lambda path, trap: altered(path, generator={"_target_": "os.mkdir", "path": trap}), "os.mkdir: only what is"),
+        (lambda path, trap: altered(path, generator={"_target_": "gan.networks.Gone"}), "gan.networks.Gone: not there"),
+    ],
+)
+def test_a_bad_checkpoint_is_one_line_and_nothing_of_it_runs(tmp_path, damage, message):
+    path, trap = save_checkpoint(tmp_path / "a.ckpt"), tmp_path / "trap"
+    damage(path, str(trap))
+    with pytest.raises(UserError, match=message) as raised:
+        DigitGenerator.open(path)
+    assert str(raised.value).startswith(f"ckpt={path}: ")
+    assert "\n" not in str(raised.value)
+    assert not trap.exists()
+    shutil.copy(path, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=r"ckpt=.*a\.safetensors: ") as raised:
+        DigitGenerator.open(tmp_path / "a.safetensors")
+    assert "\n" not in str(raised.value)

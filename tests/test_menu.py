@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 
 from gan.__main__ import COMMANDS
@@ -25,12 +27,16 @@ def scripted(*answers):
         (["2", "x", "d", "3"], ["train", "experiment=system_d", "trainer.max_epochs=3"]),
         (["3"], ["train", "ckpt_path=last"]),
         (["4"], ["evaluate", "ckpt=last"]),
-        (["0", "9", "three", "4"], ["evaluate", "ckpt=last"]),
+        (["0", "99", "three", "4"], ["evaluate", "ckpt=last"]),
+        (["5", ""], ["generate", "digits=all"]),
+        (["5", "3a", "314"], ["generate", "digits=[3,1,4]"]),
+        (["6"], ["generate", "mode=walk"]),
+        (["7", "0", "500"], ["generate", "num_images=500", "format=npz"]),
     ],
 )
 def test_answers_become_arguments_and_the_command_is_shown(answers, expected, capsys):
     assert choose(scripted(*answers)) == expected
-    assert "gan " + " ".join(expected) in capsys.readouterr().out
+    assert shlex.join(["gan", *expected]) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor
 from gan.callbacks.samples import grid_inputs, saved_grids
 from gan.images import grid, save_gif
 from gan.loggers import read_rows
-from gan.randomness import latents
+from gan.randomness import latents, slerp
 
 log = logging.getLogger(__name__)
 
@@ -110,18 +110,6 @@ class TrainingPlots(Callback):
             labels = labels.repeat_interleave(INTERPOLATION_STEPS)
             caption += " within one class"
         return captioned(grid(pl_module.generate(z, labels), INTERPOLATION_STEPS), caption, scale=2)
-
-
-def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Spherical interpolation: float [N, D] and [N, D] -> [N, steps, D], both ends included.
-
-    Keeps the length that a normal latent has; a straight line would pass through shorter, unlikely ones.
-    """
-    directions = [torch.nn.functional.normalize(point, dim=1) for point in (start, end)]
-    angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().clamp_min(1e-6).view(-1, 1, 1)
-    t = torch.linspace(0, 1, steps, device=start.device).view(1, -1, 1)
-    mixed = torch.sin((1 - t) * angle) * start.unsqueeze(1) + torch.sin(t * angle) * end.unsqueeze(1)
-    return mixed / angle.sin()
 
 
 def plot_curves(metrics: Path, folder: Path) -> None:

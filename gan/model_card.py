@@ -1,0 +1,170 @@
+"""The model card beside an exported generator: Markdown with the front matter that Hugging Face reads."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from gan.errors import UserError
+
+DATA_LICENCES = {
+    "mnist": "MNIST is by Yann LeCun and Corinna Cortes; it is commonly stated to be under CC BY-SA 3.0.",
+    "stacked_mnist": "StackedMNIST is made of MNIST, which is by Yann LeCun and Corinna Cortes and is commonly stated "
+    "to be under CC BY-SA 3.0.",
+    "fashion_mnist": "Fashion-MNIST is by Zalando SE, under the MIT license.",
+    "digits": "The digits of scikit-learn are from UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
+}
+HUB_DATASETS = {"mnist": "mnist", "stacked_mnist": "mnist", "fashion_mnist": "fashion_mnist"}
+FACTS_SHOWN = ("model_name", "total_parameters", "latent_dim", "num_classes", "data", "epoch", "images_seen", "version")
+
+USE_LIBRARY = """```python
+from gan.inference import DigitGenerator
+
+generator = DigitGenerator.from_export("{file}")
+images = generator.generate({arguments})  # uint8 [16, {image_channels}, 28, 28]
+```"""
+USE_ONNX = """Without this library, in anything that runs ONNX:
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{file}")
+latents = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.float32)
+(images,) = session.run(None, {inputs})  # float32 [16, {image_channels}, 28, 28] in [-1, 1]
+```"""
+
+
+def card(
+    about: Mapping[str, Any], path: Path, sheet: Path, made: str, evaluation: Mapping[str, Any] | None = None
+) -> str:
+    """The text of a model card.
+
+    Args:
+        about: of the exported file, see `gan.exported.read_about`.
+        path: of the exported file; the sheet of samples lies beside it.
+        sheet: the picture.
+        made: how the file was written and checked, a sentence.
+        evaluation: of `read_measures`; None: not measured.
+    """
+    onnx, conditional = path.suffix == ".onnx", bool(about["num_classes"])
+    kind = f"Conditional on the class, 0 to {about['num_classes'] - 1}" if conditional else "Unconditional"
+    columns = (
+        "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
+    )
+    example = {
+        "file": path.name,
+        "arguments": "16, digits=[3, 1, 4], seed=0" if conditional else "16, seed=0",
+        "inputs": '{"latents": latents' + (', "labels": np.arange(16) % 10}' if conditional else "}"),
+        **about,
+    }
+    facts = "\n".join(f"| {name} | {about[name]} |" for name in FACTS_SHOWN)
+    command = (
+        f"```console\n{about['command']}\n```" if about.get("command") else "The command that trained it is not known."
+    )
+    parts = [
+        f"---\n{OmegaConf.to_yaml(_front_matter(about, path, evaluation))}---",
+        f"# {path.stem}",
+        f"The generator of a GAN trained on {about['data'] or 'data that the checkpoint does not name'}. "
+        f"{kind}; it draws images of 28x28 pixels with {about['image_channels']} channel(s).",
+        f"![{columns}]({sheet.name})",
+        columns,
+        "## How to use",
+        USE_LIBRARY.format(**example),
+        *([USE_ONNX.format(**example)] if onnx else []),
+        made,
+        "## Training",
+        command,
+        f"| fact | value |\n| --- | --- |\n{facts}",
+        f"```yaml\n{OmegaConf.to_yaml(about['hyper_parameters'])}```",
+        "## Measures",
+        _measures(evaluation),
+        "## Licence",
+        f"Code and weights are under the MIT license. {DATA_LICENCES.get(about['data'], '')}".rstrip(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, Any]:
+    """What a `metrics.json` of `gan evaluate` says of a checkpoint.
+
+    Returns:
+        `checkpoint`, the name of its column; `measures` by column: its own and the floor's; `data`, `split`,
+        `num_samples`, `repeats` and `seed` of the evaluation.
+
+    Raises:
+        UserError: no such file, or it does not measure this checkpoint.
+    """
+    try:
+        saved = json.loads(path.read_text())
+        columns = list(saved["measures"])
+        names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
+        evaluation = {name: saved[name] for name in ("data", "split", "num_samples", "repeats", "seed")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{key}={path}: not a metrics.json of `gan evaluate` ({error})") from error
+    name = names.get(ckpt.resolve())
+    if name is None:
+        raise UserError(f"{key}={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
+    measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
+    return {"checkpoint": name, "measures": measures, **evaluation}
+
+
+def newest_measures(ckpt: Path, root: Path = Path("outputs/evaluate")) -> dict[str, Any] | None:
+    """The newest evaluation of a checkpoint as it is now; None where it was not measured since it was written."""
+    found = [path for path in root.glob("*/metrics.json") if path.stat().st_mtime >= ckpt.stat().st_mtime]
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            return read_measures(path, ckpt)
+        except UserError:
+            continue
+    return None
+
+
+def _front_matter(about: Mapping[str, Any], path: Path, evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
+    form = "onnx" if path.suffix == ".onnx" else "pytorch"
+    front: dict[str, Any] = {
+        "license": "mit",
+        "library_name": "mnist-gan",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["gan", "image-generation", form, *(["class-conditional"] if about["num_classes"] else [])],
+    }
+    if about["data"] in HUB_DATASETS:
+        front["datasets"] = [HUB_DATASETS[about["data"]]]
+    if evaluation:
+        values = evaluation["measures"][evaluation["checkpoint"]]
+        front["model-index"] = [
+            {
+                "name": path.stem,
+                "results": [
+                    {
+                        "task": {"type": "unconditional-image-generation"},
+                        "dataset": {
+                            "name": evaluation["data"],
+                            "type": HUB_DATASETS.get(evaluation["data"], evaluation["data"]),
+                            "split": evaluation["split"],
+                        },
+                        "metrics": [
+                            {"type": name.rpartition("/")[2], "name": name, "value": value}
+                            for name, value in values.items()
+                            if not name.endswith("_spread") and "/real_" not in name
+                        ],
+                    }
+                ],
+            }
+        ]
+    return front
+
+
+def _measures(evaluation: Mapping[str, Any] | None) -> str:
+    if evaluation is None:
+        return "Not measured."
+    from gan.evaluate import markdown
+
+    said = (
+        f"Of the checkpoint, by `gan evaluate data={evaluation['data']} split={evaluation['split']} "
+        f"num_samples={evaluation['num_samples']} repeats={evaluation['repeats']} seed={evaluation['seed']}`; "
+        "the floor has real training images in place of generated ones."
+    )
+    return f"{said}\n\n{markdown(evaluation['measures'])}".rstrip()

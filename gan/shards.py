@@ -1,0 +1,168 @@
+"""Files of any number of images, written in pieces, whole or not at all: .npy, .npz and IDX, in shards if wanted."""
+
+import json
+import os
+import re
+import struct
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from gan.drawing import Drawing
+from gan.errors import UserError
+from gan.inference import chunks
+
+SETTINGS = "settings.json"
+Span = tuple[int, int]
+
+
+class ArrayFiles:
+    """What is written for a range of images: one file, or one of images and one of labels, or that for each shard.
+
+    Args:
+        image_format: npy, npz or idx.
+        path: the file; a folder for idx and for shards.
+        channels: of the images.
+        labelled: whether IDX files of labels belong to them; -1 stands in an .npz where no digit was asked for.
+    """
+
+    def __init__(self, image_format: str, path: Path, channels: int, labelled: bool) -> None:
+        self.image_format, self.path, self.channels, self.labelled = image_format, path, channels, labelled
+
+    def write(
+        self,
+        drawing: Drawing,
+        start: int,
+        stop: int,
+        shard_size: int | None,
+        settings: dict[str, Any],
+        overwrite: bool,
+    ) -> int:
+        """Draws images start..stop-1 and writes them, with a progress bar on a terminal.
+
+        Args:
+            shard_size: shards are cut at its multiples; those that are there already, of the same settings, are kept.
+            settings: all that the images depend on.
+            overwrite: whether shards that are there, also of other settings, are drawn again.
+
+        Returns:
+            How many images were drawn.
+
+        Raises:
+            UserError: shards of other settings or cut elsewhere are in the way.
+        """
+        spans = [(start, stop)]
+        if shard_size is not None:
+            spans = self._unfinished(list(chunks(start, stop, shard_size)), settings, overwrite)
+        elif self.image_format == "idx":
+            self.path.mkdir(exist_ok=True)
+            for old in self.path.glob("train-*-idx[13]-ubyte"):
+                old.unlink()
+        total = sum(end - first for first, end in spans)
+        with tqdm(total=total, unit=" images", unit_scale=True, disable=None, leave=False) as bar:
+            for first, end in spans:
+                self._write(drawing, first, end, self.files((first, end) if shard_size is not None else None), bar)
+        return total
+
+    def files(self, span: Span | None) -> list[Path]:
+        """The files of a shard, or of everything; that of the images is the last."""
+        middle = "" if span is None else f"-{span[0]:09d}-{span[1] - 1:09d}"
+        if self.image_format == "idx":
+            labels = [self.path / f"train-labels{middle}-idx1-ubyte"] if self.labelled else []
+            return [*labels, self.path / f"train-images{middle}-idx3-ubyte"]
+        return [self.path / f"images{middle}.npz" if middle else self.path]
+
+    def _unfinished(self, spans: list[Span], settings: dict[str, Any], overwrite: bool) -> list[Span]:
+        """Those of the shards that are to be written; what they take the place of is removed."""
+        self.path.mkdir(exist_ok=True)
+        note = self.path / SETTINGS
+        there = {path: found for path in self.path.iterdir() if (found := _span(path))}
+        same = note.is_file() and _read_json(note) == settings
+        if not same and (there or note.exists()) and not overwrite:
+            raise UserError(f"output={self.path}: it holds shards of other settings; overwrite=true replaces them")
+        overlapping = [
+            path for path, (first, end) in there.items() if any(first < stop and start < end for start, stop in spans)
+        ]
+        foreign = [path for path in overlapping if there[path] not in spans or path not in self.files(there[path])]
+        if foreign and not overwrite:
+            raise UserError(f"output={foreign[0]}: this shard has some of the images; overwrite=true replaces it")
+        for path in (overlapping if same else there) if overwrite else ():
+            path.unlink()
+        if not same:
+            own = note.with_name(f".{SETTINGS}.{uuid.uuid4().hex}")  # jobs of an array may write it at once
+            own.write_text(json.dumps(settings) + "\n")
+            os.replace(own, note)
+        return [span for span in spans if not all(path.is_file() for path in self.files(span))]
+
+    def _write(self, drawing: Drawing, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
+        shape = (stop - start, self.channels, 28, 28)
+        images = _counted(drawing.images(start, stop), bar)
+        labels = (drawing.labels(*piece) for piece in chunks(start, stop))
+        if self.image_format == "npy":
+            with whole_file(files[-1]) as file:
+                _write_array(file, shape, "|u1", images)
+        elif self.image_format == "npz":
+            with whole_file(files[-1]) as file, zipfile.ZipFile(file, "w") as archive:
+                for name, extent, kind, pieces in (
+                    ("images", shape, "|u1", images),
+                    ("labels", shape[:1], "<i8", labels),
+                ):
+                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                        _write_array(member, extent, kind, pieces)
+        else:
+            if self.labelled:
+                _write_idx(files[0], shape[:1], labels)
+            _write_idx(files[-1], (shape[0], 28, 28), images)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which has its name only once everything is in it."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _counted(pieces: Iterable[Tensor], bar: tqdm) -> Iterator[Tensor]:
+    for piece in pieces:
+        yield piece
+        bar.update(len(piece))
+
+
+def _write_array(file: BinaryIO, shape: tuple[int, ...], kind: str, pieces: Iterable[Tensor]) -> None:
+    """An array in NumPy's format."""
+    np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+    for piece in pieces:
+        file.write(piece.numpy().astype(kind, copy=False).tobytes())
+
+
+def _write_idx(path: Path, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
+    """Unsigned bytes in the format of MNIST: four bytes for their type and the dimensions, each size, the values."""
+    with whole_file(path) as file:
+        file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
+        for piece in pieces:
+            file.write(piece.numpy().astype("|u1", copy=False).tobytes())
+
+
+def _span(path: Path) -> Span | None:
+    """The first image of a shard and the one after its last; None for another file."""
+    match = re.fullmatch(r"(?:train-)?(?:images|labels)-(\d{9,})-(\d{9,})(?:\.npz|-idx[13]-ubyte)", path.name)
+    return (int(match[1]), int(match[2]) + 1) if match else None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        return None

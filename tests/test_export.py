@@ -1,0 +1,343 @@
+"""`gan export`, and reading what it wrote."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
+from tiny_runs import FAST, NARROW, TINY
+
+from gan.config import compose
+from gan.errors import UserError
+from gan.export import export
+from gan.exported import HEADER, read_about, read_export, save_safetensors
+from gan.inference import DigitGenerator
+from gan.randomness import latents
+from gan.train import train
+
+CPU = torch.device("cpu")
+MODELS = ("conditional", "unconditional")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """A conditional and an unconditional run's last checkpoint."""
+    paths = {}
+    for name, classes in zip(MODELS, (10, "null"), strict=True):
+        folder = tmp_path_factory.mktemp(name)
+        overrides = [*TINY, *NARROW, *FAST, "trainer.limit_val_batches=0", f"output_dir='{folder}'"]
+        train(compose("train", [*overrides, f"model.num_classes={classes}"]))
+        paths[name] = folder / "checkpoints" / "last.ckpt"
+    return paths
+
+
+@pytest.fixture
+def exported(checkpoints, tmp_path):
+    """A function from a model or a file, and overrides, to the path of its export."""
+
+    def run(ckpt, *overrides):
+        fixed = [f"ckpt='{checkpoints.get(ckpt, ckpt)}'", f"output_dir='{tmp_path / 'export'}'"]
+        return export(compose("export", [*fixed, *overrides]))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def files(checkpoints, tmp_path_factory):
+    """Exports of both models in both formats, by (model, format)."""
+    folder = tmp_path_factory.mktemp("exports")
+    paths = {}
+    for model, ckpt in checkpoints.items():
+        for form in ("safetensors", "onnx"):
+            output = folder / f"{model}_{form}.{form}"
+            overrides = [f"ckpt='{ckpt}'", f"format={form}", f"output='{output}'", f"output_dir='{folder}'"]
+            paths[model, form] = export(compose("export", overrides))
+    return paths
+
+
+def draws(network, generator, count):
+    labels = generator.labels(None, 0, count)
+    with torch.inference_mode():
+        return network(latents(5, 0, count, generator.latent_dim), labels)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("form", "tolerance"), [("safetensors", 0.0), ("onnx", 1e-4)])
+def test_an_export_draws_what_its_checkpoint_draws(files, checkpoints, model, form, tolerance):
+    generator = DigitGenerator.from_checkpoint(checkpoints[model], device="cpu")
+    network, facts = read_export(files[model, form], "ckpt", CPU)
+    for count in (1, 3, 7):
+        images = draws(network, generator, count)
+        assert images.dtype == torch.float32
+        assert images.shape == (count, 1, 28, 28)
+        assert (images - draws(generator.network, generator, count)).abs().max() <= tolerance
+    info = generator.info()
+    assert facts == {name: info[name] for name in facts}
+    assert DigitGenerator.from_export(files[model, form], device="cpu").info() == info
+
+
+def test_reading_draws_no_random_number_and_takes_no_gradient(files):
+    before = torch.get_rng_state()
+    network, _ = read_export(files["conditional", "safetensors"], "ckpt", CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(value.data_ptr() % 64 == 0 for value in network.state_dict().values())  # else sums differ in a bit
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_half_precision_halves_the_file_and_computes_in_float32(exported, files, checkpoints, tmp_path):
+    half = exported("conditional", "dtype=float16", f"output='{tmp_path / 'half.safetensors'}'")
+    floating = [value for value in load_file(half).values() if value.is_floating_point()]
+    assert {value.dtype for value in floating} == {torch.float16}
+    whole = load_file(files["conditional", "safetensors"])
+    assert 2 * sum(value.nbytes for value in floating) == sum(v.nbytes for v in whole.values() if v.is_floating_point())
+    generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
+    network, facts = read_export(half, "ckpt", CPU)
+    images = draws(network, generator, 3)
+    assert images.dtype == torch.float32
+    torch.testing.assert_close(images, draws(generator.network, generator, 3), rtol=0, atol=0.01)
+    version = DigitGenerator(network, facts, "cpu").info()["version"]
+    assert read_about(half, "ckpt")["version"] == version != generator.info()["version"]
+
+
+def test_an_onnx_file_is_one_file_that_names_its_inputs_and_no_path_of_this_machine(files):
+    import onnx
+
+    model = onnx.load(files["conditional", "onnx"], load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in model.graph.input
+    }
+    assert shapes == {"latents": ["batch", 8], "labels": ["batch"]}
+    assert [value.name for value in model.graph.output] == ["images"]
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    assert os.getcwd().encode() not in files["conditional", "onnx"].read_bytes()
+
+
+def test_an_exported_file_can_be_exported_again(exported, files, tmp_path):
+    again = exported(files["conditional", "safetensors"], f"output='{tmp_path / 'again.safetensors'}'")
+    assert again.read_bytes() == files["conditional", "safetensors"].read_bytes()
+    with pytest.raises(UserError, match="an ONNX file cannot be exported again"):
+        exported(files["conditional", "onnx"])
+
+
+def test_the_card_without_measures(exported, checkpoints, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = exported("unconditional")
+    assert path == tmp_path / "export" / "generator.safetensors"
+    front, text = split_card(path)
+    assert (front["license"], "datasets" in front, "model-index" in front) == ("mit", False, False)
+    assert "Not measured." in text
+    assert "generator.generate(16, seed=0)" in text
+    assert "(generator.png)" in text
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert "The command that trained it is not known." in text
+
+
+def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_path, monkeypatch):
+    ckpt = checkpoints["conditional"]
+    overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"
+    overrides.parent.mkdir()
+    overrides.write_text("- model=conditional\n- logger=[csv,tensorboard]\n")
+    evaluation = {
+        "checkpoints": ["/elsewhere/last.ckpt", str(ckpt)],
+        "measures": {
+            "other/last": {"test/fid_mnist": 9.0},
+            "run/last": {"test/fid_mnist": 0.25, "test/fid_mnist_spread": 0.01, "test/real_mean": 0.13},
+            "floor": {"test/fid_mnist": 0.06},
+        },
+        "data": "mnist",
+        "split": "test",
+        "num_samples": 10000,
+        "repeats": 3,
+        "seed": 0,
+    }
+    saved = tmp_path / "outputs" / "evaluate" / "now" / "metrics.json"
+    saved.parent.mkdir(parents=True)
+    saved.write_text(json.dumps(evaluation))
+    monkeypatch.chdir(tmp_path)
+    front, text = split_card(exported("conditional"))
+    (result,) = front["model-index"][0]["results"]
+    assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
+    assert result["dataset"] == {"name": "mnist", "type": "mnist", "split": "test"}
+    assert "| test/fid_mnist | 0.25 ± 0.01 | 0.06 |" in text
+    assert "gan train model=conditional 'logger=[csv,tensorboard]'" in text
+    assert "latent_dim: 8" in text
+    explicit, _ = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'"))
+    assert explicit == front
+
+    os.utime(saved, (0, 0))  # an evaluation of an older checkpoint of the same name
+    stale, _ = split_card(exported("conditional", "overwrite=true"))
+    assert "model-index" not in stale
+    with pytest.raises(UserError, match=r"metrics.json: it measures .*conditional.*, not .*unconditional"):
+        exported("unconditional", "overwrite=true", f"measures='{saved}'")
+
+
+def split_card(path):
+    _, front, text = path.with_suffix(".md").read_text().split("---\n", 2)
+    return OmegaConf.to_container(OmegaConf.create(front)), text
+
+
+@pytest.mark.parametrize("form", ["safetensors", "onnx"])
+def test_reading_imports_nothing_heavy(files, form):
+    heavy = {"lightning", "sklearn", "matplotlib", "torchmetrics", "onnx", "onnxscript", "torch._dynamo"}
+    code = f"""
+import sys, torch
+before = set(sys.modules)
+from pathlib import Path
+from gan.exported import read_export
+read_export(Path({str(files["conditional", form])!r}), "ckpt", torch.device("cpu"))
+print(*sorted({heavy!r} & (set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "generator.md", "generator.png"])
+def test_what_is_there_stays(exported, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="is there already; overwrite=true"):
+        exported("unconditional", f"output='{tmp_path / 'generator.safetensors'}'")
+    assert (tmp_path / name).read_text() == "mine"
+    exported("unconditional", f"output='{tmp_path / 'generator.safetensors'}'", "overwrite=true")
+    assert (tmp_path / name).read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["format=pt2"], "format=pt2"),
+        (["dtype=int8"], "dtype=int8"),
+        (["overwrite=no"], "overwrite=no"),
+        (["format=onnx", "dtype=float16"], "dtype=float16: an ONNX file has float32 weights"),
+        (["output=digits.onnx"], "output=digits.onnx: with format=safetensors"),
+        (["output=/dev/null/digits.safetensors"], "cannot be written there"),
+        (["measures=nowhere.json"], "measures=nowhere.json: not a metrics.json"),
+        (["ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),
+    ],
+)
+def test_mistakes_are_one_line(exported, overrides, message):
+    with pytest.raises(UserError, match=message) as raised:
+        exported("unconditional", *overrides)
+    assert "\n" not in str(raised.value)
+
+
+def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypatch):
+    folder = tmp_path / "new"
+    monkeypatch.setattr(
+        "gan.export.read_export", lambda *_: (lambda z, labels: torch.full((len(z), 1, 28, 28), 2.0), {})
+    )
+    with pytest.raises(UserError, match="differ from the checkpoint's by"):
+        exported("unconditional", f"output='{folder / 'g.safetensors'}'")
+    assert list(folder.iterdir()) == []
+
+
+def rewritten(source, target, **changes):
+    """A safetensors export with other entries in its header."""
+    about = read_about(source, "ckpt") | changes
+    save_file(load_file(source), target, {HEADER: json.dumps(about)})
+    return target
+
+
+def hostile(generator):
+    return {"hyper_parameters": {"generator": generator}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (hostile({"_target_": "os.system", "command": "touch owned"}), "os.system: only what is under gan.networks"),
+        (hostile({"_target_": "gan.networks.layers.torch.load", "f": "x"}), "No module named"),
+        (hostile({"_target_": "gan.networks.ConvDiscriminator", "channels": [8], "layers": [{}]}), "takes"),
+        (hostile({"_target_": "gan.networks.ConvGenerator", "channels": [8], "layers": [1]}), "not subscriptable"),
+        (hostile({}), "not a readable export"),
+        (hostile(3), "not a readable export"),
+        ({"hyper_parameters": None}, "its header is damaged: hyper_parameters"),
+        ({"latent_dim": "8"}, "its header is damaged: latent_dim"),
+        ({"latent_dim": 10**12}, "not a readable export"),
+        ({"latent_dim": -1}, "not a readable export"),
+        ({"num_classes": None}, "not a readable export"),
+        ({"image_channels": 3}, "not a readable export"),
+        ({"format_version": 2}, "its format is version 2"),
+    ],
+)
+def test_hostile_headers_are_refused(files, tmp_path, changes, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = rewritten(files["conditional", "safetensors"], tmp_path / "hostile.safetensors", **changes)
+    refused(path, message)
+    assert not (tmp_path / "owned").exists()
+
+
+def refused(path, message):
+    with pytest.raises(UserError, match=message) as raised:
+        read_export(path, "ckpt", CPU)
+    assert str(raised.value).startswith(f"ckpt={path}: ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["safetensors", "onnx"])
+def test_truncated_and_foreign_files_are_refused(files, tmp_path, form):
+    path = tmp_path / f"file.{form}"
+    refused(path, "there is no such file")
+    whole = files["conditional", form].read_bytes()
+    for size in (0, 5, 1000, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        refused(path, "not a readable export|not a file that")
+    path.write_bytes(b"\x80\x04\x95 a pickle")
+    refused(path, "not a readable export")
+    other = files["conditional", "onnx" if form == "safetensors" else "safetensors"]
+    path.write_bytes(other.read_bytes())
+    refused(path, "not a readable export")
+    refused(tmp_path / "file.pt2", "exported files end in .safetensors or .onnx")
+
+
+def test_files_of_other_programs_are_refused(files, tmp_path):
+    import onnx
+
+    save_file(load_file(files["conditional", "safetensors"]), tmp_path / "other.safetensors")
+    refused(tmp_path / "other.safetensors", "not a file that `gan export` wrote")
+    model = onnx.load(files["conditional", "onnx"])
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "other.onnx")
+    refused(tmp_path / "other.onnx", "not a file that `gan export` wrote")
+
+
+def test_an_onnx_file_that_reads_files_of_this_machine_is_refused(files, tmp_path):
+    import onnx
+
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(10**5))
+    (tmp_path / "inner").mkdir()
+    model = onnx.load(files["conditional", "onnx"])
+    weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    onnx.external_data_helper.set_external_data(weights, "../secret")
+    weights.ClearField("raw_data")
+    (tmp_path / "inner" / "model.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "inner" / "model.onnx", "not a readable export")
+
+
+def test_a_missing_onnxruntime_names_the_extra(files, exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    refused(files["conditional", "onnx"], r"needs onnxruntime; pip install 'mnist-gan\[export\]'")
+    with pytest.raises(UserError, match=r"format=onnx needs onnxruntime; pip install"):
+        exported("conditional", "format=onnx")
+
+
+def test_networks_of_ones_own_take_trust(files, tmp_path):
+    from my_gan import MLPGenerator
+
+    shape = {"latent_dim": 8, "num_classes": None, "image_channels": 1}
+    network = MLPGenerator(**shape, width=4)
+    about = read_about(files["unconditional", "safetensors"], "ckpt")
+    about |= {**shape, "hyper_parameters": {"generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}}
+    path = tmp_path / "own.safetensors"
+    save_safetensors(network, about, path, torch.float32)
+    refused(path, r"my_gan.MLPGenerator: only what is under gan.networks is built; trust=")
+    again, _ = read_export(path, "ckpt", CPU, ["my_gan"])
+    z = torch.randn(3, shape["latent_dim"])
+    assert torch.equal(again(z), network(z))

@@ -1,0 +1,262 @@
+"""`gan generate`: what it draws, and the files it leaves."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_generators import save_checkpoint
+
+from gan import shards
+from gan.config import compose
+from gan.data.idx import read_split
+from gan.drawing import Samples
+from gan.errors import UserError
+from gan.generate import generate, parse_seeds
+from gan.inference import DigitGenerator
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {
+        "conditional": save_checkpoint(folder / "conditional.ckpt"),
+        "unconditional": save_checkpoint(folder / "unconditional.ckpt", num_classes=None),
+        "colour": save_checkpoint(folder / "colour.ckpt", num_classes=None, image_channels=3),
+    }
+
+
+@pytest.fixture
+def drawn(checkpoints, tmp_path):
+    """A function from an output's name and overrides to what `gan generate` left there, arrays loaded."""
+
+    def run(output, *overrides, model="conditional"):
+        fixed = [f"ckpt='{checkpoints[model]}'", "device=cpu", f"output_dir='{tmp_path}'"]
+        path = generate(compose("generate", [*fixed, f"output='{tmp_path / output}'", *overrides]))
+        assert path == tmp_path / output
+        return np.load(path) if path.suffix in (".npy", ".npz") else path
+
+    return run
+
+
+@pytest.fixture
+def model(checkpoints):
+    return DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
+
+
+def test_an_npz_holds_images_and_the_digits_asked_for(drawn, model):
+    with drawn("a.npz", "num_images=300", "digits=all", "seeds=5") as found:
+        assert set(found) == {"images", "labels"}
+        assert (found["images"].shape, found["images"].dtype) == ((300, 1, 28, 28), np.uint8)
+        assert found["labels"].dtype == np.int64
+        assert found["labels"].tolist() == [i % 10 for i in range(300)]
+        assert np.array_equal(found["images"], model.generate(300, seed=5).numpy())
+    with drawn("b.npz", model="unconditional") as found:
+        assert found["labels"].tolist() == [-1] * 64
+        assert len(np.unique(found["images"].reshape(64, -1), axis=0)) == 64
+
+
+def test_the_number_of_images_is_the_total_and_has_a_natural_default(drawn):
+    assert drawn("a.npz", "digits=[3,1,4]")["labels"].tolist() == [3, 1, 4]
+    assert drawn("b.npz", "digits=[3,1,4]", "seeds=0-1", "num_images=4")["labels"].tolist() == [3, 1, 4, 3]
+    assert drawn("c.npz", "digits=[3,1,4]", "seeds=0-1")["labels"].tolist() == [3, 1, 4, 3, 1, 4]
+    assert drawn("d.npz", "digits=7")["labels"].tolist() == [7]
+    assert drawn("e.npz")["labels"].tolist() == [i % 10 for i in range(64)]
+    assert drawn("f.npz", "seeds=0-15")["labels"].tolist() == [i % 10 for i in range(16)]
+
+
+def test_seeds_take_turns(drawn, model):
+    images = drawn("a.npz", "digits=[3,1,4]", "seeds=[7,8]", "num_images=12")["images"]
+    expected = [model.generate(3, [3, 1, 4], seed, first) for first in (0, 3) for seed in (7, 8)]
+    assert np.array_equal(images, torch.cat(expected).numpy())
+    images = drawn("b.npy", "seeds=[0-2,9]", model="unconditional")
+    alone = [drawn(f"{seed}.npy", f"seeds={seed}", "num_images=1", model="unconditional") for seed in (0, 1, 2, 9)]
+    assert np.array_equal(images, np.concatenate(alone))
+
+
+@pytest.mark.parametrize("mode", ["sample", "class_sweep"])
+def test_ranges_of_indices_make_up_one_long_run(drawn, mode):
+    options = (f"mode={mode}", "seeds=[2,3]", "digits=[0,5,6]", "truncation=0.7")
+    whole = drawn("whole.npz", *options, "num_images=700")
+    parts = [drawn(f"{first}.npz", *options, f"first={first}", "num_images=350") for first in (0, 350)]
+    for name in ("images", "labels"):
+        assert np.array_equal(whole[name], np.concatenate([part[name] for part in parts]))
+    assert not np.array_equal(whole["images"], drawn("other.npz", *options[:3], "num_images=700")["images"])
+
+
+def test_a_class_sweep_has_a_latent_in_each_row_and_a_digit_in_each_column(drawn, model):
+    images = drawn("a.npy", "mode=class_sweep", "digits=[3,1]", "seeds=4", "num_images=6")
+    z = model.latents(4, 0, 3).repeat_interleave(2, dim=0)
+    assert np.array_equal(images, model.draw(z, torch.tensor([3, 1] * 3)).numpy())
+    assert Image.open(drawn("a.png", "mode=class_sweep")).size == (10 * 30 + 2, 8 * 30 + 2)
+
+
+def test_ways_pass_through_the_first_image_of_each_seed(drawn, model):
+    ends = [model.generate(1, [digit], seed)[0].numpy() for seed, digit in ((5, 3), (6, 8), (9, 3))]
+    way = drawn("a.npz", "mode=interpolate", "seeds=[5,6,9]", "digits=[3,8]", "steps=5")
+    assert way["labels"].tolist() == [3, 3, 3, 8, 8, 8, 8, 8, 3, 3]
+    for index, end in ((0, 0), (4, 1), (5, 1), (9, 2)):
+        assert np.array_equal(way["images"][index], ends[end])
+    assert len(np.unique(way["images"].reshape(10, -1), axis=0)) == 9
+
+    walk = drawn("b.npz", "mode=walk", "seeds=[5,6,9]", "digits=[3,8,3]", "steps=4")
+    assert walk["labels"].tolist() == [3, 3, 3, 8, 8, 8, 8, 3, 3, 3, 3, 3]
+    assert len(np.unique(walk["images"].reshape(12, -1), axis=0)) == 12
+    for index, end in ((0, 0), (4, 1), (8, 2)):
+        assert np.array_equal(walk["images"][index], ends[end])
+    assert Image.open(drawn("c.gif", "mode=walk", "seeds=3", "num_images=24")).n_frames == 24
+
+
+def test_shards_together_are_the_whole_and_finished_ones_are_kept(drawn, tmp_path):
+    options = ("format=npz", "num_images=700", "seeds=[2,3]")
+    whole = drawn("whole.npz", *options)
+    folder = drawn("shards", *options, "shard_size=300")
+    files = sorted(folder.glob("*.npz"))
+    spans = ("000000000-000000299", "000000300-000000599", "000000600-000000699")
+    assert [file.name for file in files] == [f"images-{span}.npz" for span in spans]
+    for name in ("images", "labels"):
+        assert np.array_equal(whole[name], np.concatenate([np.load(file)[name] for file in files]))
+
+    content = files[1].read_bytes()
+    files[1].unlink()  # what a killed run leaves: finished shards, and one half-written under another name
+    (folder / f".{files[1].name}.partial").write_bytes(content[:1000])
+    before = [files[index].stat().st_mtime_ns for index in (0, 2)]
+    drawn("shards", *options, "shard_size=300")
+    assert files[1].read_bytes() == content
+    assert [files[index].stat().st_mtime_ns for index in (0, 2)] == before
+    assert {path.name for path in folder.iterdir()} == {*(file.name for file in files), "settings.json"}
+
+    with pytest.raises(UserError, match="shards of other settings"):
+        drawn("shards", *options, "shard_size=300", "truncation=0.5")
+    with pytest.raises(UserError, match=r"000000600-000000699.npz: this shard has some of the images"):
+        drawn("shards", *options[::2], "num_images=900", "shard_size=300")
+    assert files[1].read_bytes() == content
+    drawn("shards", *options[::2], "num_images=400", "shard_size=200", "truncation=0.5", "overwrite=true")
+    assert len(list(folder.glob("*.npz"))) == 2
+
+
+def test_array_jobs_share_a_folder(drawn, tmp_path):
+    options = ("format=npz", "num_images=200", "shard_size=100")
+    for first in (200, 0):
+        folder = drawn("shards", *options, f"first={first}")
+    files = sorted(folder.glob("*.npz"))
+    whole = drawn("whole.npz", "num_images=400")
+    assert np.array_equal(whole["images"], np.concatenate([np.load(file)["images"] for file in files]))
+
+
+def test_mnist_loaders_read_idx(drawn):
+    expected = drawn("a.npz", "num_images=300", "seeds=1")
+    folder = drawn("idx", "num_images=300", "seeds=1", "format=idx")
+    images, labels = read_split(folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte", 10)
+    assert np.array_equal(images.numpy(), expected["images"])
+    assert np.array_equal(labels.numpy(), expected["labels"])
+    folder = drawn("shards", "num_images=300", "seeds=1", "format=idx", "shard_size=200")
+    span = "000000200-000000299"
+    shard = folder / f"train-images-{span}-idx3-ubyte", folder / f"train-labels-{span}-idx1-ubyte"
+    assert np.array_equal(read_split(*shard, 10)[0].numpy(), expected["images"][200:])
+    folder = drawn("unlabelled", "format=idx", model="unconditional")
+    assert [path.name for path in folder.iterdir()] == ["train-images-idx3-ubyte"]
+
+
+def test_pictures(drawn):
+    array = drawn("a.npy", "digits=[3,1,4]")
+    assert (array.shape, array.dtype) == ((3, 1, 28, 28), np.uint8)
+    assert Image.open(drawn("a.png", "digits=[3,1,4]")).size == (3 * 30 + 2, 32)
+    folder = drawn("pictures", "digits=[3,1,4]", "format=png", "first=7", "num_images=2")
+    assert sorted(path.name for path in folder.iterdir()) == ["000007_digit_1.png", "000008_digit_4.png"]
+    expected = drawn("b.npy", "digits=[3,1,4]", "first=8", "num_images=1")
+    assert np.array_equal(np.asarray(Image.open(folder / "000008_digit_4.png")), expected[0, 0])
+    folder = drawn("pictures", "format=png", "num_images=1", "overwrite=true", model="unconditional")
+    assert [path.name for path in folder.iterdir()] == ["000000.png"]
+    assert Image.open(drawn("colour.png", "num_images=4", model="colour")).mode == "RGB"
+
+
+def test_nothing_is_overwritten_unless_told_to(drawn, tmp_path):
+    for output, image_format in (("a.npz", "npz"), ("a.png", "grid"), ("folder", "idx"), ("pictures", "png")):
+        drawn(output, f"format={image_format}", "num_images=2")
+        with pytest.raises(UserError, match="is there already; overwrite=true replaces it"):
+            drawn(output, f"format={image_format}", "num_images=3")
+    assert len(drawn("a.npz", "num_images=3", "overwrite=true")["images"]) == 3
+
+
+def test_a_run_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(drawn, tmp_path, monkeypatch):
+    drawn("a.npz", "num_images=2")
+    content = (tmp_path / "a.npz").read_bytes()
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shards, "_write_array", full)
+    with pytest.raises(UserError, match=r"a.npz: it cannot be written there \(No space left on device\)"):
+        drawn("a.npz", "num_images=3", "overwrite=true")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert (tmp_path / "a.npz").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "overrides", "message"),
+    [
+        ("unconditional", "a.png", ["digits=[3]"], r"digits=\[3\]: this model is unconditional"),
+        ("unconditional", "a.png", ["mode=class_sweep"], "mode=class_sweep: this model is unconditional"),
+        ("conditional", "a.png", ["digits=[10]"], r"digits=\[10\]: digits are 0 to 9"),
+        ("conditional", "a.gif", ["mode=walk", "num_images=13"], "num_images=13: it must be a multiple of steps=12"),
+        ("conditional", "a.gif", ["mode=walk", "num_images=12", "seeds=[1,2]"], "num_images=12: it must be 24"),
+        ("colour", "folder", ["format=idx"], "format=idx: MNIST's files are of one channel"),
+        ("conditional", "a.png", ["num_images=20000"], "num_images=20000: format=grid shows up to 10,000"),
+        ("conditional", "a.gif", ["mode=walk", "seeds=0-9999"], "num_images=120000: a way has up to 10,000"),
+        ("conditional", "a.png", ["device=npu"], "device=npu: not on this machine"),
+    ],
+)
+def test_mistakes_leave_nothing(drawn, tmp_path, model, output, overrides, message):
+    with pytest.raises(UserError, match=message) as raised:
+        drawn(output, *overrides, model=model)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_cannot_be_written_is_named(drawn, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"output=.*file/a\.npz: it cannot be written there"):
+        drawn("file/a.npz", "num_images=2")
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(UserError, match=r"folder.npz: it is there, and not a file"):
+        drawn("folder.npz", "overwrite=true")
+
+
+def test_images_come_in_small_pieces(model):
+    samples = Samples(model, None, [0, 1], None, None, sweep=False)
+    assert max(len(piece) for piece in samples.images(100, 1100)) == 256
+
+
+def test_seeds():
+    assert parse_seeds("0-3") == [0, 1, 2, 3]
+    assert parse_seeds([7, "1-2"]) == [7, 1, 2]
+    for wrong in ("3-1", "-1", "a", None, [], True, 1.5, "0-1000000"):
+        with pytest.raises(UserError, match="seeds="):
+            parse_seeds(wrong)
+
+
+HEAVY = "lightning torchvision sklearn matplotlib scipy torchmetrics wandb pandas sympy torch._dynamo torch._inductor"
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_it_starts_without_heavy_imports(checkpoints, tmp_path, exported):
+    path = checkpoints["conditional"]
+    if exported:
+        path = tmp_path / "exported.safetensors"
+        subprocess.run(
+            [sys.executable, "-m", "gan", "export", f"ckpt='{checkpoints['conditional']}'", f"output='{path}'"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+    code = f"import sys; from gan.__main__ import main; main(); print([m for m in {HEAVY.split()} if m in sys.modules])"
+    arguments = ["generate", f"ckpt='{path}'", "digits=[3,1,4]"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    written, imported = done.stdout.splitlines()[-2:]
+    assert Image.open(written).size == (92, 32)
+    assert imported == "[]"
