@@ -17,6 +17,10 @@ def check_values(model: Mapping[str, Any]) -> None:
     for key in ("gradient_clip_norm", "instance_noise_images", "max_images"):
         _require(model, key, model[key] is None or model[key] > 0, "null, or above 0")
     _require(model, "num_classes", model["num_classes"] is None or model["num_classes"] >= 2, "null, or at least 2")
+    weight, conditional = model["classification_weight"], model["num_classes"] is not None
+    _require(
+        model, "classification_weight", weight == 0 or (weight > 0 and conditional), "0, or above 0 with num_classes"
+    )
     _require(model, "label_smoothing", 0 <= model["label_smoothing"] < 1, "0 <= s < 1")
     _require(model, "ema_warmup", model["ema_warmup"] > 0, "above 0, a share of the images seen")
 

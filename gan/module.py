@@ -9,6 +9,7 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
@@ -40,6 +41,8 @@ class GAN(LightningModule):
         num_classes: digits are drawn on demand by a conditional model (10); None for an unconditional one.
         image_channels: 1 for grey images, 3 for colour.
         paired_labels: generated images of a batch have the labels of the real ones, else independent uniform ones.
+        classification_weight: of the cross-entropy of a real image's label under softmax_y D(x, y), in the loss of a
+            conditional discriminator (Chen et al. 2021, arXiv:2111.01035).
         joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
         label_smoothing: for losses that have targets, 0 <= s < 1.
@@ -72,6 +75,7 @@ class GAN(LightningModule):
         num_classes: int | None = None,
         image_channels: int = 1,
         paired_labels: bool = False,
+        classification_weight: float = 0.0,
         joint_batches: bool = False,
         shared_latents: bool = False,
         label_smoothing: float = 0.0,
@@ -139,12 +143,18 @@ class GAN(LightningModule):
         self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
     ) -> Tensor:
         real, fake = self._with_noise(real), self._with_noise(fake.detach())
+        asked = None if labels is None else torch.cat([labels, fake_labels])
+        parts = [(real, labels), (fake, fake_labels)]
         if self.hparams.joint_batches:
-            both = None if labels is None else torch.cat([labels, fake_labels])
-            real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), both).chunk(2)
-        else:
-            real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
-        loss = self.loss.discriminator(real_logits, fake_logits)
+            parts = [(torch.cat([real, fake]), asked)]
+        weight, classification = self.hparams.classification_weight, 0.0
+        logits = torch.cat([self.discriminator(images, None if weight else part) for images, part in parts])
+        if weight:
+            classification = cross_entropy(logits[: len(real)], labels)
+            self._note(loss_classification=classification)
+            logits = logits.gather(1, asked.unsqueeze(1)).squeeze(1)
+        real_logits, fake_logits = logits.chunk(2)
+        loss = self.loss.discriminator(real_logits, fake_logits) + weight * classification
         self._note(
             loss_discriminator=loss,
             logit_real=real_logits.mean(),

@@ -157,6 +157,24 @@ def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
     assert torch.allclose(*weights, atol=1e-6)
 
 
+@pytest.mark.parametrize("joint_batches", [False, True])
+def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny, joint_batches):
+    """Both runs see the same batches and draw the same noise; only one of them is told to read the labels."""
+    long = ("trainer.limit_train_batches=40", "model.num_classes=10", f"model.joint_batches={joint_batches}")
+    losses = []
+    for weight in (0.0, 2.0):
+        torch.manual_seed(0)
+        module, trainer = fit(
+            tiny(*long, "model.discriminator_optimizer.lr=0.003", f"model.classification_weight={weight}")
+        )
+        images, labels = trainer.datamodule.train_images, trainer.datamodule.train_labels
+        with torch.no_grad():
+            logits = module.discriminator.eval()(images / 127.5 - 1)
+        losses.append(torch.nn.functional.cross_entropy(logits, labels).item())
+    assert "train/loss_classification" in trainer.callback_metrics
+    assert losses[1] < losses[0] - 0.2
+
+
 def test_instance_noise_falls_to_zero(tiny):
     module = instantiate(tiny("model.instance_noise=0.5", "model.instance_noise_images=1000").model)
     images = torch.zeros(200, 1, 28, 28)
@@ -198,6 +216,7 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
     [
         ("model.latent_dim=0", r"model\.latent_dim=0"),
         ("model.label_smoothing=1.5", r"model\.label_smoothing=1\.5"),
+        ("model.classification_weight=0.1", r"model\.classification_weight=0\.1: .*num_classes"),
         ("model.loss._target_=gan.losses.Hinge", r"model\.loss: .*label_smoothing"),
         ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
         ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer: Invalid learning rate"),

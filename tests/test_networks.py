@@ -170,3 +170,38 @@ def test_wrong_lists_name_the_key():
         module_of("dcgan", "model.generator.channels=[8]")
     with pytest.raises(UserError, match=r"model\.generator\.layers: they end at 112x112"):
         module_of("dcgan", "model.generator.first_side=28")
+
+
+def test_a_residual_layer_adds_to_its_input():
+    residual = "{kernel_size: 3, padding: 1, residual: true}"
+    large = "{kernel_size: 4, stride: 2, padding: 1}"
+    module = module_of(
+        "conditional",
+        "model.discriminator.channels=[8,8,8]",
+        f"model.discriminator.layers=[{large},{large},{residual}]",
+        "model.generator.channels=[8,8,8]",
+        f"model.generator.layers=[{residual},{large[:-1]}, transposed: true}},{large[:-1]}, transposed: true}}]",
+    )
+    images, labels = torch.rand(2, 1, 28, 28), torch.tensor([3, 4])
+    features = module.discriminator.body[:-2](images)
+    (convolution, activation) = module.discriminator.body[-2]
+    assert torch.equal(module.discriminator.body[-2](features), features + activation(convolution(features)))
+    assert module.generator(torch.randn(2, module.latent_dim), labels).shape == (2, 1, 28, 28)
+
+
+def test_logits_of_every_label():
+    module = module_of("conditional")
+    torch.nn.init.normal_(module.discriminator.projection.weight)
+    images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 3, 9, 3])
+    logits = module.discriminator(images)
+    assert logits.shape == (4, 10)
+    assert torch.allclose(logits[range(4), labels], module.discriminator(images, labels), atol=1e-4)
+
+
+def test_a_residual_layer_keeps_channels_and_side():
+    with pytest.raises(UserError, match="residual"):
+        module_of(
+            "dcgan",
+            "model.discriminator.channels=[8,8]",
+            "model.discriminator.layers=[{kernel_size: 3, stride: 2, residual: true},{kernel_size: 3}]",
+        )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan.networks.layers import IMAGE_SIZE, Layer, activation, check_layers, convolution, output_side
+from gan.networks.layers import IMAGE_SIZE, Layer, activation, check_layers, convolution, output_side, stage
 
 
 class ConvDiscriminator(nn.Module):
@@ -14,7 +14,7 @@ class ConvDiscriminator(nn.Module):
 
     Args:
         channels: channels that leave each of the layers.
-        layers: `kernel_size`, `stride` and `padding` of each convolution.
+        layers: `kernel_size`, `stride`, `padding` and `residual` of each convolution.
         norm: batch normalization after every convolution but the first.
         bias: whether convolutions followed by a normalization have a bias.
         dropout: share of the features dropped after each activation, 0..1.
@@ -44,12 +44,13 @@ class ConvDiscriminator(nn.Module):
             zip([image_channels, *channels], channels, layers, strict=False)
         ):
             normalized = norm and index > 0
-            body.append(convolution(inputs, outputs, layer, bias or not normalized))
+            modules = [convolution(inputs, outputs, layer, bias or not normalized)]
             if normalized:
-                body.append(nn.BatchNorm2d(outputs))
-            body.append(activation(negative_slope))
+                modules.append(nn.BatchNorm2d(outputs))
+            modules.append(activation(negative_slope))
             if dropout:
-                body.append(nn.Dropout(dropout))
+                modules.append(nn.Dropout(dropout))
+            body += stage(inputs, outputs, layer, *modules)
         features = channels[-1] * output_side("discriminator", IMAGE_SIZE, layers) ** 2
         self.body = nn.Sequential(*body, nn.Flatten())
         self.head = nn.Linear(features, 1)
@@ -58,9 +59,13 @@ class ConvDiscriminator(nn.Module):
             nn.init.zeros_(self.projection.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """images float [N, C, 28, 28] in [-1, 1], labels int64 [N] -> logits float [N]."""
+        """Logits float [N] of images float [N, C, 28, 28] in [-1, 1] with labels int64 [N].
+
+        A conditional discriminator that is given no labels returns those of every label: float [N, num_classes].
+        """
         features = self.body(images)
-        logits = self.head(features).squeeze(1)
-        if self.projection is None:
-            return logits
-        return logits + (self.projection(labels) * features).sum(1)
+        logits = self.head(features)
+        if self.projection is not None and labels is None:
+            return logits + features @ self.projection.weight.t()
+        logits = logits.squeeze(1)
+        return logits if self.projection is None else logits + (self.projection(labels) * features).sum(1)

@@ -14,6 +14,7 @@ from gan.networks.layers import (
     check_layers,
     convolution,
     output_side,
+    stage,
 )
 
 
@@ -23,8 +24,8 @@ class ConvGenerator(nn.Module):
     Args:
         latent_dim: length of the latent vector.
         channels: channels that enter each of the layers; the first are those of the linear layer's feature map.
-        layers: `kernel_size`, `stride`, `padding`, `output_padding` and `transposed` of each convolution; the last one
-            draws the image.
+        layers: `kernel_size`, `stride`, `padding`, `output_padding`, `transposed` and `residual` of each convolution;
+            the last one draws the image.
         first_side: side in pixels of the linear layer's feature map.
         first_norm: normalization after the linear layer: "features" (each of its outputs), "channels" or None.
         first_activation: whether an activation follows it.
@@ -71,7 +72,8 @@ class ConvGenerator(nn.Module):
         if first_activation:
             body.append(activation(negative_slope))
         for inputs, outputs, layer in zip(channels, channels[1:], layers, strict=False):
-            body += [convolution(inputs, outputs, layer, bias), norm(outputs), activation(negative_slope)]
+            modules = convolution(inputs, outputs, layer, bias), norm(outputs), activation(negative_slope)
+            body += stage(inputs, outputs, layer, *modules)
         body += [convolution(channels[-1], image_channels, layers[-1], bias=True), nn.Tanh()]
         self.body = ConditionalSequential(*body)
 

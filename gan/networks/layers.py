@@ -33,8 +33,16 @@ class ConditionalSequential(nn.Sequential):
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         for layer in self:
-            features = layer(features, labels) if isinstance(layer, ConditionalBatchNorm2d) else layer(features)
+            conditional = isinstance(layer, ConditionalBatchNorm2d | Residual)
+            features = layer(features, labels) if conditional else layer(features)
         return features
+
+
+class Residual(ConditionalSequential):
+    """A sequence whose output is added to its input (He et al. 2016, arXiv:1512.03385)."""
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        return features + super().forward(features, labels)
 
 
 def activation(negative_slope: float) -> nn.Module:
@@ -55,9 +63,25 @@ def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) ->
         )
 
 
+def stage(inputs: int, outputs: int, layer: Layer, *modules: nn.Module) -> list[nn.Module]:
+    """A convolution and what follows it; around a layer that says `residual: true` goes a skip connection.
+
+    Raises:
+        UserError: such a layer changes the number of channels or the side.
+    """
+    if not layer.get("residual", False):
+        return list(modules)
+    if inputs != outputs or output_side("", IMAGE_SIZE, [layer]) != IMAGE_SIZE:
+        raise UserError(
+            f"model: the residual layer {dict(layer)} makes {outputs} channels of {inputs}; it must keep channels "
+            "and side, as kernel_size=3, padding=1 does"
+        )
+    return [Residual(*modules)]
+
+
 def convolution(inputs: int, outputs: int, layer: Layer, bias: bool) -> nn.Module:
     """Conv2d, or ConvTranspose2d for a layer that says `transposed: true`."""
-    arguments = {key: value for key, value in layer.items() if key != "transposed"}
+    arguments = {key: value for key, value in layer.items() if key not in ("transposed", "residual")}
     kind = nn.ConvTranspose2d if layer.get("transposed", False) else nn.Conv2d
     return kind(inputs, outputs, bias=bias, **arguments)
 
