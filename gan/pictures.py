@@ -10,12 +10,15 @@ from torch import Tensor
 from gan.images import grid
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures
+from gan.metrics.samples import Seen
+
+MAP_POINTS = 2000
 
 
 def save_pictures(
     folder: Path, generator: DigitGenerator, real: Tensor, training: Tensor, measures: ImageMeasures, seed: int
 ) -> None:
-    """Writes real beside generated images, a sheet by class, nearest training images and a confusion matrix.
+    """Writes real beside generated images and their features, a sheet by class, nearest images and a confusion matrix.
 
     Args:
         folder: where they are written.
@@ -23,11 +26,12 @@ def save_pictures(
         real: uint8 [N, C, 28, 28], at least one.
         training: the images that the model was trained on, in the order that `measures` has them.
         measures: of the generator's images.
-        seed: of the images shown.
+        seed: of the images and the points shown.
     """
     images = generator.generate(200, seed=seed)
     _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
     grid(_by_class(generator, images, measures), columns=10).save(folder / "by_class.png")
+    feature_map(*measures.seen(), measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
     if "memorization" in measures.measures:
         shown = images[:10]
         _, nearest = measures.nearest_training(shown, count=5)
@@ -35,6 +39,44 @@ def save_pictures(
         grid(rows, columns=6).save(folder / "nearest_training.png")
     if generator.num_classes == 10 and measures.extractor.reads_digits:
         _confusion(measures.confusion()).savefig(folder / "confusion.png", dpi=150)
+
+
+def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) -> Figure:
+    """Features of real and of generated images, projected onto the two principal components of the real ones.
+
+    Args:
+        real, generated: up to MAP_POINTS of each are shown, drawn from `seed`.
+        reads_digits: whether the extractor does.
+    """
+    center = real.features.mean(0)
+    variances, components = torch.linalg.eigh((real.features - center).T.cov(correction=0))
+    plane = components[:, [-1, -2]]
+    plane = plane * plane.sum(0).sign()  # an eigenvector's own sign is arbitrary
+    last_class = max(9, int(_first_digits(real, reads_digits).max()))
+    figure = Figure(figsize=(11, 5.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, images, title in zip(panels, (real, generated), ("real", "generated"), strict=True):
+        chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MAP_POINTS]
+        points = ((images.features[chosen] - center) @ plane).T
+        classes = _first_digits(images, reads_digits)[chosen]
+        drawn = axes.scatter(*points, c=classes, cmap="tab10", vmin=0, vmax=last_class, s=7, linewidths=0)
+        axes.set(title=f"{len(chosen):,} {title} images", xlabel="first principal component")
+        if images is real:
+            axes.set_ylabel("second principal component")
+            handles = drawn.legend_elements(num=None)
+            kind = "digit" if reads_digits else "class"
+            figure.legend(*handles, title=kind, loc="outside right center", frameon=False)
+    share = variances[-2:].sum() / variances.sum()
+    figure.suptitle(f"Extractor features in the plane of most variance among the real images ({share:.0%} of it)")
+    return figure
+
+
+def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
+    """The class that each image has or was asked for, else the digit read, the first of several; 0 where none is."""
+    if images.labels is None and not reads_digits:
+        return torch.zeros(len(images))
+    classes = images.digits if images.labels is None else images.labels
+    return classes // (images.logits.shape[1] // 10) if reads_digits else classes
 
 
 def _by_class(generator: DigitGenerator, images: Tensor, measures: ImageMeasures) -> Tensor:

@@ -55,7 +55,7 @@ def test_one_checkpoint_beside_the_floor(checkpoints, measured):
     assert (saved["num_samples"], saved["split"], saved["data"]) == (400, "test", "digits")
     assert "| test/fid_mnist |" in (folder / "metrics.md").read_text()
     pictures = {path.name for path in folder.glob("*.png")}
-    assert pictures == {"real_and_generated.png", "by_class.png", "confusion.png"}
+    assert pictures == {"real_and_generated.png", "by_class.png", "confusion.png", "features.png"}
 
 
 def test_several_checkpoints_and_repeats_make_one_table(checkpoints, measured):

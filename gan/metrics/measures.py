@@ -111,6 +111,10 @@ class ImageMeasures:
         values, self.skipped = from_first_rank((values, skipped))
         return {key: value for key, value in values.items() if key not in self.skipped}
 
+    def seen(self) -> tuple[Seen, Seen]:
+        """What the extractor saw in the real and in the generated images; to be called on all ranks."""
+        return self._real.all(), self._generated.all()
+
     def confusion(self) -> Tensor:
         """int64 [K, K]: how many generated images with each label (row) were read as each digit (column).
 

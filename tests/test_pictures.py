@@ -1,0 +1,83 @@
+"""The map of features that `gan evaluate` draws."""
+
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from tiny_generators import save_checkpoint
+
+from gan.data import Digits
+from gan.inference import DigitGenerator
+from gan.metrics import ImageMeasures, build_extractor
+from gan.pictures import MAP_POINTS, feature_map, save_pictures
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Real digits: uint8 [597, 1, 28, 28] and labels."""
+    return Digits().test()
+
+
+@pytest.fixture
+def seen(digits):
+    """A function from generated images to what the extractor saw of real and of these."""
+
+    def compared(images, labels=None):
+        measures = ImageMeasures(build_extractor("mnist"))
+        measures.update_real(*digits)
+        measures.update_generated(images, labels)
+        return measures.seen()
+
+    return compared
+
+
+def panels(figure):
+    """Points float [N, 2] and digits [N] of the real and of the generated panel."""
+    drawn = [axes.collections[0] for axes in figure.axes]
+    return [(torch.tensor(points.get_offsets().data), torch.tensor(points.get_array().data)) for points in drawn]
+
+
+def test_real_images_in_place_of_generated_ones_are_the_same_points(digits, seen):
+    (real, real_digits), (generated, generated_digits) = panels(feature_map(*seen(*digits), reads_digits=True))
+    assert torch.equal(real, generated)
+    assert torch.equal(real_digits, generated_digits)
+    assert sorted(real_digits.tolist()) == sorted(digits[1].tolist())
+
+
+def test_generated_points_are_the_generated_images(digits, seen):
+    images, labels = digits
+    (real, real_digits), (threes, _) = panels(feature_map(*seen(images[labels == 3]), reads_digits=True))
+    expected = real[real_digits == 3]
+    torch.testing.assert_close(threes[threes[:, 0].argsort()], expected[expected[:, 0].argsort()])
+
+
+def test_the_plane_is_that_of_the_real_images(digits, seen):
+    pca = PCA(2, svd_solver="full")
+    real, generated = seen(255 - digits[0])
+    expected = pca.fit(real.features).transform(generated.features)
+    order = torch.randperm(len(generated), generator=torch.Generator().manual_seed(5))
+    points, _ = panels(feature_map(real, generated, reads_digits=True, seed=5))[1]
+    torch.testing.assert_close(points.abs(), torch.tensor(expected)[order].abs())
+
+
+def test_several_digits_are_coloured_by_the_first(digits):
+    images, labels = digits
+    measures = ImageMeasures(build_extractor("mnist"))
+    measures.update_real(images[:30].view(10, 3, 28, 28), labels[:30].view(10, 3) @ torch.tensor([100, 10, 1]))
+    measures.update_generated(images[:30].view(10, 3, 28, 28))
+    (_, real_digits), (_, read) = panels(feature_map(*measures.seen(), reads_digits=True))
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(real_digits, labels[:30:3][order])
+    assert (real_digits == read).float().mean() >= 0.8
+
+
+def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
+    images, labels = digits
+    generator = DigitGenerator.from_checkpoint(save_checkpoint(tmp_path / "tiny.ckpt"), device="cpu")
+    measures = ImageMeasures(build_extractor("mnist"), ["fid"])
+    measures.update_real(images, labels)
+    measures.update_generated(generator.generate(MAP_POINTS + 1), generator.labels(None, 0, MAP_POINTS + 1))
+    assert "2,000 generated" in feature_map(*measures.seen(), reads_digits=True).axes[1].get_title()
+    save_pictures(tmp_path, generator, images, images, measures, seed=0)
+    first = (tmp_path / "features.png").read_bytes()
+    save_pictures(tmp_path, generator, images, images, measures, seed=0)
+    assert (tmp_path / "features.png").read_bytes() == first
