@@ -14,8 +14,8 @@ from tiny_runs import FAST, NARROW, TINY
 from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
-from gan.exported import HEADER, read_about, read_export, save_safetensors
 from gan.inference import DigitGenerator
+from gan.inference.exports import HEADER, read_about, read_export, save_safetensors
 from gan.randomness import latents
 from gan.train import train
 
@@ -190,7 +190,7 @@ def test_reading_imports_nothing_heavy(files, form):
 import sys, torch
 before = set(sys.modules)
 from pathlib import Path
-from gan.exported import read_export
+from gan.inference.exports import read_export
 read_export(Path({str(files["conditional", form])!r}), "ckpt", torch.device("cpu"))
 print(*sorted({heavy!r} & (set(sys.modules) - before)))
 """
@@ -230,7 +230,7 @@ def test_mistakes_are_one_line(exported, overrides, message):
 def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypatch):
     folder = tmp_path / "new"
     monkeypatch.setattr(
-        "gan.export.read_export", lambda *_: (lambda z, labels: torch.full((len(z), 1, 28, 28), 2.0), {})
+        "gan.export.command.read_export", lambda *_: (lambda z, labels: torch.full((len(z), 1, 28, 28), 2.0), {})
     )
     with pytest.raises(UserError, match="differ from the checkpoint's by"):
         exported("unconditional", f"output='{folder / 'g.safetensors'}'")

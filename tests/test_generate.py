@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 from tiny_generators import save_checkpoint
 
-from gan import shards
 from gan.config import compose
 from gan.data.idx import read_split
-from gan.drawing import Samples
 from gan.errors import UserError
-from gan.generate import generate, parse_seeds
+from gan.generate import generate, parse_seeds, shards
+from gan.generate.drawing import Samples
 from gan.inference import DigitGenerator
 
 

@@ -14,11 +14,11 @@ from PIL import Image
 from tiny_generators import save_checkpoint
 from tiny_runs import FAST, NARROW, TINY
 
-from gan import checkpoint, selection
+from gan import checkpoint
 from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
-from gan.inference import DigitGenerator
+from gan.inference import DigitGenerator, selection
 from gan.module import GAN
 from gan.train import train
 

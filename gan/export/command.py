@@ -16,9 +16,12 @@ from torch import Tensor, nn
 
 from gan.checkpoint import read_checkpoint
 from gan.config import settle_output_dir
-from gan.drawing import Samples
 from gan.errors import UserError
-from gan.exported import (
+from gan.export.model_card import card, newest_measures, read_measures
+from gan.generate.drawing import Samples
+from gan.images import grid
+from gan.inference import DigitGenerator
+from gan.inference.exports import (
     FACTS,
     OPSET,
     check_installed,
@@ -28,9 +31,6 @@ from gan.exported import (
     save_onnx,
     save_safetensors,
 )
-from gan.images import grid
-from gan.inference import DigitGenerator
-from gan.model_card import card, newest_measures, read_measures
 
 log = logging.getLogger("gan")
 FORMATS = ("safetensors", "onnx")

@@ -15,9 +15,9 @@ from torch.nn.functional import pad
 from gan.checkpoint import checkpoint_path, read_generator
 from gan.errors import UserError
 from gan.images import ReturnFormat, as_format, grid, quantize
-from gan.mixing import mix_classes, mixes
+from gan.inference.mixing import mix_classes, mixes
+from gan.inference.selection import select as select_digits
 from gan.randomness import derive_seed, latents, slerp, truncate
-from gan.selection import select as select_digits
 
 CHUNK = 256
 Select = Literal["classifier"] | None
@@ -87,7 +87,7 @@ class DigitGenerator:
     @classmethod
     def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
         """The generator of a .safetensors or .onnx file that `gan export` wrote; arguments as for `from_checkpoint`."""
-        from gan.exported import read_export
+        from gan.inference.exports import read_export
 
         network, facts = read_export(Path(path), key, _device(device), trust)
         return cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, Path(path))

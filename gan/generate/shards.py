@@ -15,8 +15,8 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from gan.drawing import Drawing
 from gan.errors import UserError
+from gan.generate.drawing import Drawing
 from gan.inference import chunks
 
 SETTINGS = "settings.json"

@@ -15,11 +15,11 @@ from omegaconf import DictConfig, ListConfig
 from PIL import Image
 
 from gan.config import settle_output_dir
-from gan.drawing import Drawing, Samples, Way
 from gan.errors import UserError
+from gan.generate.drawing import Drawing, Samples, Way
+from gan.generate.shards import ArrayFiles, whole_file
 from gan.images import grid, pictures, png, save_gif
 from gan.inference import DigitGenerator
-from gan.shards import ArrayFiles, whole_file
 
 log = logging.getLogger("gan")
 MODES = ("sample", "class_sweep", "interpolate", "walk")

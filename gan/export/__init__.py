@@ -1,0 +1,5 @@
+"""`gan export`: a checkpoint's generator as a file for other programs, with its model card."""
+
+from gan.export.command import export
+
+__all__ = ["export"]

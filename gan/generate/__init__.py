@@ -1,0 +1,5 @@
+"""`gan generate`: pictures, or whole data sets, drawn by a trained generator."""
+
+from gan.generate.command import generate, parse_seeds
+
+__all__ = ["generate", "parse_seeds"]
