@@ -21,6 +21,14 @@ PACKAGED = Path(__file__).parent / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
 
 
+def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
+    """`${share:0.025,${max_images},5000}` in a config: that part of a run's images, or `otherwise` without a budget."""
+    return otherwise if whole is None else round(part * whole)
+
+
+OmegaConf.register_new_resolver("share", share, replace=True)
+
+
 def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str | Path] = ()) -> DictConfig:
     """The config of a command, as `gan COMMAND [overrides]` would compose it.
 

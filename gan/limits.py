@@ -14,7 +14,7 @@ def check_values(model: Mapping[str, Any]) -> None:
     """
     for key, least in {"latent_dim": 1, "discriminator_steps": 1, "instance_noise": 0, "ema_half_life": 0}.items():
         _require(model, key, model[key] >= least, f"at least {least}")
-    for key in ("gradient_clip_norm", "instance_noise_images", "max_images"):
+    for key in ("gradient_clip_norm", "instance_noise_images", "classification_images", "max_images"):
         _require(model, key, model[key] is None or model[key] > 0, "null, or above 0")
     _require(model, "num_classes", model["num_classes"] is None or model["num_classes"] >= 2, "null, or at least 2")
     weight, conditional = model["classification_weight"], model["num_classes"] is not None

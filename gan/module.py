@@ -43,6 +43,7 @@ class GAN(LightningModule):
         paired_labels: generated images of a batch have the labels of the real ones, else independent uniform ones.
         classification_weight: of the cross-entropy of a real image's label under softmax_y D(x, y), in the loss of a
             conditional discriminator (Chen et al. 2021, arXiv:2111.01035).
+        classification_images: images seen until that weight has fallen to zero in a straight line; None keeps it.
         joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
         label_smoothing: for losses that have targets, 0 <= s < 1.
@@ -76,6 +77,7 @@ class GAN(LightningModule):
         image_channels: int = 1,
         paired_labels: bool = False,
         classification_weight: float = 0.0,
+        classification_images: int | None = None,
         joint_batches: bool = False,
         shared_latents: bool = False,
         label_smoothing: float = 0.0,
@@ -147,7 +149,8 @@ class GAN(LightningModule):
         parts = [(real, labels), (fake, fake_labels)]
         if self.hparams.joint_batches:
             parts = [(torch.cat([real, fake]), asked)]
-        weight, classification = self.hparams.classification_weight, 0.0
+        weight = self._fallen(self.hparams.classification_weight, self.hparams.classification_images)
+        classification = 0.0
         logits = torch.cat([self.discriminator(images, None if weight else part) for images, part in parts])
         if weight:
             classification = cross_entropy(logits[: len(real)], labels)
@@ -184,10 +187,12 @@ class GAN(LightningModule):
         return self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels
 
     def _with_noise(self, images: Tensor) -> Tensor:
-        std, end = self.hparams.instance_noise, self.hparams.instance_noise_images
-        if end:
-            std *= max(0.0, 1 - self.images_seen / end)
+        std = self._fallen(self.hparams.instance_noise, self.hparams.instance_noise_images)
         return images + std * torch.randn_like(images) if std else images
+
+    def _fallen(self, value: float, end: int | None) -> float:
+        """What is left of a value that falls to zero in a straight line over so many images seen."""
+        return value * max(0.0, 1 - self.images_seen / end) if end else value
 
     def _update_ema(self, images: int) -> None:
         half_life = min(self.hparams.ema_half_life, self.hparams.ema_warmup * self.images_seen)

@@ -175,13 +175,24 @@ def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny,
     assert losses[1] < losses[0] - 0.2
 
 
-def test_instance_noise_falls_to_zero(tiny):
-    module = instantiate(tiny("model.instance_noise=0.5", "model.instance_noise_images=1000").model)
+def test_noise_and_classification_fall_to_zero(tiny):
+    noise = ("model.instance_noise=0.5", "model.instance_noise_images=1000")
+    classification = ("model.classification_weight=0.4", "model.classification_images=40", "model.num_classes=10")
+    module = instantiate(tiny(*noise).model)
     images = torch.zeros(200, 1, 28, 28)
     module.images_seen = 500
     assert module._with_noise(images).std().item() == pytest.approx(0.25, rel=0.02)
     module.images_seen = 1000
     assert torch.equal(module._with_noise(images), images)
+
+    class Classified(Callback):
+        batches = []
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            self.batches.append("train/loss_classification" in pl_module._values)
+
+    fit(tiny(*classification), classified := Classified())
+    assert classified.batches == [True, True, True, False]  # of 16 images each
 
 
 def test_schedules_count_generator_steps(tiny):
