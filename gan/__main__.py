@@ -29,7 +29,7 @@ def main() -> int:
     """Entry point of the console script.
 
     Returns:
-        0, 1 for a run that failed, 2 for a mistake of the user's.
+        0, 1 for a run that failed, 2 for a mistake of the user's, 130 for a run that was interrupted.
     """
     if len(sys.argv) < 2:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -80,8 +80,18 @@ def run(command: str) -> int:
             if not is_child:
                 print(f"gan {command}: {explain(error) if composed else ' '.join(str(error).split())}", file=sys.stderr)
             raise SystemExit(2) from error
+        except KeyboardInterrupt as error:
+            if traceback_wanted:
+                raise
+            if not is_child:
+                print(f"gan {command}: interrupted", file=sys.stderr)
+            raise SystemExit(130) from error
+
+    started = False
 
     def task(cfg: "DictConfig") -> object:
+        nonlocal started
+        started = True
         sys.argv = arguments  # Lightning starts the other processes of a run with this line again
         function: Callable = getattr(importlib.import_module(f"gan.{command}"), command)
         with mistakes_told():  # inside the job, where Hydra would add lines of its own
@@ -94,7 +104,13 @@ def run(command: str) -> int:
             sys.argv[2:] = continue_newest(sys.argv[2:])
         arguments = sys.argv
         sys.argv = [arguments[0], *arguments[2:]]
-        hydra.main(config_path=str(CONFIG_DIR), config_name=command, version_base="1.3")(task)()
+        try:
+            hydra.main(config_path=str(CONFIG_DIR), config_name=command, version_base="1.3")(task)()
+        except OSError as error:
+            if started or isinstance(error, HydraException):  # a missing config is an OSError as well
+                raise
+            reason = f"{error.filename}: {error.strerror}"
+            raise UserError(f"{reason}; a run needs a folder, hydra.run.dir=FOLDER names another one") from error
     return 0
 
 

@@ -104,11 +104,10 @@ def read_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
     options = checkpoint["hyper_parameters"]
     shape = {name: options[name] for name in SHAPE}
     prefix = "generator_ema."
-    weights = {
-        name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
-    }
     try:
         network: nn.Module = build(options["generator"], "model.generator", ["gan.networks"], trust, **shape)
+        saved = checkpoint["state_dict"].items()
+        weights = {name.removeprefix(prefix): value for name, value in saved if name.startswith(prefix)}
         network.load_state_dict(weights)
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error

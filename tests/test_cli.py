@@ -51,6 +51,22 @@ def test_alone_it_lists_the_commands(gan):
         assert all(name in out for name in cli.COMMANDS)
 
 
+def test_a_run_without_a_folder_is_one_line(gan, tmp_path):
+    (tmp_path / "outputs").write_text("")
+    code, _, err = gan("generate")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("gan generate: outputs/generate/")
+    assert err.endswith("; a run needs a folder, hydra.run.dir=FOLDER names another one\n")
+
+
+def test_an_interrupted_run_is_one_line(gan, monkeypatch):
+    def interrupt(cfg):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gan.generate.generate", interrupt)
+    assert gan("generate") == (130, "", "gan generate: interrupted\n")
+
+
 def test_help_imports_nothing_heavy():
     code = "import sys; sys.argv = ['gan', '--help']; from gan.__main__ import main; main(); print(sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

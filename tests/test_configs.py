@@ -19,8 +19,8 @@ def choices(group):
 
 @pytest.mark.parametrize("model", names("model"))
 def test_model_runs_an_epoch(tiny, model):
-    width = {"dcgan_deep": 4, "dcgan_compact": 2, "conditional": 2}.get(model, 3)
-    depth = {"dcgan_deep": 4, "dcgan_compact": 2, "dcgan_ttur": 2}.get(model, 3)
+    published = compose("train", [f"model={model}"]).model
+    width, depth = len(published.generator.channels), len(published.discriminator.channels)
     _, metrics = train(
         tiny(
             f"model={model}",

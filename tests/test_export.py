@@ -143,7 +143,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     ckpt = checkpoints["conditional"]
     overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"
     overrides.parent.mkdir()
-    overrides.write_text("- model=conditional\n- logger=[csv,tensorboard]\n")
+    overrides.write_text("- model=conditional\n- logger=[csv,tensorboard]\n- logger.wandb.name=${model.x}\n")
     evaluation = {
         "checkpoints": ["/elsewhere/last.ckpt", str(ckpt)],
         "measures": {
@@ -166,7 +166,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
     assert result["dataset"] == {"name": "mnist", "type": "mnist", "split": "test"}
     assert "| test/fid_mnist | 0.25 ± 0.01 | 0.06 |" in text
-    assert "gan train model=conditional 'logger=[csv,tensorboard]'" in text
+    assert "gan train model=conditional 'logger=[csv,tensorboard]' 'logger.wandb.name=${model.x}'" in text
     assert "latent_dim: 8" in text
     explicit, _ = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'"))
     assert explicit == front
@@ -215,6 +215,8 @@ def test_what_is_there_stays(exported, tmp_path, name):
         (["dtype=int8"], "dtype=int8"),
         (["overwrite=no"], "overwrite=no"),
         (["format=onnx", "dtype=float16"], "dtype=float16: an ONNX file has float32 weights"),
+        (["output=5"], "output=5: with format=safetensors"),
+        (["measures=5"], "measures=5: not a metrics.json"),
         (["output=digits.onnx"], "output=digits.onnx: with format=safetensors"),
         (["output=/dev/null/digits.safetensors"], "cannot be written there"),
         (["measures=nowhere.json"], "measures=nowhere.json: not a metrics.json"),
@@ -225,6 +227,15 @@ def test_mistakes_are_one_line(exported, overrides, message):
     with pytest.raises(UserError, match=message) as raised:
         exported("unconditional", *overrides)
     assert "\n" not in str(raised.value)
+
+
+def test_hyperparameters_that_no_header_can_hold_are_one_line(exported, checkpoints, tmp_path):
+    checkpoint = torch.load(checkpoints["unconditional"], weights_only=True)
+    checkpoint["hyper_parameters"]["more"] = torch.ones(2)
+    torch.save(checkpoint, tmp_path / "odd.ckpt")
+    with pytest.raises(UserError, match="its hyperparameters are not plain values"):
+        exported(tmp_path / "odd.ckpt")
+    assert not list((tmp_path / "export").iterdir())
 
 
 def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypatch):

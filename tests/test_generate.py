@@ -206,6 +206,14 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(drawn, tm
         ("conditional", "a.png", ["num_images=20000"], "num_images=20000: format=grid shows up to 10,000"),
         ("conditional", "a.gif", ["mode=walk", "seeds=0-9999"], "num_images=120000: a way has up to 10,000"),
         ("conditional", "a.png", ["device=npu"], "device=npu: not on this machine"),
+        (
+            "conditional",
+            "a.png",
+            ["first=10000000000000000000"],
+            "first=10000000000000000000: at most 1,000,000,000,000,000",
+        ),
+        ("conditional", "folder", ["format=idx", "num_images=5000000000"], "an IDX file holds up to 4,294,967,295"),
+        ("unconditional", "a.png", ["select=classifier"], "select=classifier: name the digits"),
     ],
 )
 def test_mistakes_leave_nothing(drawn, tmp_path, model, output, overrides, message):

@@ -65,6 +65,7 @@ def test_digits_are_asked_for_in_turn(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     assert generator.labels([3, 1, 4], 1, 6).tolist() == [1, 4, 3, 1, 4]
     assert generator.labels(None, 8, 12).tolist() == [8, 9, 0, 1]
+    assert torch.equal(generator.generate(2, digits=[3.0, 1.0]), generator.generate(2, digits=[3, 1]))
     with pytest.raises(UserError, match=r"digits=\[10\]: digits are 0 to 9"):
         generator.generate(1, digits=[10])
 
@@ -80,8 +81,12 @@ def test_wrong_numbers_and_devices_are_refused(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["unconditional"], device="cpu")
     with pytest.raises(UserError, match="num_images=0"):
         generator.generate(0)
-    with pytest.raises(UserError, match="device=npu"):
-        DigitGenerator.from_checkpoint(checkpoints["unconditional"], device="npu")
+    for device in ("npu", "meta", None):
+        with pytest.raises(UserError, match=f"device={device}: not on this machine"):
+            DigitGenerator.from_checkpoint(checkpoints["unconditional"], device=device)
+    for trust in (None, "my_gan", [1]):
+        with pytest.raises(UserError, match=r"trust=.*: a list of packages"):
+            DigitGenerator.open(checkpoints["unconditional"], trust=trust)
 
 
 @pytest.fixture
@@ -205,6 +210,8 @@ def test_the_number_of_tries_is_bounded(tiny, monkeypatch):
         tiny(None).generate(2, digits=[0, 7], select="classifier")
     with pytest.raises(UserError, match="select=eye: classifier, or null"):
         tiny(None).generate(2, digits=[0], select="eye")
+    with pytest.raises(UserError, match="select=classifier: name the digits"):
+        tiny(None).generate(2, select="classifier")
 
 
 def test_formats_of_images(tiny):
@@ -243,6 +250,12 @@ def altered(path, **changes):
     torch.save(saved, path)
 
 
+def named_by_a_number(path):
+    saved = torch.load(path, weights_only=True)
+    saved["state_dict"][1] = torch.zeros(1)
+    torch.save(saved, path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -257,6 +270,7 @@ def altered(path, **changes):
         (lambda path, trap: altered(path, latent_dim=None), "of another version of this project; .* latent_dim"),
         (lambda path, trap: altered(path, generator=3), "of another version of this project; .* generator"),
         (lambda path, trap: altered(path, latent_dim=9), "its weights do not fit its generator"),
+        (lambda path, trap: named_by_a_number(path), "its weights do not fit its generator"),
         (lambda path, trap: altered(path, latent_dim="x"), "model.generator: "),
         (lambda path, trap: altered(path, generator={"_target_": "os.mkdir", "path": trap}), "os.mkdir: only what is"),
         (lambda path, trap: altered(path, generator={"_target_": "gan.networks.Gone"}), "gan.networks.Gone: not there"),

@@ -61,7 +61,7 @@ def export(cfg: DictConfig) -> Path:
         if cfg.dtype != "float32":
             raise UserError(f"dtype={cfg.dtype}: an ONNX file has float32 weights; use format=safetensors")
         check_installed("format=onnx", "onnx", "onnxscript", "onnxruntime")
-    path = Path(cfg.output).absolute() if cfg.output else folder / f"generator.{cfg.format}"
+    path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{cfg.format}"
     if path.suffix != f".{cfg.format}":
         raise UserError(f"output={cfg.output}: with format={cfg.format} its name ends in .{cfg.format}")
     written = [path, path.with_suffix(".md"), path.with_suffix(".png")]
@@ -72,7 +72,7 @@ def export(cfg: DictConfig) -> Path:
     ckpt = generator.path
     if ckpt.suffix == ".onnx":
         raise UserError(f"ckpt={ckpt}: an ONNX file cannot be exported again; name a checkpoint or a .safetensors file")
-    evaluation = read_measures(Path(cfg.measures), ckpt) if cfg.measures else newest_measures(ckpt)
+    evaluation = read_measures(Path(str(cfg.measures)), ckpt) if cfg.measures is not None else newest_measures(ckpt)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".export-", dir=path.parent) as stage:
@@ -133,5 +133,5 @@ def _about(ckpt: Path, generator: DigitGenerator) -> dict[str, Any]:
         training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}
         overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"
         if overrides.is_file():
-            training["command"] = shlex.join(["gan", "train", *OmegaConf.load(overrides)])
+            training["command"] = shlex.join(["gan", "train", *OmegaConf.to_container(OmegaConf.load(overrides))])
     return {**{name: info[name] for name in FACTS}, **training}

@@ -26,6 +26,8 @@ MODES = ("sample", "class_sweep", "interpolate", "walk")
 ENDINGS = {"grid": ".png", "npy": ".npy", "npz": ".npz", "gif": ".gif", "png": "", "idx": ""}
 MAX_SHOWN = 10_000
 MAX_SEEDS = 1_000_000
+MAX_INDEX = 10**15
+MAX_IDX = 2**32 - 1
 GIF_SCALE = 8
 
 
@@ -61,6 +63,8 @@ def generate(cfg: DictConfig) -> Path:
         raise UserError(
             f"num_images={count}: format={image_format} shows up to {MAX_SHOWN:,}; format=npz takes any number"
         )
+    if image_format == "idx" and min(count, cfg.shard_size or count) > MAX_IDX:
+        raise UserError(f"num_images={count}: an IDX file holds up to {MAX_IDX:,}; shard_size=1000000 makes several")
 
     started = time.perf_counter()
     try:
@@ -123,6 +127,8 @@ def _check_numbers(cfg: DictConfig) -> None:
         value = cfg[key]
         if not (value is None and optional) and not (type(value) is int and value >= least):
             raise UserError(f"{key}={value}: a whole number, {least} or more{', or null' if optional else ''}")
+        if value is not None and value > MAX_INDEX:
+            raise UserError(f"{key}={value}: at most {MAX_INDEX:,}")
     if cfg.truncation is not None and not (type(cfg.truncation) in (int, float) and cfg.truncation > 0):
         raise UserError(f"truncation={cfg.truncation}: a number above 0, or null for none")
     if cfg.select not in (None, "classifier"):

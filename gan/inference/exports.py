@@ -206,7 +206,10 @@ def _open_onnx(path: Path) -> Opened:
 
 
 def _header(about: Mapping[str, Any]) -> str:
-    return json.dumps({"format_version": FORMAT_VERSION, **about})
+    try:
+        return json.dumps({"format_version": FORMAT_VERSION, **about})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"ckpt: its hyperparameters are not plain values ({error})") from error
 
 
 def _checked(header: str | None) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class DigitGenerator:
         Raises:
             UserError: the file, the device or the network cannot be used.
         """
+        if not isinstance(trust, Sequence) or isinstance(trust, str) or not all(isinstance(p, str) for p in trust):
+            raise UserError(f"trust={trust}: a list of packages, such as [my_gan]")
         path = checkpoint_path(None if ckpt is None else str(ckpt), key)
         return (cls.from_export if path.suffix in EXPORTS else cls.from_checkpoint)(path, device, trust, key)
 
@@ -163,17 +165,19 @@ class DigitGenerator:
         if select not in (None, "classifier"):
             raise UserError(f"select={select}: classifier, or null")
         if self.num_classes is None and digits is None:
+            if select is not None:
+                raise UserError(f"select={select}: name the digits to look for; digits is null")
             return None
         if self.num_classes is None and select is None:
             raise UserError(
                 f"digits={list(digits)}: this model is unconditional, it draws no digit on demand; "
-                "select=classifier draws until a classifier reads it"
+                "select=classifier draws samples until a classifier reads it"
             )
         classes = self.num_classes or 10**self.image_channels
         choices = list(range(classes)) if digits is None else list(digits)
         if not choices or not all(digit in range(classes) for digit in choices):
             raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one")
-        return torch.tensor(choices)[torch.arange(start, stop) % len(choices)]
+        return torch.tensor(choices, dtype=torch.long)[torch.arange(start, stop) % len(choices)]
 
     def interpolate(
         self,
@@ -277,7 +281,7 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise UserError(f"device={name}: not on this machine; auto takes the best there is") from error
     return device
