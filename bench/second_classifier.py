@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--num-images", type=int, default=10_000)
     arguments = parser.parse_args()
     generator = DigitGenerator.from_checkpoint(arguments.checkpoint)
-    images, labels = generator.generate(arguments.num_images), generator.labels(None, 0, arguments.num_images)
+    images, labels = generator.generate(arguments.num_images, seed=0), generator.labels(None, 0, arguments.num_images)
     data = MNISTDataModule()
     data.prepare_data()
     data.setup()

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from gan.build import build
 from gan.errors import UserError
+from gan.rebuild import SHAPE, rebuild
 
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}
-SHAPE = ("latent_dim", "num_classes", "image_channels")
 PRETRAINED = Path(__file__).parent / "pretrained" / "generator.safetensors"
 
 log = logging.getLogger("gan")
@@ -105,10 +104,9 @@ def read_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
     shape = {name: options[name] for name in SHAPE}
     prefix = "generator_ema."
     try:
-        network: nn.Module = build(options["generator"], "model.generator", ["gan.networks"], trust, **shape)
         saved = checkpoint["state_dict"].items()
         weights = {name.removeprefix(prefix): value for name, value in saved if name.startswith(prefix)}
-        network.load_state_dict(weights)
+        network = rebuild(options["generator"], shape, weights, trust)
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error
     except Exception as error:  # a stranger's values can make a constructor raise anything

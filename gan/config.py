@@ -62,7 +62,7 @@ def instantiate(cfg: DictConfig, **extra: Any) -> Any:
 def settle_output_dir(cfg: DictConfig, command: str) -> Path:
     """The run's folder, absolute; a new one under `outputs/` where the config was not composed by the command line."""
     if not HydraConfig.initialized() and OmegaConf.is_interpolation(cfg, "output_dir"):
-        cfg.output_dir = f"outputs/{command}/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+        cfg.output_dir = f"outputs/{command}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
     cfg.output_dir = str(Path(cfg.output_dir).absolute())
     return Path(cfg.output_dir)
 

@@ -38,7 +38,12 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Image.
         images: uint8 [N, C, H, W] with C = 1 or 3.
         columns: images in a row; the square root of N, rounded up, when not given.
         padding: black pixels around each image.
+
+    Raises:
+        UserError: fewer columns than one.
     """
+    if columns is not None and columns < 1:
+        raise UserError(f"columns={columns}: at least 1")
     count, channels, height, width = images.shape
     columns = min(count, columns or math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)

@@ -1,6 +1,7 @@
 """metrics.csv, the table of every number a run logs."""
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
+
+from gan.files import whole_file
 
 COUNTS = ("step", "epoch", "images_seen")
 
@@ -81,12 +84,10 @@ class CSVMetrics(Logger):
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         """Replaces the file as a whole, so that being killed here loses nothing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns)
+        with whole_file(self.path) as file, io.TextIOWrapper(file, newline="") as text:
+            writer = csv.DictWriter(text, self._columns)
             writer.writeheader()
             writer.writerows(rows)
-        temporary.replace(self.path)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

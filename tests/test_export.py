@@ -19,7 +19,6 @@ from gan.inference.exports import HEADER, read_about, read_export, save_safetens
 from gan.randomness import latents
 from gan.train import train
 
-CPU = torch.device("cpu")
 MODELS = ("conditional", "unconditional")
 
 
@@ -69,7 +68,7 @@ def draws(network, generator, count):
 @pytest.mark.parametrize(("form", "tolerance"), [("safetensors", 0.0), ("onnx", 1e-4)])
 def test_an_export_draws_what_its_checkpoint_draws(files, checkpoints, model, form, tolerance):
     generator = DigitGenerator.from_checkpoint(checkpoints[model], device="cpu")
-    network, facts = read_export(files[model, form], "ckpt", CPU)
+    network, facts = read_export(files[model, form], "ckpt")
     for count in (1, 3, 7):
         images = draws(network, generator, count)
         assert images.dtype == torch.float32
@@ -82,7 +81,7 @@ def test_an_export_draws_what_its_checkpoint_draws(files, checkpoints, model, fo
 
 def test_reading_draws_no_random_number_and_takes_no_gradient(files):
     before = torch.get_rng_state()
-    network, _ = read_export(files["conditional", "safetensors"], "ckpt", CPU)
+    network, _ = read_export(files["conditional", "safetensors"], "ckpt")
     assert torch.equal(torch.get_rng_state(), before)
     assert all(value.data_ptr() % 64 == 0 for value in network.state_dict().values())  # else sums differ in a bit
     assert not network.training
@@ -96,7 +95,7 @@ def test_half_precision_halves_the_file_and_computes_in_float32(exported, files,
     whole = load_file(files["conditional", "safetensors"])
     assert 2 * sum(value.nbytes for value in floating) == sum(v.nbytes for v in whole.values() if v.is_floating_point())
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
-    network, facts = read_export(half, "ckpt", CPU)
+    network, facts = read_export(half, "ckpt")
     images = draws(network, generator, 3)
     assert images.dtype == torch.float32
     torch.testing.assert_close(images, draws(generator.network, generator, 3), rtol=0, atol=0.01)
@@ -131,8 +130,9 @@ def test_the_card_without_measures(exported, checkpoints, tmp_path, monkeypatch)
     path = exported("unconditional")
     assert path == tmp_path / "export" / "generator.safetensors"
     front, text = split_card(path)
-    assert (front["license"], "datasets" in front, "model-index" in front) == ("mit", False, False)
+    assert front.keys().isdisjoint({"license", "datasets", "model-index"})
     assert "Not measured." in text
+    assert "No licence has been named for the weights. The library mnist-gan is under the MIT license." in text
     assert "generator.generate(16, seed=0)" in text
     assert "(generator.png)" in text
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
@@ -164,12 +164,13 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     front, text = split_card(exported("conditional"))
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
-    assert result["dataset"] == {"name": "mnist", "type": "mnist", "split": "test"}
+    assert result["dataset"] == {"name": "mnist", "type": "ylecun/mnist", "split": "test"}
     assert "| test/fid_mnist | 0.25 ± 0.01 | 0.06 |" in text
     assert "gan train model=conditional 'logger=[csv,tensorboard]' 'logger.wandb.name=${model.x}'" in text
     assert "latent_dim: 8" in text
-    explicit, _ = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'"))
-    assert explicit == front
+    explicit, text = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'", "license=cc0-1.0"))
+    assert explicit == {**front, "license": "cc0-1.0"}
+    assert "The weights are under cc0-1.0." in text
 
     os.utime(saved, (0, 0))  # an evaluation of an older checkpoint of the same name
     stale, _ = split_card(exported("conditional", "overwrite=true"))
@@ -191,7 +192,7 @@ import sys, torch
 before = set(sys.modules)
 from pathlib import Path
 from gan.inference.exports import read_export
-read_export(Path({str(files["conditional", form])!r}), "ckpt", torch.device("cpu"))
+read_export(Path({str(files["conditional", form])!r}), "ckpt")
 print(*sorted({heavy!r} & (set(sys.modules) - before)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -217,7 +218,9 @@ def test_what_is_there_stays(exported, tmp_path, name):
         (["format=onnx", "dtype=float16"], "dtype=float16: an ONNX file has float32 weights"),
         (["output=5"], "output=5: with format=safetensors"),
         (["measures=5"], "measures=5: not a metrics.json"),
-        (["output=digits.onnx"], "output=digits.onnx: with format=safetensors"),
+        (["output=digits.onnx", "format=safetensors"], "output=digits.onnx: with format=safetensors"),
+        (["output=digits.onnx", "dtype=float16"], "dtype=float16: an ONNX file has float32 weights"),
+        (["license=5"], "license=5: an identifier such as mit"),
         (["output=/dev/null/digits.safetensors"], "cannot be written there"),
         (["measures=nowhere.json"], "measures=nowhere.json: not a metrics.json"),
         (["ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),
@@ -286,7 +289,7 @@ def test_hostile_headers_are_refused(files, tmp_path, changes, message, monkeypa
 
 def refused(path, message):
     with pytest.raises(UserError, match=message) as raised:
-        read_export(path, "ckpt", CPU)
+        read_export(path, "ckpt")
     assert str(raised.value).startswith(f"ckpt={path}: ")
     assert "\n" not in str(raised.value)
 
@@ -349,6 +352,39 @@ def test_networks_of_ones_own_take_trust(files, tmp_path):
     path = tmp_path / "own.safetensors"
     save_safetensors(network, about, path, torch.float32)
     refused(path, r"my_gan.MLPGenerator: only what is under gan.networks is built; trust=")
-    again, _ = read_export(path, "ckpt", CPU, ["my_gan"])
+    again, _ = read_export(path, "ckpt", ["my_gan"])
     z = torch.randn(3, shape["latent_dim"])
     assert torch.equal(again(z), network(z))
+
+
+@pytest.mark.parametrize("form", ["ckpt", "safetensors"])
+def test_a_trusted_network_may_have_tensors_that_are_not_saved(files, tmp_path, form):
+    from my_gan import FadingGenerator
+
+    shape = {"latent_dim": 8, "num_classes": None, "image_channels": 1}
+    network = FadingGenerator(**shape, width=4)
+    options = {**shape, "generator": {"_target_": "my_gan.FadingGenerator", "width": 4}}
+    path = tmp_path / f"own.{form}"
+    if form == "ckpt":
+        weights = {f"generator_ema.{name}": value for name, value in network.state_dict().items()}
+        torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
+    else:
+        about = read_about(files["unconditional", "safetensors"], "ckpt") | shape | {"hyper_parameters": options}
+        save_safetensors(network, about, path, torch.float32)
+    again = DigitGenerator.open(path, device="cpu", trust=["my_gan"]).network
+    z = torch.randn(3, 8)
+    assert torch.equal(again(z), network(z))
+
+
+def test_a_checkpoint_that_draws_no_such_images_is_refused(tmp_path):
+    from my_gan import MLPGenerator
+
+    shape = {"latent_dim": 8, "num_classes": None, "image_channels": 3}
+    weights = {f"generator_ema.{name}": value for name, value in MLPGenerator(**shape, width=4).state_dict().items()}
+    options = {**shape, "generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}
+    path = tmp_path / "grey.ckpt"
+    torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
+    with pytest.raises(
+        UserError, match=r"grey.ckpt: its generator draws arrays of shape \(2, 1, 28, 28\), not 3x28x28"
+    ):
+        DigitGenerator.open(path, device="cpu", trust=["my_gan"])

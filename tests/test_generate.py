@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from tiny_generators import save_checkpoint
 
 from gan.config import compose
+from gan.data import MNIST
 from gan.data.idx import read_split
 from gan.errors import UserError
 from gan.generate import generate, parse_seeds, shards
@@ -119,13 +121,12 @@ def test_shards_together_are_the_whole_and_finished_ones_are_kept(drawn, tmp_pat
         assert np.array_equal(whole[name], np.concatenate([np.load(file)[name] for file in files]))
 
     content = files[1].read_bytes()
-    files[1].unlink()  # what a killed run leaves: finished shards, and one half-written under another name
-    (folder / f".{files[1].name}.partial").write_bytes(content[:1000])
+    files[1].unlink()  # what a killed run leaves: finished shards
     before = [files[index].stat().st_mtime_ns for index in (0, 2)]
     drawn("shards", *options, "shard_size=300")
     assert files[1].read_bytes() == content
     assert [files[index].stat().st_mtime_ns for index in (0, 2)] == before
-    assert {path.name for path in folder.iterdir()} == {*(file.name for file in files), "settings.json"}
+    assert {path.name for path in folder.iterdir()} == {*(file.name for file in files), "shards.json"}
 
     with pytest.raises(UserError, match="shards of other settings"):
         drawn("shards", *options, "shard_size=300", "truncation=0.5")
@@ -157,6 +158,55 @@ def test_mnist_loaders_read_idx(drawn):
     assert np.array_equal(read_split(*shard, 10)[0].numpy(), expected["images"][200:])
     folder = drawn("unlabelled", "format=idx", model="unconditional")
     assert [path.name for path in folder.iterdir()] == ["train-images-idx3-ubyte"]
+
+
+def test_two_commands_make_a_whole_mnist(drawn, tmp_path):
+    options = ("format=idx", "digits=all")
+    drawn("drawn/MNIST/raw", *options, "num_images=60")
+    drawn("drawn/MNIST/raw", *options, "num_images=20", "first=60", "split=test")
+    expected = drawn("a.npz", "digits=all", "num_images=80")
+    for train, span in ((True, slice(0, 60)), (False, slice(60, 80))):
+        found = torchvision.datasets.MNIST(tmp_path / "drawn", train=train)
+        assert np.array_equal(found.data.numpy(), expected["images"][span, 0])
+        assert np.array_equal(found.targets.numpy(), expected["labels"][span])
+    source = MNIST(mirrors=[])
+    source.dir = tmp_path / "drawn"
+    source.prepare()
+    assert np.array_equal(source.test()[0].numpy(), expected["images"][60:])
+    with pytest.raises(UserError, match=r"t10k-.*-ubyte: it is there already; overwrite=true"):
+        drawn("drawn/MNIST/raw", *options, "num_images=20", "split=test")
+
+
+def test_one_pair_and_shards_do_not_lie_side_by_side(drawn, tmp_path):
+    def names():
+        return sorted(path.name for path in (tmp_path / "a").iterdir())
+
+    pair = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
+    options = ("a", "format=idx", "num_images=20")
+    (tmp_path / "a").mkdir()
+    drawn(*options)
+    with pytest.raises(UserError, match="is there already; overwrite=true"):
+        drawn(*options, "shard_size=20")
+    assert names() == pair
+    drawn(*options, "shard_size=20", "overwrite=true")
+    spanned = [f"train-{kind}-000000000-000000019-idx{rank}-ubyte" for kind, rank in (("images", 3), ("labels", 1))]
+    assert names() == ["shards.json", *spanned]
+    with pytest.raises(UserError, match="is there already; overwrite=true"):
+        drawn(*options)
+    drawn(*options, "overwrite=true")
+    assert names() == pair
+
+
+def test_settings_without_shards_block_nothing_and_those_of_others_stay(drawn, tmp_path):
+    options = ("a", "format=npz", "num_images=20", "shard_size=20")
+    folder = drawn(*options)
+    (folder / "images-000000000-000000019.npz").unlink()
+    drawn(*options, "seeds=1")
+    for content in ('{"mine": 1}', "mine"):
+        (folder / "shards.json").write_text(content)
+        with pytest.raises(UserError, match=r"its shards.json is not of `gan generate`"):
+            drawn(*options, "overwrite=true")
+        assert (folder / "shards.json").read_text() == content
 
 
 def test_pictures(drawn):
@@ -214,6 +264,11 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(drawn, tm
         ),
         ("conditional", "folder", ["format=idx", "num_images=5000000000"], "an IDX file holds up to 4,294,967,295"),
         ("unconditional", "a.png", ["select=classifier"], "select=classifier: name the digits"),
+        ("conditional", "a.png", ["select=classifier", "digits=3"], "select=classifier: this model is conditional"),
+        ("conditional", "a.png", ["mode=interpolate", "seeds=[0,1]", "digits=[3,8,1]"], "the way has 2 seeds"),
+        ("conditional", "a.gif", ["mode=walk", "num_images=24", "digits=[3,8,1]"], "the way has 2 seeds"),
+        ("conditional", "a.npz", ["split=test"], "split=test: only format=idx"),
+        ("conditional", "a", ["format=idx", "split=val"], "split=val: train or test"),
     ],
 )
 def test_mistakes_leave_nothing(drawn, tmp_path, model, output, overrides, message):
@@ -233,7 +288,7 @@ def test_an_output_that_cannot_be_written_is_named(drawn, tmp_path):
 
 
 def test_images_come_in_small_pieces(model):
-    samples = Samples(model, None, [0, 1], None, None, sweep=False)
+    samples = Samples(model, None, [0, 1])
     assert max(len(piece) for piece in samples.images(100, 1100)) == 256
 
 

@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 from tiny_runs import TINY
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "quickstart.ipynb"
-NARROW = ("model.latent_dim=8", "model.generator.channels=[16,8]", "model.discriminator.channels=[8,8,8]")
+NARROW = ("model.latent_dim=8", "model.generator.channels=[16,16,8]", "model.discriminator.channels=[8,8,8,8]")
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
     generator = DigitGenerator.from_checkpoint(save_checkpoint(tmp_path / "tiny.ckpt"), device="cpu")
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
     measures.update_real(images, labels)
-    measures.update_generated(generator.generate(MAP_POINTS + 1), generator.labels(None, 0, MAP_POINTS + 1))
+    measures.update_generated(generator.generate(MAP_POINTS + 1, seed=0), generator.labels(None, 0, MAP_POINTS + 1))
     assert "2,000 generated" in feature_map(*measures.seen(), reads_digits=True).axes[1].get_title()
     save_pictures(tmp_path, generator, images, images, measures, seed=0)
     first = (tmp_path / "features.png").read_bytes()

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan.callbacks.report import finite
 from gan.errors import UserError
+from gan.files import whole_file
 from gan.module import GAN
 
 
@@ -101,12 +101,10 @@ class RunCheckpoints(Checkpoint):
 def _copy(source: Path, target: Path) -> None:
     """Copies a checkpoint and its JSON file; whoever reads the target sees the old or the new one, never half."""
     for suffix in (".ckpt", ".json"):
-        part = target.with_suffix(f"{suffix}.part")
-        shutil.copyfile(source.with_suffix(suffix), part)
-        os.replace(part, target.with_suffix(suffix))
+        with source.with_suffix(suffix).open("rb") as content, whole_file(target.with_suffix(suffix)) as file:
+            shutil.copyfileobj(content, file)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    part = path.with_suffix(".json.part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(part, path)
+    with whole_file(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from gan.errors import UserError
+from gan.files import whole_file
 from gan.images import grid
 from gan.randomness import latents
 
@@ -79,9 +80,8 @@ class SampleGrid(Callback):
         picture = grid(pl_module.generate(z, labels), columns)
         path = grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        picture.save(temporary, format="PNG")
-        temporary.replace(path)
+        with whole_file(path) as file:
+            picture.save(file, format="PNG")
         for logger in trainer.loggers:
             log_picture(logger, LOGGER_KEY, picture, step=trainer.fit_loop.total_batch_idx + 1)
 

@@ -5,9 +5,7 @@ import hashlib
 import http.client
 import logging
 import math
-import os
 import struct
-import tempfile
 import urllib.request
 import zlib
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gan.errors import UserError
+from gan.files import whole_file
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -32,15 +31,10 @@ class DataNotFoundError(UserError):
     """The files of a data set are neither on the disk nor to be had from a mirror."""
 
 
-def find(folder: Path) -> dict[str, Path] | None:
-    """Where each of the four files lies in a folder, plain or as `.gz`; None unless all four do."""
-    found = {}
-    for name in ALL_NAMES:
-        path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
-        if path is None:
-            return None
-        found[name] = path
-    return found
+def present(folder: Path) -> dict[str, Path]:
+    """Those of the four files that lie in a folder, plain or as `.gz`."""
+    candidates = {name: (folder / name, folder / f"{name}.gz") for name in ALL_NAMES}
+    return {name: path for name, paths in candidates.items() for path in reversed(paths) if path.is_file()}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -133,17 +127,14 @@ def download(name: str, mirrors: Sequence[str], md5: str, folder: Path, timeout:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under another name first, so that nobody ever sees half of it."""
-    temporary = None
+    """Writes a file, whole or not at all, and the folder where there is none.
+
+    Raises:
+        UserError: it can't be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with whole_file(path) as file:
             file.write(content)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"data.dir: can't write {path.absolute()} ({error.strerror})") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

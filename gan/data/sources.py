@@ -103,9 +103,16 @@ class IDXFiles(Source):
     def prepare(self) -> None:
         if self.download and self._find() is None:
             folder = self.dir / self.layout / "raw"
+            there, by_hand = idx.present(folder), idx.present(self.dir)
+            if 0 < len(by_hand) < len(idx.ALL_NAMES):  # whoever put these there does not mean what a mirror has
+                missing = ", ".join(name for name in idx.ALL_NAMES if name not in by_hand)
+                raise idx.DataNotFoundError(
+                    f"data.dir={self.dir}: {missing} are missing beside the files that are there; add them, or name a "
+                    f"folder without any of the four, and {self.layout} is downloaded into it"
+                )
             try:
                 for name, md5 in zip(idx.ALL_NAMES, self.md5, strict=True):
-                    if not any((folder / file).is_file() for file in (name, f"{name}.gz")):
+                    if name not in there:
                         idx.download(name, self.mirrors, md5, folder, self.timeout)
             except idx.DataNotFoundError as error:
                 raise self._not_found(f"the download failed ({error})") from error
@@ -129,13 +136,13 @@ class IDXFiles(Source):
         return paths
 
     def _find(self) -> dict[str, Path] | None:
-        paths = idx.find(self.dir / self.layout / "raw")
-        if paths is None:
-            paths = idx.find(self.dir)
-            # Files of both sets have the same names: MNIST put into `dir` by hand must not pass for another set.
-            if paths is not None and self.layout != MNIST.layout and _are_mnist(paths):
-                return None
-        return paths
+        for folder in (self.dir / self.layout / "raw", self.dir):
+            paths = idx.present(folder)
+            if len(paths) == len(idx.ALL_NAMES):
+                # Files of both sets have the same names: MNIST put into `dir` by hand must not pass for another set.
+                foreign = folder == self.dir and self.layout != MNIST.layout and _are_mnist(paths)
+                return None if foreign else paths
+        return None
 
     def _not_found(self, reason: str) -> idx.DataNotFoundError:
         return idx.DataNotFoundError(

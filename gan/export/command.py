@@ -25,19 +25,18 @@ from gan.inference.exports import (
     FACTS,
     OPSET,
     check_installed,
-    example_inputs,
     read_about,
     read_export,
     save_onnx,
     save_safetensors,
 )
+from gan.rebuild import example_inputs
 
 log = logging.getLogger("gan")
 FORMATS = ("safetensors", "onnx")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 BATCHES = (1, 2, 7, 64)
 TOLERANCE = {"float32": 1e-4, "float16": 0.02}
-CPU = torch.device("cpu")
 
 
 def export(cfg: DictConfig) -> Path:
@@ -54,16 +53,19 @@ def export(cfg: DictConfig) -> Path:
             differ from the checkpoint's.
     """
     folder = settle_output_dir(cfg, "export")
-    if cfg.format not in FORMATS or cfg.dtype not in DTYPES or not isinstance(cfg.overwrite, bool):
+    form = cfg.format or ("onnx" if str(cfg.output).endswith(".onnx") else "safetensors")
+    if form not in FORMATS or cfg.dtype not in DTYPES or not isinstance(cfg.overwrite, bool):
         allowed = "they may be safetensors or onnx, float32 or float16, true or false"
         raise UserError(f"format={cfg.format}, dtype={cfg.dtype}, overwrite={cfg.overwrite}: {allowed}")
-    if cfg.format == "onnx":
+    if not isinstance(cfg.license, str | None):
+        raise UserError(f"license={cfg.license}: an identifier such as mit, or null")
+    if form == "onnx":
         if cfg.dtype != "float32":
             raise UserError(f"dtype={cfg.dtype}: an ONNX file has float32 weights; use format=safetensors")
         check_installed("format=onnx", "onnx", "onnxscript", "onnxruntime")
-    path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{cfg.format}"
-    if path.suffix != f".{cfg.format}":
-        raise UserError(f"output={cfg.output}: with format={cfg.format} its name ends in .{cfg.format}")
+    path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{form}"
+    if path.suffix != f".{form}":
+        raise UserError(f"output={cfg.output}: with format={form} its name ends in .{form}")
     written = [path, path.with_suffix(".md"), path.with_suffix(".png")]
     there = [file for file in written if file.exists() and not (cfg.overwrite and file.is_file())]
     if there:
@@ -96,31 +98,32 @@ def _write(
 ) -> float:
     """Writes the export, its card and its sheet; returns the largest difference of its images to the checkpoint's."""
     path, card_path, sheet = files
+    form = path.suffix[1:]
     expected = _draws(generator.network, about)
     generator.network.to(DTYPES[cfg.dtype]).float()  # version and sheet are those of the weights as written
     about["version"] = generator.info()["version"]
-    if cfg.format == "onnx":
+    if form == "onnx":
         save_onnx(generator.network, about, path)
     else:
         save_safetensors(generator.network, about, path, DTYPES[cfg.dtype])
-    network, _ = read_export(path, "output", CPU, cfg.trust)
+    network, _ = read_export(path, "output", cfg.trust)
     difference = max(float((a - b).abs().max()) for a, b in zip(_draws(network, about), expected, strict=True))
     if not difference <= TOLERANCE[cfg.dtype]:
         found = f"images of the file differ from the checkpoint's by {difference:.2g}"
-        raise UserError(f"format={cfg.format}, dtype={cfg.dtype}: {found}, more than {TOLERANCE[cfg.dtype]:g}")
+        raise UserError(f"format={form}, dtype={cfg.dtype}: {found}, more than {TOLERANCE[cfg.dtype]:g}")
     digits = range(min(generator.num_classes, 10)) if generator.num_classes else None
-    samples = Samples(generator, digits, [0], None, None, sweep=bool(digits))
+    samples = Samples(generator, digits, [0], sweep=bool(digits))
     grid(torch.cat(list(samples.images(0, samples.count))), samples.columns).save(sheet)
-    made = f"Written by `gan export format={cfg.format} dtype={cfg.dtype}`"
-    made += f" with opset {OPSET}" if cfg.format == "onnx" else ""
+    made = f"Written by `gan export format={form} dtype={cfg.dtype}`"
+    made += f" with opset {OPSET}" if form == "onnx" else ""
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
-    card_path.write_text(card(about, path, sheet, made, evaluation))
+    card_path.write_text(card(about, path, sheet, made, evaluation, cfg.license))
     return difference
 
 
 @torch.inference_mode()
 def _draws(network: nn.Module, about: dict[str, Any]) -> list[Tensor]:
-    return [network(*example_inputs(about, count, CPU)) for count in BATCHES]
+    return [network(*example_inputs(about, count)) for count in BATCHES]
 
 
 def _about(ckpt: Path, generator: DigitGenerator) -> dict[str, Any]:

@@ -16,7 +16,11 @@ DATA_LICENCES = {
     "fashion_mnist": "Fashion-MNIST is by Zalando SE, under the MIT license.",
     "digits": "The digits of scikit-learn are from UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
 }
-HUB_DATASETS = {"mnist": "mnist", "stacked_mnist": "mnist", "fashion_mnist": "fashion_mnist"}
+HUB_DATASETS = {
+    "mnist": "ylecun/mnist",
+    "stacked_mnist": "ylecun/mnist",
+    "fashion_mnist": "zalando-datasets/fashion_mnist",
+}
 FACTS_SHOWN = ("model_name", "total_parameters", "latent_dim", "num_classes", "data", "epoch", "images_seen", "version")
 
 USE_LIBRARY = """```python
@@ -38,7 +42,12 @@ latents = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.
 
 
 def card(
-    about: Mapping[str, Any], path: Path, sheet: Path, made: str, evaluation: Mapping[str, Any] | None = None
+    about: Mapping[str, Any],
+    path: Path,
+    sheet: Path,
+    made: str,
+    evaluation: Mapping[str, Any] | None = None,
+    license: str | None = None,
 ) -> str:
     """The text of a model card.
 
@@ -48,6 +57,7 @@ def card(
         sheet: the picture.
         made: how the file was written and checked, a sentence.
         evaluation: of `read_measures`; None: not measured.
+        license: of the weights, an identifier such as mit; None: whoever trained them has named none.
     """
     onnx, conditional = path.suffix == ".onnx", bool(about["num_classes"])
     kind = f"Conditional on the class, 0 to {about['num_classes'] - 1}" if conditional else "Unconditional"
@@ -65,7 +75,7 @@ def card(
         f"```console\n{about['command']}\n```" if about.get("command") else "The command that trained it is not known."
     )
     parts = [
-        f"---\n{OmegaConf.to_yaml(_front_matter(about, path, evaluation))}---",
+        f"---\n{OmegaConf.to_yaml(_front_matter(about, path, evaluation, license))}---",
         f"# {path.stem}",
         f"The generator of a GAN trained on {about['data'] or 'data that the checkpoint does not name'}. "
         f"{kind}; it draws images of 28x28 pixels with {about['image_channels']} channel(s).",
@@ -82,7 +92,8 @@ def card(
         "## Measures",
         _measures(evaluation),
         "## Licence",
-        f"Code and weights are under the MIT license. {DATA_LICENCES.get(about['data'], '')}".rstrip(),
+        f"{f'The weights are under {license}.' if license else 'No licence has been named for the weights.'} "
+        f"The library mnist-gan is under the MIT license. {DATA_LICENCES.get(about['data'], '')}".rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -122,10 +133,12 @@ def newest_measures(ckpt: Path, root: Path = Path("outputs/evaluate")) -> dict[s
     return None
 
 
-def _front_matter(about: Mapping[str, Any], path: Path, evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
+def _front_matter(
+    about: Mapping[str, Any], path: Path, evaluation: Mapping[str, Any] | None, license: str | None
+) -> dict[str, Any]:
     form = "onnx" if path.suffix == ".onnx" else "pytorch"
     front: dict[str, Any] = {
-        "license": "mit",
+        **({"license": license} if license else {}),
         "library_name": "mnist-gan",
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["gan", "image-generation", form, *(["class-conditional"] if about["num_classes"] else [])],

@@ -1,7 +1,7 @@
 """Draws pictures or data sets from a trained generator.
 
 gan generate 'digits=[3,1,4]'
-gan generate num_images=60000 format=idx output=drawn
+gan generate num_images=60000 format=npz output=drawn.npz
 """
 
 import logging
@@ -16,8 +16,9 @@ from PIL import Image
 
 from gan.config import settle_output_dir
 from gan.errors import UserError
+from gan.files import whole_file
 from gan.generate.drawing import Drawing, Samples, Way
-from gan.generate.shards import ArrayFiles, whole_file
+from gan.generate.shards import SPLITS, ArrayFiles
 from gan.images import grid, pictures, png, save_gif
 from gan.inference import DigitGenerator
 
@@ -45,7 +46,7 @@ def generate(cfg: DictConfig) -> Path:
             does not find.
     """
     run_dir = settle_output_dir(cfg, "generate")
-    _check_numbers(cfg)
+    _check_values(cfg)
     image_format, path = _output(cfg, run_dir)
     seeds, digits = parse_seeds(cfg.seeds), _parse_digits(cfg.digits)
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust)
@@ -71,8 +72,8 @@ def generate(cfg: DictConfig) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if image_format in ("npy", "npz", "idx"):
             settings = {"model": generator.info()["version"], "device": generator.device.type, "digits": digits}
-            settings |= {"seeds": seeds} | {key: cfg[key] for key in ("mode", "truncation", "select")}
-            files = ArrayFiles(image_format, path, generator.image_channels, drawing.labelled)
+            settings |= {"seeds": seeds} | {key: cfg[key] for key in ("mode", "truncation", "select", "split")}
+            files = ArrayFiles(image_format, path, generator.image_channels, drawing.labelled, cfg.split)
             drawn = files.write(drawing, cfg.first, cfg.first + count, cfg.shard_size, settings, cfg.overwrite)
             seconds = time.perf_counter() - started
             speed = f"{drawn:,} images in {seconds:.1f} s, {drawn / seconds:,.0f} images/s"
@@ -115,7 +116,7 @@ def _parse_digits(value: Any) -> list[int] | str | None:
     return digits
 
 
-def _check_numbers(cfg: DictConfig) -> None:
+def _check_values(cfg: DictConfig) -> None:
     if cfg.mode not in MODES:
         raise UserError(f"mode={cfg.mode}: {', '.join(MODES)}")
     for key, least, optional in (
@@ -133,6 +134,8 @@ def _check_numbers(cfg: DictConfig) -> None:
         raise UserError(f"truncation={cfg.truncation}: a number above 0, or null for none")
     if cfg.select not in (None, "classifier"):
         raise UserError(f"select={cfg.select}: classifier, or null")
+    if cfg.split not in SPLITS:
+        raise UserError(f"split={cfg.split}: {' or '.join(SPLITS)}")
     if type(cfg.overwrite) is not bool:
         raise UserError(f"overwrite={cfg.overwrite}: true or false")
     if cfg.mode in ("interpolate", "walk"):
@@ -150,14 +153,16 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
         raise UserError(f"format={image_format}: {', '.join(ENDINGS)}")
     if cfg.shard_size is not None and image_format not in ("npz", "idx"):
         raise UserError(f"shard_size={cfg.shard_size}: only format=npz and format=idx have shards")
+    if cfg.split != "train" and image_format != "idx":
+        raise UserError(f"split={cfg.split}: only format=idx has a pair of files for each split")
     ending = "" if cfg.shard_size is not None else ENDINGS[image_format]
     if cfg.output is not None and ending and suffix != ending:
         raise UserError(f"output={cfg.output}: with format={image_format} its name ends in {ending}")
     path = run_dir / f"images{ending}" if cfg.output is None else Path(str(cfg.output)).absolute()
     if path.exists() and path.is_dir() != (not ending):
         raise UserError(f"output={path}: it is there, and not a {'file' if ending else 'folder'}")
-    resumable = cfg.shard_size is not None
-    if path.exists() and not cfg.overwrite and not resumable and (ending or any(path.iterdir())):
+    taken = path.exists() if ending else image_format == "png" and path.exists() and any(path.iterdir())
+    if taken and not cfg.overwrite:  # folders of arrays may be gone on with or added to: `ArrayFiles` looks closer
         raise UserError(f"output={path}: it is there already; overwrite=true replaces it")
     return image_format, path
 

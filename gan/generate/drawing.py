@@ -53,9 +53,9 @@ class Samples:
         generator: DigitGenerator,
         digits: Sequence[int] | None,
         seeds: Sequence[int],
-        truncation: float | None,
-        select: Select,
-        sweep: bool,
+        truncation: float | None = None,
+        select: Select = None,
+        sweep: bool = False,
     ) -> None:
         if sweep and generator.num_classes is None:
             raise UserError("mode=class_sweep: this model is unconditional, no latent has an image of each digit")
@@ -83,7 +83,7 @@ class Samples:
         turns, within = index // self.turn, index % self.turn
         seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)
         own_index = own_turn if self.sweep else own_turn * self.turn + within
-        selected = self.generator.num_classes is None and self.digits is not None
+        selected = self.select is not None
         width = (self.generator.image_channels, 28, 28) if selected else (self.generator.latent_dim,)
         rows = torch.empty(len(index), *width, dtype=torch.uint8 if selected else torch.float32)
         for number in seed_number.unique().tolist():
@@ -111,7 +111,8 @@ class Way:
         num_images: a multiple of `steps`; None: each of several seeds once, or else each of several digits.
 
     Raises:
-        UserError: digits that the model does not draw, or a number of images that ends between two seeds.
+        UserError: digits that the model does not draw, more of them than seeds, or a number of images that ends between
+            two seeds.
     """
 
     def __init__(
@@ -141,6 +142,10 @@ class Way:
             raise UserError(f"num_images={legs * steps}: a way has up to {MAX_WAY:,}; mode=sample draws any number")
         if len(seeds) == 1:
             seeds = range(seeds[0], seeds[0] + legs + (not closed))
+        if digits is not None and len(digits) > len(seeds):
+            raise UserError(
+                f"digits={list(digits)}: the way has {len(seeds)} seeds with one digit each; name more seeds"
+            )
         labels = generator.labels(digits, 0, len(seeds))
         ends = None if labels is None else [*labels.tolist(), *labels[:1].tolist()]
         if closed:

@@ -1,13 +1,10 @@
 """Files of any number of images, written in pieces, whole or not at all: .npy, .npz and IDX, in shards if wanted."""
 
 import json
-import os
 import re
 import struct
-import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,10 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan.errors import UserError
+from gan.files import whole_file
 from gan.generate.drawing import Drawing
 from gan.inference import chunks
 
-SETTINGS = "settings.json"
+SETTINGS = "shards.json"
+SPLITS = {"train": "train", "test": "t10k"}
 Span = tuple[int, int]
 
 
@@ -31,10 +30,12 @@ class ArrayFiles:
         path: the file; a folder for idx and for shards.
         channels: of the images.
         labelled: whether IDX files of labels belong to them; -1 stands in an .npz where no digit was asked for.
+        split: which of MNIST's IDX files they are, "train" or "test".
     """
 
-    def __init__(self, image_format: str, path: Path, channels: int, labelled: bool) -> None:
+    def __init__(self, image_format: str, path: Path, channels: int, labelled: bool, split: str = "train") -> None:
         self.image_format, self.path, self.channels, self.labelled = image_format, path, channels, labelled
+        self.split = split
 
     def write(
         self,
@@ -50,42 +51,47 @@ class ArrayFiles:
         Args:
             shard_size: shards are cut at its multiples; those that are there already, of the same settings, are kept.
             settings: all that the images depend on.
-            overwrite: whether shards that are there, also of other settings, are drawn again.
+            overwrite: whether shards that are there, also of other settings, or IDX files in the way are replaced.
 
         Returns:
             How many images were drawn.
 
         Raises:
-            UserError: shards of other settings or cut elsewhere are in the way.
+            UserError: other files are in the way: IDX files, or shards of other settings or cut elsewhere.
         """
-        spans = [(start, stop)]
-        if shard_size is not None:
-            spans = self._unfinished(list(chunks(start, stop, shard_size)), settings, overwrite)
-        elif self.image_format == "idx":
+        spans, sharded, old = [(start, stop)], shard_size is not None, []
+        if sharded or self.image_format == "idx":
             self.path.mkdir(exist_ok=True)
-            for old in self.path.glob("train-*-idx[13]-ubyte"):
-                old.unlink()
+        if self.image_format == "idx":
+            old = self._in_the_way(sharded)
+        if old and not overwrite:
+            raise UserError(f"output={old[0]}: it is there already; overwrite=true replaces it")
+        if sharded:
+            spans = self._unfinished(list(chunks(start, stop, shard_size)), settings, overwrite)
+        elif any(_span(path) for path in old) and self._noted(settings):
+            old.append(self.path / SETTINGS)
+        for path in old:
+            path.unlink()
         total = sum(end - first for first, end in spans)
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None, leave=False) as bar:
             for first, end in spans:
-                self._write(drawing, first, end, self.files((first, end) if shard_size is not None else None), bar)
+                self._write(drawing, first, end, self.files((first, end) if sharded else None), bar)
         return total
 
     def files(self, span: Span | None) -> list[Path]:
         """The files of a shard, or of everything; that of the images is the last."""
         middle = "" if span is None else f"-{span[0]:09d}-{span[1] - 1:09d}"
         if self.image_format == "idx":
-            labels = [self.path / f"train-labels{middle}-idx1-ubyte"] if self.labelled else []
-            return [*labels, self.path / f"train-images{middle}-idx3-ubyte"]
+            split = SPLITS[self.split]
+            labels = [self.path / f"{split}-labels{middle}-idx1-ubyte"] if self.labelled else []
+            return [*labels, self.path / f"{split}-images{middle}-idx3-ubyte"]
         return [self.path / f"images{middle}.npz" if middle else self.path]
 
     def _unfinished(self, spans: list[Span], settings: dict[str, Any], overwrite: bool) -> list[Span]:
         """Those of the shards that are to be written; what they take the place of is removed."""
-        self.path.mkdir(exist_ok=True)
-        note = self.path / SETTINGS
+        noted = self._noted(settings)
         there = {path: found for path in self.path.iterdir() if (found := _span(path))}
-        same = note.is_file() and _read_json(note) == settings
-        if not same and (there or note.exists()) and not overwrite:
+        if there and noted != settings and not overwrite:
             raise UserError(f"output={self.path}: it holds shards of other settings; overwrite=true replaces them")
         overlapping = [
             path for path, (first, end) in there.items() if any(first < stop and start < end for start, stop in spans)
@@ -93,13 +99,30 @@ class ArrayFiles:
         foreign = [path for path in overlapping if there[path] not in spans or path not in self.files(there[path])]
         if foreign and not overwrite:
             raise UserError(f"output={foreign[0]}: this shard has some of the images; overwrite=true replaces it")
-        for path in (overlapping if same else there) if overwrite else ():
+        for path in (overlapping if noted == settings else there) if overwrite else ():
             path.unlink()
-        if not same:
-            own = note.with_name(f".{SETTINGS}.{uuid.uuid4().hex}")  # jobs of an array may write it at once
-            own.write_text(json.dumps(settings) + "\n")
-            os.replace(own, note)
+        if noted != settings:
+            with whole_file(self.path / SETTINGS) as file:
+                file.write((json.dumps(settings) + "\n").encode())
         return [span for span in spans if not all(path.is_file() for path in self.files(span))]
+
+    def _in_the_way(self, sharded: bool) -> list[Path]:
+        """The IDX files of this split that one pair, or shards, must not lie beside."""
+        span = "" if sharded else r"(-\d{9,}-\d{9,})?"
+        name = rf"{SPLITS[self.split]}-(images{span}-idx3|labels{span}-idx1)-ubyte"
+        return [path for path in self.path.iterdir() if re.fullmatch(name, path.name)]
+
+    def _noted(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+        """The settings of the shards in the folder, where there are any.
+
+        Raises:
+            UserError: the file of that name is not of this program.
+        """
+        note = self.path / SETTINGS
+        noted = _read_json(note) if note.exists() else None
+        if note.exists() and not (isinstance(noted, dict) and noted.keys() == settings.keys()):
+            raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
+        return noted
 
     def _write(self, drawing: Drawing, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
         shape = (stop - start, self.channels, 28, 28)
@@ -120,18 +143,6 @@ class ArrayFiles:
             if self.labelled:
                 _write_idx(files[0], shape[:1], labels)
             _write_idx(files[-1], (shape[0], 28, 28), images)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which has its name only once everything is in it."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _counted(pieces: Iterable[Tensor], bar: tqdm) -> Iterator[Tensor]:
@@ -157,7 +168,7 @@ def _write_idx(path: Path, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> 
 
 def _span(path: Path) -> Span | None:
     """The first image of a shard and the one after its last; None for another file."""
-    match = re.fullmatch(r"(?:train-)?(?:images|labels)-(\d{9,})-(\d{9,})(?:\.npz|-idx[13]-ubyte)", path.name)
+    match = re.fullmatch(r"(?:train-|t10k-)?(?:images|labels)-(\d{9,})-(\d{9,})(?:\.npz|-idx[13]-ubyte)", path.name)
     return (int(match[1]), int(match[2]) + 1) if match else None
 
 

@@ -16,10 +16,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from gan.build import build
 from gan.errors import UserError
+from gan.rebuild import check_draws, example_inputs, rebuild
 
 HEADER = "mnist_gan"
 FORMAT_VERSION = 1
@@ -39,7 +38,7 @@ Opened = tuple[str | None, Callable[[Mapping[str, Any], Sequence[str]], nn.Modul
 
 
 class OnnxGenerator(nn.Module):
-    """A generator run by onnxruntime on the CPU, wherever its latents are; it has no weights that torch knows of."""
+    """A generator run by onnxruntime on the CPU; it has no weights that torch knows of."""
 
     def __init__(self, session: Any) -> None:
         super().__init__()
@@ -48,31 +47,16 @@ class OnnxGenerator(nn.Module):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """latents float [N, latent_dim], labels int64 [N] -> images float [N, C, 28, 28] in [-1, 1]."""
         inputs = {"latents": latents} if labels is None else {"latents": latents, "labels": labels}
-        (images,) = self.session.run(["images"], {name: value.cpu().numpy() for name, value in inputs.items()})
-        return torch.from_numpy(images).to(latents.device)
+        (images,) = self.session.run(["images"], {name: value.numpy() for name, value in inputs.items()})
+        return torch.from_numpy(images)
 
 
-class _NoNormal(TorchFunctionMode):
-    """Leaves out `normal_`: on the meta device it imports torch's compiler, which takes seconds."""
-
-    def __torch_function__(
-        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in (nn.init.normal_, Tensor.normal_):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
-
-
-def read_export(
-    path: Path, key: str, device: torch.device, trust: Sequence[str] = ()
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of an exported file and the facts of it; nothing in the file is executed.
+def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of an exported file, on the CPU, and the facts of it; nothing in the file is executed.
 
     Args:
         path: ends in .safetensors or .onnx.
         key: the config key that named it, for the error's text.
-        device: where the network goes; that of an ONNX file stays on the CPU, with as many threads as torch has.
         trust: packages of one's own that its network may come from.
 
     Returns:
@@ -85,12 +69,7 @@ def read_export(
     with _mistakes_named(f"{key}={path}"):
         header, load = _open(path)
         about = _checked(header)
-        network = load(about, trust).to(device).eval().requires_grad_(False)
-        z, labels = example_inputs(about, 2, device)
-        with torch.inference_mode():
-            shape = tuple(network(z, labels).shape)
-        if shape != (2, about["image_channels"], 28, 28):
-            raise UserError(f"its generator draws arrays of shape {shape}, not 28x28 images")
+        network = load(about, trust).requires_grad_(False)
         if not isinstance(network, OnnxGenerator):
             del about["version"]  # its weights can be seen
         return network, {name: about[name] for name in FACTS if name in about}
@@ -123,7 +102,7 @@ def save_onnx(network: nn.Module, about: Mapping[str, Any], path: Path) -> None:
     Raises:
         UserError: the network has operations that ONNX does not.
     """
-    inputs = [value for value in example_inputs(about, 2, torch.device("cpu")) if value is not None]
+    inputs = [value for value in example_inputs(about, 2) if value is not None]
     batch = torch.export.Dim("batch")
     for name in ("onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -146,13 +125,6 @@ def save_onnx(network: nn.Module, about: Mapping[str, Any], path: Path) -> None:
         node.metadata_props.clear()  # stack traces with the paths of this machine
     program.model.metadata_props[HEADER] = _header(about)
     program.save(path, external_data=False)
-
-
-def example_inputs(about: Mapping[str, Any], count: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """What a network can be tried on: latents float [count, latent_dim], labels int64 [count] if it is conditional."""
-    z = torch.randn(count, about["latent_dim"], generator=torch.Generator().manual_seed(count))
-    labels = torch.arange(count) % about["num_classes"] if about["num_classes"] else None
-    return z.to(device), None if labels is None else labels.to(device)
 
 
 def check_installed(what: str, *packages: str) -> None:
@@ -180,18 +152,7 @@ def _open_safetensors(path: Path) -> Opened:
 
 
 def _build(tensors: Mapping[str, Tensor], about: Mapping[str, Any], trust: Sequence[str]) -> nn.Module:
-    shape = {name: about[name] for name in ("latent_dim", "num_classes", "image_channels")}
-    with torch.device("meta"), _NoNormal():  # whatever sizes a file claims, it takes no more memory than it has itself
-        network = build(about["hyper_parameters"]["generator"], "generator", ["gan.networks"], trust, **shape)
-    weights = {  # copies: where tensors lie in the file they are not aligned, and sums come out in another order
-        name: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
-        for name, value in tensors.items()
-    }
-    network.load_state_dict(weights, assign=True)
-    unsaved = [name for name, value in network.named_buffers() if value.is_meta]
-    if unsaved:
-        raise UserError(f"its generator has buffers that are not among its weights: {', '.join(unsaved)}")
-    return network
+    return rebuild(about["hyper_parameters"]["generator"], about, tensors, trust)
 
 
 def _open_onnx(path: Path) -> Opened:
@@ -202,7 +163,13 @@ def _open_onnx(path: Path) -> Opened:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # errors are raised as well
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session.get_modelmeta().custom_metadata_map.get(HEADER), lambda about, trust: OnnxGenerator(session)
+
+    def load(about: Mapping[str, Any], trust: Sequence[str]) -> nn.Module:
+        network = OnnxGenerator(session).eval()
+        check_draws(network, about)
+        return network
+
+    return session.get_modelmeta().custom_metadata_map.get(HEADER), load
 
 
 def _header(about: Mapping[str, Any]) -> str:

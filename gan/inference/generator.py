@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,6 +16,7 @@ from torch.nn.functional import pad
 from gan.checkpoint import checkpoint_path, read_generator
 from gan.errors import UserError
 from gan.images import ReturnFormat, as_format, grid, quantize
+from gan.inference.device import device_of
 from gan.inference.mixing import mix_classes, mixes
 from gan.inference.selection import select as select_digits
 from gan.randomness import derive_seed, latents, slerp, truncate
@@ -42,7 +44,7 @@ class DigitGenerator:
     def __init__(
         self, network: nn.Module, facts: Mapping[str, Any], device: str = "auto", path: Path | None = None
     ) -> None:
-        self.device = _device(device)
+        self.device = device_of(device)
         self.network = network.eval().requires_grad_(False).to(self.device)
         self.latent_dim: int = facts["latent_dim"]
         self.num_classes: int | None = facts["num_classes"]
@@ -88,17 +90,23 @@ class DigitGenerator:
 
     @classmethod
     def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
-        """The generator of a .safetensors or .onnx file that `gan export` wrote; arguments as for `from_checkpoint`."""
-        from gan.inference.exports import read_export
+        """The generator of a .safetensors or .onnx file that `gan export` wrote; arguments as for `from_checkpoint`.
 
-        network, facts = read_export(Path(path), key, _device(device), trust)
-        return cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, Path(path))
+        That of an ONNX file runs on the CPU, whatever the device, on as many threads as torch has.
+        """
+        from gan.inference.exports import OnnxGenerator, read_export
+
+        network, facts = read_export(Path(path), key, trust)
+        opened = cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, Path(path))
+        if isinstance(network, OnnxGenerator):
+            opened.device = torch.device("cpu")
+        return opened
 
     def generate(
         self,
         num_images: int,
         digits: Sequence[int] | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         first: int = 0,
         truncation: float | None = None,
         select: Select = None,
@@ -109,7 +117,7 @@ class DigitGenerator:
             num_images: at least 1.
             digits: image i shows digits[i mod len(digits)]; all classes in turn when not given. An unconditional model
                 takes them only with `select`.
-            seed: non-negative.
+            seed: non-negative; a random one when not given.
             first: index of the first image.
             truncation: limit of the latents' values, see `gan.randomness.truncate`; None for none.
             select: "classifier" lets an unconditional model draw until the MNIST classifier reads the digits asked for.
@@ -126,16 +134,18 @@ class DigitGenerator:
         self,
         num_images: int,
         digits: Sequence[int] | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         first: int = 0,
         truncation: float | None = None,
         select: Select = None,
     ) -> Iterator[Tensor]:
         """What `generate` returns, in pieces of bounded memory."""
+        if seed is None:
+            seed = secrets.randbits(48)
         if num_images < 1 or seed < 0 or first < 0:
             raise UserError(f"num_images={num_images}, seed={seed}, first={first}: at least 1, 0 and 0")
         for start, stop in chunks(first, first + num_images):
-            if self.num_classes is None and digits is not None:
+            if select is not None:
                 yield self._selected(digits, seed, start, stop, truncation, select)
             else:
                 yield self.draw(self.latents(seed, start, stop, truncation), self.labels(digits, start, stop, select))
@@ -164,11 +174,13 @@ class DigitGenerator:
         """The digits that images start..stop-1 show, int64; None for an unconditional model asked for none."""
         if select not in (None, "classifier"):
             raise UserError(f"select={select}: classifier, or null")
-        if self.num_classes is None and digits is None:
-            if select is not None:
-                raise UserError(f"select={select}: name the digits to look for; digits is null")
-            return None
+        if select is not None and self.num_classes is not None:
+            raise UserError(f"select={select}: this model is conditional, it draws the digits asked for without it")
+        if select is not None and digits is None:
+            raise UserError(f"select={select}: name the digits to look for; digits is null")
         if self.num_classes is None and select is None:
+            if digits is None:
+                return None
             raise UserError(
                 f"digits={list(digits)}: this model is unconditional, it draws no digit on demand; "
                 "select=classifier draws samples until a classifier reads it"
@@ -217,7 +229,7 @@ class DigitGenerator:
         self,
         num_images: int,
         digits: Sequence[int] | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         truncation: float | None = None,
         select: Select = None,
         return_format: ReturnFormat = "tensor",
@@ -230,7 +242,7 @@ class DigitGenerator:
         self,
         num_images: int,
         digits: Sequence[int] | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         truncation: float | None = None,
         select: Select = None,
         columns: int | None = None,
@@ -268,20 +280,10 @@ class DigitGenerator:
         digest = hashlib.sha256()
         for name, value in self.network.state_dict().items():
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-        return {"version": digest.hexdigest()[:12], **self._facts, "device": str(self.device)}
+        classes = None if self.num_classes is None else list(range(self.num_classes))
+        return {"version": digest.hexdigest()[:12], **self._facts, "classes": classes, "device": str(self.device)}
 
 
 def chunks(start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
     """(first, end) of the pieces of start..stop-1, cut at the multiples of a size."""
     return itertools.pairwise([start, *range(start // size * size + size, stop, size), stop])
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise UserError(f"device={name}: not on this machine; auto takes the best there is") from error
-    return device

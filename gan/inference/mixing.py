@@ -28,7 +28,10 @@ def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
         if isinstance(module, nn.Embedding) and module.num_embeddings == shares.shape[1]
     }
     if not tables:
-        raise UserError("digits: this network has no embeddings of digits to mix; keep one digit")
+        raise UserError(
+            "digits: this network has no embeddings of digits to mix, as no ONNX file has; "
+            "keep one digit, such as digits=[0], or take the checkpoint, ckpt=FILE.ckpt"
+        )
     return functional_call(network, tables, (latents, torch.arange(len(latents), device=latents.device)))
 
 

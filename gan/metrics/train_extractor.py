@@ -8,7 +8,6 @@ chosen on the test images: their accuracy is measured once, at the end. A new sh
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tqdm import tqdm
 
 from gan.data import MNISTDataModule
+from gan.files import whole_file
 from gan.images import unit
 from gan.metrics.extractor import VERSION, WEIGHTS, DigitClassifier, weights_sum
 
@@ -132,14 +132,12 @@ def accuracy(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> flo
 
 def save(classifier: DigitClassifier, path: Path, told: dict[str, str]) -> str:
     """Writes weights, version, sum and what else is told about them; returns the sum. Atomic: all of it or nothing."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     tensors = {name: tensor.detach().contiguous() for name, tensor in classifier.state_dict().items()}
     total = weights_sum(tensors)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, temporary, {"version": VERSION, "sum": total, **told})
-    temporary.chmod(0o644)
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        file.write(packed(tensors, {"version": VERSION, "sum": total, **told}))
     return total
 
 

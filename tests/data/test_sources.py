@@ -86,6 +86,19 @@ def test_only_what_is_missing_is_downloaded(tmp_path, mirror, monkeypatch):
     assert len(source.test()[0]) == 60
 
 
+def test_half_a_set_put_there_by_hand_is_not_passed_over(tmp_path, mirror, monkeypatch):
+    address, _, sums = mirror
+    monkeypatch.setattr(MNIST, "md5", sums)
+    write_mnist(tmp_path / "drawn")
+    for name in ALL_NAMES[2:]:
+        (tmp_path / "drawn" / name).unlink()
+    with pytest.raises(DataNotFoundError, match=f"{', '.join(ALL_NAMES[2:])} are missing beside") as error:
+        at(MNIST(mirrors=[address]), tmp_path / "drawn", download=True).prepare()
+    assert str(error.value).startswith(f"data.dir={tmp_path / 'drawn'}: ")
+    assert "\n" not in str(error.value)
+    assert len(list((tmp_path / "drawn").rglob("*-ubyte*"))) == 2
+
+
 @pytest.mark.parametrize("damage", ["sum", "truncated", "html", "gone"])
 def test_bad_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
     address, folder, sums = mirror

@@ -17,6 +17,17 @@ class MLPGenerator(nn.Module):
         return self.body(latents).unflatten(1, (1, 28, 28))
 
 
+class FadingGenerator(MLPGenerator):
+    """Darker towards the bottom, by a buffer that is not saved."""
+
+    def __init__(self, latent_dim: int, num_classes: int | None, image_channels: int, width: int) -> None:
+        super().__init__(latent_dim, num_classes, image_channels, width)
+        self.register_buffer("fade", torch.linspace(1, 0.5, 28).unsqueeze(1), persistent=False)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().forward(latents) * self.fade
+
+
 class LeastSquares:
     """Least-squares loss (Mao et al. 2017, arXiv:1611.04076)."""
 
