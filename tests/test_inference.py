@@ -121,6 +121,7 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
     pretrained = export(compose("export", [*settings, f"output='{tmp_path / 'pretrained.safetensors'}'"]))
     monkeypatch.setattr(checkpoint, "PRETRAINED", pretrained)
     assert DigitGenerator.open("pretrained").path == pretrained
+    caplog.clear()
     with caplog.at_level(logging.INFO, logger="gan"):
         assert DigitGenerator.open(None).path == pretrained
     assert [record.message for record in caplog.records] == [
@@ -141,8 +142,6 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
 
 @pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
 def test_an_exported_generator_draws_the_same_and_says_the_same_of_itself(tmp_path, file_format):
-    if file_format == "onnx":
-        pytest.importorskip("onnxruntime")
     original = save_checkpoint(tmp_path / "a.ckpt")
     options = [f"ckpt='{original}'", f"format={file_format}", f"output_dir='{tmp_path}'"]
     opened = DigitGenerator.from_export(export(compose("export", options)), device="cpu")
