@@ -73,7 +73,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         draws = [
             _measure(measures, _drawn(generator, cfg, cfg.seed + index), name, cfg) for index in range(cfg.repeats)
         ]
-        columns[name] = _joined(draws)
+        columns[name] = _joined(draws) | _training_minutes(generator.path)
         if name == names[0]:
             save_pictures(folder, generator, real[0], data.train_images, measures, cfg.seed)
     order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
@@ -92,7 +92,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     (folder / "metrics.json").write_text(json.dumps({**facts, "measures": columns}, indent=2) + "\n")
     table = markdown(columns)
     (folder / "metrics.md").write_text(table)
-    log.info("%s\n%s", table, folder)
+    log.info("%s\npictures and numbers: %s", table, folder)
     return columns
 
 
@@ -174,6 +174,14 @@ def _joined(draws: list[Values]) -> Values:
     if len(draws) == 1:
         return means
     return means | {f"{key}_spread": statistics.stdev(draw[key] for draw in draws) for key in means}
+
+
+def _training_minutes(path: Path) -> Values:
+    """How long the run of a checkpoint took, where its folder still says so."""
+    summary = path.parent.parent / "summary.json"
+    if path.parent.name != "checkpoints" or not summary.is_file():
+        return {}
+    return {"train/minutes": json.loads(summary.read_text())["minutes"]}
 
 
 def _short_names(paths: list[Path]) -> list[str]:

@@ -50,6 +50,9 @@ def test_one_checkpoint_beside_the_floor(checkpoints, measured):
     model, floor = columns.values()
     assert floor["test/fid_mnist"] < model["test/fid_mnist"]
     assert floor["test/digit_accuracy"] > 0.9
+    summary = json.loads((checkpoints["conditional"].parent.parent / "summary.json").read_text())
+    assert model["train/minutes"] == summary["minutes"]
+    assert "train/minutes" not in floor
     saved = json.loads((folder / "metrics.json").read_text())
     assert saved["measures"] == columns
     assert (saved["num_samples"], saved["split"], saved["data"]) == (400, "test", "digits")
