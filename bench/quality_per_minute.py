@@ -1,0 +1,59 @@
+"""Quality against time: the validations of training runs, as one table and one picture.
+
+    python bench/quality_per_minute.py RUN [RUN ...] [--picture FILE]
+
+A RUN is a folder of `gan train`, whole runs that were not resumed. The minutes of a validation are its share of the
+run's images times the run's minutes (`summary.json`), validation and pictures included.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+MEASURES = ("val/fid_mnist", "val/digit_accuracy")
+
+
+def validations(run: Path) -> tuple[dict, list[dict[str, float]]]:
+    """A run's summary, and its validations: images, minutes and measures."""
+    summary = json.loads((run / "summary.json").read_text())
+    with (run / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("val/fid_mnist")]
+    found = []
+    for row in rows:
+        images = int(row["images_seen"])
+        values = {name: float(row[name]) for name in MEASURES if row.get(name)}
+        found.append({"images": images, "minutes": images / summary["images_seen"] * summary["minutes"], **values})
+    return summary, found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel="minutes", ylabel="val/fid_mnist", xscale="log", yscale="log")
+    print("| run | device | images | minutes | val/fid_mnist | val/digit_accuracy |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for run in arguments.runs:
+        summary, found = validations(run)
+        last = found[-1]
+        accuracy = f"{last['val/digit_accuracy']:.2%}" if "val/digit_accuracy" in last else "-"
+        name = "/".join(run.resolve().parts[-2:])
+        print(
+            f"| {name} | {summary['device']} | {last['images']:,} | {last['minutes']:.1f} | "
+            f"{last['val/fid_mnist']:.3f} | {accuracy} |"
+        )
+        axes.plot([row["minutes"] for row in found], [row["val/fid_mnist"] for row in found], marker="o", label=name)
+    if arguments.picture:
+        axes.legend()
+        figure.savefig(arguments.picture, dpi=120)
+        print(arguments.picture)
+
+
+if __name__ == "__main__":
+    main()
