@@ -7,11 +7,12 @@ run's images times the run's minutes (`summary.json`), validation and pictures i
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from gan.loggers import read_rows
 
 MEASURES = ("val/fid_mnist", "val/digit_accuracy")
 
@@ -19,8 +20,7 @@ MEASURES = ("val/fid_mnist", "val/digit_accuracy")
 def validations(run: Path) -> tuple[dict, list[dict[str, float]]]:
     """A run's summary, and its validations: images, minutes and measures."""
     summary = json.loads((run / "summary.json").read_text())
-    with (run / "metrics.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row.get("val/fid_mnist")]
+    rows = [row for row in read_rows(run / "metrics.csv") if row.get("val/fid_mnist")]
     found = []
     for row in rows:
         images = int(row["images_seen"])

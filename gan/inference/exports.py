@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from gan.errors import UserError
 from gan.rebuild import check_draws, example_inputs, rebuild
 
+SUFFIXES = (".safetensors", ".onnx")
 HEADER = "mnist_gan"
 FORMAT_VERSION = 1
 FACTS = {
@@ -136,8 +136,8 @@ def check_installed(what: str, *packages: str) -> None:
 
 def _open(path: Path) -> Opened:
     """The header's text, and a function from (what it says, trusted packages) to the network."""
-    if path.suffix not in (".safetensors", ".onnx"):
-        raise UserError("exported files end in .safetensors or .onnx")
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"exported files end in {' or '.join(SUFFIXES)}")
     if not path.is_file():
         raise UserError("there is no such file")
     return _open_safetensors(path) if path.suffix == ".safetensors" else _open_onnx(path)
@@ -148,11 +148,12 @@ def _open_safetensors(path: Path) -> Opened:
 
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return (file.metadata() or {}).get(HEADER), partial(_build, tensors)
+        header = (file.metadata() or {}).get(HEADER)
 
+    def load(about: Mapping[str, Any], trust: Sequence[str]) -> nn.Module:
+        return rebuild(about["hyper_parameters"]["generator"], about, tensors, trust)
 
-def _build(tensors: Mapping[str, Tensor], about: Mapping[str, Any], trust: Sequence[str]) -> nn.Module:
-    return rebuild(about["hyper_parameters"]["generator"], about, tensors, trust)
+    return header, load
 
 
 def _open_onnx(path: Path) -> Opened:

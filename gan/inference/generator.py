@@ -17,13 +17,13 @@ from gan.checkpoint import checkpoint_path, read_generator
 from gan.errors import UserError
 from gan.images import ReturnFormat, as_format, grid, quantize
 from gan.inference.device import device_of
+from gan.inference.exports import SUFFIXES, OnnxGenerator, read_export
 from gan.inference.mixing import mix_classes, mixes
 from gan.inference.selection import select as select_digits
 from gan.randomness import derive_seed, latents, slerp, truncate
 
 CHUNK = 256
 Select = Literal["classifier"] | None
-EXPORTS = (".safetensors", ".onnx")
 
 
 class DigitGenerator:
@@ -68,7 +68,7 @@ class DigitGenerator:
         if not isinstance(trust, Sequence) or isinstance(trust, str) or not all(isinstance(p, str) for p in trust):
             raise UserError(f"trust={trust}: a list of packages, such as [my_gan]")
         path = checkpoint_path(None if ckpt is None else str(ckpt), key)
-        return (cls.from_export if path.suffix in EXPORTS else cls.from_checkpoint)(path, device, trust, key)
+        return (cls.from_export if path.suffix in SUFFIXES else cls.from_checkpoint)(path, device, trust, key)
 
     @classmethod
     def from_checkpoint(
@@ -94,8 +94,6 @@ class DigitGenerator:
 
         That of an ONNX file runs on the CPU, whatever the device, on as many threads as torch has.
         """
-        from gan.inference.exports import OnnxGenerator, read_export
-
         network, facts = read_export(Path(path), key, trust)
         opened = cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, Path(path))
         if isinstance(network, OnnxGenerator):
