@@ -51,10 +51,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     _check_folder_is_shared()
     settle_hardware(cfg.trainer)
     resume_from = _resume_from(cfg, output_dir)
-    if in_multirun() and str(cfg.trainer.devices) != "1":
-        raise UserError(
-            f"trainer.devices={cfg.trainer.devices}: a job of a sweep has one process; use hardware=cpu or gpu"
-        )
+    if in_multirun():
+        check_one_process(cfg)
     if not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed={cfg.seed}: it must be 0 <= seed < 2**32")
 
@@ -72,6 +70,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             log.info("%s: %d epochs and %s images are done already", resume_from, *_progress(checkpoint))
             module.load_state_dict(checkpoint["state_dict"])
             return module, json.loads(resume_from.with_suffix(".json").read_text())["metrics"]
+        if "wandb" in cfg and cfg.wandb.id is None:
+            cfg.wandb.id = checkpoint.get("wandb_id")
     if cfg.compile:
         module.generator.compile()
         module.discriminator.compile()
@@ -81,6 +81,9 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         logger=list(instantiate(cfg.logger).values()) if cfg.get("logger") else False,
     )
 
+    settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(settings)
     if trainer.is_global_zero:
         output_dir.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output_dir / "config.yaml", resolve=True)
@@ -92,6 +95,14 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         if "wandb" in sys.modules:  # else the next job of a sweep would write into this one's run
             sys.modules["wandb"].finish(exit_code=int(not ended_well))
     return module, {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def check_one_process(cfg: DictConfig) -> None:
+    """Refuses a job of a sweep that would start the whole sweep again in each of its processes."""
+    if str(cfg.trainer.devices) != "1":
+        raise UserError(
+            f"trainer.devices={cfg.trainer.devices}: a job of a sweep has one process; use hardware=cpu or gpu"
+        )
 
 
 def _resume_from(cfg: DictConfig, output_dir: Path) -> Path | None:

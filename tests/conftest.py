@@ -16,6 +16,16 @@ from gan.train import train
 torch.set_num_threads(1)  # tiny tensors are slower on several
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_wandb(tmp_path_factory):
+    """W&B says nothing, and keeps nothing in the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_SILENT", "true")
+        for name in ("DATA", "CACHE", "CONFIG"):
+            patch.setenv(f"WANDB_{name}_DIR", str(tmp_path_factory.mktemp("wandb")))
+        yield
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """A function from overrides to the config of a run of seconds, in a folder of its own."""

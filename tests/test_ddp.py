@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 EXTENSION = Path(__file__).parent / "extension"
 
 
@@ -22,7 +24,12 @@ def test_two_processes_train_an_epoch(tmp_path):
         *(sys.executable, "-m", "gan", "train", "hardware=cpu_ddp", "data=digits", "data.batch_size=100"),
         *("trainer.max_epochs=1", "model.latent_dim=8", "model.instance_noise=0.1"),
         *("model.generator.channels=[8,8,8]", "model.discriminator.channels=[8,8,8]"),
-        *("~callbacks.plots", "+callbacks.probe._target_=probe.Probe", f"+callbacks.probe.folder='{tmp_path}'"),
+        *(
+            "~callbacks.plots",
+            "logger=[csv,wandb]",
+            "+callbacks.probe._target_=probe.Probe",
+            f"+callbacks.probe.folder='{tmp_path}'",
+        ),
     ]
     environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
@@ -37,6 +44,7 @@ def test_two_processes_train_an_epoch(tmp_path):
     for one, other in zip(first["rows"], second["rows"], strict=True):
         assert one["noise"] != other["noise"]
         assert one["weights"] == other["weights"]
+    (tracked,) = tmp_path.rglob("*.wandb")
 
     (run,) = (tmp_path / "outputs" / "train").iterdir()
     assert {path.name for path in (run / "checkpoints").iterdir()} == {
@@ -45,3 +53,5 @@ def test_two_processes_train_an_epoch(tmp_path):
         "best.ckpt",
         "best.json",
     }
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert tracked.name == f"run-{checkpoint['wandb_id']}.wandb"

@@ -83,7 +83,7 @@ class SampleGrid(Callback):
         with whole_file(path) as file:
             picture.save(file, format="PNG")
         for logger in trainer.loggers:
-            log_picture(logger, LOGGER_KEY, picture, step=trainer.fit_loop.total_batch_idx + 1)
+            log_picture(logger, LOGGER_KEY, picture, step=pl_module.images_seen)
 
 
 def grid_inputs(pl_module: LightningModule, seed: int, num_images: int) -> tuple[Tensor, Tensor | None, int | None]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gan.checkpoint import read_checkpoint
 from gan.config import settle_output_dir
-from gan.errors import UserError
+from gan.errors import UserError, check_installed
 from gan.export.model_card import card, newest_measures, read_measures
 from gan.generate.drawing import Samples
 from gan.images import grid
@@ -24,7 +24,6 @@ from gan.inference import DigitGenerator
 from gan.inference.exports import (
     FACTS,
     OPSET,
-    check_installed,
     read_about,
     read_export,
     save_onnx,
@@ -62,7 +61,7 @@ def export(cfg: DictConfig) -> Path:
     if form == "onnx":
         if cfg.dtype != "float32":
             raise UserError(f"dtype={cfg.dtype}: an ONNX file has float32 weights; use format=safetensors")
-        check_installed("format=onnx", "onnx", "onnxscript", "onnxruntime")
+        check_installed("format=onnx", "export", "onnx", "onnxscript", "onnxruntime")
     path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{form}"
     if path.suffix != f".{form}":
         raise UserError(f"output={cfg.output}: with format={form} its name ends in .{form}")

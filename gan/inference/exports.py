@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.errors import UserError, check_installed
 from gan.rebuild import check_draws, example_inputs, rebuild
 
 SUFFIXES = (".safetensors", ".onnx")
@@ -127,13 +126,6 @@ def save_onnx(network: nn.Module, about: Mapping[str, Any], path: Path) -> None:
     program.save(path, external_data=False)
 
 
-def check_installed(what: str, *packages: str) -> None:
-    """Raises a UserError, which names the extra to install, where one of the packages that `what` needs is missing."""
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise UserError(f"{what} needs {' and '.join(missing)}; pip install 'mnist-gan[export]'")
-
-
 def _open(path: Path) -> Opened:
     """The header's text, and a function from (what it says, trusted packages) to the network."""
     if path.suffix not in SUFFIXES:
@@ -157,7 +149,7 @@ def _open_safetensors(path: Path) -> Opened:
 
 
 def _open_onnx(path: Path) -> Opened:
-    check_installed(path.name, "onnxruntime")
+    check_installed(path.name, "export", "onnxruntime")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -66,4 +66,4 @@ def test_pictures_go_to_loggers_that_take_them_under_one_key(tmp_path, fit):
     fit(tmp_path, SampleGrid(seed=0), epochs=2, loggers=[TensorBoardLogger(tmp_path, name="", version="")])
     events = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
     assert events.Tags()["images"] == ["samples"]
-    assert [event.step for event in events.Images("samples")] == [0, 5, 10]
+    assert [event.step for event in events.Images("samples")] == [0, 20, 40]

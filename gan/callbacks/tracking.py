@@ -1,0 +1,61 @@
+"""What a run in Weights & Biases has beside its curves."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+
+from gan.callbacks.samples import grid_inputs
+from gan.images import pictures
+from gan.loggers.wandb import WandbRun
+from gan.metrics import DigitExtractor
+from gan.module import GAN
+
+TABLE_KEY = "samples_read"
+
+
+class WandbRecord(Callback):
+    """Keeps the run's id in each checkpoint, so that resuming continues it, and ends the run with what it has learnt.
+
+    That is a table of samples by class, with the digit that the project's extractor reads in each and how sure it is
+    (left out for data that shows no digits), and the best checkpoint as an artifact where it is asked for.
+
+    Args:
+        directory: of the checkpoints.
+        seed: of the samples' latents.
+        num_images: samples in the table, rounded up to as many of each class.
+        log_checkpoint: whether the best checkpoint is handed over.
+    """
+
+    def __init__(self, directory: str, seed: int, num_images: int = 100, log_checkpoint: bool = False) -> None:
+        self.best = Path(directory) / "best.ckpt"
+        self.seed, self.num_images, self.log_checkpoint = seed, num_images, log_checkpoint
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        for run in _runs(trainer):
+            checkpoint["wandb_id"] = run.version
+
+    @rank_zero_only
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        for run in _runs(trainer):
+            if trainer.datamodule.source.shows_digits:
+                self._log_table(run, pl_module)
+            if self.log_checkpoint and self.best.is_file():
+                run.log_checkpoint(self.best)
+
+    def _log_table(self, run: WandbRun, pl_module: GAN) -> None:
+        from wandb import Image
+
+        z, labels, _ = grid_inputs(pl_module, self.seed, self.num_images)
+        images = pl_module.generate(z, labels).cpu()
+        confidence, read = DigitExtractor()(images)[1].softmax(1).max(1)
+        columns = {"read": read.tolist(), "confidence": confidence.tolist(), "image": map(Image, pictures(images))}
+        if labels is not None:
+            columns = {"asked": labels.tolist(), **columns}
+        rows = sorted(zip(*columns.values(), strict=True), key=lambda row: row[0])
+        run.log_table(TABLE_KEY, columns=list(columns), data=[list(row) for row in rows])
+
+
+def _runs(trainer: Trainer) -> list[WandbRun]:
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbRun)]

@@ -1,0 +1,224 @@
+"""Runs of Weights & Biases, read back from the files they leave."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+from tiny_runs import FAST, NARROW, TINY
+
+from gan.callbacks.throughput import Throughput
+from gan.config import CONFIG_DIR, compose
+from gan.errors import UserError
+from gan.train import train
+
+wandb = pytest.importorskip("wandb")
+from offline_runs import offline_runs  # noqa: E402 (reads with the package that may be missing)
+
+OWN = ("logger=[csv,wandb]", "~callbacks.plots")
+
+
+def command(tmp_path, *arguments, code=None, **environment):
+    """`gan train` in a process of its own."""
+    start = ("-c", code) if code else ("-m", "gan")
+    fixed = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", **environment}
+    line = [sys.executable, *start, "train", *arguments, *TINY, *NARROW, *FAST]
+    return subprocess.run(line, cwd=tmp_path, env=os.environ | fixed, capture_output=True, text=True, timeout=240)
+
+
+def test_an_offline_run_has_config_curves_pictures_table_and_artifact(tiny, tmp_path):
+    cfg = tiny(
+        *OWN,
+        *("model=conditional", "model.generator.channels=[8,8,8]", "model.discriminator.channels=[8,8,8,8]"),
+        *("trainer.max_epochs=2", "seed=3"),
+        *("wandb.project=digits", "wandb.notes=first try", "wandb.tags=[mine]", "wandb.log_checkpoint=true"),
+    )
+    train(cfg)
+    (run,) = offline_runs(tmp_path)
+
+    assert run.config.pop("_wandb") is not None
+    assert run.config == OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / "config.yaml"))
+    assert (run.run.project, run.run.display_name, run.run.job_type) == ("digits", "GAN-Hinge-3", "train")
+    assert run.run.notes == "first try"
+    assert {"Digits", "Hinge", "mine"} < set(run.run.tags), "and the commit, in a repository"
+    assert run.exit_code == 0
+    assert {"stats", "environment"} <= run.kinds
+
+    assert run.metrics["*"].step_metric == "images_seen"
+    assert run.metrics["val/fid_mnist"].summary.min
+    assert run.metrics["val/digit_accuracy"].summary.max
+    steps = [row.get("_step", 0) for row in run.history]
+    assert steps == [row["images_seen"] for row in run.history] == list(range(0, 129, 16))
+    fid = run.curve("val/fid_mnist")
+    assert [images for images, _ in fid] == [64, 128]
+    assert run.summary["val/fid_mnist"] == {"min": min(value for _, value in fid)}
+    assert len(run.curve("train/gradient_norm_generator")) == len(run.curve("train/loss_discriminator")) == 8
+
+    assert [images for images, _ in run.curve("samples")] == [0, 64, 128]
+    for _, picture in run.curve("samples"):
+        assert (run.folder / "files" / picture["filenames"][0]).is_file()
+
+    assert [images for images, _ in run.curve("samples_read")] == [128]
+    table = run.table("samples_read")
+    assert table["columns"] == ["asked", "read", "confidence", "image"]
+    assert [row[0] for row in table["data"]] == [digit for digit in range(10) for _ in range(10)]
+    assert all(row[1] in range(10) and 0.1 <= row[2] <= 1 for row in table["data"])
+    assert {row[3]["_type"] for row in table["data"]} == {"image-file"}
+
+    artifact = run.artifacts[f"model-{run.run.run_id}"]
+    best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
+    assert (set(artifact.aliases), json.loads(artifact.metadata)) == ({"latest", "best"}, best)
+    assert [content.path for content in artifact.manifest.contents] == ["best.ckpt"]
+
+
+def test_an_unconditional_run_has_a_table_of_what_is_read_and_other_pictures_none(run, tmp_path):
+    run("logger=wandb")
+    (digits,) = offline_runs(tmp_path)
+    assert digits.table("samples_read")["columns"] == ["read", "confidence", "image"]
+    assert f"model-{digits.run.run_id}" not in digits.artifacts, "nobody asked for it"
+    run("logger=wandb", "data.source._target_=my_gan.Stripes", folder="stripes")
+    assert not offline_runs(tmp_path / "stripes")[0].curve("samples_read")
+
+
+def test_resuming_goes_on_in_the_same_run(run, tmp_path, monkeypatch):
+    run("logger=wandb")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    run_id = torch.load(last, weights_only=True)["wandb_id"]
+    run("logger=wandb", f"ckpt_path='{last}'", "trainer.max_epochs=2", folder="moved")
+    time.sleep(1)  # W&B names the folder of a run by its second
+    monkeypatch.setattr(wandb.Run, "starting_step", 97)  # the server has what the killed run logged until then
+    run("logger=wandb", "ckpt_path=auto", "trainer.max_epochs=2")
+
+    (first, again), (moved,) = offline_runs(tmp_path / "run"), offline_runs(tmp_path / "moved")
+    assert {found.run.run_id for found in (first, again, moved)} == {run_id}
+    assert again.run.resume
+    assert [row["images_seen"] for row in moved.history] == [80, 96, 112, 128]
+    assert [row["images_seen"] for row in again.history] == [112, 128]
+    assert first.curve("train/loss_generator")[-1][0] == 64
+
+    run("logger=wandb", f"ckpt_path='{last}'", "trainer.max_epochs=3", "wandb.id=another", folder="branch")
+    assert offline_runs(tmp_path / "branch")[0].run.run_id == "another"
+
+
+def test_jobs_of_a_multirun_are_runs_of_one_group_and_a_failing_one_is_marked(tmp_path):
+    ended = command(tmp_path, "--multirun", "logger=wandb", "model.instance_noise=0,1e38")
+    assert "diverged" in ended.stdout + ended.stderr
+    well, failed = offline_runs(tmp_path)
+    (folder,) = (tmp_path / "outputs" / "multirun").iterdir()
+    assert {run.run.run_group for run in (well, failed)} == {folder.name}
+    assert {run.run.job_type for run in (well, failed)} == {"sweep"}
+    assert (well.run.display_name, well.run.tags[0]) == ("dcgan-BinaryCrossEntropy-0", "digits")
+    assert well.run.run_id != failed.run.run_id
+    assert [run.config["model"]["instance_noise"] for run in (well, failed)] == [0, 1e38]
+    assert (well.exit_code, failed.exit_code) == (0, 1)
+    for run in (well, failed):
+        assert [images for images, _ in run.curve("train/loss_generator")] == [16, 32, 48, 64]
+
+
+def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Throughput, "on_train_epoch_start", interrupt)
+        with pytest.raises(SystemExit):
+            run("logger=wandb", folder="a")
+    signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
+    run("logger=wandb", folder="b")
+    assert [found.exit_code for found in offline_runs(tmp_path)] == [1, 0]
+
+
+def test_names_of_ones_own_come_first(run, tmp_path):
+    run("logger=wandb", "wandb.group=mine", "wandb.job_type=check", "wandb.name=short")
+    (found,) = offline_runs(tmp_path)
+    assert (found.run.run_group, found.run.job_type, found.run.display_name) == ("mine", "check", "short")
+
+
+@pytest.mark.parametrize("mode", ["on", "false"])
+def test_a_wrong_mode_is_refused(run, mode):
+    with pytest.raises(UserError, match=rf"(?i)wandb.mode={mode}: it may be online, offline, disabled"):
+        run("logger=wandb", f"wandb.mode={mode}")
+
+
+def test_a_disabled_run_trains_and_leaves_nothing(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    module, _ = run("logger=wandb", "wandb.log_checkpoint=true")
+    assert module.images_seen == 64
+    assert not list(tmp_path.rglob("*.wandb"))
+
+
+def test_a_missing_package_is_one_line(run, monkeypatch):
+    monkeypatch.setattr("gan.errors.find_spec", lambda name: None)
+    for name in ("wandb", "tensorboard"):
+        with pytest.raises(UserError, match=rf"logger={name} needs {name}; pip install 'mnist-gan\[tracking\]'"):
+            run(f"logger={name}")
+
+
+NO_SOCKETS = """
+import socket, sys
+connect = socket.socket.connect
+def guarded(self, address):
+    if self.family != socket.AF_UNIX:
+        raise SystemExit(f"tried to reach {address}")
+    return connect(self, address)
+socket.socket.connect = guarded
+from gan.__main__ import main
+assert main() == 0
+print("wandb" in sys.modules, "tensorboard" in sys.modules)
+"""
+
+
+def test_nothing_reaches_for_the_network_offline(tmp_path):
+    """W&B's service is a program of its own: its way to the network leads through this proxy."""
+    proxy = socket.create_server(("127.0.0.1", 0))
+    proxy.setblocking(False)
+    address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+    environment = {"HTTPS_PROXY": address, "HTTP_PROXY": address, "NO_PROXY": ""}
+    ended = command(tmp_path, "experiment=debug", "logger=wandb", code=NO_SOCKETS, **environment)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "True False"
+    (run,) = offline_runs(tmp_path)
+    assert (run.run.run_group, run.run.job_type) == ("debug", "train")
+    with proxy, pytest.raises(BlockingIOError):  # nobody waits to be let in
+        proxy.accept()
+
+
+def test_a_csv_alone_imports_no_tracker(tmp_path):
+    ended = command(tmp_path, "logger=csv", code=NO_SOCKETS)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "False False"
+
+
+def sweep():
+    return yaml.safe_load(Path(CONFIG_DIR, "sweep.yaml").read_text())
+
+
+def test_the_sweep_file_calls_gan_train():
+    assert sweep()["metric"] == {"name": "val/fid_mnist", "goal": "minimize"}
+    assert sweep()["command"][:3] == ["${env}", "gan", "train"]
+    assert sweep()["command"][-1] == "${args_no_hyphens}"
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_both_ends_of_each_sweep_parameter_train(tiny, monkeypatch, tmp_path, end):
+    chosen = {
+        key: (space.get("values") or [space["min"], space["max"]])[end] for key, space in sweep()["parameters"].items()
+    }
+    published = compose("train", sweep()["command"][3:-1])
+    assert all(OmegaConf.select(published, key) is not None for key in chosen)
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    arguments = [*sweep()["command"][3:-1], "wandb.mode=offline", *(f"{key}={value}" for key, value in chosen.items())]
+    module, _ = train(tiny(*FAST, *arguments, "max_images=64"))
+    assert module.images_seen >= 64
+    (run,) = offline_runs(tmp_path)
+    assert (run.run.run_group, run.run.job_type) == ("abc", "sweep")
+    assert run.curve("val/fid_mnist")
