@@ -6,6 +6,7 @@ from torch import nn
 
 from gan.config import compose, instantiate
 from gan.errors import UserError
+from gan.networks.layers import ConditionalBatchNorm2d
 
 
 def module_of(model, *overrides):
@@ -205,3 +206,30 @@ def test_a_residual_layer_keeps_channels_and_side():
             "model.discriminator.channels=[8,8]",
             "model.discriminator.layers=[{kernel_size: 3, stride: 2, residual: true},{kernel_size: 3}]",
         )
+
+
+@pytest.mark.parametrize("num_classes", [10, None])
+def test_self_modulation_scales_each_normalization_by_the_latents(num_classes):
+    torch.manual_seed(0)
+    norm = ConditionalBatchNorm2d(3, num_classes, latent_dim=5).eval()
+    labels = torch.arange(4) if num_classes else None
+    features, latents = torch.randn(4, 3, 7, 7), torch.randn(4, 5)
+    more_scale, more_shift = (latents @ norm.modulation.weight.t()).chunk(2, dim=1)
+    expected = norm.norm(features) * (1 + more_scale)[:, :, None, None] + more_shift[:, :, None, None]
+    torch.testing.assert_close(norm(features, labels, latents), expected)
+    assert not torch.equal(norm(features, labels, latents), norm(features, labels, torch.zeros(4, 5)))
+
+
+@pytest.mark.parametrize("classes", ["null", "10"])
+def test_self_modulation_adds_one_linear_function_for_each_normalization(classes):
+    plain = module_of("dcgan_compact", "model.generator.first_norm=channels", f"model.num_classes={classes}")
+    modulated = module_of(
+        "dcgan_compact",
+        "model.generator.first_norm=channels",
+        f"model.num_classes={classes}",
+        "+model.generator.self_modulation=true",
+    )
+    extra = parameters(modulated.generator) - parameters(plain.generator)
+    assert extra == 2 * 100 * (128 + 64)
+    labels = torch.arange(2) if classes == "10" else None
+    assert modulated.generator(torch.randn(2, 100), labels).shape == (2, 1, 28, 28)

@@ -31,6 +31,7 @@ class ConvGenerator(nn.Module):
         first_activation: whether an activation follows it.
         bias: whether convolutions followed by a normalization have a bias.
         negative_slope: of LeakyReLU; 0 is ReLU.
+        self_modulation: whether normalizations of channels take their scale and shift from the latent vector as well.
         image_channels: 1 for grey images, 3 for colour.
         num_classes: with it, normalizations of channels are conditional on the label.
 
@@ -48,6 +49,7 @@ class ConvGenerator(nn.Module):
         first_activation: bool = True,
         bias: bool = False,
         negative_slope: float = 0.0,
+        self_modulation: bool = False,
         image_channels: int = 1,
         num_classes: int | None = None,
     ) -> None:
@@ -61,7 +63,9 @@ class ConvGenerator(nn.Module):
         first_features = channels[0] * first_side**2
 
         def norm(features: int) -> nn.Module:
-            return ConditionalBatchNorm2d(features, num_classes) if num_classes else nn.BatchNorm2d(features)
+            if num_classes or self_modulation:
+                return ConditionalBatchNorm2d(features, num_classes, latent_dim if self_modulation else None)
+            return nn.BatchNorm2d(features)
 
         body: list[nn.Module] = [nn.Linear(latent_dim, first_features)]
         if first_norm == "features":
@@ -79,4 +83,4 @@ class ConvGenerator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """latents float [N, latent_dim], labels int64 [N] -> images float [N, C, 28, 28] in [-1, 1]."""
-        return self.body(latents, labels)
+        return self.body(latents, labels, latents)

@@ -9,40 +9,53 @@ from gan.errors import UserError
 
 Layer = Mapping[str, int | bool]
 IMAGE_SIZE = 28
+MODULATION_STD = 0.02
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalization whose scale and shift are looked up by class (de Vries et al. 2017, arXiv:1707.00683)."""
+    """Batch normalization whose scale and shift are looked up by class (de Vries et al. 2017, arXiv:1707.00683).
 
-    def __init__(self, num_features: int, num_classes: int) -> None:
+    With a latent_dim, a linear function of the latent vector is added to both (self-modulation, Chen et al. 2019,
+    arXiv:1810.01365); the class may then be missing.
+    """
+
+    def __init__(self, num_features: int, num_classes: int | None, latent_dim: int | None = None) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(num_features, affine=False)
-        self.scale = nn.Embedding(num_classes, num_features)
-        self.shift = nn.Embedding(num_classes, num_features)
-        nn.init.ones_(self.scale.weight)
-        nn.init.zeros_(self.shift.weight)
+        self.norm = nn.BatchNorm2d(num_features, affine=num_classes is None)
+        if num_classes:
+            self.scale = nn.Embedding(num_classes, num_features)
+            self.shift = nn.Embedding(num_classes, num_features)
+            nn.init.ones_(self.scale.weight)
+            nn.init.zeros_(self.shift.weight)
+        if latent_dim:
+            self.modulation = nn.Linear(latent_dim, 2 * num_features, bias=False)
+            nn.init.normal_(self.modulation.weight, 0.0, MODULATION_STD)
+        self.by_class, self.by_latent = bool(num_classes), bool(latent_dim)
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """features float [N, C, H, W], labels int64 [N] -> float [N, C, H, W]."""
-        scale, shift = self.scale(labels), self.shift(labels)
+    def forward(self, features: Tensor, labels: Tensor | None, latents: Tensor | None = None) -> Tensor:
+        """features float [N, C, H, W], labels int64 [N], latents float [N, latent_dim] -> float [N, C, H, W]."""
+        scale, shift = (self.scale(labels), self.shift(labels)) if self.by_class else (1.0, 0.0)
+        if self.by_latent:
+            more_scale, more_shift = self.modulation(latents).chunk(2, dim=1)
+            scale, shift = scale + more_scale, shift + more_shift
         return torch.addcmul(shift[:, :, None, None], self.norm(features), scale[:, :, None, None])
 
 
 class ConditionalSequential(nn.Sequential):
-    """A sequence that hands the labels to the layers that want them."""
+    """A sequence that hands labels and latents to the layers that want them."""
 
-    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, labels: Tensor | None = None, latents: Tensor | None = None) -> Tensor:
         for layer in self:
             conditional = isinstance(layer, ConditionalBatchNorm2d | Residual)
-            features = layer(features, labels) if conditional else layer(features)
+            features = layer(features, labels, latents) if conditional else layer(features)
         return features
 
 
 class Residual(ConditionalSequential):
     """A sequence whose output is added to its input (He et al. 2016, arXiv:1512.03385)."""
 
-    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        return features + super().forward(features, labels)
+    def forward(self, features: Tensor, labels: Tensor | None = None, latents: Tensor | None = None) -> Tensor:
+        return features + super().forward(features, labels, latents)
 
 
 def activation(negative_slope: float) -> nn.Module:
