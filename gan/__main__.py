@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "train": "train a GAN: experiment=quick, model=dcgan, data=mnist, ckpt_path=last",
+    "sweeps": "what came of a sweep (gan train --multirun seed=1,2): sweep_name=NAME",
     "evaluate": "measure a checkpoint: ckpt=last, 'ckpt=[a.ckpt,b.ckpt]', num_samples=10000",
     "generate": "draw digits: 'digits=[3,1,4]', seeds=0-15, num_images=64, mode=walk, format=grid|png|npy|npz|gif|idx",
     "export": "write a checkpoint's generator for other programs: ckpt=last, format=onnx|safetensors",

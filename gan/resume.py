@@ -1,6 +1,7 @@
 """`gan train ckpt_path=last`: the newest run goes on in its own folder, with its own settings."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from omegaconf import OmegaConf
 
@@ -23,12 +24,17 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     if not (run / ".hydra" / "overrides.yaml").is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
     overridden = {_key(argument) for argument in given} | {"ckpt_path", "init_from"}
-    old = [text for text in OmegaConf.load(run / ".hydra" / "overrides.yaml") if _key(text) not in overridden]
-    sources = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.config_sources
-    config_dirs = [source.path for source in sources if source.provider == "command-line"]
-    flags = [text for path in config_dirs for text in ("--config-dir", path)] if "--config-dir" not in given else []
+    before = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))  # any ${...} as it was written
+    old = [text for text in before if _key(text) not in overridden]
+    flags = config_dir_flags(run) if "--config-dir" not in given else []
     folder = str(run).replace("\\", "\\\\").replace("'", "\\'")
     return [*flags, *old, *given, f"ckpt_path='{folder}/checkpoints/last.ckpt'", f"hydra.run.dir='{folder}'"]
+
+
+def config_dir_flags(run: Path) -> list[str]:
+    """The `--config-dir` that a run was started with."""
+    sources = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.config_sources
+    return [text for source in sources if source.provider == "command-line" for text in ("--config-dir", source.path)]
 
 
 def _key(override: str) -> str:

@@ -140,7 +140,7 @@ def test_bf16_is_refused_where_it_is_slow(gan):
 
 
 def test_a_run_prints_what_it_does_and_goes_on(gan, tmp_path):
-    code, _, _ = gan("train", *TINY)
+    code, _, _ = gan("train", *TINY, "model.discriminator_optimizer.lr=${model.generator_optimizer.lr}")
     assert code == 0
     (run,) = (tmp_path / "outputs" / "train").iterdir()
     log = (run / "run.log").read_text()

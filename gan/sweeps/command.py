@@ -1,0 +1,56 @@
+"""Prints what came of a sweep, also of one that still runs: `gan sweeps`, `gan sweeps sweep_name=lr`."""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig
+
+from gan.errors import UserError
+from gan.sweeps.jobs import OVERRIDES, read_jobs
+from gan.sweeps.report import LOCK, describe, write_report
+
+ROOT = Path("outputs/multirun")
+
+
+def sweeps(cfg: DictConfig) -> str:
+    """Writes a sweep's table and figure again, and prints the table.
+
+    Args:
+        cfg: of `conf/sweeps.yaml`.
+
+    Returns:
+        The table and the best job's command line, in Markdown.
+
+    Raises:
+        UserError: there is no such sweep.
+    """
+    folder = _folder(None if cfg.sweep_name is None else str(cfg.sweep_name))
+    running = _is_running(folder)
+    write_report(folder, running)
+    text = describe(folder, running)
+    print(f"{text}\ntable, figure and jobs: {folder.absolute()}")
+    return text
+
+
+def _folder(named: str | None) -> Path:
+    if named is None:
+        started = {path.stat().st_mtime: path.parents[2] for path in ROOT.glob(f"*/*/{OVERRIDES}")}
+        if not started:
+            raise UserError(f"no sweep under {ROOT.absolute()}; `gan train --multirun seed=1,2` makes one")
+        return started[max(started)]
+    for folder in (ROOT / named, Path(named)):
+        if folder.is_dir():
+            if read_jobs(folder):
+                return folder
+            raise UserError(f"sweep_name={named}: {folder} has no runs in it")
+    raise UserError(f"sweep_name={named}: there is no folder {ROOT / named}, nor {named}")
+
+
+def _is_running(folder: Path) -> bool:
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, blocking=False):
+            return False
+    except Timeout:
+        return True

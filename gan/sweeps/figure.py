@@ -1,0 +1,81 @@
+"""The picture of a sweep: the measure over its jobs, and against each of the settings that differ."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from gan.sweeps.jobs import FAILED, Job
+
+LOG_FROM = 4  # numbers whose largest is so many times the smallest are drawn on a log scale
+TICKS = 6  # so few values of a setting are each named
+
+
+def draw(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
+    """A panel of the measure over the jobs and the best so far, then one for each key; at least one job has a score."""
+    scored = [job for job in jobs if job.score is not None]
+    count = 1 + len(keys)
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    _over_jobs(panels[0], jobs)
+    for axes, key in zip(panels[1:], keys, strict=False):
+        _against(axes, key, scored)
+    for axes in panels[:count]:
+        if _spans(job.score for job in scored):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        axes.set_ylabel(scored[0].goal)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _over_jobs(axes: Axes, jobs: Sequence[Job]) -> None:
+    places = {job.name: place for place, job in enumerate(jobs)}
+    scored = [job for job in jobs if job.score is not None]
+    failed = [places[job.name] for job in jobs if job.status == FAILED]
+    x = [places[job.name] for job in scored]
+    axes.plot(x, [job.score for job in scored], "o", color="tab:blue", label="job")
+    best = list(itertools.accumulate((job.score for job in scored), min))
+    axes.step(x, best, where="post", color="tab:orange", label="best so far")
+    if failed:
+        top = axes.get_xaxis_transform()  # they have no measure: crosses at the upper edge
+        axes.plot(failed, [0.97] * len(failed), "x", color="tab:red", transform=top, label="failed")
+    axes.set_xlabel("job")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+
+
+def _against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
+    values = [job.settings.get(key, "default") for job in scored]
+    try:
+        x = [float(value) for value in values]
+    except ValueError:
+        names = list(dict.fromkeys(values))
+        x = [names.index(value) for value in values]
+        axes.set_xticks(range(len(names)), names)
+    else:
+        axes.locator_params(axis="x", nbins=5)
+        if _spans(x):
+            axes.set_xscale("log")
+        if len(set(x)) <= TICKS:
+            axes.set_xticks(sorted(set(x)), [f"{value:g}" for value in sorted(set(x))])
+            axes.minorticks_off()
+    best = min(range(len(scored)), key=lambda place: scored[place].score)
+    axes.plot(x, [job.score for job in scored], "o", color="tab:blue")
+    axes.plot(x[best], scored[best].score, "o", color="tab:orange")
+    axes.set_xlabel(key)
+
+
+def _spans(numbers: Sequence[float]) -> bool:
+    """Whether a log scale shows the numbers better."""
+    found = list(numbers)
+    return min(found) > 0 and max(found) >= LOG_FROM * min(found)

@@ -1,0 +1,72 @@
+"""One job of a sweep, in whatever process a launcher runs it."""
+
+import gc
+import logging
+import sys
+import traceback
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from gan.config import explain
+from gan.errors import UserError
+from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, read_job, write_outcome
+from gan.sweeps.report import command_line, write_report
+
+log = logging.getLogger("gan")
+
+
+def run_job(cfg: DictConfig) -> None:
+    """Trains; how it ended is in the job's folder and the sweep's table, so that no failure ends the sweep.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: a person, or a signal, ends the sweep; the job has no outcome then.
+    """
+    hydra = HydraConfig.get()
+    folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
+    (folder / OUTCOME).unlink(missing_ok=True)
+    write_outcome(folder, *_train(cfg, folder))
+    gc.collect()  # the trainer is in cycles, which would keep its networks in memory
+    if cfg.compile:
+        import torch
+
+        torch.compiler.reset()  # after a few networks of other shapes it would compile no more
+    job = read_job(folder)
+    if job.status == FAILED:
+        log.error("job %s failed: %s", job.name, job.reason)
+    else:
+        log.info("job %s: %s", job.name, f"{job.goal} {job.score:.4g}" if job.score is not None else "not measured")
+    write_report(sweep_dir, running=True)
+
+
+def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
+    """Status, reason and traceback of one training run."""
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    from gan.train import train
+
+    arguments, sys.argv = sys.argv, command_line(read_job(folder))  # what summary.json says of the run
+    try:
+        train(cfg)
+    except SIGTERMException:  # a SystemExit of status 0
+        raise SystemExit(143) from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from None
+        return FAILED, f"it ended with exit status {error.code}", traceback.format_exc()
+    except (HydraException, OmegaConfBaseException) as error:
+        return FAILED, explain(error), traceback.format_exc()
+    except UserError as error:
+        return FAILED, _one_line(error), ""
+    except Exception as error:
+        return FAILED, f"{type(error).__name__}: {_one_line(error)}", traceback.format_exc()
+    finally:
+        sys.argv = arguments
+    return FINISHED, "", ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,39 @@
+"""What Hydra calls for `gan train --multirun`: it takes sweepers from this namespace alone; the work is in gan.sweeps.
+
+Hydra imports this file at each start of any command, so what it needs is imported when a sweep runs.
+"""
+
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class GridSweeper(Sweeper):
+    """Every combination of the values given."""
+
+    def __init__(self, params: dict[str, str]) -> None:
+        self.params = params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+
+    def sweep(self, arguments: list[str]) -> None:
+        from gan.sweeps.grid import run_grid
+        from gan.sweeps.sweep import Sweep
+
+        run_grid(Sweep(self.config, self.hydra_context, self.params, arguments))
+
+
+class OptunaSweeper(GridSweeper):
+    """Settings that Optuna's sampler proposes."""
+
+    def __init__(self, params: dict[str, str], n_trials: int, n_jobs: int, seed: int) -> None:
+        super().__init__(params)
+        self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
+
+    def sweep(self, arguments: list[str]) -> None:
+        from gan.sweeps.search import run_search
+        from gan.sweeps.sweep import Sweep
+
+        sweep = Sweep(self.config, self.hydra_context, self.params, arguments)
+        run_search(sweep, self.n_trials, self.n_jobs, self.seed)

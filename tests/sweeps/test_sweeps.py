@@ -1,0 +1,232 @@
+"""Sweeps as a user meets them: they resume, survive failing jobs, and leave a table, a figure and a command line."""
+
+import csv
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+from omegaconf import OmegaConf
+from tiny_runs import NARROW, TINY
+
+from gan import __main__ as cli
+from gan.config import CONFIG_DIR
+
+EXTENSION = Path(__file__).parent / "extension"
+JOB = (
+    *(text for text in TINY if not text.startswith("trainer.limit_train_batches")),
+    *NARROW,
+    *("trainer.limit_train_batches=1", "callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
+)
+SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=6")
+
+
+def snare(job="null", how="kill"):
+    """Overrides that note each job's start in `started` and end one of them."""
+    given = {"notes": "started", "run": "${output_dir}", "job": job, "how": how}
+    return (
+        "+callbacks.snare._target_=snare.Snare",
+        *(f"+callbacks.snare.{key}={value}" for key, value in given.items()),
+    )
+
+
+@pytest.fixture
+def gan(monkeypatch, tmp_path, capsys):
+    """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gan", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        try:
+            code = cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores it after an interrupt
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture
+def sweep(gan, tmp_path):
+    """Runs `gan train --multirun` under the name s: its exit code, and all that it printed."""
+
+    def command(*arguments):
+        code, out, err = gan("train", "--multirun", *JOB, "sweep_name=s", *arguments)
+        return code, out + err
+
+    return command
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "outputs" / "multirun" / "s"
+
+
+def rows(folder):
+    with (folder / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def started(tmp_path):
+    return (tmp_path / "started").read_text().split()
+
+
+def killed(tmp_path, *arguments):
+    """Runs a sweep in a process that kills itself."""
+    command = [sys.executable, "-m", "gan", "train", "--multirun", *JOB, "sweep_name=s", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    assert finished.returncode == -signal.SIGKILL, finished.stderr
+
+
+def test_a_grid_with_a_failing_job(sweep, gan, folder, tmp_path):
+    """Table, figure, and a command line that does the best job again, bit by bit; a restart tries the failed one."""
+    code, out = sweep(*snare(2, "raise"), "seed=1,2,3,4")
+    assert code == 1
+    assert "job 2 failed: RuntimeError: snared" in out
+    table = rows(folder)
+    assert [(row["seed"], row["status"]) for row in table] == [
+        *(("1", "finished"), ("2", "finished")),
+        *(("3", "failed"), ("4", "finished")),
+    ]
+    assert [row["reason"] for row in table] == ["", "", "RuntimeError: snared", ""]
+    assert json.loads((folder / "2" / "job.json").read_text())["traceback"][-1] == "RuntimeError: snared"
+    assert (folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    best = (
+        folder / min((row for row in table if row["val/fid_mnist"]), key=lambda row: float(row["val/fid_mnist"]))["job"]
+    )
+    (line,) = [line for line in (folder / "sweep.md").read_text().splitlines() if line.startswith("    gan train ")]
+    arguments = shlex.split(line)[1:]
+    assert json.loads((best / "summary.json").read_text())["command"] == " ".join(["gan", *arguments])
+
+    assert gan(*arguments, "hydra.run.dir=alone")[0] == 0
+    alone, job = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (Path("alone"), best))
+    assert alone["state_dict"].keys() == job["state_dict"].keys()
+    assert all(torch.equal(value, job["state_dict"][name]) for name, value in alone["state_dict"].items())
+
+    (tmp_path / "started").unlink()
+    before = (best / "checkpoints" / "last.ckpt").read_bytes()
+    code, out = sweep(*snare(2, "raise"), "seed=5,3,1")
+    assert "2 of 3 jobs to run" in out
+    assert (code, started(tmp_path)) == (1, ["2", "4"])  # the notes are gone, so job 2 is caught again
+    assert (best / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert [row["seed"] for row in rows(folder)] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path):
+    grid = (*snare(2), "seed=1,2,3,4,5,6")
+    killed(tmp_path, *grid)
+    assert [row["status"] for row in rows(folder)] == ["finished", "finished"]
+    stray = folder / "2" / "stray"
+    stray.write_text("of the run that was killed")
+    assert sweep(*grid)[0] == 0
+    assert started(tmp_path) == ["0", "1", "2", "2", "3", "4", "5"]
+    assert not stray.exists()
+    assert [(row["seed"], row["status"]) for row in rows(folder)] == [(str(seed), "finished") for seed in range(1, 7)]
+    assert sweep(*grid)[0] == 0
+    assert len(started(tmp_path)) == 7
+
+
+def test_a_killed_search_goes_on_as_if_it_had_not_been(sweep, folder, tmp_path):
+    search = (*SEARCH, *snare(2), "model.label_smoothing=interval(0,0.2)", "data.batch_size=choice(8,16)")
+    killed(tmp_path, *search)
+    for _ in range(2):
+        assert sweep(*search)[0] == 0
+        assert started(tmp_path) == ["0", "1", "2", "2", "3", "4", "5"]
+    resumed = rows(folder)
+    assert [row["status"] for row in resumed] == ["finished"] * 6
+    assert len({row["model.label_smoothing"] for row in resumed}) == 6
+
+    code, out = sweep(*search, "data.batch_size=choice(8,20)")
+    assert (code, len(out.strip().splitlines())) == (2, 1)
+    assert "sweep_name=s: data.batch_size is CategoricalDistribution(choices=('8', '20')), there it was" in out
+    assert "that is a search" in sweep("seed=1,2")[1]
+
+    sweep(*search, "hydra.sweeper.n_trials=3", "sweep_name=whole")
+    whole = rows(folder.parent / "whole")
+    assert [{**row, "minutes": ""} for row in whole] == [{**row, "minutes": ""} for row in resumed[:3]]
+
+
+@pytest.mark.parametrize("search", sorted(path.stem for path in (CONFIG_DIR / "sweep").glob("optuna*.yaml")))
+def test_searches_of_the_package(sweep, folder, search):
+    assert sweep(f"sweep={search}", "n_trials=1")[0] == 0
+    config = OmegaConf.load(folder / "0" / "config.yaml")
+    assert 2e-5 <= config.model.generator_optimizer.lr <= 1e-2
+
+
+def test_a_search_counts_failures_and_jobs_at_a_time(sweep, folder, monkeypatch):
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    batches = []
+    launch = BasicLauncher.launch
+    monkeypatch.setattr(
+        BasicLauncher, "launch", lambda self, jobs, **kw: batches.append(len(jobs)) or launch(self, jobs, **kw)
+    )
+    space = ("hydra/sweeper=optuna", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=3")
+    code, out = sweep(*space, "data.batch_size=choice(70000,80000)")
+    assert (code, batches) == (1, [2, 1])
+    assert "job 0 failed: data.batch_size=" in out
+    assert [row["status"] for row in rows(folder)] == ["failed"] * 3
+    assert "at least 1" in sweep(*space, "hydra.sweeper.n_jobs=0", "seed=range(1,9)")[1]
+    assert "nothing to search over" in sweep(*space)[1]
+
+
+def test_an_interrupted_sweep_goes_on(sweep, gan, folder, tmp_path):
+    grid = (*snare(1, "interrupt"), "seed=1,2,3", "ckpt_path=auto")
+    code, out = sweep(*grid)
+    assert (code, out.strip().splitlines()[-1]) == (130, "gan train: interrupted")
+    assert [row["status"] for row in rows(folder)] == ["finished", "unfinished"]
+    (folder / "1" / "kept").write_text("what a checkpoint would be")
+    with FileLock(folder / ".lock"):
+        assert "| running " in gan("sweeps", "sweep_name=s")[1]
+        code, out = sweep(*grid)
+        assert (code, out.strip()) == (2, "gan train: sweep_name=s: another process runs this sweep")
+    assert sweep(*grid)[0] == 0
+    assert started(tmp_path) == ["0", "1", "1", "2"]
+    assert (folder / "1" / "kept").exists()
+
+
+def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    def launch(self, jobs, initial_job_idx):
+        raise OSError("a worker was killed")
+
+    monkeypatch.setattr(BasicLauncher, "launch", launch)
+    code, out = sweep("seed=1,2")
+    assert code == 1
+    assert "the launcher failed: OSError: a worker was killed" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["model.latnt_dim=8,9"], "model.latnt_dim: no such key; model has latent_dim"),
+        (["model=dcgan,dcgn"], "dcgn"),
+        ([*SEARCH, "model.latnt_dim=choice(8,9)"], "model.latnt_dim: no such key"),
+        ([*SEARCH, "model=choice(dcgan,dcgn)"], "dcgn"),
+        ([*SEARCH, "hydra.sweeper.n_trials=0", "seed=choice(1,2)"], "n_trials=0"),
+        ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
+        ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
+        (["model.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has no end"),
+        (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
+        (["hardware=cpu_ddp", "seed=1,2"], "trainer.devices=2: a job of a sweep has one process"),
+    ],
+)
+def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, arguments, words):
+    code, out = sweep(*arguments)
+    assert code == 2
+    assert words in out
+    assert len(out.strip().splitlines()) == 1
+    assert not (tmp_path / "outputs").exists()
