@@ -18,7 +18,7 @@ from tiny_runs import NARROW, TINY
 from gan import __main__ as cli
 from gan.config import CONFIG_DIR
 
-EXTENSION = Path(__file__).parent / "extension"
+EXTENSION = Path(__file__).parents[1] / "extension"
 JOB = (
     *(text for text in TINY if not text.startswith("trainer.limit_train_batches")),
     *NARROW,
