@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint: ckpt=last, 'ckpt=[a.ckpt,b.ckpt]', num_samples=10000",
     "generate": "draw digits: 'digits=[3,1,4]', seeds=0-15, num_images=64, mode=walk, format=grid|png|npy|npz|gif|idx",
     "export": "write a checkpoint's generator for other programs: ckpt=last, format=onnx|safetensors",
+    "serve": "answer HTTP requests for digits: ckpt=last, port=8000, workers=2",
 }
 
 

@@ -1,6 +1,6 @@
 """What `gan generate` draws: which seed, latent and digit each image has, whatever the number asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -78,24 +78,33 @@ class Samples:
         labels = self.generator.labels(self.digits, start, stop, self.select)
         return torch.full((stop - start,), -1) if labels is None else labels
 
+    def inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        """Latents and labels, for `DigitGenerator.draw`, of images start..stop-1; those of a `select` have none."""
+        z = self._rows(start, stop, lambda *span: self.generator.latents(*span, self.truncation))
+        return z, self.generator.labels(self.digits, start, stop)
+
     def _piece(self, start: int, stop: int) -> Tensor:
+        if self.select is None:
+            return self.generator.draw(*self.inputs(start, stop))
+
+        def selected(seed: int, first: int, end: int) -> Tensor:
+            return self.generator.generate(end - first, self.digits, seed, first, self.truncation, self.select)
+
+        return self._rows(start, stop, selected)
+
+    def _rows(self, start: int, stop: int, of_seed: Callable[[int, int, int], Tensor]) -> Tensor:
+        """Rows start..stop-1, from a function of a seed and its own first index and end."""
         index = torch.arange(start, stop)
         turns, within = index // self.turn, index % self.turn
         seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)
         own_index = own_turn if self.sweep else own_turn * self.turn + within
-        selected = self.select is not None
-        width = (self.generator.image_channels, 28, 28) if selected else (self.generator.latent_dim,)
-        rows = torch.empty(len(index), *width, dtype=torch.uint8 if selected else torch.float32)
+        found, places = [], []
         for number in seed_number.unique().tolist():
-            mine = seed_number == number
-            first, last, seed = int(own_index[mine][0]), int(own_index[mine][-1]), self.seeds[number]
-            if selected:
-                options = (self.digits, seed, first, self.truncation, self.select)
-                rows[mine] = self.generator.generate(last + 1 - first, *options)
-            else:
-                rows[mine] = self.generator.latents(seed, first, last + 1, self.truncation)[own_index[mine] - first]
-        labels = self.generator.labels(self.digits, start, stop, self.select)
-        return rows if selected else self.generator.draw(rows, labels)
+            mine = (seed_number == number).nonzero().flatten()
+            first, last = int(own_index[mine[0]]), int(own_index[mine[-1]])
+            found.append(of_seed(self.seeds[number], first, last + 1)[own_index[mine] - first])
+            places.append(mine)
+        return torch.cat(found)[torch.cat(places).argsort()]
 
 
 class Way:
