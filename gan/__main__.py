@@ -61,7 +61,8 @@ def lightning_mistakes() -> list[type[Exception]]:
 
 def run(command: str) -> int:
     """Composes the command's config from `sys.argv` and calls its function with it; a mistake is told in one line."""
-    is_child = os.environ.get("LOCAL_RANK", "0") != "0"  # the first process of a run tells its mistakes for all
+    # The first process of a run tells its mistakes for all.
+    is_child = any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "SLURM_PROCID"))
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ and not is_child
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors on
     import hydra

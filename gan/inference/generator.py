@@ -23,7 +23,6 @@ from gan.inference.selection import select as select_digits
 from gan.randomness import derive_seed, latents, slerp, truncate
 
 CHUNK = 256
-CPU_CHUNK = 32  # as fast for many images as more of them, and an image alone is drawn eight times sooner
 Select = Literal["classifier"] | None
 
 
@@ -31,7 +30,7 @@ class DigitGenerator:
     """A trained generator and what is known of it.
 
     Image i of a seed is the same, to the bit on one device, whatever else is asked for: latents are drawn by index, and
-    the network always runs on chunks of one size (on each kind of device).
+    the network always runs on chunks of one size.
 
     Attributes:
         latent_dim: length of a latent vector.
@@ -40,6 +39,7 @@ class DigitGenerator:
         device: where the network runs.
         data: name of the data it was trained on, where that is known.
         path: the file it came from, if any.
+        chunk: images that the network always runs on; a service sets fewer, so that one alone is drawn sooner.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class DigitGenerator:
         self.image_channels: int = facts["image_channels"]
         self.data: str | None = facts.get("data")
         self.path = path
+        self.chunk = CHUNK
         self._facts = dict(facts)
 
     @classmethod
@@ -281,11 +282,6 @@ class DigitGenerator:
         mixed = labels is not None and labels.is_floating_point()
         drawn = mix_classes(self.network, z, labels) if mixed else self.network(z, labels)
         return quantize(drawn)[: self.chunk - missing].cpu()
-
-    @property
-    def chunk(self) -> int:
-        """How many images the network always runs on."""
-        return CPU_CHUNK if self.device.type == "cpu" else CHUNK
 
     def info(self) -> dict[str, Any]:
         """Model name, latent size, classes, progress of the training, parameters, version (of the weights), device."""

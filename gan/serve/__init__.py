@@ -1,0 +1,5 @@
+"""`gan serve`: digits over HTTP."""
+
+from gan.serve.command import serve
+
+__all__ = ["serve"]

@@ -1,0 +1,96 @@
+"""Serves digits over HTTP: `gan serve ckpt=last port=8000`; `conf/serve.yaml` has all settings."""
+
+import logging
+import logging.config
+import os
+import signal
+import socket
+import sys
+from tempfile import TemporaryDirectory
+
+from omegaconf import DictConfig
+
+from gan.errors import UserError, check_installed
+
+log = logging.getLogger("gan.serve")
+PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "text": {"class": "logging.StreamHandler", "formatter": "text", "stream": "ext://sys.stderr"},
+        "json": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"},
+    },
+    "loggers": {
+        "gan": {"handlers": ["text"], "level": "INFO", "propagate": False},
+        "gan.access": {"handlers": ["json"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["text"], "level": "INFO", "propagate": False},
+    },
+}
+
+
+def serve(cfg: DictConfig) -> None:
+    """Serves until SIGTERM or an interrupt; what has begun is finished.
+
+    Args:
+        cfg: of `conf/serve.yaml`, which says what each key means.
+
+    Raises:
+        UserError: a setting, a model or a port that cannot be used, before anything is served.
+    """
+    check_installed("gan serve", "serve", *PACKAGES)
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from gan.serve.app import SETTINGS
+    from gan.serve.metrics import SHARED
+    from gan.serve.models import Models
+    from gan.serve.protocol import BoundedProtocol
+    from gan.serve.settings import read_settings
+
+    settings = read_settings(cfg)
+    logging.config.dictConfig(LOGGING)
+    listener = _bind(settings.host, settings.port)
+    found = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
+    os.environ[SETTINGS] = settings.model_dump_json()
+    config = uvicorn.Config(
+        "gan.serve.app:from_environment",
+        factory=True,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=LOGGING,
+        access_log=False,
+        server_header=False,
+        workers=settings.workers,
+        forwarded_allow_ips=settings.trusted_proxies,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
+        timeout_worker_healthcheck=30,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("serving %s at http://%s:%d", ", ".join(found), f"[{host}]" if ":" in host else host, port)
+    if settings.workers == 1:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
+        uvicorn.Server(config).run([listener])
+        return
+    with TemporaryDirectory(prefix="gan-serve-") as shared:
+        os.environ[SHARED] = shared
+        Multiprocess(config, [listener]).run()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UserError(f"host={host}, port={port}: {error.strerror}; port=0 takes a free one") from error
+    listener.set_inheritable(True)
+    return listener

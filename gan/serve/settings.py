@@ -1,0 +1,148 @@
+"""What a service is told: the keys of `conf/serve.yaml`, where each one is explained."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import limits
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gan.errors import UserError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+SECRET = ("api_keys",)
+
+
+def _split(value: object) -> object:
+    if value is None:
+        return []
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _parse(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_split)]
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class ModelSettings(BaseModel):
+    """One of the models: its file, a label for its version, its part of the requests that name none."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    ckpt: str | None = None
+    version: Name | None = None
+    weight: float | None = Field(None, ge=0, le=1)
+
+
+class Settings(BaseModel):
+    """All keys of `conf/serve.yaml`, checked."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    host: str
+    port: int = Field(ge=0, le=65535)
+    workers: int = Field(ge=1, le=256)
+    threads: int = Field(ge=1, le=1024)
+    ui: bool
+    ckpt: str | None
+    models: Annotated[dict[Name, ModelSettings] | None, BeforeValidator(_parse)]
+    default: str | None
+    device: str
+    trust: Texts
+    max_images: int = Field(ge=64)
+    max_batch: int = Field(ge=1)
+    batch_wait_ms: float = Field(ge=0, le=1000)
+    queue_size: int = Field(ge=1)
+    request_timeout: float = Field(gt=0)
+    keep_alive: int = Field(ge=1)
+    max_connections: int = Field(ge=1)
+    max_body_bytes: int = Field(ge=1024)
+    drain_seconds: float = Field(ge=0)
+    shutdown_timeout: int = Field(ge=1)
+    api_keys: Texts
+    api_keys_file: Path | None
+    rate_limit: str | None
+    cors_origins: Texts
+    trusted_proxies: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_null(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {key: None if value in ("", "null") else value for key, value in values.items()}
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                limits.parse_many(value)
+            except ValueError as error:
+                raise ValueError("a number and a time, such as 60/minute") from error
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.queue_size < self.max_images:
+            raise ValueError(f"queue_size={self.queue_size}: at least max_images={self.max_images}")
+        if self.drain_seconds >= self.shutdown_timeout:
+            raise ValueError(f"drain_seconds={self.drain_seconds}: less than shutdown_timeout={self.shutdown_timeout}")
+        if self.models is not None and self.ckpt is not None:
+            raise ValueError(f"ckpt={self.ckpt}: models has the files; name one of the two")
+        if self.models is None:
+            self.models = {"default": ModelSettings(ckpt=self.ckpt)}
+            self.ckpt = None
+        if not self.models:
+            raise ValueError("models={}: at least one, or null for the one of ckpt")
+        if self.default is None:
+            self.default = next(iter(self.models))
+        if self.default not in self.models:
+            raise ValueError(f"default={self.default}: one of {', '.join(self.models)}")
+        named = self.models[self.default].weight
+        left = 1 - sum(model.weight or 0 for name, model in self.models.items() if name != self.default)
+        if left < -1e-9 or (named is not None and abs(named - left) > 1e-9):
+            raise ValueError(f"models: the weights are parts of 1, {left:g} is left for {self.default}")
+        if self.api_keys_file is not None:
+            self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
+            self.api_keys_file = None
+        return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The part of each model of the requests that name none; they sum to 1."""
+        others = {name: model.weight or 0.0 for name, model in self.models.items() if name != self.default}
+        return {self.default: max(0.0, 1 - sum(others.values())), **others}
+
+
+def read_settings(cfg: DictConfig) -> Settings:
+    """The settings of a composed `conf/serve.yaml`.
+
+    Raises:
+        UserError: the first value that cannot be used.
+    """
+    try:
+        return Settings.model_validate(OmegaConf.to_container(cfg, resolve=True))
+    except ValidationError as error:
+        raise UserError(_first_mistake(error)) from None
+
+
+def _first_mistake(error: ValidationError) -> str:
+    first = error.errors()[0]
+    text = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # of `_fits`, which names the key
+        return text
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key}: {text}" if key.startswith(SECRET) else f"{key}={first['input']}: {text}"
+
+
+def _read_keys(path: Path) -> Sequence[str]:
+    try:
+        keys = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ValueError(f"api_keys_file={path}: it cannot be read ({reason})") from error
+    if not keys:
+        raise ValueError(f"api_keys_file={path}: it has no key; one in a line")
+    return keys

@@ -1,0 +1,56 @@
+"""Services over tiny generators, spoken to without a network."""
+
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from tiny_generators import save_checkpoint
+
+from gan.config import compose
+from gan.serve.app import create_app
+from gan.serve.settings import read_settings
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {
+        "conditional": save_checkpoint(folder / "conditional.ckpt"),
+        "unconditional": save_checkpoint(folder / "unconditional.ckpt", num_classes=None),
+        "colour": save_checkpoint(folder / "colour.ckpt", num_classes=None, image_channels=3),
+    }
+
+
+@pytest.fixture
+def settings(checkpoints):
+    """A function from overrides to settings, with the conditional model unless another is named."""
+
+    def read(*overrides, model="conditional"):
+        named = any(text.startswith("models=") for text in overrides)
+        file = [] if named else [f"ckpt='{checkpoints[model]}'"]
+        return read_settings(compose("serve", ["device=cpu", *file, *overrides]))
+
+    return read
+
+
+@pytest.fixture
+def service(settings):
+    """A function from overrides to a running service's client, which has the service as an attribute."""
+
+    @asynccontextmanager
+    async def running(*overrides, **options):
+        app = create_app(settings(*overrides, **options))
+        transport = httpx.ASGITransport(app, client=("10.0.0.1", 1234))
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://t") as client,
+        ):
+            client.service = app.state.service
+            yield client
+
+    return running

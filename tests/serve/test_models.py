@@ -1,0 +1,120 @@
+"""Several models: shares, versions, and new files in place of old ones."""
+
+import asyncio
+import collections
+import shutil
+
+import pytest
+import torch
+from tiny_generators import save_checkpoint
+
+from gan.errors import UserError
+from gan.serve.models import Models
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def two(checkpoints):
+    a, b = checkpoints["conditional"], checkpoints["unconditional"]
+    return f"models={{stable: {{ckpt: '{a}', version: v1}}, trial: {{ckpt: '{b}', weight: 0.25}}}}"
+
+
+def other_weights(path):
+    """A checkpoint whose weights are others."""
+    checkpoint = torch.load(save_checkpoint(path), weights_only=True)
+    checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, path)
+    return path
+
+
+async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
+    async with service(two) as client:
+        listed = (await client.get("/v1/models")).json()
+        assert listed["default"] == "stable"
+        assert [(model["name"], model["share"]) for model in listed["models"]] == [("stable", 0.75), ("trial", 0.25)]
+        answers = [await client.post("/v1/generate", json={"seed": 1}) for _ in range(60)]
+        counts = collections.Counter(answer.headers["x-model"] for answer in answers)
+        assert counts["stable"] > counts["trial"] > 0
+        versions = {model["name"]: model["version"] for model in listed["models"]}
+        assert all(versions[a.headers["x-model"]] == a.headers["x-model-version"] for a in answers)
+
+
+async def test_a_named_model_or_version_answers(service, two):
+    async with service(two) as client:
+        for named in ({"model": "trial"}, {"model": "stable"}, {"version": "v1"}):
+            answers = [await client.post("/v1/generate", json={**named, "seed": 5}) for _ in range(8)]
+            assert {a.headers["x-model"] for a in answers} == {named.get("model", "stable")}
+            assert len({a.content for a in answers}) == 1
+        stable = (await client.get("/v1/models")).json()["models"][0]
+        assert stable["version"].startswith("v1+")
+        full = {"model": "stable", "version": stable["version"]}
+        assert (await client.post("/v1/generate", json=full)).status_code == 200
+        wrong = await client.post("/v1/generate", json={"model": "trial", "version": "v1"})
+        assert (wrong.status_code, "no such model" in wrong.json()["detail"]) == (422, True)
+
+
+async def test_a_reload_takes_the_new_file_and_keeps_the_old_model_where_that_is_bad(service, tmp_path):
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+
+        async def drawn():
+            answer = await client.post("/v1/generate", json={"seed": 5})
+            return answer.headers["x-model-version"], answer.content
+
+        before = await drawn()
+        path.write_bytes(b"no checkpoint")
+        refused = await client.post("/v1/models/a/reload")
+        assert refused.status_code == 409
+        assert "The model before draws on." in refused.json()["detail"]
+        assert await drawn() == before
+        other_weights(path)
+        told = (await client.post("/v1/models/a/reload")).json()
+        after = await drawn()
+        assert after[0] == told["version"] != before[0]
+        assert after[1] != before[1]
+        assert (await client.post("/v1/models/b/reload")).status_code == 404
+        assert (await client.post("/v1/models/..%2Fa.ckpt/reload")).status_code == 404
+
+
+async def test_a_reload_does_not_interrupt(service, tmp_path):
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+        other_weights(path)
+        asking = [client.post("/v1/generate", json={"seed": seed}) for seed in range(30)]
+        reloads = [client.post("/v1/models/a/reload") for _ in range(3)]
+        answers = await asyncio.gather(*asking[:15], *reloads, *asking[15:])
+        assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
+    from gan.serve import service as module
+
+    monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.01)
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    read = settings(f"models={{a: {{ckpt: '{path}'}}}}")
+    first, second = module.Service(read, shared), module.Service(read, shared)
+    async with first.running(), second.running():
+        old = second.models.default.version
+        other_weights(path)
+        new = (await first.reload("a")).version
+        async with asyncio.timeout(20):
+            while second.models.default.version == old:
+                await asyncio.sleep(0.01)
+        assert second.models.default.version == new != old
+
+
+def test_shares_must_fit(settings, checkpoints):
+    file = checkpoints["conditional"]
+    shutil.copy(file, file.with_name("b.ckpt"))
+    for weights, words in (
+        (("null", "1.5"), "models.b.weight=1.5"),
+        (("0.9", "0.3"), "0.7 is left for a"),
+    ):
+        models = ", ".join(f"{n}: {{ckpt: '{file}', weight: {w}}}" for n, w in zip("ab", weights, strict=True))
+        with pytest.raises(UserError, match=words):
+            settings(f"models={{{models}}}")
+    with pytest.raises(UserError, match=r"models\.a\.ckpt=nowhere.ckpt: there is no file"):
+        Models(settings("models={a: {ckpt: nowhere.ckpt}}"))

@@ -1,0 +1,68 @@
+"""Settings from the command line and from the environment."""
+
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from gan.config import CONFIG_DIR, compose
+from gan.errors import UserError
+from gan.serve.settings import Settings, read_settings
+
+
+def read(*overrides):
+    return read_settings(compose("serve", overrides))
+
+
+def test_each_key_is_an_environment_variable_that_the_command_line_overrules(monkeypatch):
+    raw = OmegaConf.to_container(OmegaConf.load(CONFIG_DIR / "serve.yaml"))
+    keys = raw.keys() - {"defaults", "hydra"}
+    assert keys == Settings.model_fields.keys()
+    assert all(raw[key].startswith(f"${{oc.env:GAN_SERVE_{key.upper()},") for key in keys)
+    monkeypatch.setenv("GAN_SERVE_PORT", "9001")
+    monkeypatch.setenv("GAN_SERVE_CORS_ORIGINS", "https://a.example,https://b.example")
+    monkeypatch.setenv("GAN_SERVE_API_KEYS", "")
+    monkeypatch.setenv("GAN_SERVE_MODELS", '{"a": {"ckpt": "a.ckpt"}, "b": {"ckpt": "b.onnx", "weight": 0.1}}')
+    settings = read("workers=3")
+    assert (settings.port, settings.workers, settings.api_keys) == (9001, 3, [])
+    assert settings.cors_origins == ["https://a.example", "https://b.example"]
+    assert settings.shares == {"a": 0.9, "b": 0.1}
+    assert read("port=9002").port == 9002
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["port=70000"], "port=70000: "),
+        (["workers=0"], "workers=0: "),
+        (["ui=maybe"], "ui=maybe: "),
+        (["rate_limit=often"], "rate_limit=often: a number and a time, such as 60/minute"),
+        (["queue_size=10"], "queue_size=10: at least max_images=1024"),
+        (["drain_seconds=40"], "drain_seconds=40.0: less than shutdown_timeout=30"),
+        (["ckpt=a", "models={a: {ckpt: b}}"], "ckpt=a: models has the files"),
+        (["models={a: {ckpt: b}}", "default=c"], "default=c: one of a"),
+        (["models={a/b: {ckpt: b}}"], "models.a/b"),
+        (["models={a: {cktp: b}}"], "models.a.cktp=b: "),
+        (["models=3"], "models=3: "),
+        (["api_keys_file=nowhere"], "api_keys_file=nowhere: it cannot be read (No such file or directory)"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(overrides, words):
+    with pytest.raises(UserError) as caught:
+        read(*overrides)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_not_told():
+    with pytest.raises(UserError) as caught:
+        read("api_keys={secret-key: 1}")
+    assert "secret-key" not in str(caught.value)
+
+
+def test_other_commands_do_without_the_extra():
+    code = "import sys, gan.__main__, gan.generate, gan.serve; print({'fastapi', 'uvicorn'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "set()\n"
