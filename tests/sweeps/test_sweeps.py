@@ -124,6 +124,18 @@ def test_a_grid_with_a_failing_job(sweep, gan, folder, tmp_path):
     assert [row["seed"] for row in rows(folder)] == ["1", "2", "3", "4", "5"]
 
 
+def test_a_finished_job_whose_config_has_been_edited_since_is_told(sweep, folder):
+    assert sweep("seed=1,2")[0] == 0
+    composed = folder / "1" / ".hydra" / "config.yaml"
+    cfg = OmegaConf.load(composed)
+    cfg.model.latent_dim += 1
+    OmegaConf.save(cfg, composed)
+    code, out = sweep("seed=1,2")
+    assert code == 0
+    assert "job 1 has run with another model.latent_dim; a new sweep_name starts afresh" in out
+    assert "job 0 has run" not in out
+
+
 def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path):
     grid = (*snare(2), "seed=1,2,3,4,5,6")
     killed(tmp_path, *grid)
