@@ -1,0 +1,108 @@
+// What the two tools share: the fields, the choice of a model, and telling how a request went.
+
+import { getJson, postBlob } from "./service.js";
+
+let catalogue = { default: null, models: [] };
+
+export const $ = (id) => document.getElementById(id);
+
+function chosenModel() {
+  return catalogue.models[$("model").value] ?? null;
+}
+
+export function classes() {
+  const model = chosenModel() ?? catalogue.models.find(({ name }) => name === catalogue.default);
+  return model ? model.classes : [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+}
+
+export function modelFields() {
+  const model = chosenModel();
+  return model ? { model: model.name } : {};
+}
+
+export function digits() {
+  const text = $("digits").value.trim();
+  if (!text || !classes()) return null;
+  const parts = /[\s,;]/.test(text) ? text.split(/[\s,;]+/).filter(Boolean) : [...text];
+  return parts.map((part) => wholeNumber(part, `“${part}” is not a digit; write digits such as 2026.`));
+}
+
+export function wholeNumber(text, otherwise) {
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw new Error(otherwise);
+  return Number(text);
+}
+
+export function seedIn(field) {
+  if (!field.value.trim()) field.value = String(randomSeed());
+  return wholeNumber(field.value.trim(), "A seed is a whole number, 0 or more.");
+}
+
+export function randomSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+}
+
+export function truncation() {
+  const { value, max } = $("truncation");
+  return value === max ? null : Number(value);
+}
+
+export function tell(id, text) {
+  $(id).textContent = text;
+  $(id).hidden = !text && !id.endsWith("-status");
+}
+
+export async function attempt(tool, busy, action) {
+  const buttons = [...$(`${tool}-form`).querySelectorAll("button"), ...$(busy).parentElement.querySelectorAll(".row button")];
+  tell(`${tool}-error`, "");
+  $(busy).setAttribute("aria-busy", "true");
+  for (const button of buttons) button.disabled = true;
+  try {
+    await action();
+    $("key-form").hidden = true;
+    return true;
+  } catch (error) {
+    if (error.status === 401) askForKey(error.message);
+    else tell(`${tool}-error`, error.message);
+    return false;
+  } finally {
+    $(busy).removeAttribute("aria-busy");
+    for (const button of buttons) button.disabled = false;
+    enableDigits();
+  }
+}
+
+function askForKey(why) {
+  tell("key-error", why);
+  $("key-form").hidden = false;
+  $("key").select();
+}
+
+export function named(model, version) {
+  return `${model}, version ${version}`;
+}
+
+export async function save(path, body, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await postBlob(path, body));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+export async function loadModels() {
+  catalogue = await getJson("models");
+  const several = catalogue.models.length > 1;
+  const options = catalogue.models.map(
+    (model, index) => new Option(`${named(model.name, model.version)}${model.classes ? "" : ", unconditional"}`, String(index)),
+  );
+  $("model").replaceChildren(...(several ? [new Option("as the service chooses", "")] : []), ...options);
+  $("model-choice").hidden = !several;
+  enableDigits();
+}
+
+export function enableDigits() {
+  const able = classes() !== null;
+  for (const field of $("digit-choice").querySelectorAll("button, input")) field.disabled = !able;
+  for (const id of ["from-digit", "to-digit"]) $(id).disabled = !able;
+  tell("digits-hint", able ? "" : "This model is unconditional: it draws whatever digits come to it.");
+}

@@ -1,0 +1,117 @@
+"""What deploy/ says of the service is true of the service."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import Counter, Gauge, Histogram
+
+from gan.config import compose
+from gan.serve import metrics
+from gan.serve.app import create_app
+from gan.serve.settings import read_settings
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+TEXTS = {path.name: path.read_text() for path in DEPLOY.iterdir() if path.is_file()}
+COMPOSE = yaml.safe_load(TEXTS["compose.yaml"])["services"]
+KUBERNETES = {each["kind"]: each for each in yaml.safe_load_all(TEXTS["kubernetes.yaml"])}
+POD = KUBERNETES["Deployment"]["spec"]["template"]
+CONTAINER = POD["spec"]["containers"][0]
+
+
+@pytest.fixture(scope="module")
+def settings():
+    with pytest.MonkeyPatch.context() as patch:
+        for key in compose("serve"):
+            patch.delenv(f"GAN_SERVE_{key.upper()}", raising=False)
+        return read_settings(compose("serve"))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_setting_named_is_one_that_is_read(name):
+    read = set(re.findall(r"oc\.env:(\w+)", (ROOT / "conf/serve.yaml").read_text()))
+    assert set(re.findall(r"\bGAN_SERVE_[A-Z_]+", TEXTS[name])) <= read
+
+
+def test_ports_agree(settings):
+    assert f"EXPOSE {settings.port}" in TEXTS["Dockerfile"]
+    assert COMPOSE["api"]["ports"] == [f"{settings.port}:{settings.port}"]
+    assert CONTAINER["ports"] == [{"name": "http", "containerPort": settings.port}]
+    assert POD["metadata"]["annotations"]["prometheus.io/port"] == str(settings.port)
+    assert KUBERNETES["Service"]["spec"]["ports"][0]["targetPort"] == "http"
+    assert f"server 127.0.0.1:{settings.port};" in TEXTS["nginx.conf"]
+    assert f"127.0.0.1:{settings.port}" in TEXTS["prometheus.yml"]
+    for text in (TEXTS["Dockerfile"], json.dumps(COMPOSE["tensorboard"])):
+        assert set(re.findall(r"127\.0\.0\.1:(?!8000)(\d+)", text)) == {"6006"}
+
+
+def test_paths_exist(settings):
+    routes = set(create_app(settings).openapi()["paths"])
+    probes = [CONTAINER[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
+    assert probes == ["/readyz", "/livez", "/readyz"]
+    checks = re.findall(r":(?:8000|\S*GAN_SERVE_PORT', 8000\)\})(/\w+)", TEXTS["Dockerfile"] + TEXTS["compose.yaml"])
+    assert checks == ["/readyz", "/readyz"]
+    scraped = yaml.safe_load(TEXTS["prometheus.yml"])["scrape_configs"][0]["metrics_path"]
+    assert POD["metadata"]["annotations"]["prometheus.io/path"] == scraped
+    assert f"location = {scraped} {{" in TEXTS["nginx.conf"]
+    assert {*probes, *checks, scraped} <= routes
+
+
+def test_alerts_watch_what_the_service_counts():
+    endings = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
+    known = {
+        each._name + ending: {*each._labelnames, "le", "instance", "job"}
+        for each in vars(metrics).values()
+        if isinstance(each, tuple(endings))
+        for ending in endings[type(each)]
+    }
+    rules = [rule for group in yaml.safe_load(TEXTS["alerts.yml"])["groups"] for rule in group["rules"]]
+    named = [pair for rule in rules for pair in re.findall(r"\b(gan_\w+)(?:\{([^}]*)\})?", rule["expr"])]
+    assert len(named) >= 5
+    for metric, selector in named:
+        assert set(re.findall(r"(\w+)(?:=|!)", selector)) <= known[metric]
+
+
+def test_bounds_outside_leave_room_for_those_inside(settings):
+    def seconds(text):
+        return int(re.fullmatch(r"(\d+)s?", str(text))[1])
+
+    assert seconds(COMPOSE["api"]["stop_grace_period"]) > settings.shutdown_timeout
+    assert POD["spec"]["terminationGracePeriodSeconds"] > settings.shutdown_timeout
+    assert seconds(re.search(r"proxy_read_timeout (\S+);", TEXTS["nginx.conf"])[1]) > settings.request_timeout
+    assert seconds(re.search(r"client_max_body_size (\S+);", TEXTS["nginx.conf"])[1]) == settings.max_body_bytes
+    queue = re.search(r"gan_queue_images > (\d+)", TEXTS["alerts.yml"])[1]
+    assert int(queue) < settings.queue_size
+
+
+def test_containers_are_nobody_and_write_nothing():
+    stages = re.split(r"^FROM ", TEXTS["Dockerfile"], flags=re.MULTILINE)
+    for stage in (each for each in stages if "ENTRYPOINT" in each):
+        assert f"USER {POD['spec']['securityContext']['runAsUser']}:" in stage
+        assert "HEALTHCHECK" in stage
+    for service in COMPOSE.values():
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert all(volume.endswith(":ro") for volume in service["volumes"])
+        assert service["build"]["target"] in re.findall(r" AS (\w+)$", TEXTS["Dockerfile"], flags=re.MULTILINE)
+    assert POD["spec"]["securityContext"]["runAsNonRoot"]
+    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_the_build_is_given_what_the_wheel_is_made_of():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"], "pyproject.toml"}
+    needed |= {*project["project"]["license-files"], "constraints.txt"}
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert needed == allowed
+
+
+def test_torch_comes_from_the_usual_place_unless_another_is_named():
+    assert re.findall(r"^ARG TORCH_INDEX=(.*)$", TEXTS["Dockerfile"], flags=re.MULTILINE) == [""]
+    assert COMPOSE["api"]["build"]["args"] == {"TORCH_INDEX": "${TORCH_INDEX:-}"}
+    assert "://" not in re.sub(r"http://127\.0\.0\.1\S*", "", TEXTS["Dockerfile"])
