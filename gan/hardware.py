@@ -1,6 +1,9 @@
-"""Which device a run uses, and a precision that device is fast in."""
+"""Which devices and processes a run uses, and a precision that is fast there."""
+
+import os
 
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig
 
 from gan.errors import UserError
@@ -13,7 +16,8 @@ def settle_hardware(trainer: DictConfig) -> None:
     """Replaces `auto` for accelerator and precision by what this machine has.
 
     Raises:
-        UserError: a device that is not there, or a precision it is slow in or does not have.
+        UserError: a device that is not there, a precision it is slow in or does not have, or another number of
+            processes than torchrun or srun has started.
     """
     there = {"cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
     there |= {"mps": torch.backends.mps.is_available(), "auto": True}
@@ -34,6 +38,47 @@ def settle_hardware(trainer: DictConfig) -> None:
         if isinstance(trainer.devices, int) and trainer.devices > torch.cuda.device_count():
             raise UserError(f"trainer.devices={trainer.devices}: this machine has {torch.cuda.device_count()} GPUs")
     trainer.accelerator, trainer.precision = accelerator, precision
+    _check_processes(trainer)
+
+
+def processes_started() -> int | None:
+    """How many processes torchrun or srun has started for this run; None where a run starts its others itself.
+
+    Raises:
+        UserError: srun is not there to start the tasks of a SLURM job.
+    """
+    if torch.distributed.is_torchelastic_launched():
+        return int(os.environ["WORLD_SIZE"])
+    if not _in_slurm():
+        return None
+    tasks = int(os.environ["SLURM_NTASKS"])
+    if tasks > 1 and "SLURM_STEP_ID" not in os.environ:
+        raise UserError(f"SLURM_NTASKS={tasks}: in a job of several tasks srun starts them: srun gan train ...")
+    if tasks > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise UserError(f"SLURM_NTASKS={tasks}: say to sbatch or srun how many on each node, --ntasks-per-node=N")
+    return tasks
+
+
+def slurm_plugins() -> list[SLURMEnvironment]:
+    """What a Trainer needs under srun: submitit, or SLURM itself, requeues a preempted job, so Lightning must not."""
+    by_srun = _in_slurm() and not torch.distributed.is_torchelastic_launched()
+    return [SLURMEnvironment(auto_requeue=False)] if by_srun else []
+
+
+def _in_slurm() -> bool:
+    return "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+
+
+def _check_processes(trainer: DictConfig) -> None:
+    started, devices, nodes = processes_started(), trainer.devices, trainer.get("num_nodes", 1)
+    if str(devices) in ("-1", "auto"):
+        devices = torch.cuda.device_count() if trainer.accelerator in ("gpu", "cuda") else 1
+    wanted = nodes * (devices if isinstance(devices, int) else len(devices))
+    if started not in (None, wanted):
+        raise UserError(
+            f"trainer.devices={trainer.devices}, trainer.num_nodes={nodes}: so many processes on so many nodes are "
+            f"{wanted}, but srun or torchrun has started {started}"
+        )
 
 
 def fast_precision(accelerator: str) -> str:

@@ -219,6 +219,9 @@ class GAN(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._validated = 0
+        if self.trainer.world_size > 1:  # each process has running statistics of its own last batch
+            for buffer in self.generator_ema.buffers():
+                torch.distributed.broadcast(buffer, 0)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """As many generated images as the batch has real ones (uint8) and their labels, the same at each validation."""

@@ -7,7 +7,6 @@ gan train model=dcgan_compact data.batch_size=64 hardware=gpu logger=[csv,tensor
 import json
 import logging
 import math
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -18,18 +17,21 @@ from hydra.core.hydra_config import HydraConfig
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from torch.distributed import DistError
 
 from gan.build import packages_of
 from gan.checkpoint import checkpoint_path, read_checkpoint
 from gan.config import in_multirun, instantiate, settle_output_dir
 from gan.data import Source
 from gan.errors import UserError
-from gan.hardware import settle_hardware
+from gan.hardware import processes_started, settle_hardware, slurm_plugins
 from gan.module import GAN
 
-# what Lightning says at each start is said by RunReport, and its use of torch's pytrees is not the user's business
+# what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, and Lightning's
+# use of torch's pytrees is not the user's business
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 log = logging.getLogger("gan")
 SHAPES = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
@@ -70,6 +72,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             log.info("%s: %d epochs and %s images are done already", resume_from, *_progress(checkpoint))
             module.load_state_dict(checkpoint["state_dict"])
             return module, json.loads(resume_from.with_suffix(".json").read_text())["metrics"]
+        rank_zero_only(log.info)("goes on     after %d epochs and %s images", *_progress(checkpoint))
         if "wandb" in cfg and cfg.wandb.id is None:
             cfg.wandb.id = checkpoint.get("wandb_id")
     if cfg.compile:
@@ -79,6 +82,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         cfg.trainer,
         callbacks=list(instantiate(cfg.callbacks).values()),
         logger=list(instantiate(cfg.logger).values()) if cfg.get("logger") else False,
+        plugins=slurm_plugins(),
     )
 
     settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
@@ -91,6 +95,11 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     try:
         trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         ended_well = True
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not (isinstance(error, DistError) or "gloo" in str(error)):
+            raise
+        lost = f"lost another of this run's {trainer.world_size} processes, which ended or was silent for too long"
+        raise RuntimeError(f"{lost}; ckpt_path=auto hydra.run.dir={output_dir} goes on") from error
     finally:
         if "wandb" in sys.modules:  # else the next job of a sweep would write into this one's run
             sys.modules["wandb"].finish(exit_code=int(not ended_well))
@@ -122,9 +131,7 @@ def _resume_from(cfg: DictConfig, output_dir: Path) -> Path | None:
 
 def _check_folder_is_shared() -> None:
     """Processes that something else started would each take the second they began in as the run's folder."""
-    several = max(int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "SLURM_NTASKS")) > 1
-    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
-    if several and not interactive and HydraConfig.initialized():
+    if (processes_started() or 1) > 1 and HydraConfig.initialized():
         named = any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra)
         if not named:
             raise UserError(

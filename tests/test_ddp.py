@@ -2,37 +2,60 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from tiny_runs import NARROW
+
+from gan.config import compose
+from gan.data import MNISTDataModule
+from gan.data.sources import Digits
+from gan.errors import UserError
+from gan.hardware import settle_hardware, slurm_plugins
+from gan.metrics import ImageMeasures, build_extractor
+from gan.module import GAN, VALIDATION_SEED
+from gan.randomness import latents
 
 EXTENSION = Path(__file__).parent / "extension"
 
 
+def two_processes(tmp_path, *arguments, start=("-m",)):
+    """Runs `gan train hardware=cpu_ddp`; it returns when the last process that holds its output has ended."""
+    command = [sys.executable, *start, "gan", "train", "hardware=cpu_ddp", "data=digits", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def fid_of_one_process(path):
+    module = GAN.load_from_checkpoint(path)
+    digits = MNISTDataModule(Digits(), val_size=compose("train", ["data=digits"]).data.val_size)
+    digits.setup()
+    measures = ImageMeasures(build_extractor("mnist"), ["fid"])
+    measures.update_real(digits.val_images)
+    measures.update_generated(module.generate(latents(VALIDATION_SEED, 0, len(digits.val_images), module.latent_dim)))
+    return measures.compute()["fid"]
+
+
 def test_a_mistake_of_two_processes_is_told_once(tmp_path):
-    command = [sys.executable, "-m", "gan", "train", "hardware=cpu_ddp", "data=digits", "data.batch_size=7000"]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    finished = two_processes(tmp_path, "data.batch_size=7000")
     assert finished.returncode != 0
     assert finished.stderr.count("data.batch_size=7000") == 1
     assert "Traceback" not in finished.stderr
 
 
 def test_two_processes_train_an_epoch(tmp_path):
-    command = [
-        *(sys.executable, "-m", "gan", "train", "hardware=cpu_ddp", "data=digits", "data.batch_size=100"),
-        *("trainer.max_epochs=1", "model.latent_dim=8", "model.instance_noise=0.1"),
-        *("model.generator.channels=[8,8,8]", "model.discriminator.channels=[8,8,8]"),
-        *(
-            "~callbacks.plots",
-            "logger=[csv,wandb]",
-            "+callbacks.probe._target_=probe.Probe",
-            f"+callbacks.probe.folder='{tmp_path}'",
-        ),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    finished = two_processes(
+        tmp_path,
+        *NARROW,
+        *("data.batch_size=100", "trainer.max_epochs=1", "model.instance_noise=0.1"),
+        *("~callbacks.plots", "logger=[csv,wandb]"),
+        *("+callbacks.probe._target_=probe.Probe", f"+callbacks.probe.folder='{tmp_path}'"),
+    )
     assert finished.returncode == 0, finished.stderr
 
     first, second = (json.loads((tmp_path / f"rank_{rank}.json").read_text()) for rank in (0, 1))
@@ -53,5 +76,54 @@ def test_two_processes_train_an_epoch(tmp_path):
         "best.ckpt",
         "best.json",
     }
-    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    last = run / "checkpoints" / "last.ckpt"
+    measured = json.loads(last.with_suffix(".json").read_text())["metrics"]["val/fid_mnist"]
+    assert measured == pytest.approx(fid_of_one_process(last), abs=1e-4)
+    checkpoint = torch.load(last, weights_only=True)
     assert tracked.name == f"run-{checkpoint['wandb_id']}.wandb"
+
+
+def test_a_killed_process_ends_the_other(tmp_path):
+    """Within the seconds that gloo or Lightning take to notice, not when the process group's timeout is over."""
+    lost = ("+callbacks.lost._target_=lost.Lost", "+callbacks.lost.rank=1")
+    finished = two_processes(tmp_path, *NARROW, "data.batch_size=16", "~callbacks.plots", *lost)
+    assert finished.returncode in (1, -signal.SIGKILL)  # by gloo's error, by Lightning's observer
+    assert "lost another of this run's 2 processes" in finished.stderr or "terminated with code -9" in finished.stderr
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_torchrun_starts_the_processes(tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
+    run = (*NARROW, "data.batch_size=200", "trainer.max_epochs=1", "~callbacks.plots")
+    finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun)
+    assert finished.returncode == 0, finished.stderr
+    assert "processes: 2" in finished.stdout
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "words"),
+    [
+        ({"SLURM_STEP_ID": "0"}, ["hardware=cpu_ddp"], "SLURM_NTASKS=2: say to sbatch or srun how many on each node"),
+        ({"SLURM_NTASKS_PER_NODE": "2"}, ["hardware=cpu_ddp"], "srun starts them"),
+        (
+            {"SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_ID": "0"},
+            ["hardware=cpu"],
+            "trainer.devices=1, trainer.num_nodes=1: so many processes on so many nodes are 1, but srun",
+        ),
+        ({"SLURM_NTASKS": "1"}, ["hardware=cpu_ddp"], "has started 1"),
+    ],
+)
+def test_processes_that_do_not_fit_are_a_mistake(monkeypatch, environment, overrides, words):
+    for name, value in {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "gan", **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=re.escape(words)):
+        settle_hardware(compose("train", overrides).trainer)
+
+
+def test_lightning_leaves_requeueing_to_others(monkeypatch):
+    assert slurm_plugins() == []
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_JOB_NAME", "gan")
+    (environment,) = slurm_plugins()
+    assert not environment.auto_requeue

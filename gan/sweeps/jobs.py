@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from gan.files import whole_file
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
-NOT_A_JOBS = ("sweep_name", "n_trials")  # keys of the sweep as a whole, which change nothing in a job
+NOT_A_JOBS = ("sweep_name", "n_trials", "launcher")  # keys of the sweep as a whole, which change nothing in a job
 OVERRIDES = Path(".hydra", "overrides.yaml")
 OUTCOME = "job.json"
 

@@ -16,6 +16,8 @@ from gan.errors import UserError
 from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, read_job, write_outcome
 from gan.sweeps.report import command_line, write_report
 
+REQUEUED = -1  # exit status of submitit, once it has put the job back into SLURM's queue
+
 log = logging.getLogger("gan")
 
 
@@ -56,6 +58,8 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from None
+        if error.code == REQUEUED:
+            raise
         return FAILED, f"it ended with exit status {error.code}", traceback.format_exc()
     except (HydraException, OmegaConfBaseException) as error:
         return FAILED, explain(error), traceback.format_exc()

@@ -88,7 +88,7 @@ class Sweep:
         OmegaConf.save(self._config, self.folder / "multirun.yaml")
         batch = []
         for number, overrides in numbered.items():
-            if settings(overrides).get("ckpt_path") != "auto":
+            if settings(overrides).get("ckpt_path", self._config.ckpt_path) != "auto":
                 self._clear(number)
             batch.append([*overrides, f"hydra.sweep.subdir={number}"])
         lost = "its process ended before it did"

@@ -1,0 +1,90 @@
+"""`gan train --multirun launcher=parallel`: several jobs at a time on one machine, which they share fairly."""
+
+import contextlib
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import torch
+from joblib import cpu_count
+
+from gan.errors import UserError
+from gan.sweeps.remote import RemoteJob
+
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 10
+
+log = logging.getLogger("gan")
+
+
+def check(n_jobs: int | None) -> None:
+    if n_jobs is not None and not (isinstance(n_jobs, int) and n_jobs >= 1):
+        raise UserError(f"hydra.launcher.n_jobs={n_jobs}: 1 or more, or null")
+
+
+def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_jobs: int | None) -> None:
+    """Runs jobs, each in a fresh process, so that one that is killed takes no other with it.
+
+    Each job has its share of the cores as its threads, and one GPU where GPUs are used. The processes end when this one
+    does, however it does.
+
+    Args:
+        job: of the sweep.
+        batch: overrides of each job.
+        first: number of the first job.
+        n_jobs: at a time; None: one for each GPU, or for each core where no GPU is used.
+    """
+    gpus = _gpus(job.config.trainer.accelerator)
+    slots = min(n_jobs or len(gpus) or cpu_count(), len(batch))
+    threads = max(1, cpu_count() // slots)
+    log.info("%d jobs, %d at a time, threads of each: %d", len(batch), slots, threads)
+    waiting = deque(enumerate(batch, first))
+    running: list[subprocess.Popen | None] = [None] * slots
+    try:
+        while waiting or any(running):
+            for slot, process in enumerate(running):
+                if process is not None and process.poll() is None:
+                    continue
+                running[slot] = None
+                if waiting:
+                    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # a number of the user's own stays
+                    if gpus:
+                        environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+                    number, overrides = waiting.popleft()
+                    running[slot] = _start((job, overrides, number), environment)
+            time.sleep(POLL_SECONDS)
+    finally:
+        _end([process for process in running if process is not None])
+
+
+def _gpus(accelerator: str) -> list[str]:
+    """Names for CUDA_VISIBLE_DEVICES of the GPUs that jobs will use."""
+    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str]) -> subprocess.Popen:
+    command = [sys.executable, "-m", "gan.sweeps.remote"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+    with contextlib.suppress(BrokenPipeError):  # it has ended already, which the sweep notices
+        pickle.dump(call, process.stdin)
+        process.stdin.flush()  # and stays open: its end is the end of the job
+    return process
+
+
+def _end(processes: Sequence[subprocess.Popen]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,87 @@
+"""`gan train --multirun launcher=slurm`: the jobs of a sweep as a SLURM array, through submitit."""
+
+import logging
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gan.errors import UserError, check_installed
+from gan.sweeps.remote import RemoteJob
+
+# Since 22.05 srun no longer takes the number of cores from its job.
+SETUP = "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"
+
+log = logging.getLogger("gan")
+
+
+def check(config: DictConfig) -> None:
+    """Refuses a sweep that has no SLURM to run on, or whose jobs of an earlier start are still there.
+
+    Raises:
+        UserError: so it is.
+    """
+    check_installed("launcher=slurm", "slurm", "submitit")
+    for command in ("sbatch", "squeue", "scontrol"):
+        if shutil.which(command) is None:
+            raise UserError(f"launcher=slurm: there is no {command} here; start the sweep on a machine of the cluster")
+    queue = _queue()
+    if queue is None:
+        raise UserError("launcher=slurm: squeue does not reach the cluster")
+    earlier = {path.name.partition("_")[0] for path in _folder(config).glob("[0-9]*")}
+    if still := " ".join(sorted(earlier & queue)):
+        raise UserError(
+            f"sweep_name={config.sweep_name}: its SLURM jobs {still} are not over; wait, or `scancel {still}`"
+        )
+
+
+def run_on_slurm(
+    job: RemoteJob,
+    batch: Sequence[Sequence[str]],
+    first: int,
+    options: Mapping[str, Any],
+    max_num_timeout: int,
+    poll_seconds: float,
+) -> None:
+    """Hands jobs to SLURM and waits until none is left in its queue, where a preempted one stays.
+
+    What came of a job is in its folder alone: unlike submitit's and Hydra's own waiting, this needs no accounting
+    (`sacct`), and a job that is lost does not end the wait for the others.
+
+    Args:
+        job: of the sweep.
+        batch: overrides of each job.
+        first: number of the first job.
+        options: of submitit's SlurmExecutor; those that are None are left to the cluster.
+        max_num_timeout: how often a job that is out of time is queued again.
+        poll_seconds: from one look at the queue to the next.
+    """
+    from submitit import SlurmExecutor
+
+    executor = SlurmExecutor(_folder(job.config) / "%j", max_num_timeout)
+    given = {name: value for name, value in options.items() if value is not None}
+    given["setup"] = [SETUP, *given["setup"]]
+    executor.update_parameters(job_name=f"gan_{job.config.sweep_name}", **given)
+    jobs = executor.map_array(job, batch, range(first, first + len(batch)))
+    ids = {job.job_id.partition("_")[0] for job in jobs}
+    log.info("SLURM jobs %s; what they print is in %s", " ".join(sorted(ids)), _folder(job.config))
+    try:
+        while (queue := _queue()) is None or ids & queue:  # None: an answer may come the next time
+            time.sleep(poll_seconds)
+    except KeyboardInterrupt:
+        log.info("the jobs go on without this process; `scancel %s` ends them", " ".join(sorted(ids)))
+        raise
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(config.hydra.sweep.dir).absolute() / ".submitit"
+
+
+def _queue() -> set[str] | None:
+    """The user's SLURM jobs that wait or run, an array as one; None when SLURM does not answer."""
+    asked = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
+    return set(asked.stdout.split()) if asked.returncode == 0 else None

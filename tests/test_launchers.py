@@ -1,0 +1,152 @@
+"""Sweeps whose jobs run in processes of their own: several at a time, or under a stand-in for SLURM's commands."""
+
+import csv
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_runs import NARROW, TINY
+
+from gan import __main__ as cli
+from gan.sweeps import parallel
+
+EXTENSION = Path(__file__).parent / "extension"
+SWEEP = (
+    *("train", "--multirun", "sweep_name=s", *TINY, *NARROW, "trainer.limit_train_batches=1"),
+    *("callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
+)
+
+# What the launcher calls: one array at a time, whose tasks run one after the other; `queue` is there while it does.
+SLURM = {
+    "squeue": 'cat "$STATE/queue" 2> /dev/null || true',
+    "scontrol": '[ "$1" = requeue ] && touch "$STATE/requeued"',
+    "srun": 'while [ "$1" != "$PYTHON" ]; do shift; done; "$@"',
+    "sbatch": """
+        echo 7 > "$STATE/queue"
+        echo "Submitted batch job 7"
+        cp "$1" "$STATE/submitted"
+        (
+            export SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_JOB_NAME=gan SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0
+            export SLURM_NODEID=0 SLURM_CPUS_PER_TASK=1
+            for SLURM_ARRAY_TASK_ID in 0 1; do
+                export SLURM_ARRAY_TASK_ID
+                bash "$STATE/submitted"
+                if [ -e "$STATE/requeued" ]; then rm "$STATE/requeued"; bash "$STATE/submitted"; fi
+            done
+            rm "$STATE/queue"
+        ) > "$STATE/output" 2>&1 &
+    """,
+}
+
+
+@pytest.fixture
+def sweep(monkeypatch, tmp_path, capfd):
+    """A function that runs a sweep in an empty folder: its exit code and all that was printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(EXTENSION))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
+
+    def command(*arguments, words=SWEEP):
+        monkeypatch.setattr(sys, "argv", ["gan", *words, *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        try:
+            code = cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        return code, "".join(capfd.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def slurm(monkeypatch, tmp_path):
+    """SLURM's commands; their state is in the folder that is returned."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for name, text in SLURM.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("STATE", str(folder))
+    monkeypatch.setenv("PYTHON", sys.executable)
+    return folder
+
+
+def rows(tmp_path):
+    with (tmp_path / "outputs" / "multirun" / "s" / "sweep.csv").open(newline="") as file:
+        return [(row["seed"], row["status"]) for row in csv.DictReader(file)]
+
+
+def test_parallel_jobs_share_the_cores_and_one_that_is_killed_takes_no_other_along(sweep, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(parallel, "cpu_count", lambda: 2)
+    snare = ("+callbacks.snare._target_=snare.Snare", "+callbacks.snare.notes=started")
+    snare += ("+callbacks.snare.run=${output_dir}", "+callbacks.snare.job=0")
+    code, out = sweep("launcher=parallel", "hydra.launcher.n_jobs=2", "seed=1,2,3", *snare)
+    assert code == 1
+    assert "3 jobs, 2 at a time, threads of each: 1" in out
+    assert "[1] job 1: val/fid_mnist" in out
+    assert rows(tmp_path) == [("1", "failed"), ("2", "finished"), ("3", "finished")]
+    summary = json.loads((tmp_path / "outputs" / "multirun" / "s" / "1" / "summary.json").read_text())
+    assert summary["device"] == "cpu (1 threads)"
+
+    code, out = sweep("launcher=local", "seed=1,2,3", *snare)  # where jobs ran is no part of what they are
+    assert "1 of 3 jobs to run" in out
+    assert (code, rows(tmp_path)) == (0, [(seed, "finished") for seed in "123"])
+
+
+def test_each_gpu_has_its_job(monkeypatch):
+    monkeypatch.setattr(parallel.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(parallel.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert parallel._gpus("auto") == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert parallel._gpus("gpu") == ["3", "5"]
+    assert parallel._gpus("cpu") == []
+
+
+def test_a_job_ends_with_its_launcher():
+    process = parallel._start((time.sleep, 600), dict(os.environ))
+    process.stdin.close()  # as the end of the launcher's process does
+    assert process.wait(60) == 1
+
+
+def test_a_slurm_job_that_is_preempted_goes_on(sweep, slurm, tmp_path):
+    quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=2")
+    preempted = ("+callbacks.preempted._target_=preempted.Preempted", "+callbacks.preempted.notes=epochs")
+    code, out = sweep("launcher=slurm", *quick, "seed=1,2", "+hydra.launcher.sbatch.account=me", *preempted)
+    assert (code, rows(tmp_path)) == (0, [("1", "finished"), ("2", "finished")]), out
+    assert (tmp_path / "epochs").read_text().split() == ["0", "1", "1", "0", "1"]
+    assert "goes on     after 1 epochs" in (tmp_path / "outputs" / "multirun" / "s" / "0" / "run.log").read_text()
+    submitted = (slurm / "submitted").read_text()
+    assert "#SBATCH --account=me" in submitted
+    assert "#SBATCH --array=0-1%2" in submitted
+
+    (slurm / "queue").write_text("7\n")
+    code, out = sweep("launcher=slurm", *quick, "seed=1,2,3")
+    assert (code, len(out.strip().splitlines())) == (2, 1)
+    assert "its SLURM jobs 7 are not over" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["launcher=parallel", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: 1 or more"),
+        (["launcher=slurm"], "launcher=slurm: there is no sbatch here"),
+        (["launcher=parallel", "hardware=cpu_ddp"], "a job of a sweep has one process"),
+    ],
+)
+def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, out = sweep(*arguments, "seed=1,2")
+    assert (code, len(out.strip().splitlines())) == (2, 1)
+    assert words in out
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_single_run_has_no_use_for_a_launcher(sweep):
+    code, out = sweep("launcher=parallel", "seed=-1", words=("train",))
+    assert (code, out) == (2, "gan train: seed=-1: it must be 0 <= seed < 2**32\n")
