@@ -26,6 +26,8 @@ def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
     return otherwise if whole is None else round(part * whole)
 
 
+BY_CHOICE = {"wandb": "logger=wandb", "n_trials": "sweep=optuna, with --multirun"}
+
 OmegaConf.register_new_resolver("share", share, replace=True)
 
 
@@ -79,6 +81,8 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
         known = [str(key) for key in cause.parent_node or {}]
         close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
         where = cause.full_key.rpartition(".")[0] or "the config"
+        if cause.full_key in BY_CHOICE:
+            return f"{cause.full_key}: it is there with {BY_CHOICE[cause.full_key]}"
         return f"{cause.full_key}: no such key; {where} has {' '.join(close or known)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
     if isinstance(error, OverrideParseException):

@@ -55,7 +55,9 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     resume_from = _resume_from(cfg, output_dir)
     if in_multirun():
         check_one_process(cfg)
-    if not 0 <= cfg.seed < 2**32:
+    elif HydraConfig.initialized() and "n_trials" in cfg:
+        raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
+    if not (isinstance(cfg.seed, int) and 0 <= cfg.seed < 2**32):
         raise UserError(f"seed={cfg.seed}: it must be 0 <= seed < 2**32")
 
     lightning.seed_everything(cfg.seed, verbose=False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wandb import Run
 
 MODES = ("online", "offline", "disabled")
+SETTINGS = ("mode", "project", "id", "name", "group", "job_type", "tags")
 BETTER = {"fid": "min", "kid": "min", "is": "max"}
 SUMMARIES = {f"val/{key}_{space}": best for key, best in BETTER.items() for space in ("mnist", "inception")}
 SUMMARIES["val/digit_accuracy"] = "max"
@@ -63,10 +64,13 @@ class WandbRun(WandbLogger):
         check_installed("logger=wandb", "tracking", "wandb")
         if mode not in MODES:
             raise UserError(f"wandb.mode={mode}: it may be {', '.join(MODES)}")
+        if isinstance(tags, str):
+            raise UserError(f"wandb.tags={tags}: a list, such as [{tags}]")
         if mode != "online":  # W&B's reports of its own errors are a connection as well
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        page = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "tags": list(tags)}
-        super().__init__(name=name, save_dir=save_dir, id=id, project=project, mode=mode, **page)
+        texts = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "name": name, "id": id}
+        page = {key: None if value is None else str(value) for key, value in texts.items()}
+        super().__init__(save_dir=save_dir, project=str(project), mode=mode, tags=[str(tag) for tag in tags], **page)
         self._wandb_init.pop("anonymous", None)  # Lightning hands it over, and W&B warns of it
         self._model: nn.Module | None = None
 
@@ -78,8 +82,9 @@ class WandbRun(WandbLogger):
 
             try:
                 self._experiment = wandb.init(**self._wandb_init)
-            except wandb.Error as error:
-                raise UserError(f"wandb.mode={self._wandb_init['mode']}: {error}") from error
+            except (wandb.Error, ValueError) as error:  # what W&B's own check of a setting raises is a ValueError
+                given = ", ".join(f"{key}={self._wandb_init.get(key)}" for key in SETTINGS)
+                raise UserError(f"W&B starts no run with wandb.{given}: {error}") from error
             self._experiment.define_metric("images_seen", hidden=True)
             self._experiment.define_metric("*", step_metric="images_seen")
             for metric, best in SUMMARIES.items():

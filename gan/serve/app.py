@@ -58,7 +58,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.add_exception_handler(UserError, _mistaken)
     app.add_exception_handler(QueueFullError, _full)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Bounds, max_body_bytes=settings.max_body_bytes, timeout=settings.request_timeout)
+    bounds = {"max_body_bytes": settings.max_body_bytes, "max_requests": settings.max_requests}
+    app.add_middleware(Bounds, timeout=settings.request_timeout, **bounds)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -82,6 +83,12 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     errors = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in error.errors()]
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"][1:])
+    kind = request.headers.get("content-type", "none")
+    if first["type"] == "json_invalid":
+        return JSONResponse({"detail": "The body is no JSON text.", "errors": errors}, 422)
+    if list(first["loc"]) == ["body"] and "json" not in kind:
+        detail = f"The body is JSON, with Content-Type: application/json; this one's is {kind[:64]}."
+        return JSONResponse({"detail": detail, "errors": errors}, 422)
     return JSONResponse({"detail": f"{where}: {first['msg']}" if where else first["msg"], "errors": errors}, 422)
 
 

@@ -1,5 +1,6 @@
 """Serves digits over HTTP: `gan serve ckpt=last port=8000`; `conf/serve.yaml` has all settings."""
 
+import errno
 import logging
 import logging.config
 import os
@@ -13,6 +14,7 @@ from omegaconf import DictConfig
 from gan.errors import UserError, check_installed
 
 log = logging.getLogger("gan.serve")
+PREFIX = "GAN_SERVE_"
 PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits")
 LOGGING = {
     "version": 1,
@@ -68,13 +70,16 @@ def serve(cfg: DictConfig) -> None:
         server_header=False,
         workers=settings.workers,
         forwarded_allow_ips=settings.trusted_proxies,
-        limit_concurrency=settings.max_connections,
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
         timeout_worker_healthcheck=30,
     )
     host, port = listener.getsockname()[:2]
-    log.info("serving %s at http://%s:%d", ", ".join(found), f"[{host}]" if ":" in host else host, port)
+    for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SETTINGS):
+        if name.removeprefix(PREFIX).lower() not in cfg:
+            log.warning("%s: no such setting; conf/serve.yaml has all of them", name)
+    keys = f"{len(settings.api_keys)} keys" if settings.api_keys else "no key is asked for"
+    log.info("serving %s at http://%s:%d, %s", ", ".join(found), f"[{host}]" if ":" in host else host, port, keys)
     if settings.workers == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
         uvicorn.Server(config).run([listener])
@@ -91,6 +96,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise UserError(f"host={host}, port={port}: {error.strerror}; port=0 takes a free one") from error
+        free = "; port=0 takes a free one" if error.errno == errno.EADDRINUSE else ""
+        raise UserError(f"host={host}, port={port}: {error.strerror}{free}") from error
     listener.set_inheritable(True)
     return listener

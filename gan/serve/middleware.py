@@ -83,15 +83,28 @@ class Bounds:
     Args:
         max_body_bytes: a larger one is answered 413, also where no Content-Length announced it.
         timeout: seconds; after it the answer is 408 if the body is not there yet, else 504.
+        max_requests: at work at once; one beyond, unless it is a probe, is answered 503.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout: float) -> None:
-        self.app, self.max_body_bytes, self.timeout = app, max_body_bytes, timeout
+    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout: float, max_requests: int) -> None:
+        self.app, self.max_body_bytes, self.timeout, self.max_requests = app, max_body_bytes, timeout, max_requests
+        self.at_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self.app(scope, receive, send)
             return
+        if self.at_work >= self.max_requests:
+            busy = problem(503, "Too many requests are at work; try again soon.", **{"Retry-After": "1"})
+            await busy(scope, receive, send)
+            return
+        self.at_work += 1
+        try:
+            await self._within_bounds(scope, receive, send)
+        finally:
+            self.at_work -= 1
+
+    async def _within_bounds(self, scope: Scope, receive: Receive, send: Send) -> None:
         stage = "reading"
 
         async def noted(message: Message) -> None:

@@ -40,12 +40,14 @@ async def overview(service: ServiceOf) -> schemas.Overview:
     return schemas.Overview(name="MNIST GAN", version=version("mnist-gan"), endpoints=ENDPOINTS | page)
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health(service: ServiceOf) -> schemas.Health:
     """Whether a model is loaded."""
     return schemas.Health(status="healthy", model_loaded=service.models is not None)
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", responses=UNWELL)
 async def livez(service: ServiceOf) -> schemas.Readiness:
     """Whether the process works; one that does not should be started again."""
@@ -54,6 +56,7 @@ async def livez(service: ServiceOf) -> schemas.Readiness:
     return schemas.Readiness(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=UNWELL)
 async def readyz(service: ServiceOf) -> schemas.Readiness:
     """Whether requests should be sent here: from the loading of the models until the service is told to end."""

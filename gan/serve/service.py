@@ -71,9 +71,9 @@ class Service:
         """Whether what draws still runs."""
         return self._drawing is not None and not self._drawing.done()
 
-    def check_count(self, count: int) -> None:
+    def check_count(self, count: int, key: str) -> None:
         if count > self.settings.max_images:
-            raise UserError(f"{count} images: at most {self.settings.max_images} in one request")
+            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
 
     async def sample(
         self, model: Model, count: int, seeds: Sequence[int], digits: Sequence[int] | None, truncation: float | None
@@ -84,7 +84,7 @@ class Service:
             UserError: a value that does not fit the model.
             QueueFullError: too many wait already.
         """
-        self.check_count(count)
+        self.check_count(count, "num_images")
         model.require_conditional(digits)
 
         def inputs(start: int, stop: int) -> Inputs:
@@ -97,7 +97,7 @@ class Service:
     ) -> Tensor:
         """The images of `DigitGenerator.interpolate`, one way after the other; errors as for `sample`."""
         count = (len(seeds) - 1) * steps
-        self.check_count(count)
+        self.check_count(count, "steps")
         model.require_conditional(digits)
 
         def inputs(start: int, stop: int) -> Inputs:

@@ -18,7 +18,12 @@ SECRET = ("api_keys",)
 def _split(value: object) -> object:
     if value is None:
         return []
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts:
+        raise ValueError("it names none; leave it out, or null")
+    return parts
 
 
 def _parse(value: object) -> object:
@@ -41,7 +46,7 @@ class ModelSettings(BaseModel):
 class Settings(BaseModel):
     """All keys of `conf/serve.yaml`, checked."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
     host: str
     port: int = Field(ge=0, le=65535)
     workers: int = Field(ge=1, le=256)
@@ -58,7 +63,7 @@ class Settings(BaseModel):
     queue_size: int = Field(ge=1)
     request_timeout: float = Field(gt=0)
     keep_alive: int = Field(ge=1)
-    max_connections: int = Field(ge=1)
+    max_requests: int = Field(ge=1)
     max_body_bytes: int = Field(ge=1024)
     drain_seconds: float = Field(ge=0)
     shutdown_timeout: int = Field(ge=1)
@@ -78,9 +83,11 @@ class Settings(BaseModel):
     def _readable(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                limits.parse_many(value)
+                items = limits.parse_many(value)
             except ValueError as error:
                 raise ValueError("a number and a time, such as 60/minute") from error
+            if any(item.amount < 1 for item in items):
+                raise ValueError("at least one request in a time, such as 60/minute")
         return value
 
     @model_validator(mode="after")

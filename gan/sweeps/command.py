@@ -24,7 +24,7 @@ def sweeps(cfg: DictConfig) -> str:
     Raises:
         UserError: there is no such sweep.
     """
-    folder = _folder(None if cfg.sweep_name is None else str(cfg.sweep_name))
+    folder = _folder(None if cfg.sweep_name in (None, "") else str(cfg.sweep_name))
     running = _is_running(folder)
     write_report(folder, running)
     text = describe(folder, running)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from gan.files import whole_file
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
-NOT_A_JOBS = ("sweep_name", "n_trials", "launcher")  # keys of the sweep as a whole, which change nothing in a job
+NOT_A_JOBS = ("sweep", "sweep_name", "n_trials", "launcher")  # keys of the sweep that change nothing in a job
 OVERRIDES = Path(".hydra", "overrides.yaml")
 OUTCOME = "job.json"
 
@@ -65,10 +66,13 @@ def read_jobs(folder: Path) -> list[Job]:
 
 
 def read_job(folder: Path) -> Job | None:
-    """The job in a folder; None where a kill came before it had written its settings."""
+    """The job in a folder; None where a kill came before it had written its settings whole."""
     if not (folder / OVERRIDES).is_file():
         return None
-    overrides = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
+    try:
+        overrides = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
+    except YAMLError:
+        return None
     if not isinstance(overrides, list):
         return None
     summary, outcome = _read(folder / "summary.json"), _read(folder / OUTCOME)
@@ -90,8 +94,9 @@ def write_outcome(folder: Path, status: str, reason: str = "", traceback: str = 
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON file's content; nothing where there is none, or half of one that a kill left."""
+    """A JSON object in a file; nothing where there is none, or half of one that a kill left."""
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
+    return content if isinstance(content, dict) else {}

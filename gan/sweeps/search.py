@@ -43,8 +43,10 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
         SystemExit: of status 1, when a job failed.
     """
     check_installed("sweep=optuna", "sweeps", "optuna")
-    if n_trials < 1 or n_jobs < 1:
-        raise UserError(f"n_trials={n_trials}, hydra.sweeper.n_jobs={n_jobs}: both are at least 1")
+    for key, value in {"n_trials": n_trials, "hydra.sweeper.n_jobs": n_jobs, "seed": seed}.items():
+        least = 0 if key == "seed" else 1
+        if not isinstance(value, int) or value < least:
+            raise UserError(f"{key}={value}: a whole number, at least {least}")
     space = {key: _distribution(override) for key, override in sweep.swept.items()}
     if not space:
         raise UserError(f"sweep=optuna: nothing to search over; give a range, such as {EXAMPLE}")

@@ -35,8 +35,9 @@ class Sweep:
         self, config: DictConfig, hydra_context: HydraContext, params: Mapping[str, str], arguments: Sequence[str]
     ) -> None:
         self.name = str(config.sweep_name)
-        if config.sweep_name is None or Path(self.name).name != self.name:
-            raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, without /")
+        text = isinstance(config.sweep_name, str | int)  # 1e3 would be the folder 1000.0
+        if not text or self.name in ("", "..") or Path(self.name).name != self.name:
+            raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, a text without /")
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self._config, self._loader = config, hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, run_job, config)

@@ -149,6 +149,26 @@ def test_a_wrong_mode_is_refused(run, mode):
         run("logger=wandb", f"wandb.mode={mode}")
 
 
+def test_numbers_are_texts_as_well(run, tmp_path):
+    run("logger=wandb", "wandb.group=2026", "wandb.name=5", "wandb.job_type=1", "wandb.tags=[7,q]")
+    (found,) = offline_runs(tmp_path)
+    assert (found.run.run_group, found.run.job_type, found.run.display_name) == ("2026", "1", "5")
+    assert {"7", "q"} <= set(found.run.tags)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("wandb.tags=abc", r"wandb.tags=abc: a list, such as \[abc\]"),
+        (f"wandb.tags=[{'a' * 79}]", r"(?s)tags=.*79 characters"),
+        ("wandb.project=a/b", "project=a/b.*Invalid project name"),
+    ],
+)
+def test_what_wandb_does_not_take_is_told_with_its_key(run, override, words):
+    with pytest.raises(UserError, match=words):
+        run("logger=wandb", override)
+
+
 def test_a_disabled_run_trains_and_leaves_nothing(run, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     module, _ = run("logger=wandb", "wandb.log_checkpoint=true")

@@ -218,3 +218,40 @@ async def test_a_service_that_cannot_draw_any_more_is_not_alive(service, monkeyp
     async with service() as client:
         await asyncio.sleep(0)
         assert (await client.get("/livez")).status_code == 503
+
+
+async def test_more_requests_than_allowed_are_refused_but_probes_are_not(service, held):
+    async with service("max_requests=2") as client:
+        held.clear()
+        asking = [asyncio.create_task(client.post("/v1/generate", json={})) for _ in range(3)]
+        done, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        (refused,) = (task.result() for task in done)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "X-Request-ID" in refused.headers
+        for path in ("/livez", "/readyz", "/health"):
+            assert (await client.get(path)).status_code == 200
+            assert (await client.head(path)).status_code == 200
+        held.set()
+        assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await client.post("/v1/generate", json={})).status_code == 200
+
+
+async def test_guesses_of_a_key_are_limited(service):
+    async with service("api_keys=[right]", "rate_limit=3/minute") as client:
+        codes = [(await client.get("/info", headers={"X-API-Key": f"guess{n}"})).status_code for n in range(5)]
+        assert codes == [401, 401, 401, 429, 429]
+        assert (await client.get("/info", headers={"X-API-Key": "right"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "words"),
+    [
+        ("{}", "text/plain", "with Content-Type: application/json; this one's is text/plain."),
+        ("{", "application/json", "The body is no JSON text."),
+    ],
+)
+async def test_a_body_that_is_no_json_is_told(service, content, kind, words):
+    async with service() as client:
+        answer = await client.post("/v1/generate", content=content, headers={"Content-Type": kind})
+        assert answer.status_code == 422
+        assert words in answer.json()["detail"]

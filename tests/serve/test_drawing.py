@@ -154,13 +154,13 @@ async def test_an_exported_file_is_served(service, checkpoints, tmp_path):
 async def test_mistakes_are_one_sentence(service):
     async with service("max_images=64") as client:
         for path, body, words in (
-            ("/v1/generate", {"num_images": 65}, "65 images: at most 64 in one request"),
-            ("/v1/generate", {"digits": [0] * 8, "seeds": list(range(9))}, "72 images: at most 64"),
+            ("/v1/generate", {"num_images": 65}, "num_images: 65 images, at most 64 in one request"),
+            ("/v1/generate", {"digits": [0] * 8, "seeds": list(range(9))}, "num_images: 72 images, at most 64"),
             ("/v1/generate", {"digits": [12]}, "digits=[12]: digits are 0 to 9"),
             ("/v1/generate", {"seed": 1, "seeds": [2]}, "name one of the two"),
             ("/v1/generate", {"sed": 1}, "sed: Extra inputs are not permitted"),
             ("/v1/generate", {"model": "other"}, "model=other, version=null: no such model; there is default ("),
-            ("/v1/interpolate", {"seeds": [1, 2, 3], "steps": 64}, "128 images: at most 64"),
+            ("/v1/interpolate", {"seeds": [1, 2, 3], "steps": 64}, "steps: 128 images, at most 64"),
         ):
             answer = await client.post(path, json=body)
             assert answer.status_code == 422

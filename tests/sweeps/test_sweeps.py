@@ -232,7 +232,11 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
         ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
         ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
         (["model.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has no end"),
+        ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, at least 1"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
+        (["sweep_name="], "sweep_name=: the name of a folder"),
+        (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),
+        (["n_trials=3"], "n_trials: it is there with sweep=optuna, with --multirun"),
         (["hardware=cpu_ddp", "seed=1,2"], "trainer.devices=2: a job of a sweep has one process"),
     ],
 )
@@ -242,3 +246,17 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, arguments, wor
     assert words in out
     assert len(out.strip().splitlines()) == 1
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_search_without_multirun_is_refused(gan):
+    code, _, errors = gan("train", *JOB, "sweep=optuna")
+    assert (code, errors.strip()) == (2, "gan train: sweep=optuna: a search needs gan train --multirun")
+
+
+@pytest.mark.parametrize(("name", "content"), [(".hydra/overrides.yaml", "a: [b"), ("summary.json", "[1]")])
+def test_a_damaged_job_hides_no_other(sweep, gan, folder, name, content):
+    assert sweep("seed=1,2")[0] == 0
+    (folder / "0" / name).write_text(content)
+    code, out, _ = gan("sweeps", "sweep_name=s")
+    assert code == 0
+    assert "| 1   | finished |" in out
