@@ -34,6 +34,7 @@ def work(rank, folder):
     empty = ImageMeasures(build_extractor(), ["fid"], **SETTINGS)
     results.append((empty.compute(), empty.skipped))
     torch.save(results, folder / f"{rank}.pt")
+    dist.barrier()  # one that leaves while the other still talks to it may abort it
     dist.destroy_process_group()
 
 
