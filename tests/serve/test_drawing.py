@@ -86,6 +86,14 @@ async def test_a_seed_is_the_same_image_batched_alone_and_in_the_library(service
             assert np.array_equal(one, library.generate(count, [seed % 10, 3], seed).numpy())
 
 
+async def test_replicas_give_the_same_bytes(service):
+    body = {"digits": [3, 1, 4], "num_images": 40, "seed": 7, "format": "npy"}
+    async with service() as one, service("max_batch=7") as other:
+        first, second = await asyncio.gather(*(client.post("/v1/generate", json=body) for client in (one, other)))
+    assert first.status_code == 200
+    assert first.content == second.content
+
+
 async def test_the_pretrained_model_draws_what_the_library_draws(service):
     async with service("models={real: {ckpt: pretrained}}") as client:
         body = {"num_images": 300, "seed": 1, "format": "npy"}
