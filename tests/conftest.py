@@ -1,6 +1,8 @@
 """The real configs, composed onto tiny data in a temporary folder."""
 
 import os
+import signal
+import sys
 
 import pytest
 
@@ -10,6 +12,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import torch
 from tiny_runs import FAST, NARROW, TINY
 
+from gan import __main__ as cli
 from gan.config import compose
 from gan.train import train
 
@@ -47,3 +50,24 @@ def run(tiny):
         return train(tiny(*FAST, *overrides, **options))
 
     return trained
+
+
+@pytest.fixture
+def gan(monkeypatch, tmp_path, capsys):
+    """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gan", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        try:
+            code = cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores it after an interrupt
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command

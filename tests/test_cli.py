@@ -25,25 +25,6 @@ TINY = (
 )
 
 
-@pytest.fixture
-def gan(monkeypatch, tmp_path, capsys):
-    """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gan", *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        try:
-            code = cli.main()
-        except SystemExit as ended:
-            code = ended.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
-
-
 def test_alone_it_lists_the_commands(gan):
     for arguments in ((), ("--help",)):
         code, out, _ = gan(*arguments)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from tiny_generators import save_checkpoint
+from tiny_generators import save_checkpoints
 
 from gan.config import compose
 from gan.data import MNIST
@@ -21,12 +21,7 @@ from gan.inference import DigitGenerator
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {
-        "conditional": save_checkpoint(folder / "conditional.ckpt"),
-        "unconditional": save_checkpoint(folder / "unconditional.ckpt", num_classes=None),
-        "colour": save_checkpoint(folder / "colour.ckpt", num_classes=None, image_channels=3),
-    }
+    return save_checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture

@@ -28,3 +28,12 @@ def save_checkpoint(path, num_classes=10, image_channels=1):
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, path)
     return path
+
+
+def save_checkpoints(folder):
+    """One of each kind of generator, by name: conditional, unconditional and colour."""
+    return {
+        "conditional": save_checkpoint(folder / "conditional.ckpt"),
+        "unconditional": save_checkpoint(folder / "unconditional.ckpt", num_classes=None),
+        "colour": save_checkpoint(folder / "colour.ckpt", num_classes=None, image_channels=3),
+    }

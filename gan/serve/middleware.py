@@ -53,7 +53,7 @@ class Observe:
 
         try:
             await self.app(scope, receive, marked)
-        except Exception:
+        except Exception:  # whatever a route raises is logged under the id that the client is told
             log.exception("request %s", request_id)
             if status != CLIENT_GONE:  # half an answer must not look like a whole one: the server cuts the connection
                 raise

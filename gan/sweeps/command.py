@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from gan.errors import UserError
 from gan.sweeps.jobs import OVERRIDES, read_jobs
-from gan.sweeps.report import LOCK, describe, write_report
+from gan.sweeps.report import LOCK, write_report
 
 ROOT = Path("outputs/multirun")
 
@@ -26,8 +26,7 @@ def sweeps(cfg: DictConfig) -> str:
     """
     folder = _folder(None if cfg.sweep_name in (None, "") else str(cfg.sweep_name))
     running = _is_running(folder)
-    write_report(folder, running)
-    text = describe(folder, running)
+    text = write_report(folder, running)
     print(f"{text}\ntable, figure and jobs: {folder.absolute()}")
     return text
 

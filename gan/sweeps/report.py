@@ -14,18 +14,22 @@ LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None
 
 
-def write_report(folder: Path, running: bool) -> None:
+def write_report(folder: Path, running: bool) -> str:
     """Writes the table and the figure of the jobs there are; each file appears whole.
 
     Args:
         folder: of the sweep, or any folder of runs.
         running: whether jobs that have not ended are still at it.
+
+    Returns:
+        What sweep.md says: the table, aligned for the terminal as well, the best job and its command line.
     """
     jobs = read_jobs(folder)
     columns, rows = table(jobs, running)
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
-    for name, content in {"sweep.csv": text.getvalue(), "sweep.md": describe(folder, running)}.items():
+    described = _markdown(folder.name, jobs, columns, rows)
+    for name, content in {"sweep.csv": text.getvalue(), "sweep.md": described}.items():
         with whole_file(folder / name) as file:
             file.write(content.encode())
     if any(job.score is not None for job in jobs):
@@ -33,6 +37,7 @@ def write_report(folder: Path, running: bool) -> None:
 
         with whole_file(folder / "sweep.png") as file:
             draw(jobs, varying(jobs)).savefig(file, format="png", dpi=120)
+    return described
 
 
 def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell]]]:
@@ -58,10 +63,7 @@ def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell
     return columns, rows
 
 
-def describe(folder: Path, running: bool = False) -> str:
-    """The table in Markdown, aligned for the terminal as well, the best job and its command line."""
-    jobs = read_jobs(folder)
-    columns, rows = table(jobs, running)
+def _markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     cells = [columns, ["---"] * len(columns), *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     lines = [
@@ -69,7 +71,7 @@ def describe(folder: Path, running: bool = False) -> str:
     ]
     counts = {status: sum(job.status == status for job in jobs) for status in (FINISHED, FAILED, UNFINISHED)}
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no jobs"
-    text = f"# Sweep {folder.name}: {said}\n\n" + "\n".join(lines) + "\n"
+    text = f"# Sweep {name}: {said}\n\n" + "\n".join(lines) + "\n"
     if (best := best_job(jobs)) is not None:
         text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.goal}, {best.score:.4g}, "
         text += f"is that of job {best.name}:\n\n    {shlex.join(command_line(best))}\n"

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.errors import UserError
 from gan.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
-from gan.sweeps.report import LOCK, describe, write_report
+from gan.sweeps.report import LOCK, write_report
 from gan.sweeps.run import run_job
 
 log = logging.getLogger("gan")
@@ -39,7 +39,7 @@ class Sweep:
         if not text or self.name in ("", "..") or Path(self.name).name != self.name:
             raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, a text without /")
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self._config, self._loader = config, hydra_context.config_loader
+        self._config, self._loader, self._report = config, hydra_context.config_loader, ""
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, run_job, config)
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
@@ -72,7 +72,7 @@ class Sweep:
                 try:
                     yield
                 finally:
-                    write_report(self.folder, running=False)
+                    self._report = write_report(self.folder, running=False)
         except Timeout as error:
             raise UserError(f"sweep_name={self.name}: another process runs this sweep") from error
 
@@ -117,7 +117,7 @@ class Sweep:
         Raises:
             SystemExit: of status 1, when one of them failed.
         """
-        log.info("%s\ntable, figure and jobs: %s", describe(self.folder), self.folder)
+        log.info("%s\ntable, figure and jobs: %s", self._report, self.folder)
         jobs = self.jobs()
         if any(number not in jobs or jobs[number].status != FINISHED for number in numbers):
             raise SystemExit(1)

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from tiny_generators import save_checkpoint
+from tiny_generators import save_checkpoints
 
 from gan.config import compose
 from gan.serve.app import create_app
@@ -18,12 +18,7 @@ def anyio_backend():
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {
-        "conditional": save_checkpoint(folder / "conditional.ckpt"),
-        "unconditional": save_checkpoint(folder / "unconditional.ckpt", num_classes=None),
-        "colour": save_checkpoint(folder / "colour.ckpt", num_classes=None, image_channels=3),
-    }
+    return save_checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from gan.errors import UserError
 from gan.sweeps import sweeps
 from gan.sweeps.jobs import read_job, read_jobs
-from gan.sweeps.report import best_job, command_line, describe, varying, write_report
+from gan.sweeps.report import best_job, command_line, varying, write_report
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_table_has_what_differs(job, tmp_path):
     assert best.name == "1"
     flags = ["--config-dir", "/my configs"]
     assert command_line(best) == ["gan", "train", *flags, "model=dcgan", "lr=0.1", "c=[1,2]", "note='a|b'"]
-    assert r"a\|b" in describe(tmp_path / "s")
+    assert r"a\|b" in write_report(tmp_path / "s", running=False)
 
 
 def test_a_figure_takes_numbers_names_and_failures(job, tmp_path):

@@ -15,7 +15,6 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 from tiny_runs import NARROW, TINY
 
-from gan import __main__ as cli
 from gan.config import CONFIG_DIR
 
 EXTENSION = Path(__file__).parents[1] / "extension"
@@ -34,27 +33,6 @@ def snare(job="null", how="kill"):
         "+callbacks.snare._target_=snare.Snare",
         *(f"+callbacks.snare.{key}={value}" for key, value in given.items()),
     )
-
-
-@pytest.fixture
-def gan(monkeypatch, tmp_path, capsys):
-    """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gan", *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        try:
-            code = cli.main()
-        except SystemExit as ended:
-            code = ended.code
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores it after an interrupt
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
 
 
 @pytest.fixture
