@@ -1,6 +1,8 @@
 """Measures what a checkpoint draws: `gan evaluate ckpt=last`, or several for one table: `'ckpt=[a.ckpt,b.ckpt]'`.
 
-The floor is computed in the same run: training images in place of generated ones, as many as samples.
+The floor is computed in the same run: training images in place of generated ones, as many as samples. A conditional
+model is asked for the digits that the real images show (`labels=real`), so that no part of a distance is due to how often
+each digit comes; `labels=even` asks for 0 to 9 in turn, as `gan generate` does, of the model and of the floor.
 """
 
 import json
@@ -50,11 +52,15 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     if cfg.split not in ("test", "val") or cfg.num_samples < 1 or cfg.repeats < 1:
         numbers = f"num_samples={cfg.num_samples}, repeats={cfg.repeats}"
         raise UserError(f"split={cfg.split}, {numbers}: split is test or val, numbers are at least 1")
+    if cfg.labels not in ("real", "even"):
+        raise UserError(f"labels={cfg.labels}: real or even")
     generators = [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
     paths = [generator.path for generator in generators]
     unconditional = all(generator.num_classes is None for generator in generators)
     if unconditional and "digit_accuracy" in (cfg.metrics.measures or ()):
         raise UserError("metrics.measures: digit_accuracy takes a conditional model, which is asked for digits")
+    if unconditional and cfg.labels == "even":
+        raise UserError("labels=even: takes a conditional model, which is asked for digits")
     data: LightningDataModule = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
@@ -71,13 +77,13 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     names = _short_names(paths)
     for name, generator in zip(names, generators, strict=True):
         draws = [
-            _measure(measures, _drawn(generator, cfg, cfg.seed + index), name, cfg) for index in range(cfg.repeats)
+            _measure(measures, _drawn(generator, cfg, cfg.seed + index, real[1]), name, cfg)
+            for index in range(cfg.repeats)
         ]
         columns[name] = _joined(draws) | _training_minutes(generator.path)
         if name == names[0]:
             save_pictures(folder, generator, real[0], data.train_images, measures, cfg.seed)
-    order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
-    sample = order[: cfg.num_samples]
+    sample = _sample(data.train_labels, cfg)
     floor = _measure(measures, _chunks(data.train_images[sample], data.train_labels[sample]), "floor", cfg)
     columns["floor"] = {key: value for key, value in floor.items() if "memorization" not in key}
 
@@ -86,6 +92,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         "num_samples": cfg.num_samples,
         "repeats": cfg.repeats,
         "split": cfg.split,
+        "labels": cfg.labels,
         "data": data.source.name,
         "seed": cfg.seed,
     }
@@ -139,11 +146,25 @@ def _measures(
     return measures
 
 
-def _drawn(generator: DigitGenerator, cfg: DictConfig, seed: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _drawn(
+    generator: DigitGenerator, cfg: DictConfig, seed: int, labels: Tensor
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images of the labels given, again from the first when there are fewer, or of 0 to 9 in turn."""
+    digits = labels.tolist() if generator.num_classes and cfg.labels == "real" else None
     start = 0
-    for images in generator.stream(cfg.num_samples, seed=seed):
-        yield images, generator.labels(None, start, start + len(images))
+    for images in generator.stream(cfg.num_samples, digits, seed=seed):
+        yield images, generator.labels(digits, start, start + len(images))
         start += len(images)
+
+
+def _sample(labels: Tensor, cfg: DictConfig) -> Tensor:
+    """Indices of the floor's images: any, in the data's proportions, or as many of each label."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
+    if cfg.labels == "real":
+        return order[: cfg.num_samples]
+    classes = labels.unique()
+    each = [order[labels[order] == label][: -(-cfg.num_samples // len(classes))] for label in classes]
+    return torch.cat(each)[: cfg.num_samples]
 
 
 def _chunks(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -224,14 +224,16 @@ class GAN(LightningModule):
                 torch.distributed.broadcast(buffer, 0)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
-        """As many generated images as the batch has real ones (uint8) and their labels, the same at each validation."""
+        """As many generated images as the batch has real ones (uint8), the same at each validation, and their labels.
+
+        The labels are those of the real images, so that no part of a distance is due to how often each digit is asked
+        for (as in Karras et al. 2020, arXiv:2006.06676, whose labels are drawn from the data).
+        """
         world, first = self.trainer.world_size, self._validated
         self._validated += len(batch[0])
         index = slice(self.global_rank, None, world)
         z = latents(VALIDATION_SEED, first * world, self._validated * world, self.latent_dim)[index]
-        labels = None
-        if self.num_classes:
-            labels = torch.arange(first * world, self._validated * world, device=self.device)[index] % self.num_classes
+        labels = batch[1] if self.num_classes else None
         return self.generate(z, labels), labels
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from tiny_runs import FAST, NARROW, TINY
 from gan.config import compose
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown
+from gan.metrics import ImageMeasures
 from gan.train import train
 
 SMALL = ("data=digits", "num_samples=400", "metrics.measures=[fid,is,precision,recall,digit_accuracy,class_balance]")
@@ -69,6 +70,27 @@ def test_several_checkpoints_and_repeats_make_one_table(checkpoints, measured):
     assert "±" in (folder / "metrics.md").read_text()
 
 
+def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monkeypatch):
+    given = {"real": [], "generated": []}
+    for kind, labels in given.items():
+        original = getattr(ImageMeasures, f"update_{kind}")
+
+        def kept(self, images, asked, labels=labels, original=original):
+            labels.extend(asked.tolist())
+            original(self, images, asked)
+
+        monkeypatch.setattr(ImageMeasures, f"update_{kind}", kept)
+    _, folder = measured(checkpoints["conditional"], "metrics.measures=[class_balance]")
+    model, real = given["generated"][:400], given["real"]
+    assert model == (real * 2)[:400]
+    assert json.loads((folder / "metrics.json").read_text())["labels"] == "real"
+    given["generated"].clear()
+    measured(checkpoints["conditional"], "metrics.measures=[class_balance]", "labels=even")
+    model, floor = given["generated"][:400], given["generated"][400:]
+    assert model == [i % 10 for i in range(400)]
+    assert sorted(floor) == sorted(model)
+
+
 def test_memorization_shows_the_nearest_training_images(checkpoints, measured):
     columns, folder = measured(checkpoints["unconditional"], "metrics.measures=[memorization]")
     assert columns["unconditional/last"]["test/memorization_ratio_mnist"] > 0
@@ -92,6 +114,8 @@ def test_stacked_digits_count_modes(checkpoints, measured):
         ("conditional", ["metrics.measures=[fidd]"], "fidd"),
         ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
         ("conditional", ["split=train"], "split=train"),
+        ("conditional", ["labels=odd"], "labels=odd: real or even"),
+        ("unconditional", ["labels=even", "metrics.measures=[fid]"], "labels=even: takes a conditional model"),
         ("conditional", ["data.source._target_=my_gan.Stripes", "data.val_size=100"], "stripes shows no digits"),
         ("stacked", ["metrics.measures=null"], "channels"),
         ("unconditional", ["metrics.measures=[digit_accuracy]"], "digit_accuracy takes a conditional model"),

@@ -153,6 +153,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
         },
         "data": "mnist",
         "split": "test",
+        "labels": "real",
         "num_samples": 10000,
         "repeats": 3,
         "seed": 0,

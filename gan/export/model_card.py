@@ -103,7 +103,7 @@ def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, An
 
     Returns:
         `checkpoint`, the name of its column; `measures` by column: its own and the floor's; `data`, `split`,
-        `num_samples`, `repeats` and `seed` of the evaluation.
+        `labels`, `num_samples`, `repeats` and `seed` of the evaluation.
 
     Raises:
         UserError: no such file, or it does not measure this checkpoint.
@@ -112,7 +112,7 @@ def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, An
         saved = json.loads(path.read_text())
         columns = list(saved["measures"])
         names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
-        evaluation = {name: saved[name] for name in ("data", "split", "num_samples", "repeats", "seed")}
+        evaluation = {name: saved[name] for name in ("data", "split", "labels", "num_samples", "repeats", "seed")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{key}={path}: not a metrics.json of `gan evaluate` ({error})") from error
     name = names.get(ckpt.resolve())
@@ -177,7 +177,8 @@ def _measures(evaluation: Mapping[str, Any] | None) -> str:
 
     said = (
         f"Of the checkpoint, by `gan evaluate data={evaluation['data']} split={evaluation['split']} "
-        f"num_samples={evaluation['num_samples']} repeats={evaluation['repeats']} seed={evaluation['seed']}`; "
+        f"num_samples={evaluation['num_samples']} repeats={evaluation['repeats']} seed={evaluation['seed']} "
+        f"labels={evaluation['labels']}`; "
         "the floor has real training images in place of generated ones."
     )
     return f"{said}\n\n{markdown(evaluation['measures'])}".rstrip()
