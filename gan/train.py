@@ -82,7 +82,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         module.discriminator.compile()
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=list(instantiate(cfg.callbacks).values()),
+        callbacks=[callback for callback in instantiate(cfg.callbacks).values() if callback is not None],
         logger=list(instantiate(cfg.logger).values()) if cfg.get("logger") else False,
         plugins=slurm_plugins(),
     )

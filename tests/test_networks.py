@@ -6,7 +6,7 @@ from torch import nn
 
 from gan.config import compose, instantiate
 from gan.errors import UserError
-from gan.networks.layers import ConditionalBatchNorm2d
+from gan.networks.layers import NORMS, ConditionalNorm2d, PixelNorm
 
 
 def module_of(model, *overrides):
@@ -208,10 +208,32 @@ def test_a_residual_layer_keeps_channels_and_side():
         )
 
 
-@pytest.mark.parametrize("num_classes", [10, None])
-def test_self_modulation_scales_each_normalization_by_the_latents(num_classes):
+def test_pixel_norm_has_unit_mean_square_at_each_pixel():
     torch.manual_seed(0)
-    norm = ConditionalBatchNorm2d(3, num_classes, latent_dim=5).eval()
+    norm = PixelNorm(3)
+    features = 5 * torch.randn(4, 3, 7, 7) + 1
+    torch.testing.assert_close(norm(features).square().mean(1), torch.ones(4, 7, 7))
+    torch.testing.assert_close(norm(features)[:1], norm(features[:1]))
+    norm.weight.data, norm.bias.data = torch.tensor([2.0, 1.0, 1.0]), torch.tensor([0.0, 3.0, 0.0])
+    plain = PixelNorm(3, affine=False)(features)
+    expected = torch.stack([2 * plain[:, 0], plain[:, 1] + 3, plain[:, 2]], 1)
+    torch.testing.assert_close(norm(features), expected)
+
+
+@pytest.mark.parametrize("classes", ["null", "10"])
+def test_any_generator_takes_pixel_norm(classes):
+    module = module_of("dcgan_compact", "+model.generator.norm=pixel", f"model.num_classes={classes}")
+    kinds = {type(layer).__name__ for layer in module.generator.modules()}
+    assert "PixelNorm" in kinds and "BatchNorm2d" not in kinds
+    with pytest.raises(UserError, match="model.generator.norm=group: batch or pixel"):
+        module_of("dcgan_compact", "+model.generator.norm=group")
+
+
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize("num_classes", [10, None])
+def test_self_modulation_scales_each_normalization_by_the_latents(num_classes, kind):
+    torch.manual_seed(0)
+    norm = ConditionalNorm2d(3, num_classes, latent_dim=5, kind=kind).eval()
     labels = torch.arange(4) if num_classes else None
     features, latents = torch.randn(4, 3, 7, 7), torch.randn(4, 5)
     more_scale, more_shift = (latents @ norm.modulation.weight.t()).chunk(2, dim=1)

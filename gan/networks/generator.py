@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from gan.errors import UserError
 from gan.networks.layers import (
     IMAGE_SIZE,
-    ConditionalBatchNorm2d,
+    NORMS,
+    ConditionalNorm2d,
     ConditionalSequential,
     Layer,
     activation,
@@ -27,6 +28,7 @@ class ConvGenerator(nn.Module):
         layers: `kernel_size`, `stride`, `padding`, `output_padding`, `transposed` and `residual` of each convolution;
             the last one draws the image.
         first_side: side in pixels of the linear layer's feature map.
+        norm: normalization after each convolution but the last: "batch" or "pixel".
         first_norm: normalization after the linear layer: "features" (each of its outputs), "channels" or None.
         first_activation: whether an activation follows it.
         bias: whether convolutions followed by a normalization have a bias.
@@ -36,7 +38,7 @@ class ConvGenerator(nn.Module):
         num_classes: with it, normalizations of channels are conditional on the label.
 
     Raises:
-        UserError: lists of different lengths, or layers that do not end at 28x28.
+        UserError: lists of different lengths, an unknown normalization, or layers that do not end at 28x28.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ConvGenerator(nn.Module):
         channels: Sequence[int],
         layers: Sequence[Layer],
         first_side: int = 7,
+        norm: str = "batch",
         first_norm: str | None = "features",
         first_activation: bool = True,
         bias: bool = False,
@@ -62,21 +65,24 @@ class ConvGenerator(nn.Module):
             )
         first_features = channels[0] * first_side**2
 
-        def norm(features: int) -> nn.Module:
+        if norm not in NORMS:
+            raise UserError(f"model.generator.norm={norm}: {' or '.join(NORMS)}")
+
+        def normalization(features: int) -> nn.Module:
             if num_classes or self_modulation:
-                return ConditionalBatchNorm2d(features, num_classes, latent_dim if self_modulation else None)
-            return nn.BatchNorm2d(features)
+                return ConditionalNorm2d(features, num_classes, latent_dim if self_modulation else None, norm)
+            return NORMS[norm](features)
 
         body: list[nn.Module] = [nn.Linear(latent_dim, first_features)]
         if first_norm == "features":
             body.append(nn.BatchNorm1d(first_features))
         body.append(nn.Unflatten(1, (channels[0], first_side, first_side)))
         if first_norm == "channels":
-            body.append(norm(channels[0]))
+            body.append(normalization(channels[0]))
         if first_activation:
             body.append(activation(negative_slope))
         for inputs, outputs, layer in zip(channels, channels[1:], layers, strict=False):
-            modules = convolution(inputs, outputs, layer, bias), norm(outputs), activation(negative_slope)
+            modules = convolution(inputs, outputs, layer, bias), normalization(outputs), activation(negative_slope)
             body += stage(inputs, outputs, layer, *modules)
         body += [convolution(channels[-1], image_channels, layers[-1], bias=True), nn.Tanh()]
         self.body = ConditionalSequential(*body)

@@ -12,16 +12,41 @@ IMAGE_SIZE = 28
 MODULATION_STD = 0.02
 
 
-class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalization whose scale and shift are looked up by class (de Vries et al. 2017, arXiv:1707.00683).
+class PixelNorm(nn.Module):
+    """Each pixel's features over their root mean square (Karras et al. 2018, arXiv:1710.10196), then scale and shift.
 
-    With a latent_dim, a linear function of the latent vector is added to both (self-modulation, Chen et al. 2019,
-    arXiv:1810.01365); the class may then be missing.
+    No statistics of a batch enter it, nor anything that differs between training and evaluation.
     """
 
-    def __init__(self, num_features: int, num_classes: int | None, latent_dim: int | None = None) -> None:
+    def __init__(self, num_features: int, affine: bool = True, eps: float = 1e-8) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(num_features, affine=num_classes is None)
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """float [N, C, H, W] -> float [N, C, H, W]."""
+        normalized = features * (features.square().mean(1, keepdim=True) + self.eps).rsqrt()
+        if self.weight is None:
+            return normalized
+        return torch.addcmul(self.bias[:, None, None], normalized, self.weight[:, None, None])
+
+
+NORMS = {"batch": nn.BatchNorm2d, "pixel": PixelNorm}
+
+
+class ConditionalNorm2d(nn.Module):
+    """Normalization whose scale and shift are looked up by class (de Vries et al. 2017, arXiv:1707.00683).
+
+    With a latent_dim, a linear function of the latent vector is added to both (self-modulation, Chen et al. 2019,
+    arXiv:1810.01365); the class may then be missing. `kind` is one of NORMS.
+    """
+
+    def __init__(
+        self, num_features: int, num_classes: int | None, latent_dim: int | None = None, kind: str = "batch"
+    ) -> None:
+        super().__init__()
+        self.norm = NORMS[kind](num_features, affine=num_classes is None)
         if num_classes:
             self.scale = nn.Embedding(num_classes, num_features)
             self.shift = nn.Embedding(num_classes, num_features)
@@ -46,7 +71,7 @@ class ConditionalSequential(nn.Sequential):
 
     def forward(self, features: Tensor, labels: Tensor | None = None, latents: Tensor | None = None) -> Tensor:
         for layer in self:
-            conditional = isinstance(layer, ConditionalBatchNorm2d | Residual)
+            conditional = isinstance(layer, ConditionalNorm2d | Residual)
             features = layer(features, labels, latents) if conditional else layer(features)
         return features
 
