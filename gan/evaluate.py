@@ -1,8 +1,8 @@
 """Measures what a checkpoint draws: `gan evaluate ckpt=last`, or several for one table: `'ckpt=[a.ckpt,b.ckpt]'`.
 
 The floor is computed in the same run: training images in place of generated ones, as many as samples. A conditional
-model is asked for the digits that the real images show (`labels=real`), so that no part of a distance is due to how often
-each digit comes; `labels=even` asks for 0 to 9 in turn, as `gan generate` does, of the model and of the floor.
+model is asked for the digits that the real images show (`labels=real`), so that no part of a distance is due to how
+often each digit comes; `labels=even` asks for 0 to 9 in turn, as `gan generate` does, of the model and of the floor.
 """
 
 import json

@@ -224,8 +224,9 @@ def test_pixel_norm_has_unit_mean_square_at_each_pixel():
 def test_any_generator_takes_pixel_norm(classes):
     module = module_of("dcgan_compact", "+model.generator.norm=pixel", f"model.num_classes={classes}")
     kinds = {type(layer).__name__ for layer in module.generator.modules()}
-    assert "PixelNorm" in kinds and "BatchNorm2d" not in kinds
-    with pytest.raises(UserError, match="model.generator.norm=group: batch or pixel"):
+    assert "PixelNorm" in kinds
+    assert "BatchNorm2d" not in kinds
+    with pytest.raises(UserError, match=r"model\.generator\.norm=group: batch or pixel"):
         module_of("dcgan_compact", "+model.generator.norm=group")
 
 
