@@ -21,6 +21,9 @@ def check_values(model: Mapping[str, Any]) -> None:
     _require(
         model, "classification_weight", weight == 0 or (weight > 0 and conditional), "0, or above 0 with num_classes"
     )
+    _require(
+        model, "one_stage", not model["one_stage"] or model["shared_latents"], "true only with shared_latents=true"
+    )
     _require(model, "label_smoothing", 0 <= model["label_smoothing"] < 1, "0 <= s < 1")
     _require(model, "ema_warmup", model["ema_warmup"] > 0, "above 0, a share of the images seen")
 

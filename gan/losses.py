@@ -8,7 +8,9 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, relu, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu, relu, softplus
+
+from gan.errors import UserError
 
 
 class AdversarialLoss(Protocol):
@@ -47,13 +49,21 @@ class BinaryCrossEntropy:
 class Hinge:
     """Hinge loss (Lim and Ye 2017, arXiv:1705.02894).
 
-    L_D = E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], L_G = -E[D(G(z))].
+    L_D = E[max(0, 1 - D(x))] + E[h(1 + D(G(z)))], L_G = -E[D(G(z))], with h(t) = t above 0 and leak * t below.
+
+    Args:
+        leak: what is left of the slope for generated images beyond the margin, 0 <= leak <= 1; 0 is the published loss.
     """
 
     generator_needs_real = False
 
+    def __init__(self, leak: float = 0.0) -> None:
+        if not 0 <= leak <= 1:
+            raise UserError(f"model.loss.leak={leak}: allowed is 0 <= leak <= 1")
+        self.leak = leak
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
+        return relu(1 - real_logits).mean() + leaky_relu(1 + fake_logits, self.leak).mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         return -fake_logits.mean()

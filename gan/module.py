@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
+from gan.errors import UserError
 from gan.images import normalize, quantize
 from gan.limits import check_values
 from gan.networks.layers import initialize_dcgan
@@ -46,6 +48,9 @@ class GAN(LightningModule):
         classification_images: images seen until that weight has fallen to zero in a straight line; None keeps it.
         joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
+        one_stage: it also takes its gradient from the discriminator's own backward pass, before that one's step, in
+            place of a second pass through it (Shen et al. 2021, arXiv:2103.00430). Images that a loss gives the
+            discriminator no gradient for teach the generator nothing, so `gan.losses.Hinge` wants a `leak`.
         label_smoothing: for losses that have targets, 0 <= s < 1.
         instance_noise: standard deviation of the noise on each image that the discriminator sees, in units of [-1, 1].
         instance_noise_images: images seen until it has fallen to zero in a straight line; None keeps it.
@@ -80,6 +85,7 @@ class GAN(LightningModule):
         classification_images: int | None = None,
         joint_batches: bool = False,
         shared_latents: bool = False,
+        one_stage: bool = False,
         label_smoothing: float = 0.0,
         instance_noise: float = 0.0,
         instance_noise_images: int | None = None,
@@ -105,9 +111,16 @@ class GAN(LightningModule):
             generator, "model.generator", networks, trust, latent_dim=latent_dim, **shared
         )
         self.discriminator: nn.Module = build(discriminator, "model.discriminator", networks, trust, **shared)
-        if dcgan_initialization:
-            initialize_dcgan(self.generator)
-            initialize_dcgan(self.discriminator)
+        if one_stage and any(
+            isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.discriminator.modules()
+        ):
+            raise UserError(
+                "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization"
+            )
+        for network in (self.generator, self.discriminator):
+            network.to(memory_format=torch.channels_last)
+            if dcgan_initialization:
+                initialize_dcgan(network)
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
         smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
@@ -121,12 +134,16 @@ class GAN(LightningModule):
         trains_generator = (batch_idx + 1) % self.hparams.discriminator_steps == 0
         with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
             fake = self._draw(labels, len(real))
-        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, *fake))
+        seen = fake[0].detach().requires_grad_(self.hparams.one_stage)
+        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, seen, fake[1]))
         self.images_seen += len(real) * self.trainer.world_size
         if trains_generator:
             if not self.hparams.shared_latents:
                 fake = self._draw(labels, len(real))
-            self._update(generator_optimizer, lambda: self._generator_loss(real, labels, *fake))
+            loss_of = partial(self._generator_loss, real, labels, *fake)
+            if self.hparams.one_stage:
+                loss_of = partial(self._one_stage_loss, fake[0], seen.grad)
+            self._update(generator_optimizer, loss_of)
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
             for config in self.trainer.lr_scheduler_configs:
                 config.scheduler.step()
@@ -144,7 +161,7 @@ class GAN(LightningModule):
     def _discriminator_loss(
         self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
     ) -> Tensor:
-        real, fake = self._with_noise(real), self._with_noise(fake.detach())
+        real, fake = self._with_noise(real), self._with_noise(fake)
         asked = None if labels is None else torch.cat([labels, fake_labels])
         parts = [(real, labels), (fake, fake_labels)]
         if self.hparams.joint_batches:
@@ -157,6 +174,9 @@ class GAN(LightningModule):
             self._note(loss_classification=classification)
             logits = logits.gather(1, asked.unsqueeze(1)).squeeze(1)
         real_logits, fake_logits = logits.chunk(2)
+        if self.hparams.one_stage:
+            self._judged = [real_logits.detach(), fake_logits.detach()]
+            fake_logits.register_hook(self._judged.append)
         loss = self.loss.discriminator(real_logits, fake_logits) + weight * classification
         self._note(
             loss_discriminator=loss,
@@ -180,10 +200,27 @@ class GAN(LightningModule):
         self._note(loss_generator=loss)
         return loss
 
+    def _one_stage_loss(self, fake: Tensor, gradients: Tensor) -> Tensor:
+        """What has, as its gradient, that of the generator's loss; `gradients` are those of the discriminator's.
+
+        Both losses reach an image through its logit alone, so the two differ by a factor for each image: how much the
+        one and the other change with the logit. Where half precision has scaled a loss, it has scaled both.
+        """
+        real_logits, fake_logits, discriminator_slopes = self._judged
+        fake_logits.requires_grad_()
+        loss = self.loss.generator(real_logits, fake_logits)
+        (slopes,) = torch.autograd.grad(loss, fake_logits)
+        factors = torch.where(discriminator_slopes == 0, 0.0, slopes / discriminator_slopes)
+        self._note(loss_generator=loss)
+        return (fake * gradients * factors[:, None, None, None]).sum()
+
     def _draw(self, labels: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
-        """Generated images of random latents, with uniform labels or the given ones."""
+        """Generated images of random latents, with uniform labels or the given ones.
+
+        Uniform labels take turns from a random one on, so that no batch has more of one digit than it must.
+        """
         if labels is not None and not self.hparams.paired_labels:
-            labels = torch.randint(self.num_classes, (count,), device=self.device)
+            labels = (torch.arange(count, device=self.device) + torch.randint(self.num_classes, ())) % self.num_classes
         return self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels
 
     def _with_noise(self, images: Tensor) -> Tensor:
@@ -199,9 +236,11 @@ class GAN(LightningModule):
         update_average(self.generator_ema, self.generator, ema_decay(images, half_life))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        limit = self.hparams.gradient_clip_norm
+        if limit is None and not self.log_due:
+            return
         name = "generator" if optimizer is self.optimizers(use_pl_optimizer=False)[0] else "discriminator"
-        limit = self.hparams.gradient_clip_norm or math.inf
-        norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), limit)
+        norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), math.inf if limit is None else limit)
         self._note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
 
     @property

@@ -45,7 +45,7 @@ def rebuild(
         for name, value in weights.items()
     }
     network.load_state_dict(copies, assign=own)
-    network.eval()
+    network.eval().to(memory_format=torch.channels_last)
     check_draws(network, shape)
     return network
 

@@ -31,9 +31,10 @@ def test_binary_cross_entropy(smoothing):
     assert loss.generator(None, FAKE).item() == pytest.approx(mean(-log_sigmoid(x) for x in fake), rel=1e-5)
 
 
-def test_hinge():
-    loss = Hinge()
-    expected = mean(max(0, 1 - x) for x in REAL.tolist()) + mean(max(0, 1 + x) for x in FAKE.tolist())
+@pytest.mark.parametrize("leak", [0.0, 0.1])
+def test_hinge(leak):
+    loss = Hinge(leak)
+    expected = mean(max(0, 1 - x) for x in REAL.tolist()) + mean(max(leak * (1 + x), 1 + x) for x in FAKE.tolist())
     assert loss.discriminator(REAL, FAKE).item() == pytest.approx(expected, rel=1e-5)
     assert loss.generator(None, FAKE).item() == pytest.approx(-mean(FAKE.tolist()), rel=1e-5)
 

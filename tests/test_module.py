@@ -28,7 +28,9 @@ def step_of(module, name, batch):
     before = state(module.generator), state(module.discriminator)
     generator_optimizer, discriminator_optimizer = module.optimizers()
     if name == "discriminator":
-        module._update(discriminator_optimizer, lambda: module._discriminator_loss(real, None, *fake))
+        module._update(
+            discriminator_optimizer, lambda: module._discriminator_loss(real, None, fake[0].detach(), fake[1])
+        )
     else:
         module._update(generator_optimizer, lambda: module._generator_loss(real, None, *fake))
     return before, (state(module.generator), state(module.discriminator))
@@ -157,6 +159,55 @@ def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
     assert torch.allclose(*weights, atol=1e-6)
 
 
+class Gradients(Callback):
+    """The generator's gradient at its first step, before that step."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if optimizer is pl_module.optimizers(use_pl_optimizer=False)[0]:
+            self.found = torch.cat([parameter.grad.flatten() for parameter in pl_module.generator.parameters()]).clone()
+
+
+ONE_STAGE = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.shared_latents=true")
+
+
+@pytest.mark.parametrize("joint_batches", [False, True])
+@pytest.mark.parametrize(
+    "loss", [["Hinge", "+model.loss.leak=0.1"], ["BinaryCrossEntropy"], ["Wasserstein"], ["Relativistic"]]
+)
+def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches):
+    """With a discriminator that stands still, both ways ask the same one; slopes differ from image to image."""
+    found = []
+    for one_stage in (False, True):
+        torch.manual_seed(0)
+        gradients = Gradients()
+        cfg = tiny(
+            *ONE_STAGE,
+            f"model.loss._target_=gan.losses.{loss[0]}",
+            *loss[1:],
+            "model.label_smoothing=0",
+            f"model.one_stage={one_stage}",
+            f"model.joint_batches={joint_batches}",
+            "model.num_classes=10",
+            "model.classification_weight=0.5",
+            "model.instance_noise=0",
+            "model.penalties.r1.weight=1",
+            "model.penalties.r2.weight=1",
+            "model.gradient_clip_norm=null",
+            "trainer.limit_train_batches=1",
+            "model.discriminator_optimizer.lr=0",
+        )
+        module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+        with torch.no_grad():
+            for parameter in module.discriminator.parameters():
+                parameter.mul_(5)  # logits on both sides of the margins
+        instantiate(cfg.trainer, callbacks=[gradients], logger=False, enable_checkpointing=False).fit(
+            module, datamodule
+        )
+        found.append(gradients.found)
+    assert found[0].norm() > 1e-3
+    assert torch.allclose(*found, rtol=1e-3, atol=1e-5 * found[0].norm().item())
+
+
 @pytest.mark.parametrize("joint_batches", [False, True])
 def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny, joint_batches):
     """Both runs see the same batches and draw the same noise; only one of them is told to read the labels."""
@@ -195,6 +246,13 @@ def test_noise_and_classification_fall_to_zero(tiny):
     assert classified.batches == [True, True, True, False]  # of 16 images each
 
 
+def test_labels_are_uniform_in_each_batch_and_over_all(tiny):
+    module = instantiate(tiny("model.num_classes=10").model)
+    counts = torch.stack([module._draw(torch.zeros(13), 13)[1].bincount(minlength=10) for _ in range(1000)])
+    assert counts.unique().tolist() == [1, 2]
+    assert torch.allclose(counts.float().mean(0), torch.tensor(1.3), atol=0.1)
+
+
 def test_schedules_count_generator_steps(tiny):
     step = "{_target_: torch.optim.lr_scheduler.StepLR, step_size: 1, gamma: 0.5}"
     linear = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
@@ -229,10 +287,16 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
         ("model.label_smoothing=1.5", r"model\.label_smoothing=1\.5"),
         ("model.classification_weight=0.1", r"model\.classification_weight=0\.1: .*num_classes"),
         ("model.loss._target_=gan.losses.Hinge", r"model\.loss: .*label_smoothing"),
+        ("model.one_stage=true", r"model\.one_stage=True: .*shared_latents"),
+        (["model.shared_latents=true", "model.one_stage=true"], r"model\.one_stage=true: .*batch normalization"),
+        (
+            ["model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0", "+model.loss.leak=2"],
+            r"model\.loss\.leak=2",
+        ),
         ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
         ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer: Invalid learning rate"),
     ],
 )
 def test_impossible_values_are_refused(tiny, override, message):
     with pytest.raises(UserError, match=message):
-        train(tiny(override))
+        train(tiny(*([override] if isinstance(override, str) else override)))
