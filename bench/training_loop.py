@@ -1,9 +1,10 @@
 """Training speed: a bare PyTorch loop against `gan train`, the same networks and steps, in turns in one process.
 
-    python bench/training_loop.py [--batches 60] [--rounds 5] [overrides]
+    python bench/training_loop.py [--batches 60] [--rounds 5] [--against OVERRIDE] [overrides]
 
 Prints images per second of both, and the ratio (gan train / bare) of each round and their median. `gan train` runs with
 its default logging, averaging and callbacks; its clock goes from the first batch of the epoch to the end of the last.
+With `--against model.one_stage=false` the other side is `gan train` with that override as well, not the bare loop.
 """
 
 import argparse
@@ -76,42 +77,59 @@ def bare_loop(module: GAN, images: torch.Tensor, batches: int, batch_size: int) 
     return time.perf_counter() - started
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("overrides", nargs="*")
-    arguments = parser.parse_args()
-    logging.getLogger("gan").setLevel(logging.WARNING)
-
-    ratios = []
-    for index in range(arguments.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            cfg = compose(
+def timed_train(overrides: list[str], batches: int) -> float:
+    """Seconds that `gan train` takes for the batches of one epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            compose(
                 "train",
                 [
                     "hardware=cpu",
                     f"output_dir='{folder}'",
+                    *overrides,
                     "trainer.max_epochs=1",
-                    f"trainer.limit_train_batches={arguments.batches}",
+                    f"trainer.limit_train_batches={batches}",
                     "trainer.limit_val_batches=0",
                     "~callbacks.plots",
                     "+callbacks.clock._target_=__main__.Clock",
-                    *arguments.overrides,
                 ],
             )
-            datamodule, module = instantiate(cfg.data), instantiate(cfg.model)
-            datamodule.prepare_data()
-            datamodule.setup()
-            if index == 0:
-                bare_loop(
-                    module, datamodule.train_images, 5, cfg.data.batch_size
-                )  # the first calls choose their kernels
-            bare = bare_loop(module, datamodule.train_images, arguments.batches, cfg.data.batch_size)
-            train(cfg)
-        count = arguments.batches * cfg.data.batch_size
-        ratios.append(bare / Clock.seconds)
-        print(f"bare {count / bare:7.0f} images/s   gan train {count / Clock.seconds:7.0f} images/s   {ratios[-1]:.3f}")
+        )
+    return Clock.seconds
+
+
+def timed_bare_loop(overrides: list[str], batches: int) -> float:
+    """Seconds of the bare loop, after a few batches: the first calls choose their kernels."""
+    cfg = compose("train", ["hardware=cpu", "output_dir=unused", *overrides])
+    datamodule, module = instantiate(cfg.data), instantiate(cfg.model)
+    datamodule.prepare_data()
+    datamodule.setup()
+    for count in (5, batches):
+        seconds = bare_loop(module, datamodule.train_images, count, cfg.data.batch_size)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--against")
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    logging.getLogger("gan").setLevel(logging.WARNING)
+
+    images = arguments.batches * compose("train", ["output_dir=unused", *arguments.overrides]).data.batch_size
+    name, ratios = arguments.against or "bare", []
+    for _ in range(arguments.rounds):
+        if arguments.against:
+            reference = timed_train([*arguments.overrides, arguments.against], arguments.batches)
+        else:
+            reference = timed_bare_loop(arguments.overrides, arguments.batches)
+        seconds = timed_train(arguments.overrides, arguments.batches)
+        ratios.append(reference / seconds)
+        print(
+            f"{name} {images / reference:7.0f} images/s   gan train {images / seconds:7.0f} images/s   {ratios[-1]:.3f}"
+        )
     print(f"median ratio {statistics.median(ratios):.3f}")
 
 
