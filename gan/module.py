@@ -42,15 +42,16 @@ class GAN(LightningModule):
         latent_dim: length of the latent vector.
         num_classes: digits are drawn on demand by a conditional model (10); None for an unconditional one.
         image_channels: 1 for grey images, 3 for colour.
-        paired_labels: generated images of a batch have the labels of the real ones, else independent uniform ones.
+        paired_labels: generated images of a batch have the labels of the real ones, else uniform ones that take turns.
         classification_weight: of the cross-entropy of a real image's label under softmax_y D(x, y), in the loss of a
             conditional discriminator (Chen et al. 2021, arXiv:2111.01035).
         classification_images: images seen until that weight has fallen to zero in a straight line; None keeps it.
         joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
         one_stage: it also takes its gradient from the discriminator's own backward pass, before that one's step, in
-            place of a second pass through it (Shen et al. 2021, arXiv:2103.00430). Images that a loss gives the
-            discriminator no gradient for teach the generator nothing, so `gan.losses.Hinge` wants a `leak`.
+            place of a second pass through it (Shen et al. 2021, arXiv:2103.00430). The discriminator must judge each
+            image by itself, with one logit, and its loss must change with each generated image's logit. With
+            precision 16-mixed, whose range is too small for it, a second pass is made all the same.
         label_smoothing: for losses that have targets, 0 <= s < 1.
         instance_noise: standard deviation of the noise on each image that the discriminator sees, in units of [-1, 1].
         instance_noise_images: images seen until it has fallen to zero in a straight line; None keeps it.
@@ -117,14 +118,15 @@ class GAN(LightningModule):
             raise UserError(
                 "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization"
             )
-        for network in (self.generator, self.discriminator):
-            network.to(memory_format=torch.channels_last)
-            if dcgan_initialization:
-                initialize_dcgan(network)
+        if dcgan_initialization:
+            initialize_dcgan(self.generator)
+            initialize_dcgan(self.discriminator)
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
         smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
         self.loss = build(loss, "model.loss", ["gan.losses"], trust, **smoothing)
+        if one_stage and getattr(self.loss, "leak", 1) == 0:
+            raise UserError("model.loss.leak=0: model.one_stage=true needs a slope beyond the margin, such as leak=0.1")
         self.penalties = build_penalties(penalties or {}, trust)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -134,14 +136,15 @@ class GAN(LightningModule):
         trains_generator = (batch_idx + 1) % self.hparams.discriminator_steps == 0
         with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
             fake = self._draw(labels, len(real))
-        seen = fake[0].detach().requires_grad_(self.hparams.one_stage)
+        one_stage = self.hparams.one_stage and self.trainer.precision != "16-mixed"
+        seen = fake[0].detach().requires_grad_(one_stage)
         self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, seen, fake[1]))
         self.images_seen += len(real) * self.trainer.world_size
         if trains_generator:
             if not self.hparams.shared_latents:
                 fake = self._draw(labels, len(real))
             loss_of = partial(self._generator_loss, real, labels, *fake)
-            if self.hparams.one_stage:
+            if one_stage:
                 loss_of = partial(self._one_stage_loss, fake[0], seen.grad)
             self._update(generator_optimizer, loss_of)
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
@@ -174,7 +177,7 @@ class GAN(LightningModule):
             self._note(loss_classification=classification)
             logits = logits.gather(1, asked.unsqueeze(1)).squeeze(1)
         real_logits, fake_logits = logits.chunk(2)
-        if self.hparams.one_stage:
+        if fake.requires_grad:
             self._judged = [real_logits.detach(), fake_logits.detach()]
             fake_logits.register_hook(self._judged.append)
         loss = self.loss.discriminator(real_logits, fake_logits) + weight * classification
@@ -187,7 +190,7 @@ class GAN(LightningModule):
         )
         for penalty in self.penalties:
             if self.trainer.fit_loop.total_batch_idx % penalty.every == 0:
-                value = penalty.function(self.discriminator, real, labels, fake, fake_labels)
+                value = penalty.function(self.discriminator, real, labels, fake.detach(), fake_labels)
                 loss = loss + penalty.weight * penalty.every * value
         return loss
 
@@ -204,23 +207,29 @@ class GAN(LightningModule):
         """What has, as its gradient, that of the generator's loss; `gradients` are those of the discriminator's.
 
         Both losses reach an image through its logit alone, so the two differ by a factor for each image: how much the
-        one and the other change with the logit. Where half precision has scaled a loss, it has scaled both.
+        one and the other change with the logit.
+
+        Raises:
+            UserError: the discriminator gives an image another number of logits than one.
         """
-        real_logits, fake_logits, discriminator_slopes = self._judged
+        real_logits, fake_logits, discriminator_slopes = (tensor.float() for tensor in self._judged)
+        if fake_logits.shape != (len(fake),):
+            raise UserError(
+                f"model.one_stage=true: the discriminator gives logits of shape {tuple(fake_logits.shape)} for "
+                f"{len(fake)} images; it must give one for each"
+            )
         fake_logits.requires_grad_()
         loss = self.loss.generator(real_logits, fake_logits)
         (slopes,) = torch.autograd.grad(loss, fake_logits)
         factors = torch.where(discriminator_slopes == 0, 0.0, slopes / discriminator_slopes)
         self._note(loss_generator=loss)
-        return (fake * gradients * factors[:, None, None, None]).sum()
+        return (fake.float() * (gradients.float() * factors[:, None, None, None])).sum()
 
     def _draw(self, labels: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
-        """Generated images of random latents, with uniform labels or the given ones.
-
-        Uniform labels take turns from a random one on, so that no batch has more of one digit than it must.
-        """
+        """Generated images of random latents, with the given labels or uniform ones, of which a batch has all alike."""
         if labels is not None and not self.hparams.paired_labels:
-            labels = (torch.arange(count, device=self.device) + torch.randint(self.num_classes, ())) % self.num_classes
+            turns = [torch.randperm(self.num_classes) for _ in range(math.ceil(count / self.num_classes))]
+            labels = torch.cat(turns)[:count].to(self.device)
         return self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels
 
     def _with_noise(self, images: Tensor) -> Tensor:

@@ -45,7 +45,9 @@ def rebuild(
         for name, value in weights.items()
     }
     network.load_state_dict(copies, assign=own)
-    network.eval().to(memory_format=torch.channels_last)
+    if own:
+        network.to(memory_format=torch.channels_last)
+    network.eval()
     check_draws(network, shape)
     return network
 

@@ -31,6 +31,7 @@ from gan.module import GAN
 # use of torch's pytrees is not the user's business
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 log = logging.getLogger("gan")

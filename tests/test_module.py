@@ -208,6 +208,13 @@ def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches
     assert torch.allclose(*found, rtol=1e-3, atol=1e-5 * found[0].norm().item())
 
 
+def test_one_stage_wants_one_logit_of_each_image(tiny):
+    module = instantiate(tiny(*ONE_STAGE, "model.one_stage=true").model)
+    module._judged = [torch.zeros(3, 1)] * 3
+    with pytest.raises(UserError, match=r"logits of shape \(3, 1\) for 3 images"):
+        module._one_stage_loss(torch.zeros(3, 1, 28, 28), torch.zeros(3, 1, 28, 28))
+
+
 @pytest.mark.parametrize("joint_batches", [False, True])
 def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny, joint_batches):
     """Both runs see the same batches and draw the same noise; only one of them is told to read the labels."""
@@ -292,6 +299,10 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
         (
             ["model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0", "+model.loss.leak=2"],
             r"model\.loss\.leak=2",
+        ),
+        (
+            [*ONE_STAGE, "model.one_stage=true", "model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0"],
+            r"model\.loss\.leak=0",
         ),
         ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
         ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer: Invalid learning rate"),

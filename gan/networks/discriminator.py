@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from gan.networks.layers import IMAGE_SIZE, Layer, activation, check_layers, convolution, output_side, stage
@@ -57,6 +58,7 @@ class ConvDiscriminator(nn.Module):
         self.projection = nn.Embedding(num_classes, features) if num_classes else None
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits float [N] of images float [N, C, 28, 28] in [-1, 1] with labels int64 [N].

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
@@ -86,6 +87,7 @@ class ConvGenerator(nn.Module):
             body += stage(inputs, outputs, layer, *modules)
         body += [convolution(channels[-1], image_channels, layers[-1], bias=True), nn.Tanh()]
         self.body = ConditionalSequential(*body)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """latents float [N, latent_dim], labels int64 [N] -> images float [N, C, 28, 28] in [-1, 1]."""
