@@ -46,9 +46,9 @@ def test_an_offline_run_has_config_curves_pictures_table_and_artifact(tiny, tmp_
 
     assert run.config.pop("_wandb") is not None
     assert run.config == OmegaConf.to_container(OmegaConf.load(tmp_path / "run" / "config.yaml"))
-    assert (run.run.project, run.run.display_name, run.run.job_type) == ("digits", "GAN-Hinge-3", "train")
+    assert (run.run.project, run.run.display_name, run.run.job_type) == ("digits", "GAN-BinaryCrossEntropy-3", "train")
     assert run.run.notes == "first try"
-    assert {"Digits", "Hinge", "mine"} < set(run.run.tags), "and the commit, in a repository"
+    assert {"Digits", "BinaryCrossEntropy", "mine"} < set(run.run.tags), "and the commit, in a repository"
     assert run.exit_code == 0
     assert {"stats", "environment"} <= run.kinds
 
