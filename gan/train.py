@@ -35,7 +35,8 @@ warnings.filterwarnings("ignore", message="Grad strides do not match bucket view
 warnings.filterwarnings("ignore", message="The `srun` command is available")
 
 log = logging.getLogger("gan")
-SHAPES = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
+NETWORKS = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
+RESTORED = (*NETWORKS, "generator_optimizer", "discriminator_optimizer")
 
 
 def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
@@ -70,12 +71,15 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         _load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
     if resume_from:
         checkpoint = read_checkpoint(resume_from, "ckpt_path")
-        _check_same_networks(module, checkpoint, resume_from)
+        _check_same(RESTORED, module, checkpoint, resume_from)
         if _is_finished(cfg, checkpoint):
             log.info("%s: %d epochs and %s images are done already", resume_from, *_progress(checkpoint))
             module.load_state_dict(checkpoint["state_dict"])
             return module, json.loads(resume_from.with_suffix(".json").read_text())["metrics"]
         rank_zero_only(log.info)("goes on     after %d epochs and %s images", *_progress(checkpoint))
+        for name, now in module.hparams.items():
+            if (then := checkpoint["hyper_parameters"].get(name)) != now:
+                rank_zero_only(log.info)("changed     model.%s=%s, so far %s", name, now, then)
         if "wandb" in cfg and cfg.wandb.id is None:
             cfg.wandb.id = checkpoint.get("wandb_id")
     if cfg.compile:
@@ -162,17 +166,15 @@ def _check_fit(module: GAN, source: Source) -> None:
         )
 
 
-def _check_same_networks(module: GAN, checkpoint: dict[str, Any], path: Path) -> None:
-    trained = checkpoint["hyper_parameters"]
-    compared = {name: (module.hparams[name], trained.get(name)) for name in SHAPES}
-    for name in ("generator_optimizer", "discriminator_optimizer"):
-        compared[f"{name}._target_"] = module.hparams[name]["_target_"], trained.get(name, {}).get("_target_")
-    for name, (now, then) in compared.items():
+def _check_same(names: tuple[str, ...], module: GAN, checkpoint: dict[str, Any], path: Path) -> None:
+    """What comes from the checkpoint cannot be given another value."""
+    for name in names:
+        now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
         if now != then:
             raise UserError(f"model.{name}={now}: {path} was trained with {then}")
 
 
 def _load_weights(module: GAN, path: Path, key: str) -> None:
     checkpoint = read_checkpoint(path, key)
-    _check_same_networks(module, checkpoint, path)
+    _check_same(NETWORKS, module, checkpoint, path)
     module.load_state_dict(checkpoint["state_dict"])

@@ -98,6 +98,17 @@ def test_other_networks_are_refused(run, tmp_path):
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match=r"model\.latent_dim=9: .*was trained with 8"):
         run(f"ckpt_path='{path}'", "model.latent_dim=9", folder="b")
+    with pytest.raises(UserError, match=r"model\.generator_optimizer=.*'lr': 0\.1.*was trained with"):
+        run(f"ckpt_path='{path}'", "model.generator_optimizer.lr=0.1", folder="b")
+
+
+def test_a_run_that_goes_on_says_what_changed(run, tmp_path, caplog):
+    run()
+    caplog.set_level("INFO", "gan")
+    run("ckpt_path=auto", "trainer.max_epochs=2", "model.label_smoothing=0.25")
+    assert [line for line in caplog.messages if line.startswith("changed")] == [
+        "changed     model.label_smoothing=0.25, so far 0.1"
+    ]
 
 
 @pytest.mark.parametrize(
