@@ -118,7 +118,10 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("gan").setLevel(logging.WARNING)
 
-    images = arguments.batches * compose("train", ["output_dir=unused", *arguments.overrides]).data.batch_size
+    cfg = compose("train", ["output_dir=unused", *arguments.overrides])
+    if cfg.model.num_classes and not arguments.against:
+        parser.error("the bare loop is that of the unconditional models; compare a conditional one --against OVERRIDE")
+    images = arguments.batches * cfg.data.batch_size
     name, ratios = arguments.against or "bare", []
     for _ in range(arguments.rounds):
         if arguments.against:

@@ -260,7 +260,8 @@ class GAN(LightningModule):
 
     def _note(self, **values: Tensor | float) -> None:
         """Keeps values to log at the end of the step: Lightning forgets what was logged before another hook ran."""
-        self._values |= {f"train/{name}": value for name, value in values.items()}
+        kept = {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
+        self._values |= {f"train/{name}": value for name, value in kept.items()}
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.hparams.seed, self.current_epoch, self.global_rank))

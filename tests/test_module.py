@@ -208,6 +208,15 @@ def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches
     assert torch.allclose(*found, rtol=1e-3, atol=1e-5 * found[0].norm().item())
 
 
+def test_one_stage_with_noise_clipping_and_several_discriminator_steps(tiny):
+    """Its norms are bounded too, and a module that was trained can be copied."""
+    options = ("model.one_stage=true", "model.instance_noise=0.1", "model.discriminator_steps=2")
+    counted = ClippedNorms()
+    module, _ = fit(tiny(*ONE_STAGE, *options, "model.gradient_clip_norm=1e-4"), counted)
+    assert all(0.99e-4 < norm <= 1.001e-4 for norm in counted.norms["generator"][1:])
+    assert same(module.state_dict(), copy.deepcopy(module).state_dict())
+
+
 def test_one_stage_wants_one_logit_of_each_image(tiny):
     module = instantiate(tiny(*ONE_STAGE, "model.one_stage=true").model)
     module._judged = [torch.zeros(3, 1)] * 3
