@@ -147,6 +147,17 @@ def test_max_images_ends_a_run_and_its_schedules(run, tmp_path):
     assert (saved["images_seen"], saved["epoch"]) == (112, 1)
 
 
+def test_the_minutes_of_a_resumed_run_are_those_of_all_its_parts(run, tmp_path):
+    run()
+    state = checkpoint(tmp_path, "run")
+    (name,) = (name for name in state["callbacks"] if "RunReport" in name)
+    assert state["callbacks"][name]["minutes"] > 0
+    state["callbacks"][name]["minutes"] = 7.0
+    torch.save(state, tmp_path / "run" / "checkpoints" / "last.ckpt")
+    run("ckpt_path=auto", "trainer.max_epochs=2")
+    assert 7 < json.loads((tmp_path / "run" / "summary.json").read_text())["minutes"] < 8
+
+
 def test_a_finished_run_is_left_as_it_is(run, tmp_path):
     for overrides in (("max_images=100", "trainer.limit_train_batches=1.0"), ("trainer.max_epochs=1",)):
         folder = overrides[0]

@@ -25,12 +25,23 @@ log = logging.getLogger("gan")
 class RunReport(Callback):
     """Prints device, precision, data and sizes before the first batch.
 
-    It writes `networks.txt`, the final networks (`generator.safetensors` is the averaged one) and `summary.json`.
+    It writes `networks.txt`, the final networks (`generator.safetensors` is the averaged one) and `summary.json`, whose
+    minutes are those of all parts of a run that was resumed.
     """
+
+    _minutes_before = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"minutes": self._minutes()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._minutes_before = state_dict["minutes"]
+
+    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+        self._started = time.perf_counter()
 
     @rank_zero_only
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._started = time.perf_counter()
         folder, data = Path(trainer.default_root_dir), trainer.datamodule
         limits = {"images": pl_module.hparams.max_images, "epochs": max(0, trainer.max_epochs)}
         length = " or ".join(f"{limit:,} {unit}" for unit, limit in limits.items() if limit) or "until stopped"
@@ -46,7 +57,7 @@ class RunReport(Callback):
 
     @rank_zero_only
     def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        folder, minutes = Path(trainer.default_root_dir), (time.perf_counter() - self._started) / 60
+        folder, minutes = Path(trainer.default_root_dir), self._minutes()
         metadata = {"hyper_parameters": json.dumps(dict(pl_module.hparams))}
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
             weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
@@ -73,6 +84,9 @@ class RunReport(Callback):
             last = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
             goes_on = f"ckpt_path={last} goes on" if last.exists() else "there is no checkpoint yet"
             log.info("%-10s  after %s images; %s", "interrupted", f"{pl_module.images_seen:,}", goes_on)
+
+    def _minutes(self) -> float:
+        return self._minutes_before + (time.perf_counter() - self._started) / 60
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:
