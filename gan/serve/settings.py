@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -88,6 +89,16 @@ class Settings(BaseModel):
                 raise ValueError("a number and a time, such as 60/minute") from error
             if any(item.amount < 1 for item in items):
                 raise ValueError("at least one request in a time, such as 60/minute")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        try:
+            for part in value.split(",") if value != "*" else []:
+                ip_network(part.strip())
+        except ValueError as error:
+            raise ValueError(f"addresses or networks with commas between them, or * alone; {error}") from error
         return value
 
     @model_validator(mode="after")

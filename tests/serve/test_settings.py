@@ -29,6 +29,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrules(mon
     assert settings.cors_origins == ["https://a.example", "https://b.example"]
     assert settings.shares == {"a": 0.9, "b": 0.1}
     assert read("port=9002").port == 9002
+    for proxies in ("*", "127.0.0.1, ::1, 10.0.0.0/8"):
+        assert read(f"trusted_proxies='{proxies}'").trusted_proxies == proxies
     assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
@@ -40,6 +42,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrules(mon
         (["ui=maybe"], "ui=maybe: "),
         (["rate_limit=often"], "rate_limit=often: a number and a time, such as 60/minute"),
         (["rate_limit=0/minute"], "rate_limit=0/minute: at least one request"),
+        (["trusted_proxies=10.0.0.1/8"], "trusted_proxies=10.0.0.1/8: addresses or networks"),
+        (["trusted_proxies='*,10.0.0.1'"], "trusted_proxies=*,10.0.0.1: addresses or networks"),
         (["request_timeout=inf"], "request_timeout=inf: "),
         (["api_keys=','"], "api_keys: it names none"),
         (["queue_size=10"], "queue_size=10: at least max_images=1024"),
