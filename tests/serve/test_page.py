@@ -86,10 +86,9 @@ def test_the_digits_asked_for_arrive(page, classifier):
     shown.drawn()
     for key in "2026":
         shown["keypad"].find_elements(By.TAG_NAME, "button")[int(key)].click()
-    shown.draw(count="8", seed="1")
+    shown.draw(count="8", seed="3")
     shown.until(lambda: "8 images" in shown["draw-status"].text)
-    as_asked = [digit == asked for digit, asked in zip(read(classifier, shown.drawn()), [2, 0, 2, 6] * 2, strict=True)]
-    assert sum(as_asked) >= 7  # one drawn digit in some hundreds is read as another
+    assert read(classifier, shown.drawn()) == [2, 0, 2, 6] * 2
     assert shown.drawn()[2].get_attribute("alt") == "a drawn 2"
     shown["clear"].click()
     shown.draw(digits="7", count="1")
