@@ -71,7 +71,7 @@ def fid_of_one_process(checkpoint: Path, overrides: list[str]) -> float:
     data.prepare_data()
     data.setup()
     count = len(data.val_images)
-    labels = torch.arange(count) % module.num_classes if module.num_classes else None
+    labels = data.val_labels if module.num_classes else None
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
     measures.update_real(data.val_images)
     z = latents(VALIDATION_SEED, 0, count, module.latent_dim)

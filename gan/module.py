@@ -14,10 +14,10 @@ from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
-from gan.errors import UserError
 from gan.images import normalize, quantize
 from gan.limits import check_values
 from gan.networks.layers import initialize_dcgan
+from gan.one_stage import check_one_stage, one_stage_loss
 from gan.penalties import build_penalties
 from gan.randomness import derive_seed, latents
 from gan.schedules import build_schedule, generator_steps
@@ -112,12 +112,6 @@ class GAN(LightningModule):
             generator, "model.generator", networks, trust, latent_dim=latent_dim, **shared
         )
         self.discriminator: nn.Module = build(discriminator, "model.discriminator", networks, trust, **shared)
-        if one_stage and any(
-            isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in self.discriminator.modules()
-        ):
-            raise UserError(
-                "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization"
-            )
         if dcgan_initialization:
             initialize_dcgan(self.generator)
             initialize_dcgan(self.discriminator)
@@ -125,8 +119,8 @@ class GAN(LightningModule):
 
         smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
         self.loss = build(loss, "model.loss", ["gan.losses"], trust, **smoothing)
-        if one_stage and getattr(self.loss, "leak", 1) == 0:
-            raise UserError("model.loss.leak=0: model.one_stage=true needs a slope beyond the margin, such as leak=0.1")
+        if one_stage:
+            check_one_stage(self.discriminator, self.loss)
         self.penalties = build_penalties(penalties or {}, trust)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -204,26 +198,9 @@ class GAN(LightningModule):
         return loss
 
     def _one_stage_loss(self, fake: Tensor, gradients: Tensor) -> Tensor:
-        """What has, as its gradient, that of the generator's loss; `gradients` are those of the discriminator's.
-
-        Both losses reach an image through its logit alone, so the two differ by a factor for each image: how much the
-        one and the other change with the logit.
-
-        Raises:
-            UserError: the discriminator gives an image another number of logits than one.
-        """
-        real_logits, fake_logits, discriminator_slopes = (tensor.float() for tensor in self._judged)
-        if fake_logits.shape != (len(fake),):
-            raise UserError(
-                f"model.one_stage=true: the discriminator gives logits of shape {tuple(fake_logits.shape)} for "
-                f"{len(fake)} images; it must give one for each"
-            )
-        fake_logits.requires_grad_()
-        loss = self.loss.generator(real_logits, fake_logits)
-        (slopes,) = torch.autograd.grad(loss, fake_logits)
-        factors = torch.where(discriminator_slopes == 0, 0.0, slopes / discriminator_slopes)
-        self._note(loss_generator=loss)
-        return (fake.float() * (gradients.float() * factors[:, None, None, None])).sum()
+        loss, value = one_stage_loss(self.loss, fake, gradients, *self._judged)
+        self._note(loss_generator=value)
+        return loss
 
     def _draw(self, labels: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
         """Generated images of random latents, with the given labels or uniform ones, of which a batch has all alike."""

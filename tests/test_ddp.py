@@ -37,7 +37,8 @@ def fid_of_one_process(path):
     digits.setup()
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
     measures.update_real(digits.val_images)
-    measures.update_generated(module.generate(latents(VALIDATION_SEED, 0, len(digits.val_images), module.latent_dim)))
+    z = latents(VALIDATION_SEED, 0, len(digits.val_images), module.latent_dim)
+    measures.update_generated(module.generate(z, digits.val_labels))
     return measures.compute()["fid"]
 
 
@@ -52,7 +53,7 @@ def test_two_processes_train_an_epoch(tmp_path):
     finished = two_processes(
         tmp_path,
         *NARROW,
-        *("data.batch_size=100", "trainer.max_epochs=1", "model.instance_noise=0.1"),
+        *("data.batch_size=100", "trainer.max_epochs=1", "model.instance_noise=0.1", "model.num_classes=10"),
         *("~callbacks.plots", "logger=[csv,wandb]"),
         *("+callbacks.probe._target_=probe.Probe", f"+callbacks.probe.folder='{tmp_path}'"),
     )

@@ -9,6 +9,8 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 
 from gan.config import instantiate
 from gan.errors import UserError
+from gan.losses import BinaryCrossEntropy
+from gan.one_stage import one_stage_loss
 from gan.train import train
 
 
@@ -217,11 +219,10 @@ def test_one_stage_with_noise_clipping_and_several_discriminator_steps(tiny):
     assert same(module.state_dict(), copy.deepcopy(module).state_dict())
 
 
-def test_one_stage_wants_one_logit_of_each_image(tiny):
-    module = instantiate(tiny(*ONE_STAGE, "model.one_stage=true").model)
-    module._judged = [torch.zeros(3, 1)] * 3
+def test_one_stage_wants_one_logit_of_each_image():
+    images, logits = torch.zeros(3, 1, 28, 28), torch.zeros(3, 1)
     with pytest.raises(UserError, match=r"logits of shape \(3, 1\) for 3 images"):
-        module._one_stage_loss(torch.zeros(3, 1, 28, 28), torch.zeros(3, 1, 28, 28))
+        one_stage_loss(BinaryCrossEntropy(), images, images, logits, logits, logits)
 
 
 @pytest.mark.parametrize("joint_batches", [False, True])
