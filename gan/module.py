@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
+from gan.errors import UserError
 from gan.images import normalize, quantize
 from gan.limits import check_values
 from gan.networks.layers import initialize_dcgan
@@ -283,6 +284,11 @@ class GAN(LightningModule):
             optimizer, schedule = self.hparams[f"{name}_optimizer"], self.hparams[f"{name}_schedule"]
             parameters = getattr(self, name).parameters()
             optimizers.append(build(optimizer, f"model.{name}_optimizer", ["torch.optim"], self.trust, parameters))
+            if self.trainer.precision == "16-mixed" and getattr(optimizers[-1], "_step_supports_amp_scaling", False):
+                raise UserError(
+                    f"model.{name}_optimizer.fused=true: it takes the scaled gradients of trainer.precision=16-mixed, "
+                    "which could not be clipped; allowed is fused=false, or trainer.precision=bf16-mixed or 32-true"
+                )
             if schedule:
                 steps = (self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
                 schedules.append(

@@ -108,6 +108,14 @@ def test_clipped_norms_stay_under_the_bound(tiny, scaled):
         assert trainer.callback_metrics[f"train/gradient_norm_{name}"] > 0.01
 
 
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+def test_fused_optimizers_do_not_unscale_before_clipping_so_16_mixed_refuses_them(tiny, name):
+    cfg = tiny("~trainer.precision", f"+model.{name}_optimizer.fused=true")
+    with pytest.raises(UserError, match=rf"model\.{name}_optimizer\.fused=true: .*16-mixed"):
+        fit(cfg, plugins=[MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))])
+    fit(tiny(f"+model.{name}_optimizer.fused=true"))
+
+
 def test_average_follows_the_half_life(tiny):
     class Follow(Callback):
         def on_train_start(self, trainer, pl_module):
