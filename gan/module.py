@@ -14,7 +14,6 @@ from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
-from gan.errors import UserError
 from gan.images import normalize, quantize
 from gan.limits import check_values
 from gan.networks.layers import initialize_dcgan
@@ -226,6 +225,9 @@ class GAN(LightningModule):
         limit = self.hparams.gradient_clip_norm
         if limit is None and not self.log_due:
             return
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)  # Lightning leaves that to a fused optimizer's step, which comes after clipping
         name = "generator" if optimizer is self.optimizers(use_pl_optimizer=False)[0] else "discriminator"
         norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), math.inf if limit is None else limit)
         self._note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
@@ -284,11 +286,6 @@ class GAN(LightningModule):
             optimizer, schedule = self.hparams[f"{name}_optimizer"], self.hparams[f"{name}_schedule"]
             parameters = getattr(self, name).parameters()
             optimizers.append(build(optimizer, f"model.{name}_optimizer", ["torch.optim"], self.trust, parameters))
-            if self.trainer.precision == "16-mixed" and getattr(optimizers[-1], "_step_supports_amp_scaling", False):
-                raise UserError(
-                    f"model.{name}_optimizer.fused=true: it takes the scaled gradients of trainer.precision=16-mixed, "
-                    "which could not be clipped; allowed is fused=false, or trainer.precision=bf16-mixed or 32-true"
-                )
             if schedule:
                 steps = (self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
                 schedules.append(
