@@ -27,7 +27,7 @@ def one_stage_loss(
     """A scalar whose gradient is that of the generator's loss, and that loss.
 
     Both losses reach an image x through its logit l = D(x) alone, so that their gradients differ by a factor for each
-    image (Shen et al. 2021, arXiv:2103.00430, section 3): grad_x L_G = grad_x L_D * (dL_G / dl) / (dL_D / dl).
+    image (Shen et al. 2021, arXiv:2103.00430): grad_x L_G = grad_x L_D * (dL_G / dl) / (dL_D / dl).
 
     Args:
         loss: the adversarial loss.
