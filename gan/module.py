@@ -127,7 +127,7 @@ class GAN(LightningModule):
         self._values = {}
         real, labels = normalize(batch[0]), batch[1] if self.num_classes else None
         generator_optimizer, discriminator_optimizer = self.optimizers()
-        trains_generator = (batch_idx + 1) % self.hparams.discriminator_steps == 0
+        trains_generator = (self.trainer.fit_loop.total_batch_idx + 1) % self.hparams.discriminator_steps == 0
         with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
             fake = self._draw(labels, len(real))
         one_stage = self.hparams.one_stage and self.trainer.precision != "16-mixed"

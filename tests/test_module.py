@@ -94,6 +94,12 @@ def test_four_batches_are_four_updates(tiny, discriminator_steps, generator_upda
     assert module.images_seen == 4 * 16
 
 
+def test_discriminator_steps_are_counted_across_epochs(tiny):
+    shape = ("trainer.limit_train_batches=2", "trainer.max_epochs=3", "trainer.limit_val_batches=0")
+    _, trainer = fit(tiny("model.discriminator_steps=3", *shape))
+    assert {int(state["step"]) for state in trainer.optimizers[0].state.values()} == {2}
+
+
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("scaled", [False, True])
 def test_clipped_norms_stay_under_the_bound(tiny, scaled, fused):
