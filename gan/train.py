@@ -52,6 +52,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         UserError: a value that cannot work, before any training starts.
     """
     output_dir = settle_output_dir(cfg, "train")
+    if not (cfg.max_images is None or (isinstance(cfg.max_images, int) and cfg.max_images > 0)):
+        raise UserError(f"max_images={cfg.max_images}: allowed is null, or a whole number above 0")
     _check_folder_is_shared()
     settle_hardware(cfg.trainer)
     resume_from = _resume_from(cfg, output_dir)
@@ -75,7 +77,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         if _is_finished(cfg, checkpoint):
             log.info("%s: %d epochs and %s images are done already", resume_from, *_progress(checkpoint))
             module.load_state_dict(checkpoint["state_dict"])
-            return module, json.loads(resume_from.with_suffix(".json").read_text())["metrics"]
+            numbers = resume_from.with_suffix(".json")
+            return module, json.loads(numbers.read_text())["metrics"] if numbers.is_file() else {}
         rank_zero_only(log.info)("goes on     after %d epochs and %s images", *_progress(checkpoint))
         for name, now in module.hparams.items():
             if (then := checkpoint["hyper_parameters"].get(name)) != now:
@@ -84,7 +87,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             cfg.wandb.id = checkpoint.get("wandb_id")
     if cfg.compile:
         module.generator.compile()
-        module.discriminator.compile()
+        if not module.penalties:  # their gradients are differentiated again, which compiled networks cannot
+            module.discriminator.compile()
     trainer: Trainer = instantiate(
         cfg.trainer,
         callbacks=[callback for callback in instantiate(cfg.callbacks).values() if callback is not None],

@@ -72,6 +72,8 @@ def test_help_imports_nothing_heavy():
         (["train", *TINY, "model.loss._target_=os.system"], "model.loss"),
         (["train", *TINY, "trainer.precision=16-mixed"], "trainer.precision=16-mixed: this processor"),
         (["train", *TINY, "max_images=0"], "max_images=0: "),
+        (["train", "model=conditional", "data=digits", "max_images=0"], "max_images=0: allowed is null"),
+        (["train", "model=conditional", "data=digits", "max_images=abc"], "max_images=abc: allowed is null"),
         (["train", *TINY, "seed=-1"], "seed=-1"),
         (["train", *TINY, "model.num_classes=5"], "model.num_classes=5: digits has 10 classes"),
         (["train", *TINY, "model.image_channels=3"], "model.image_channels=3: the images of digits have 1"),

@@ -71,8 +71,10 @@ def test_hardware_that_is_here_runs(tiny, choice):
     train(tiny(choice, "~callbacks.plots", "callbacks.samples=null"))
 
 
-def test_debug_compile_and_profiler(tiny, tmp_path):
-    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots"))
+@pytest.mark.parametrize("penalty", [0, 1])
+def test_debug_compile_and_profiler(tiny, tmp_path, penalty):
+    r1 = f"model.penalties.r1.weight={penalty}"
+    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", r1))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
 
 

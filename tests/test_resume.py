@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -168,6 +169,10 @@ def test_a_finished_run_is_left_as_it_is(run, tmp_path):
         assert (last.read_bytes(), summary.read_bytes()) == before
         assert_equal(module.state_dict(), again.state_dict())
         assert metrics["images_seen"] == module.images_seen
+    alone = shutil.copy(last, tmp_path / "alone.ckpt")
+    again, metrics = run("trainer.max_epochs=1", f"ckpt_path={alone}", folder="fresh")
+    assert_equal(module.state_dict(), again.state_dict())
+    assert metrics == {}
 
 
 def test_another_runs_folder_is_refused(run, tmp_path):
