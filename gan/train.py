@@ -52,8 +52,6 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         UserError: a value that cannot work, before any training starts.
     """
     output_dir = settle_output_dir(cfg, "train")
-    if not (cfg.max_images is None or (isinstance(cfg.max_images, int) and cfg.max_images > 0)):
-        raise UserError(f"max_images={cfg.max_images}: allowed is null, or a whole number above 0")
     _check_folder_is_shared()
     settle_hardware(cfg.trainer)
     resume_from = _resume_from(cfg, output_dir)
@@ -63,6 +61,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
     if not (isinstance(cfg.seed, int) and 0 <= cfg.seed < 2**32):
         raise UserError(f"seed={cfg.seed}: it must be 0 <= seed < 2**32")
+    if not (cfg.max_images is None or (isinstance(cfg.max_images, int) and cfg.max_images > 0)):
+        raise UserError(f"max_images={cfg.max_images}: allowed is null, or a whole number above 0")
 
     lightning.seed_everything(cfg.seed, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data)
