@@ -15,6 +15,7 @@ from typing import Any
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from lightning import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
@@ -27,10 +28,13 @@ from gan.errors import UserError
 from gan.hardware import processes_started, settle_hardware, slurm_plugins
 from gan.module import GAN
 
-# what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, and Lightning's
-# use of torch's pytrees is not the user's business
+# what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, RunCheckpoints
+# goes on in the middle of an epoch, a run may go on without max_time, and Lightning's use of torch's pytrees is not the
+# user's business
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
+warnings.filterwarnings("ignore", message=r".*add the following callbacks: \['Timer'\]")
 warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 warnings.filterwarnings("ignore", message="The `srun` command is available")
 
@@ -74,9 +78,10 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     if resume_from:
         checkpoint = read_checkpoint(resume_from, "ckpt_path")
         _check_same(RESTORED, module, checkpoint, resume_from)
-        if _is_finished(cfg, checkpoint):
-            log.info("%s: %d epochs and %s images are done already", resume_from, *_progress(checkpoint))
+        if nothing_left := _nothing_left(cfg, checkpoint):
+            log.info("%s: %s", resume_from, nothing_left)
             module.load_state_dict(checkpoint["state_dict"])
+            module.on_load_checkpoint(checkpoint)
             numbers = resume_from.with_suffix(".json")
             return module, json.loads(numbers.read_text())["metrics"] if numbers.is_file() else {}
         rank_zero_only(log.info)("goes on     after %d epochs and %s images", *_progress(checkpoint))
@@ -151,12 +156,21 @@ def _check_folder_is_shared() -> None:
 
 
 def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
-    return checkpoint["epoch"] + 1, checkpoint["images_seen"]
+    """Whole epochs and images."""
+    ended = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+    return checkpoint["epoch"] + ended, checkpoint["images_seen"]
 
 
-def _is_finished(cfg: DictConfig, checkpoint: dict[str, Any]) -> bool:
+def _nothing_left(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
+    """Why a run cannot go on from a checkpoint; None where it can."""
     epochs, images = _progress(checkpoint)
-    return 0 <= (cfg.trainer.max_epochs or 1000) <= epochs or images >= (cfg.max_images or math.inf)
+    if 0 <= (cfg.trainer.max_epochs or 1000) <= epochs or images >= (cfg.max_images or math.inf):
+        return f"{epochs} epochs and {images} images are done already"
+    timer = Timer(cfg.trainer.max_time)
+    timer.load_state_dict(checkpoint["callbacks"].get(timer.state_key, {}))
+    if cfg.trainer.max_time is not None and timer.time_remaining() <= 0:
+        return f"trainer.max_time={cfg.trainer.max_time} is used up; a longer one goes on, or null"
+    return None
 
 
 def _check_fit(module: GAN, source: Source) -> None:

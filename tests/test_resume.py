@@ -4,9 +4,11 @@ import csv
 import json
 import math
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import timer
 
 from gan.errors import UserError
 from gan.module import GAN
@@ -86,6 +88,68 @@ def test_init_from_takes_the_weights_alone(run, tmp_path):
     for name, parameter in first.generator.named_parameters():
         assert torch.equal(parameter, second.generator.get_parameter(name))
     assert second.images_seen == 16
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The images of each batch that a GAN was trained on, as they come; to Lightning's Timer each takes a second."""
+    batches, step = [], GAN.training_step
+
+    def recorded(module, batch, batch_idx):
+        batches.append(batch[0].clone())
+        return step(module, batch, batch_idx)
+
+    monkeypatch.setattr(GAN, "training_step", recorded)
+    monkeypatch.setattr(timer, "time", SimpleNamespace(monotonic=lambda: float(len(batches))))
+    return batches
+
+
+LINEAR = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
+
+
+@pytest.mark.parametrize("stop", ["trainer.max_time=00:00:00:06", "max_images=96"])
+def test_an_epoch_that_was_cut_short_goes_on_with_the_rest_of_it(run, tmp_path, shown, stop):
+    settings = ("trainer.max_epochs=2", f"model.generator_schedule={LINEAR}")
+    run(*settings, folder="whole")
+    expected, shown[:] = list(shown), []
+    cut, _ = run(*settings, stop)
+    assert cut.images_seen == 96
+    again, metrics = run(*settings, "ckpt_path=auto")
+    assert again.images_seen == 128
+    assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 8)  # that of the last of eight steps
+    assert_equal(expected, shown)
+    assert checkpoint(tmp_path, "run")["epoch"] == checkpoint(tmp_path, "whole")["epoch"]
+
+
+def test_a_run_whose_only_epoch_was_cut_short_is_not_done(run, shown):
+    run("trainer.max_time=00:00:00:02")
+    run("ckpt_path=auto", "trainer.max_time=00:00:00:03")
+    module, _ = run("ckpt_path=auto")
+    assert (module.images_seen, len(shown)) == (64, 4)
+    assert len({batch.sum().item() for batch in shown}) == 4
+
+
+def test_the_rest_of_an_epoch_has_noise_of_its_own(run, shown, monkeypatch):
+    noise, draw = [], GAN._draw
+    monkeypatch.setattr(
+        GAN, "_draw", lambda module, *rest: (noise.append(torch.get_rng_state()), draw(module, *rest))[1]
+    )
+    run("trainer.max_time=00:00:00:02")
+    run("ckpt_path=auto")
+    assert len({bytes(state) for state in noise}) == len(noise)
+
+
+def test_max_time_ends_with_a_checkpoint_and_is_used_up(run, tmp_path, shown, caplog):
+    caplog.set_level("INFO", "gan")
+    _, measured = run("trainer.max_time=00:00:00:03")
+    assert any("trainer.max_time is used up" in line for line in caplog.messages)
+    summary = tmp_path / "run" / "summary.json"
+    before = summary.read_bytes(), (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
+    assert json.loads(before[0])["images_seen"] == checkpoint(tmp_path, "run")["images_seen"] == 48
+    module, metrics = run("trainer.max_time=00:00:00:03", "ckpt_path=auto")
+    assert "trainer.max_time=00:00:00:03 is used up" in caplog.messages[-1]
+    assert module.images_seen == 48 and metrics.keys() == measured.keys()
+    assert (summary.read_bytes(), (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()) == before
 
 
 def test_an_existing_run_is_never_overwritten(run):

@@ -14,13 +14,15 @@ from gan.callbacks.report import finite
 from gan.errors import UserError
 from gan.files import whole_file
 from gan.module import GAN
+from gan.randomness import derive_seed
 
 
 class RunCheckpoints(Checkpoint):
     """Writes `last.ckpt` and `best.ckpt` at each epoch's end and `epoch_0005.ckpt` every N, a JSON file beside each.
 
     Best is the lowest `monitor` so far; while it was never measured, the newest. Weights that are not finite are never
-    written. A run that continues in a new folder takes the best checkpoint so far along.
+    written. A run that continues in a new folder takes the best checkpoint so far along; one that ended in the middle
+    of an epoch goes on with the rest of that epoch.
 
     Args:
         directory: where they are written.
@@ -39,6 +41,7 @@ class RunCheckpoints(Checkpoint):
         self.best_score: float | None = None
         self._measured = False
         self._older_best: Path | None = None
+        self._batches_done = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"directory": str(self.directory), "best_score": self.best_score}
@@ -46,6 +49,25 @@ class RunCheckpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score = state_dict["best_score"]
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        loops = checkpoint["loops"]["fit_loop"]
+        batches = loops["epoch_loop.batch_progress"]
+        if not batches["is_last_batch"]:  # Lightning would begin the next epoch: let it find this one ready to start
+            self._batches_done = batches["current"]["processed"]
+            for counts in (loops["epoch_progress"]["total"], loops["epoch_progress"]["current"]):
+                whole = counts["completed"]
+                counts |= {"ready": whole + 1, "started": whole, "processed": whole}
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        if self._batches_done:
+            trainer.train_dataloader.skip(self._batches_done)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
+        if self._batches_done:  # the noise of the batches before is not drawn again
+            seed = derive_seed(pl_module.hparams.seed, trainer.current_epoch, trainer.global_rank, self._batches_done)
+            torch.manual_seed(seed)
+            self._batches_done = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -75,7 +97,7 @@ class RunCheckpoints(Checkpoint):
             _write_json(last.with_suffix(".json"), self._metadata(trainer, pl_module))
             if is_best:
                 _copy(last, self.directory / "best.ckpt")
-            if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            if self.every_n_epochs and trainer.is_last_batch and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
                 _copy(last, self.directory / f"epoch_{trainer.current_epoch + 1:04d}.ckpt")
                 for old in sorted(self.directory.glob("epoch_*.ckpt"))[: -self.keep_last]:
                     old.unlink()

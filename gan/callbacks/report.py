@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_summary import ModelSummary
 from safetensors.torch import save_file
@@ -76,6 +77,8 @@ class RunReport(Callback):
             "metrics": finite(trainer.callback_metrics),
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
+            log.info("%-10s  trainer.max_time is used up; a longer one goes on, or null", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
 
     @rank_zero_only

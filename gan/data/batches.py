@@ -46,7 +46,7 @@ class TrainingBatches:
         self.images_per_epoch = images_per_epoch or len(images)
         self.length = self.images_per_epoch // world_size // batch_size
         self.reshuffle = reshuffle
-        self.epoch = 0
+        self.epoch, self._first = 0, 0
 
     @property
     def sampler(self) -> "TrainingBatches":
@@ -58,6 +58,10 @@ class TrainingBatches:
         if self.reshuffle:
             self.epoch = epoch
 
+    def skip(self, batches: int) -> None:
+        """Leaves so many batches out of the next iteration, the first ones."""
+        self._first = batches
+
     def __len__(self) -> int:
         return self.length
 
@@ -67,7 +71,8 @@ class TrainingBatches:
         permutations = math.ceil(self.images_per_epoch / len(self.images))
         order = torch.cat([torch.randperm(len(self.images), generator=generator) for _ in range(permutations)])
         mine = order[self.rank :: self.world_size][: self.length * self.batch_size].to(self.images.device)
-        for index in mine.split(self.batch_size):
+        first, self._first = self._first, 0
+        for index in mine.split(self.batch_size)[first:]:
             images = self._rows.index_select(0, index).view(torch.uint8)
             yield images.view(-1, *self.images.shape[1:]), self.labels[index]
 
