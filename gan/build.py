@@ -45,7 +45,7 @@ def build(
     """Calls what `spec["_target_"]` names with `inputs`, the other entries of `spec` and `extra`.
 
     Raises:
-        UserError: it may not be called, or does not take these arguments.
+        UserError: it may not be called, does not take these arguments, or raises an error.
     """
     target = locate(spec["_target_"], key, packages, trust)
     arguments = {**{name: value for name, value in spec.items() if name != "_target_"}, **extra}
@@ -58,8 +58,10 @@ def build(
         return target(*inputs, **arguments)
     except UserError:
         raise
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{key}: {error}") from error
+    except Exception as error:  # a wrong value can make a constructor raise anything
+        given = {name: value for name, value in spec.items() if name != "_target_"}
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{key}: {reason}; it was given {given}") from error
 
 
 def packages_of(config: Any) -> list[str]:

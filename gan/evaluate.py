@@ -21,7 +21,9 @@ from tqdm import tqdm
 
 from gan.config import instantiate, settle_output_dir
 from gan.errors import UserError
+from gan.files import write_json, write_whole
 from gan.inference import DigitGenerator
+from gan.limits import require_number
 from gan.metrics import ImageMeasures, build_extractor, metric_name
 from gan.pictures import save_pictures
 from gan.randomness import derive_seed
@@ -49,9 +51,10 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     named = list(cfg.ckpt) if isinstance(cfg.ckpt, ListConfig) else [cfg.ckpt]
     if not named:
         raise UserError("ckpt=[]: name at least one checkpoint")
-    if cfg.split not in ("test", "val") or cfg.num_samples < 1 or cfg.repeats < 1:
-        numbers = f"num_samples={cfg.num_samples}, repeats={cfg.repeats}"
-        raise UserError(f"split={cfg.split}, {numbers}: split is test or val, numbers are at least 1")
+    for key, least in (("num_samples", 1), ("repeats", 1), ("seed", 0)):
+        require_number(key, cfg[key], least=least, whole=True)
+    if cfg.split not in ("test", "val"):
+        raise UserError(f"split={cfg.split}: test or val")
     if cfg.labels not in ("real", "even"):
         raise UserError(f"labels={cfg.labels}: real or even")
     generators = [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
@@ -96,9 +99,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         "data": data.source.name,
         "seed": cfg.seed,
     }
-    (folder / "metrics.json").write_text(json.dumps({**facts, "measures": columns}, indent=2) + "\n")
+    write_json(folder / "metrics.json", {**facts, "measures": columns})
     table = markdown(columns)
-    (folder / "metrics.md").write_text(table)
+    write_whole(folder / "metrics.md", table)
     log.info("%s\npictures and numbers: %s", table, folder)
     return columns
 
@@ -141,6 +144,9 @@ def _measures(
             left_out.append("memorization")  # features of all training images would take an hour
         kept = [name for name in measures.measures if name not in left_out]
         measures = ImageMeasures(extractor, kept, seed=cfg.seed)
+    for name in measures.measures:
+        if reason := measures.too_few(name, num_real, cfg.num_samples):
+            raise UserError(f"num_samples={cfg.num_samples}, metrics.measures: {reason}")
     if source.channels > 1 and "modes" in measures.measures and cfg.num_samples != STACKED_PROTOCOL:
         log.warning("num_samples=%d: published numbers of modes are of %d samples", cfg.num_samples, STACKED_PROTOCOL)
     return measures

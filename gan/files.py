@@ -1,11 +1,12 @@
 """Files that appear whole or not at all."""
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 @contextmanager
@@ -22,3 +23,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Writes a file, text as UTF-8, that has its name only once it is whole."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes an indented JSON file that has its name only once it is whole."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")

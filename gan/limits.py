@@ -1,33 +1,114 @@
-"""What the numbers of `conf/model/` may be."""
+"""What the values of a config may be."""
 
+import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 from gan.errors import UserError
 
+MODEL_NUMBERS = {
+    "latent_dim": {"least": 1, "whole": True},
+    "num_classes": {"least": 2, "whole": True, "optional": True},
+    "image_channels": {"least": 1, "whole": True},
+    "classification_weight": {"least": 0},
+    "classification_images": {"above": 0, "optional": True},
+    "label_smoothing": {"least": 0, "below": 1},
+    "instance_noise": {"least": 0},
+    "instance_noise_images": {"above": 0, "optional": True},
+    "gradient_clip_norm": {"above": 0, "optional": True},
+    "discriminator_steps": {"least": 1, "whole": True},
+    "ema_half_life": {"least": 0},
+    "ema_warmup": {"above": 0},
+    "max_images": {"least": 1, "whole": True, "optional": True},
+    "seed": {"least": 0, "below": 2**32, "whole": True},
+}
+MODEL_SWITCHES = ("paired_labels", "joint_batches", "shared_latents", "one_stage", "dcgan_initialization")
+MODEL_PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer", "loss")
+MODEL_SCHEDULES = ("generator_schedule", "discriminator_schedule")
+TRAINER_NUMBERS = {
+    "max_epochs": {"least": -1, "whole": True, "optional": True},
+    "check_val_every_n_epoch": {"least": 1, "whole": True, "optional": True},
+    "limit_train_batches": {"above": 0, "optional": True},
+    "limit_val_batches": {"least": 0, "optional": True},
+    "num_sanity_val_steps": {"least": -1, "whole": True, "optional": True},
+    "log_every_n_steps": {"least": 1, "whole": True},
+}
 
-def check_values(model: Mapping[str, Any]) -> None:
-    """Refuses a model's hyperparameters that cannot work.
+
+def require_number(
+    key: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    whole: bool = False,
+    optional: bool = False,
+) -> None:
+    """Refuses what is not a finite number within the bounds.
+
+    Args:
+        key: of the config, for the error's text.
+        least, above, most, below: the bounds; `least` and `most` are within.
+        whole: whether it must be an integer.
+        optional: whether it may be None.
+
+    Raises:
+        UserError: it is something else.
+    """
+    bounds = (
+        ("{:,} or more", operator.ge, least),
+        ("above {:,}", operator.gt, above),
+        ("{:,} or less", operator.le, most),
+        ("below {:,}", operator.lt, below),
+    )
+    given = [(text.format(bound), holds, bound) for text, holds, bound in bounds if bound is not None]
+    fits = type(value) is int or (not whole and type(value) is float and math.isfinite(value))
+    if (value is None and optional) or (fits and all(holds(value, bound) for _, holds, bound in given)):
+        return
+    words = ["a whole number" if whole else "a number", *(text for text, _, _ in given)]
+    raise UserError(f"{key}={value}: {', '.join([*words, *(['or null'] if optional else [])])}")
+
+
+def require_switch(key: str, value: Any) -> None:
+    """Refuses what is neither true nor false.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if type(value) is not bool:
+        raise UserError(f"{key}={value}: true or false")
+
+
+def check_model(model: Mapping[str, Any]) -> None:
+    """Refuses hyperparameters of `conf/model/` that cannot work.
 
     Raises:
         UserError: the first such value.
     """
-    for key, least in {"latent_dim": 1, "discriminator_steps": 1, "instance_noise": 0, "ema_half_life": 0}.items():
-        _require(model, key, model[key] >= least, f"at least {least}")
-    for key in ("gradient_clip_norm", "instance_noise_images", "classification_images", "max_images"):
-        _require(model, key, model[key] is None or model[key] > 0, "null, or above 0")
-    _require(model, "num_classes", model["num_classes"] is None or model["num_classes"] >= 2, "null, or at least 2")
-    weight, conditional = model["classification_weight"], model["num_classes"] is not None
-    _require(
-        model, "classification_weight", weight == 0 or (weight > 0 and conditional), "0, or above 0 with num_classes"
-    )
-    _require(
-        model, "one_stage", not model["one_stage"] or model["shared_latents"], "true only with shared_latents=true"
-    )
-    _require(model, "label_smoothing", 0 <= model["label_smoothing"] < 1, "0 <= s < 1")
-    _require(model, "ema_warmup", model["ema_warmup"] > 0, "above 0, a share of the images seen")
+    for key in (*MODEL_PARTS, *MODEL_SCHEDULES):
+        part = model[key]
+        if not (isinstance(part, Mapping) and "_target_" in part) and (part is not None or key in MODEL_PARTS):
+            raise UserError(f"model.{key}={part}: {{_target_: ..., and what that takes}}")
+    if not isinstance(model["penalties"] or {}, Mapping):
+        raise UserError(f"model.penalties={model['penalties']}: {{name: {{_target_: ..., weight: 1.0, every: 1}}}}")
+    for key, limits in MODEL_NUMBERS.items():
+        require_number(f"model.{key}", model[key], **limits)
+    for key in MODEL_SWITCHES:
+        require_switch(f"model.{key}", model[key])
+    if model["classification_weight"] and model["num_classes"] is None:
+        raise UserError(f"model.classification_weight={model['classification_weight']}: 0 where num_classes is null")
+    if model["one_stage"] and not model["shared_latents"]:
+        raise UserError("model.one_stage=true: only with model.shared_latents=true")
 
 
-def _require(model: Mapping[str, Any], key: str, fits: bool, allowed: str) -> None:
-    if not fits:
-        raise UserError(f"model.{key}={model[key]}: allowed is {allowed}")
+def check_trainer(trainer: Mapping[str, Any]) -> None:
+    """Refuses numbers of `conf/trainer/` that Lightning would stumble over later, or never.
+
+    Raises:
+        UserError: the first such value.
+    """
+    for key in TRAINER_NUMBERS.keys() & trainer.keys():
+        require_number(f"trainer.{key}", trainer[key], **TRAINER_NUMBERS[key])

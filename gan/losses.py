@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu, relu, softplus
 
-from gan.errors import UserError
+from gan.limits import require_number
 
 
 class AdversarialLoss(Protocol):
@@ -58,8 +58,7 @@ class Hinge:
     generator_needs_real = False
 
     def __init__(self, leak: float = 0.0) -> None:
-        if not 0 <= leak <= 1:
-            raise UserError(f"model.loss.leak={leak}: allowed is 0 <= leak <= 1")
+        require_number("model.loss.leak", leak, least=0, most=1)
         self.leak = leak
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
+from gan.errors import UserError
 from gan.images import normalize, quantize
-from gan.limits import check_values
+from gan.limits import check_model
 from gan.networks.layers import initialize_dcgan
 from gan.one_stage import check_one_stage, one_stage_loss
 from gan.penalties import build_penalties
@@ -35,8 +36,8 @@ class GAN(LightningModule):
         generator, discriminator: networks; latent_dim, num_classes and image_channels are handed on to them.
         generator_optimizer, discriminator_optimizer: optimizers of `torch.optim`.
         loss: an adversarial loss, see `gan.losses`.
-        penalties: by name, a function of `gan.penalties` with `weight` (0: off) and `every`, the discriminator steps
-            from one use to the next; a lazy penalty counts `every` times, so that its mean strength stays.
+        penalties: by name, a function of `gan.penalties` with `weight` (1; 0: off) and `every`, the discriminator steps
+            from one use to the next (1); a lazy penalty counts `every` times, so that its mean strength stays.
         generator_schedule, discriminator_schedule: learning-rate schedulers, stepped once a generator step; an entry
             `total_steps: null` is filled in with the generator steps of the whole run.
         latent_dim: length of the latent vector.
@@ -101,7 +102,7 @@ class GAN(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["trust"])
-        check_values(self.hparams)
+        check_model(self.hparams)
         self.automatic_optimization = False
         self.latent_dim, self.num_classes, self.images_seen = latent_dim, num_classes, 0
         self.trust = tuple(trust)
@@ -167,6 +168,12 @@ class GAN(LightningModule):
         classification = 0.0
         logits = torch.cat([self.discriminator(images, None if weight else part) for images, part in parts])
         if weight:
+            if logits.shape != (len(logits), self.num_classes):
+                raise UserError(
+                    f"model.classification_weight={self.hparams.classification_weight}: without labels the "
+                    f"discriminator gives logits of shape {tuple(logits.shape)}, not ({len(logits)}, "
+                    f"{self.num_classes}), one for each class"
+                )
             classification = cross_entropy(logits[: len(real)], labels)
             self._note(loss_classification=classification)
             logits = logits.gather(1, asked.unsqueeze(1)).squeeze(1)

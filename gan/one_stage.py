@@ -15,10 +15,14 @@ def check_one_stage(discriminator: nn.Module, loss: AdversarialLoss) -> None:
     """
     if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in discriminator.modules()):
         raise UserError(
-            "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization"
+            "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization; "
+            "with it, model.one_stage=false"
         )
     if getattr(loss, "leak", 1) == 0:
-        raise UserError("model.loss.leak=0: model.one_stage=true needs a slope beyond the margin, such as leak=0.1")
+        raise UserError(
+            "model.loss: with model.one_stage=true it needs a slope beyond the margin, +model.loss.leak=0.1; without "
+            "one, model.one_stage=false"
+        )
 
 
 def one_stage_loss(

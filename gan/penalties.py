@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gan.build import locate
 from gan.errors import UserError
+from gan.limits import require_number
 
 
 def _squared_norms(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -66,12 +67,13 @@ def build_penalties(specs: Mapping[str, Mapping[str, Any]], trust: Sequence[str]
     penalties = []
     for name, spec in specs.items():
         key = f"model.penalties.{name}"
+        if not (isinstance(spec, Mapping) and "_target_" in spec):
+            raise UserError(f"{key}={spec}: {{_target_: ..., weight: 1.0, every: 1}}, and what else that takes")
         options = {option: value for option, value in spec.items() if option not in ("_target_", "weight", "every")}
-        penalty = Penalty(
-            partial(locate(spec["_target_"], key, ["gan.penalties"], trust), **options), spec["weight"], spec["every"]
-        )
-        if penalty.weight < 0 or penalty.every < 1:
-            raise UserError(f"{key}: weight={penalty.weight} must be at least 0, every={penalty.every} at least 1")
-        if penalty.weight:
-            penalties.append(penalty)
+        weight, every = spec.get("weight", 1.0), spec.get("every", 1)
+        require_number(f"{key}.weight", weight, least=0)
+        require_number(f"{key}.every", every, least=1, whole=True)
+        function = locate(spec["_target_"], key, ["gan.penalties"], trust)
+        if weight:
+            penalties.append(Penalty(partial(function, **options), weight, every))
     return penalties

@@ -21,6 +21,8 @@ class LinearDecay(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.5) -> None:
+        _require_share(start)
+
         def factor(step: int) -> float:
             return min(1.0, max(0.0, (1 - step / total_steps) / max(1 - start, 1e-9)))
 
@@ -36,11 +38,18 @@ class CosineDecay(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.0) -> None:
+        _require_share(start)
+
         def factor(step: int) -> float:
             progress = min(1.0, max(0.0, (step / total_steps - start) / max(1 - start, 1e-9)))
             return (1 + math.cos(math.pi * progress)) / 2
 
         super().__init__(optimizer, factor)
+
+
+def _require_share(start: float) -> None:
+    if not (isinstance(start, int | float) and 0 <= start <= 1):
+        raise ValueError(f"start={start}: a number, 0 or more, 1 or less")
 
 
 def build_schedule(

@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
@@ -26,6 +27,7 @@ from gan.config import in_multirun, instantiate, settle_output_dir
 from gan.data import Source
 from gan.errors import UserError
 from gan.hardware import processes_started, settle_hardware, slurm_plugins
+from gan.limits import check_trainer, require_number
 from gan.module import GAN
 
 # what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, RunCheckpoints
@@ -63,10 +65,10 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         check_one_process(cfg)
     elif HydraConfig.initialized() and "n_trials" in cfg:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
-    if not (isinstance(cfg.seed, int) and 0 <= cfg.seed < 2**32):
-        raise UserError(f"seed={cfg.seed}: it must be 0 <= seed < 2**32")
-    if not (cfg.max_images is None or (isinstance(cfg.max_images, int) and cfg.max_images > 0)):
-        raise UserError(f"max_images={cfg.max_images}: allowed is null, or a whole number above 0")
+    require_number("seed", cfg.seed, least=0, below=2**32, whole=True)
+    require_number("max_images", cfg.max_images, least=1, whole=True, optional=True)
+    check_trainer(cfg.trainer)
+    _timer(cfg)
 
     lightning.seed_everything(cfg.seed, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data)
@@ -164,13 +166,23 @@ def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
 def _nothing_left(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
     """Why a run cannot go on from a checkpoint; None where it can."""
     epochs, images = _progress(checkpoint)
-    if 0 <= (cfg.trainer.max_epochs or 1000) <= epochs or images >= (cfg.max_images or math.inf):
+    if 0 <= (cfg.trainer.get("max_epochs") or 1000) <= epochs or images >= (cfg.max_images or math.inf):
         return f"{epochs} epochs and {images} images are done already"
-    timer = Timer(cfg.trainer.max_time)
+    timer = _timer(cfg)
     timer.load_state_dict(checkpoint["callbacks"].get(timer.state_key, {}))
-    if cfg.trainer.max_time is not None and timer.time_remaining() <= 0:
+    remaining = timer.time_remaining()
+    if remaining is not None and remaining <= 0:
         return f"trainer.max_time={cfg.trainer.max_time} is used up; a longer one goes on, or null"
     return None
+
+
+def _timer(cfg: DictConfig) -> Timer:
+    max_time = OmegaConf.to_container(cfg.trainer).get("max_time")
+    try:
+        return Timer(max_time)
+    except (MisconfigurationException, AttributeError, TypeError) as error:
+        allowed = "days:hours:minutes:seconds, such as 00:00:30:00, {minutes: 30}, or null"
+        raise UserError(f"trainer.max_time={max_time}: {allowed}") from error
 
 
 def _check_fit(module: GAN, source: Source) -> None:

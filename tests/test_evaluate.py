@@ -111,6 +111,9 @@ def test_stacked_digits_count_modes(checkpoints, measured):
     ("model", "overrides", "message"),
     [
         ("conditional", ["num_samples=1"], "num_samples=1, metrics.measures: fid takes at least 2"),
+        ("conditional", ["num_samples=50"], "num_samples=50, metrics.measures: is takes at least 0 real and 100 gener"),
+        ("conditional", ["num_samples=abc"], "num_samples=abc: a whole number, 1 or more"),
+        ("conditional", ["repeats=1.5"], "repeats=1.5: a whole number, 1 or more"),
         ("conditional", ["metrics.measures=[fidd]"], "fidd"),
         ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
         ("conditional", ["split=train"], "split=train"),
@@ -121,7 +124,8 @@ def test_stacked_digits_count_modes(checkpoints, measured):
         ("unconditional", ["metrics.measures=[digit_accuracy]"], "digit_accuracy takes a conditional model"),
     ],
 )
-def test_mistakes_are_one_line(checkpoints, measured, model, overrides, message):
+def test_mistakes_are_one_line_before_images_are_read(checkpoints, measured, model, overrides, message, monkeypatch):
+    monkeypatch.setattr(ImageMeasures, "update_real", lambda *images: pytest.fail("images were read"))
     with pytest.raises(UserError, match=message) as raised:
         measured(checkpoints[model], *overrides)
     assert "\n" not in str(raised.value)

@@ -275,7 +275,7 @@ def hostile(generator):
         ({"hyper_parameters": None}, "its header is damaged: hyper_parameters"),
         ({"latent_dim": "8"}, "its header is damaged: latent_dim"),
         ({"latent_dim": 10**12}, "not a readable export"),
-        ({"latent_dim": -1}, "not a readable export"),
+        ({"latent_dim": -1}, "model.generator: .*negative dimension"),
         ({"num_classes": None}, "not a readable export"),
         ({"image_channels": 3}, "not a readable export"),
         ({"format_version": 2}, "its format is version 2"),

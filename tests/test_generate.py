@@ -255,7 +255,7 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(drawn, tm
             "conditional",
             "a.png",
             ["first=10000000000000000000"],
-            "first=10000000000000000000: at most 1,000,000,000,000,000",
+            "first=10000000000000000000: a whole number, 0 or more, 1,000,000,000,000,000 or less",
         ),
         ("conditional", "folder", ["format=idx", "num_images=5000000000"], "an IDX file holds up to 4,294,967,295"),
         ("unconditional", "a.png", ["select=classifier"], "select=classifier: name the digits"),

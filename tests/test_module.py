@@ -11,6 +11,7 @@ from gan.config import instantiate
 from gan.errors import UserError
 from gan.losses import BinaryCrossEntropy
 from gan.one_stage import one_stage_loss
+from gan.penalties import Penalty
 from gan.train import train
 
 
@@ -139,14 +140,14 @@ def test_no_half_life_makes_the_average_the_generator(tiny):
 
 
 @pytest.mark.parametrize("loss", ["BinaryCrossEntropy", "Hinge", "Wasserstein", "Relativistic"])
-@pytest.mark.parametrize("conditional", [False, True])
-def test_every_loss_with_every_penalty(tiny, loss, conditional):
+@pytest.mark.parametrize(("conditional", "paired"), [(False, False), (True, False), (True, True)])
+def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
     module, trainer = fit(
         tiny(
             f"model.loss._target_=gan.losses.{loss}",
             "model.label_smoothing=0",
             f"model.num_classes={10 if conditional else 'null'}",
-            f"model.paired_labels={conditional}",
+            f"model.paired_labels={paired}",
             "model.penalties.r1.weight=0.1",
             "model.penalties.r2.weight=0.1",
             "model.penalties.r2.every=2",
@@ -156,6 +157,59 @@ def test_every_loss_with_every_penalty(tiny, loss, conditional):
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
     names = {"loss_discriminator", "loss_generator", "logit_real", "logit_fake", "accuracy_real", "accuracy_fake"}
     assert {f"train/{name}" for name in names} <= trainer.callback_metrics.keys()
+
+
+def test_a_lazy_penalty_is_added_every_so_many_steps_and_counts_as_many_times(tiny, monkeypatch):
+    """Across epochs; the loss that is logged is the adversarial one alone."""
+    cfg = tiny("trainer.max_epochs=2", "trainer.limit_val_batches=0")
+    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+    module.penalties = [Penalty(lambda network, real, *rest: real.new_tensor(1.0), weight=0.5, every=3)]
+    added, loss_of = [], module._discriminator_loss
+
+    def recorded(*batches):
+        loss = loss_of(*batches)
+        added.append(loss.item() - module._values["train/loss_discriminator"].item())
+        return loss
+
+    monkeypatch.setattr(module, "_discriminator_loss", recorded)
+    instantiate(cfg.trainer, logger=False, enable_checkpointing=False).fit(module, datamodule)
+    assert added == pytest.approx([1.5, 0, 0, 1.5, 0, 0, 1.5, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("joint_batches", [False, True])
+def test_each_image_is_judged_with_its_own_label(tiny, paired, joint_batches):
+    """Generated digits are those of the real images, or drawn apart from them; both steps ask with the right ones."""
+    module = instantiate(
+        tiny(
+            "model.num_classes=10",
+            "model.label_smoothing=0",
+            "model.instance_noise=0",
+            "model.loss._target_=gan.losses.Relativistic",
+            f"model.paired_labels={paired}",
+            f"model.joint_batches={joint_batches}",
+        ).model
+    )
+    module._values = {}
+    real, labels = torch.rand(40, 1, 28, 28), torch.full((40,), 3)
+    fake, fake_labels = module._draw(labels, 40)
+    assert fake_labels.unique().tolist() == ([3] if paired else list(range(10)))
+
+    asked = []
+    module.discriminator.register_forward_pre_hook(lambda network, given: asked.append(given))
+    module._discriminator_loss(real, labels, fake.detach(), fake_labels)
+    module._generator_loss(real, labels, fake, fake_labels)
+    images, asked_labels = (torch.cat(parts) for parts in zip(*asked, strict=True))
+    assert torch.equal(images, torch.cat([real, fake, real, fake]))
+    assert torch.equal(asked_labels, torch.cat([labels, fake_labels, labels, fake_labels]))
+
+
+def test_classification_wants_a_logit_for_each_class(tiny):
+    module = instantiate(tiny("model.num_classes=10", "model.classification_weight=0.1").model)
+    module.discriminator.projection = None
+    images, labels = torch.zeros(4, 1, 28, 28), torch.arange(4)
+    with pytest.raises(UserError, match=r"logits of shape \(8,\), not \(8, 10\)"):
+        module._discriminator_loss(images, labels, images, labels)
 
 
 def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
@@ -312,7 +366,7 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
         ("model.label_smoothing=1.5", r"model\.label_smoothing=1\.5"),
         ("model.classification_weight=0.1", r"model\.classification_weight=0\.1: .*num_classes"),
         ("model.loss._target_=gan.losses.Hinge", r"model\.loss: .*label_smoothing"),
-        ("model.one_stage=true", r"model\.one_stage=True: .*shared_latents"),
+        ("model.one_stage=true", r"model\.one_stage=true: .*shared_latents"),
         (["model.shared_latents=true", "model.one_stage=true"], r"model\.one_stage=true: .*batch normalization"),
         (
             ["model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0", "+model.loss.leak=2"],
@@ -320,7 +374,7 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
         ),
         (
             [*ONE_STAGE, "model.one_stage=true", "model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0"],
-            r"model\.loss\.leak=0",
+            r"\+model\.loss\.leak=0\.1; .* model\.one_stage=false",
         ),
         ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
         ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer: Invalid learning rate"),

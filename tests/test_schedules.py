@@ -25,6 +25,13 @@ def test_linear_decay():
     assert values[6:] == pytest.approx([1.6, 1.2, 0.8, 0.4, 0.0, 0.0])
 
 
+@pytest.mark.parametrize("schedule_class", [LinearDecay, CosineDecay])
+@pytest.mark.parametrize("start", [-0.1, 1.1, "half"])
+def test_a_share_of_the_run_is_between_0_and_1(schedule_class, start):
+    with pytest.raises(ValueError, match=f"start={start}: a number, 0 or more, 1 or less"):
+        rates(schedule_class, 10, start=start)
+
+
 def test_cosine_decay():
     values = rates(CosineDecay, 10)
     assert values[:11] == pytest.approx([1 + math.cos(math.pi * step / 10) for step in range(11)])

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from gan.errors import UserError
+from gan.limits import require_number
 from gan.module import GAN
 
 
@@ -12,8 +12,7 @@ class ImageBudget(Callback):
     """Stops training once `max_images` real images were seen (the last batch included); None never stops it."""
 
     def __init__(self, max_images: int | None = None) -> None:
-        if max_images is not None and max_images < 1:
-            raise UserError(f"max_images={max_images}: it must be at least 1, or null")
+        require_number("callbacks.budget.max_images", max_images, least=1, whole=True, optional=True)
         self.max_images = max_images
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -1,6 +1,5 @@
 """The run's checkpoints: the last, the best, and every N epochs, each with its numbers beside it."""
 
-import json
 import math
 import shutil
 from pathlib import Path
@@ -12,7 +11,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan.callbacks.report import finite
 from gan.errors import UserError
-from gan.files import whole_file
+from gan.files import whole_file, write_json
+from gan.limits import require_number
 from gan.module import GAN
 from gan.randomness import derive_seed
 
@@ -32,10 +32,8 @@ class RunCheckpoints(Checkpoint):
     """
 
     def __init__(self, directory: str, monitor: str, every_n_epochs: int = 5, keep_last: int = 3) -> None:
-        if every_n_epochs < 0 or keep_last < 1:
-            raise UserError(
-                f"callbacks.checkpoints: every_n_epochs={every_n_epochs} must be >= 0, keep_last={keep_last} >= 1"
-            )
+        require_number("callbacks.checkpoints.every_n_epochs", every_n_epochs, least=0, whole=True)
+        require_number("callbacks.checkpoints.keep_last", keep_last, least=1, whole=True)
         self.directory, self.monitor = Path(directory), monitor
         self.every_n_epochs, self.keep_last = every_n_epochs, keep_last
         self.best_score: float | None = None
@@ -94,7 +92,7 @@ class RunCheckpoints(Checkpoint):
         last = self.directory / "last.ckpt"
         trainer.save_checkpoint(last)
         if trainer.is_global_zero:
-            _write_json(last.with_suffix(".json"), self._metadata(trainer, pl_module))
+            write_json(last.with_suffix(".json"), self._metadata(trainer, pl_module))
             if is_best:
                 _copy(last, self.directory / "best.ckpt")
             if self.every_n_epochs and trainer.is_last_batch and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
@@ -125,8 +123,3 @@ def _copy(source: Path, target: Path) -> None:
     for suffix in (".ckpt", ".json"):
         with source.with_suffix(suffix).open("rb") as content, whole_file(target.with_suffix(suffix)) as file:
             shutil.copyfileobj(content, file)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with whole_file(path) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -14,9 +14,10 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_summary import ModelSummary
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
+from gan.files import write_json, write_whole
 from gan.hardware import device_name
 from gan.module import GAN
 
@@ -62,7 +63,7 @@ class RunReport(Callback):
         metadata = {"hyper_parameters": json.dumps(dict(pl_module.hparams))}
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
             weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-            save_file(weights, folder / f"{name}.safetensors", metadata)
+            write_whole(folder / f"{name}.safetensors", save(weights, metadata))
         summary = {
             "command": " ".join(sys.argv),
             "data": trainer.datamodule.source.name,
@@ -76,7 +77,7 @@ class RunReport(Callback):
             "lightning": lightning.__version__,
             "metrics": finite(trainer.callback_metrics),
         }
-        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        write_json(folder / "summary.json", summary)
         if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
             log.info("%-10s  trainer.max_time is used up; a longer one goes on, or null", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from gan.errors import UserError
 from gan.files import whole_file
 from gan.images import grid
+from gan.limits import require_number
 from gan.randomness import latents
 
 LOGGER_KEY = "samples"
@@ -36,11 +36,9 @@ class SampleGrid(Callback):
     def __init__(
         self, seed: int, num_images: int = 64, every_n_batches: int | None = None, every_n_epochs: int = 1
     ) -> None:
-        if num_images < 1 or every_n_epochs < 1 or (every_n_batches is not None and every_n_batches < 1):
-            raise UserError(
-                f"callbacks.samples: num_images={num_images}, every_n_epochs={every_n_epochs}, "
-                f"every_n_batches={every_n_batches} must be at least 1 (every_n_batches: or null)"
-            )
+        require_number("callbacks.samples.num_images", num_images, least=1, whole=True)
+        require_number("callbacks.samples.every_n_epochs", every_n_epochs, least=1, whole=True)
+        require_number("callbacks.samples.every_n_batches", every_n_batches, least=1, whole=True, optional=True)
         self.seed = seed
         self.num_images = num_images
         self.every_n_batches = every_n_batches

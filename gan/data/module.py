@@ -10,9 +10,10 @@ from torch import Tensor
 
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.idx import DataNotFoundError
-from gan.data.sources import MNIST, Digits, Examples, Source, require_whole
+from gan.data.sources import MNIST, Digits, Examples, Source
 from gan.data.split import stratified_split
 from gan.errors import UserError
+from gan.limits import require_number
 
 DEFAULT_VAL_SIZE = 5000
 
@@ -51,11 +52,11 @@ class MNISTDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        require_whole("batch_size", batch_size, 1)
-        require_whole("val_size", val_size, 0)
-        require_whole("val_batch_size", val_batch_size, 1)
-        require_whole("images_per_epoch", images_per_epoch, 1, optional=True)
-        require_whole("seed", seed, 0)
+        require_number("data.batch_size", batch_size, least=1, whole=True)
+        require_number("data.val_size", val_size, least=0, whole=True)
+        require_number("data.val_batch_size", val_batch_size, least=1, whole=True)
+        require_number("data.images_per_epoch", images_per_epoch, least=1, whole=True, optional=True)
+        require_number("data.seed", seed, least=0, whole=True)
         self.source = source if source is not None else MNIST()
         self.source.dir, self.source.download = Path(dir).expanduser(), download
         self.offline_fallback = offline_fallback

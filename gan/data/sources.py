@@ -13,20 +13,13 @@ from torch.nn.functional import interpolate, pad
 
 from gan.data import idx
 from gan.data.split import stratified_split
-from gan.errors import UserError
+from gan.limits import require_number
 
 Split = Literal["train", "val", "test"]
 Examples = tuple[Tensor, Tensor]
 MNIST_LABELS_MD5 = "a25bea736e30d166cdddb491f175f624"
 DIGITS_TEST_SIZE = 297
 STACK_SEED = 3
-
-
-def require_whole(key: str, value: int | None, least: int, optional: bool = False) -> None:
-    """Raises a UserError unless `data.<key>` is a whole number of at least `least`, or null where it is optional."""
-    fits = optional if value is None else isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not fits:
-        raise UserError(f"data.{key}={value}: a whole number of at least {least}{' or null' if optional else ''}")
 
 
 class Source(ABC):
@@ -205,7 +198,7 @@ class StackedMNIST(MNIST):
         self, num_images: int | None = None, mirrors: Sequence[str] | None = None, timeout: float = 15
     ) -> None:
         super().__init__(mirrors, timeout)
-        require_whole("source.num_images", num_images, 1, optional=True)
+        require_number("data.source.num_images", num_images, least=1, whole=True, optional=True)
         self.num_images = num_images
 
     def compose(self, images: Tensor, labels: Tensor, split: Split) -> Examples:

@@ -21,6 +21,7 @@ from gan.generate.drawing import Drawing, Samples, Way
 from gan.generate.shards import SPLITS, ArrayFiles
 from gan.images import grid, pictures, png, save_gif
 from gan.inference import DigitGenerator
+from gan.limits import require_number, require_switch
 
 log = logging.getLogger("gan")
 MODES = ("sample", "class_sweep", "interpolate", "walk")
@@ -119,25 +120,15 @@ def _parse_digits(value: Any) -> list[int] | str | None:
 def _check_values(cfg: DictConfig) -> None:
     if cfg.mode not in MODES:
         raise UserError(f"mode={cfg.mode}: {', '.join(MODES)}")
-    for key, least, optional in (
-        ("num_images", 1, True),
-        ("shard_size", 1, True),
-        ("first", 0, False),
-        ("steps", 2, False),
-    ):
-        value = cfg[key]
-        if not (value is None and optional) and not (type(value) is int and value >= least):
-            raise UserError(f"{key}={value}: a whole number, {least} or more{', or null' if optional else ''}")
-        if value is not None and value > MAX_INDEX:
-            raise UserError(f"{key}={value}: at most {MAX_INDEX:,}")
-    if cfg.truncation is not None and not (type(cfg.truncation) in (int, float) and cfg.truncation > 0):
-        raise UserError(f"truncation={cfg.truncation}: a number above 0, or null for none")
+    for key, least in (("num_images", 1), ("shard_size", 1), ("first", 0), ("steps", 2)):
+        optional = key in ("num_images", "shard_size")
+        require_number(key, cfg[key], least=least, most=MAX_INDEX, whole=True, optional=optional)
+    require_number("truncation", cfg.truncation, above=0, optional=True)
     if cfg.select not in (None, "classifier"):
         raise UserError(f"select={cfg.select}: classifier, or null")
     if cfg.split not in SPLITS:
         raise UserError(f"split={cfg.split}: {' or '.join(SPLITS)}")
-    if type(cfg.overwrite) is not bool:
-        raise UserError(f"overwrite={cfg.overwrite}: true or false")
+    require_switch("overwrite", cfg.overwrite)
     if cfg.mode in ("interpolate", "walk"):
         for key, unset in (("first", 0), ("select", None), ("shard_size", None)):
             if cfg[key] != unset:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan.errors import UserError
+from gan.limits import require_number
 from gan.metrics import distributions, neighbours, readings
 from gan.metrics.samples import Samples, Seen, from_first_rank, is_first_rank
 
@@ -53,13 +54,9 @@ class ImageMeasures:
         self.measures = list(known if measures is None else measures)
         if wrong := [name for name in self.measures if name not in known]:
             raise UserError(f"metrics.measures={wrong}: with metrics.extractor={extractor.name} any of {known}")
-        for key, value, least in (
-            ("splits", splits, 2),
-            ("kid_subsets", kid_subsets, 1),
-            ("kid_subset_size", kid_subset_size, 2),
-        ):
-            if value < least:
-                raise UserError(f"metrics.{key}={value}: at least {least}")
+        require_number("metrics.splits", splits, least=2, whole=True)
+        require_number("metrics.kid_subsets", kid_subsets, least=1, whole=True)
+        require_number("metrics.kid_subset_size", kid_subset_size, least=2, whole=True)
         self.extractor = extractor
         self.splits, self.kid_subsets, self.kid_subset_size, self.seed = splits, kid_subsets, kid_subset_size, seed
         self.skipped: dict[str, str] = {}
@@ -155,13 +152,17 @@ class ImageMeasures:
             "quality": (1, 1),
         }.get(name, (0, 1))
 
-    def _lack(self, name: str, real: Seen, generated: Seen, training: Seen) -> str | None:
+    def too_few(self, name: str, num_real: int, num_generated: int) -> str | None:
+        """What to say where a measure takes more images than so many; None where it does not."""
         least_real, least_generated = self.least_images(name)
-        if len(real) < least_real or len(generated) < least_generated:
-            return (
-                f"{name} takes at least {least_real:,} real and {least_generated:,} generated images, "
-                f"not {len(real):,} and {len(generated):,}"
-            )
+        if num_real >= least_real and num_generated >= least_generated:
+            return None
+        takes = f"{name} takes at least {least_real:,} real and {least_generated:,} generated images"
+        return f"{takes}, not {num_real:,} and {num_generated:,}"
+
+    def _lack(self, name: str, real: Seen, generated: Seen, training: Seen) -> str | None:
+        if few := self.too_few(name, len(real), len(generated)):
+            return few
         if name == "digit_accuracy" and generated.labels is None:
             return "digit_accuracy takes the labels that were asked for, and there are none"
         if name == "memorization" and not len(training):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from gan.files import whole_file
+from gan.files import write_json
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 NOT_A_JOBS = ("sweep", "sweep_name", "n_trials", "launcher")  # keys of the sweep that change nothing in a job
@@ -88,9 +88,7 @@ def read_job(folder: Path) -> Job | None:
 def write_outcome(folder: Path, status: str, reason: str = "", traceback: str = "") -> None:
     """Records how a job ended."""
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / OUTCOME) as file:
-        content = {"status": status, "reason": reason, "traceback": traceback.splitlines()}
-        file.write((json.dumps(content, indent=2) + "\n").encode())
+    write_json(folder / OUTCOME, {"status": status, "reason": reason, "traceback": traceback.splitlines()})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from joblib import cpu_count
 
-from gan.errors import UserError
+from gan.limits import require_number
 from gan.sweeps.remote import RemoteJob
 
 POLL_SECONDS = 0.1
@@ -23,8 +23,7 @@ log = logging.getLogger("gan")
 
 
 def check(n_jobs: int | None) -> None:
-    if n_jobs is not None and not (isinstance(n_jobs, int) and n_jobs >= 1):
-        raise UserError(f"hydra.launcher.n_jobs={n_jobs}: 1 or more, or null")
+    require_number("hydra.launcher.n_jobs", n_jobs, least=1, whole=True, optional=True)
 
 
 def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_jobs: int | None) -> None:

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from omegaconf import OmegaConf
 
 from gan.errors import UserError, check_installed
+from gan.limits import require_number
 from gan.randomness import derive_seed
 from gan.sweeps.jobs import UNFINISHED, settings
 from gan.sweeps.sweep import STUDY, Sweep
@@ -44,9 +45,7 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
     """
     check_installed("sweep=optuna", "sweeps", "optuna")
     for key, value in {"n_trials": n_trials, "hydra.sweeper.n_jobs": n_jobs, "seed": seed}.items():
-        least = 0 if key == "seed" else 1
-        if not isinstance(value, int) or value < least:
-            raise UserError(f"{key}={value}: a whole number, at least {least}")
+        require_number(key, value, least=0 if key == "seed" else 1, whole=True)
     space = {key: _distribution(override) for key, override in sweep.swept.items()}
     if not space:
         raise UserError(f"sweep=optuna: nothing to search over; give a range, such as {EXAMPLE}")

@@ -168,7 +168,7 @@ def test_a_search_counts_failures_and_jobs_at_a_time(sweep, folder, monkeypatch)
     assert (code, batches) == (1, [2, 1])
     assert "job 0 failed: data.batch_size=" in out
     assert [row["status"] for row in rows(folder)] == ["failed"] * 3
-    assert "at least 1" in sweep(*space, "hydra.sweeper.n_jobs=0", "seed=range(1,9)")[1]
+    assert "1 or more" in sweep(*space, "hydra.sweeper.n_jobs=0", "seed=range(1,9)")[1]
     assert "nothing to search over" in sweep(*space)[1]
 
 
@@ -210,7 +210,7 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
         ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
         ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
         (["model.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has no end"),
-        ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, at least 1"),
+        ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, 1 or more"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
         (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),
