@@ -109,13 +109,16 @@ LINEAR = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
 
 @pytest.mark.parametrize("stop", ["trainer.max_time=00:00:00:06", "max_images=96"])
 def test_an_epoch_that_was_cut_short_goes_on_with_the_rest_of_it(run, tmp_path, shown, stop):
-    settings = ("trainer.max_epochs=2", f"model.generator_schedule={LINEAR}")
+    settings = ("trainer.max_epochs=2", f"model.generator_schedule={LINEAR}", "callbacks.checkpoints.every_n_epochs=1")
     run(*settings, folder="whole")
     expected, shown[:] = list(shown), []
     cut, _ = run(*settings, stop)
     assert cut.images_seen == 96
+    kept = tmp_path / "run" / "checkpoints"
+    assert [path.name for path in kept.glob("epoch_*.ckpt")] == ["epoch_0001.ckpt"]
     again, metrics = run(*settings, "ckpt_path=auto")
     assert again.images_seen == 128
+    assert (kept / "epoch_0002.ckpt").is_file()
     assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 8)  # that of the last of eight steps
     assert_equal(expected, shown)
     assert checkpoint(tmp_path, "run")["epoch"] == checkpoint(tmp_path, "whole")["epoch"]
