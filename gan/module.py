@@ -10,15 +10,14 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from gan.averaging import ema_decay, update_average
 from gan.build import build
-from gan.errors import UserError
 from gan.images import normalize, quantize
 from gan.limits import check_model
 from gan.networks.layers import initialize_dcgan
-from gan.one_stage import check_one_stage, one_stage_loss
+from gan.objectives import Objectives
+from gan.one_stage import check_one_stage
 from gan.penalties import build_penalties
 from gan.randomness import derive_seed, latents
 from gan.schedules import build_schedule, generator_steps
@@ -119,34 +118,41 @@ class GAN(LightningModule):
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
         smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
-        self.loss = build(loss, "model.loss", ["gan.losses"], trust, **smoothing)
+        adversarial = build(loss, "model.loss", ["gan.losses"], trust, **smoothing)
         if one_stage:
-            check_one_stage(self.discriminator, self.loss)
-        self.penalties = build_penalties(penalties or {}, trust)
+            check_one_stage(self.discriminator, adversarial)
+        used = build_penalties(penalties or {}, trust)
+        self.objectives = Objectives(self.discriminator, adversarial, used, self.hparams)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._values = {}
+        objectives = self.objectives
+        objectives.forget()
         real, labels = normalize(batch[0]), batch[1] if self.num_classes else None
         generator_optimizer, discriminator_optimizer = self.optimizers()
-        trains_generator = (self.trainer.fit_loop.total_batch_idx + 1) % self.hparams.discriminator_steps == 0
+        number = self.trainer.fit_loop.total_batch_idx
+        trains_generator = (number + 1) % self.hparams.discriminator_steps == 0
         with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
             fake = self._draw(labels, len(real))
         one_stage = self.hparams.one_stage and self.trainer.precision != "16-mixed"
         seen = fake[0].detach().requires_grad_(one_stage)
-        self._update(discriminator_optimizer, lambda: self._discriminator_loss(real, labels, seen, fake[1]))
+        self._update(
+            discriminator_optimizer,
+            lambda: objectives.discriminator(real, labels, seen, fake[1], self.images_seen, number),
+        )
         self.images_seen += len(real) * self.trainer.world_size
         if trains_generator:
             if not self.hparams.shared_latents:
                 fake = self._draw(labels, len(real))
-            loss_of = partial(self._generator_loss, real, labels, *fake)
+            loss_of = partial(objectives.generator, real, labels, *fake, self.images_seen)
             if one_stage:
-                loss_of = partial(self._one_stage_loss, fake[0], seen.grad)
+                loss_of = partial(objectives.one_stage, fake[0], seen.grad)
             self._update(generator_optimizer, loss_of)
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
             for config in self.trainer.lr_scheduler_configs:
                 config.scheduler.step()
         if self.log_due:
-            self.log_dict({**self._values, "images_seen": float(self.images_seen)})
+            values = {f"train/{name}": value for name, value in objectives.values.items()}
+            self.log_dict({**values, "images_seen": float(self.images_seen)})
 
     def _update(self, optimizer: LightningOptimizer, loss_of: Callable[[], Tensor]) -> None:
         """One step of one network; the other one's parameters take no gradient meanwhile."""
@@ -156,73 +162,12 @@ class GAN(LightningModule):
             self.manual_backward(loss)
             optimizer.step()
 
-    def _discriminator_loss(
-        self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
-    ) -> Tensor:
-        real, fake = self._with_noise(real), self._with_noise(fake)
-        asked = None if labels is None else torch.cat([labels, fake_labels])
-        parts = [(real, labels), (fake, fake_labels)]
-        if self.hparams.joint_batches:
-            parts = [(torch.cat([real, fake]), asked)]
-        weight = self._fallen(self.hparams.classification_weight, self.hparams.classification_images)
-        classification = 0.0
-        logits = torch.cat([self.discriminator(images, None if weight else part) for images, part in parts])
-        if weight:
-            if logits.shape != (len(logits), self.num_classes):
-                raise UserError(
-                    f"model.classification_weight={self.hparams.classification_weight}: without labels the "
-                    f"discriminator gives logits of shape {tuple(logits.shape)}, not ({len(logits)}, "
-                    f"{self.num_classes}), one for each class"
-                )
-            classification = cross_entropy(logits[: len(real)], labels)
-            self._note(loss_classification=classification)
-            logits = logits.gather(1, asked.unsqueeze(1)).squeeze(1)
-        real_logits, fake_logits = logits.chunk(2)
-        if fake.requires_grad:
-            self._judged = [real_logits.detach(), fake_logits.detach()]
-            fake_logits.register_hook(self._judged.append)
-        loss = self.loss.discriminator(real_logits, fake_logits) + weight * classification
-        self._note(
-            loss_discriminator=loss,
-            logit_real=real_logits.mean(),
-            logit_fake=fake_logits.mean(),
-            accuracy_real=(real_logits > 0).float().mean(),
-            accuracy_fake=(fake_logits < 0).float().mean(),
-        )
-        for penalty in self.penalties:
-            if self.trainer.fit_loop.total_batch_idx % penalty.every == 0:
-                value = penalty.function(self.discriminator, real, labels, fake.detach(), fake_labels)
-                loss = loss + penalty.weight * penalty.every * value
-        return loss
-
-    def _generator_loss(self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
-        real_logits = None
-        if self.loss.generator_needs_real:
-            with torch.no_grad():
-                real_logits = self.discriminator(self._with_noise(real), labels)
-        loss = self.loss.generator(real_logits, self.discriminator(self._with_noise(fake), fake_labels))
-        self._note(loss_generator=loss)
-        return loss
-
-    def _one_stage_loss(self, fake: Tensor, gradients: Tensor) -> Tensor:
-        loss, value = one_stage_loss(self.loss, fake, gradients, *self._judged)
-        self._note(loss_generator=value)
-        return loss
-
     def _draw(self, labels: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
         """Generated images of random latents, with the given labels or uniform ones, of which a batch has all alike."""
         if labels is not None and not self.hparams.paired_labels:
             turns = [torch.randperm(self.num_classes) for _ in range(math.ceil(count / self.num_classes))]
             labels = torch.cat(turns)[:count].to(self.device)
         return self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels
-
-    def _with_noise(self, images: Tensor) -> Tensor:
-        std = self._fallen(self.hparams.instance_noise, self.hparams.instance_noise_images)
-        return images + std * torch.randn_like(images) if std else images
-
-    def _fallen(self, value: float, end: int | None) -> float:
-        """What is left of a value that falls to zero in a straight line over so many images seen."""
-        return value * max(0.0, 1 - self.images_seen / end) if end else value
 
     def _update_ema(self, images: int) -> None:
         half_life = min(self.hparams.ema_half_life, self.hparams.ema_warmup * self.images_seen)
@@ -237,18 +182,13 @@ class GAN(LightningModule):
             scaler.unscale_(optimizer)  # Lightning leaves that to a fused optimizer's step, which comes after clipping
         name = "generator" if optimizer is self.optimizers(use_pl_optimizer=False)[0] else "discriminator"
         norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), math.inf if limit is None else limit)
-        self._note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
+        self.objectives.note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
 
     @property
     def log_due(self) -> bool:
         """Whether this batch's values are logged; Lightning's bookkeeping would cost several percent if all were."""
         due = (self.trainer.fit_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0
         return due or self.trainer.is_last_batch
-
-    def _note(self, **values: Tensor | float) -> None:
-        """Keeps values to log at the end of the step: Lightning forgets what was logged before another hook ran."""
-        kept = {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
-        self._values |= {f"train/{name}": value for name, value in kept.items()}
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.hparams.seed, self.current_epoch, self.global_rank))

@@ -94,7 +94,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             cfg.wandb.id = checkpoint.get("wandb_id")
     if cfg.compile:
         module.generator.compile()
-        if not module.penalties:  # their gradients are differentiated again, which compiled networks cannot
+        if not module.objectives.penalties:  # their gradients are differentiated again, which compiled networks cannot
             module.discriminator.compile()
     trainer: Trainer = instantiate(
         cfg.trainer,

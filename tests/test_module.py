@@ -25,17 +25,17 @@ def same(first, second):
 
 def step_of(module, name, batch):
     """One update of one network, as `training_step` does it, and both networks' parameters before and after."""
-    module._values = {}
     real = batch[0].float() / 127.5 - 1
     fake = module._draw(None, len(real))
     before = state(module.generator), state(module.discriminator)
     generator_optimizer, discriminator_optimizer = module.optimizers()
     if name == "discriminator":
         module._update(
-            discriminator_optimizer, lambda: module._discriminator_loss(real, None, fake[0].detach(), fake[1])
+            discriminator_optimizer,
+            lambda: module.objectives.discriminator(real, None, fake[0].detach(), fake[1], images_seen=0, batch=0),
         )
     else:
-        module._update(generator_optimizer, lambda: module._generator_loss(real, None, *fake))
+        module._update(generator_optimizer, lambda: module.objectives.generator(real, None, *fake, images_seen=0))
     return before, (state(module.generator), state(module.discriminator))
 
 
@@ -163,15 +163,16 @@ def test_a_lazy_penalty_is_added_every_so_many_steps_and_counts_as_many_times(ti
     """Across epochs; the loss that is logged is the adversarial one alone."""
     cfg = tiny("trainer.max_epochs=2", "trainer.limit_val_batches=0")
     module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
-    module.penalties = [Penalty(lambda network, real, *rest: real.new_tensor(1.0), weight=0.5, every=3)]
-    added, loss_of = [], module._discriminator_loss
+    objectives = module.objectives
+    objectives.penalties = [Penalty(lambda network, real, *rest: real.new_tensor(1.0), weight=0.5, every=3)]
+    added, loss_of = [], objectives.discriminator
 
     def recorded(*batches):
         loss = loss_of(*batches)
-        added.append(loss.item() - module._values["train/loss_discriminator"].item())
+        added.append(loss.item() - objectives.values["loss_discriminator"].item())
         return loss
 
-    monkeypatch.setattr(module, "_discriminator_loss", recorded)
+    monkeypatch.setattr(objectives, "discriminator", recorded)
     instantiate(cfg.trainer, logger=False, enable_checkpointing=False).fit(module, datamodule)
     assert added == pytest.approx([1.5, 0, 0, 1.5, 0, 0, 1.5, 0], abs=1e-6)
 
@@ -190,15 +191,14 @@ def test_each_image_is_judged_with_its_own_label(tiny, paired, joint_batches):
             f"model.joint_batches={joint_batches}",
         ).model
     )
-    module._values = {}
     real, labels = torch.rand(40, 1, 28, 28), torch.full((40,), 3)
     fake, fake_labels = module._draw(labels, 40)
     assert fake_labels.unique().tolist() == ([3] if paired else list(range(10)))
 
     asked = []
     module.discriminator.register_forward_pre_hook(lambda network, given: asked.append(given))
-    module._discriminator_loss(real, labels, fake.detach(), fake_labels)
-    module._generator_loss(real, labels, fake, fake_labels)
+    module.objectives.discriminator(real, labels, fake.detach(), fake_labels, images_seen=0, batch=0)
+    module.objectives.generator(real, labels, fake, fake_labels, images_seen=0)
     images, asked_labels = (torch.cat(parts) for parts in zip(*asked, strict=True))
     assert torch.equal(images, torch.cat([real, fake, real, fake]))
     assert torch.equal(asked_labels, torch.cat([labels, fake_labels, labels, fake_labels]))
@@ -209,7 +209,7 @@ def test_classification_wants_a_logit_for_each_class(tiny):
     module.discriminator.projection = None
     images, labels = torch.zeros(4, 1, 28, 28), torch.arange(4)
     with pytest.raises(UserError, match=r"logits of shape \(8,\), not \(8, 10\)"):
-        module._discriminator_loss(images, labels, images, labels)
+        module.objectives.discriminator(images, labels, images, labels, images_seen=0, batch=0)
 
 
 def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
@@ -310,16 +310,14 @@ def test_noise_and_classification_fall_to_zero(tiny):
     classification = ("model.classification_weight=0.4", "model.classification_images=40", "model.num_classes=10")
     module = instantiate(tiny(*noise).model)
     images = torch.zeros(200, 1, 28, 28)
-    module.images_seen = 500
-    assert module._with_noise(images).std().item() == pytest.approx(0.25, rel=0.02)
-    module.images_seen = 1000
-    assert torch.equal(module._with_noise(images), images)
+    assert module.objectives.with_noise(images, 500).std().item() == pytest.approx(0.25, rel=0.02)
+    assert torch.equal(module.objectives.with_noise(images, 1000), images)
 
     class Classified(Callback):
         batches = []
 
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-            self.batches.append("train/loss_classification" in pl_module._values)
+            self.batches.append("loss_classification" in pl_module.objectives.values)
 
     fit(tiny(*classification), classified := Classified())
     assert classified.batches == [True, True, True, False]  # of 16 images each
