@@ -1,5 +1,7 @@
 """From a checkpoint or an exported file to images: everything after training goes through `DigitGenerator`."""
 
-from gan.inference.generator import CHUNK, DigitGenerator, Select, chunks
+from gan.inference.chunks import CHUNK, chunks
+from gan.inference.digits import Select
+from gan.inference.generator import DigitGenerator
 
 __all__ = ["CHUNK", "DigitGenerator", "Select", "chunks"]

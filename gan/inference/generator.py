@@ -1,29 +1,26 @@
 """Draws images from a trained generator: everything after training sees a checkpoint through `DigitGenerator`."""
 
 import hashlib
-import itertools
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from gan.checkpoint import checkpoint_path, read_generator
 from gan.errors import UserError
-from gan.images import ReturnFormat, as_format, grid, quantize
+from gan.images import ReturnFormat, as_format, grid
+from gan.inference.chunks import CHUNK, chunks, draw_in_chunks
 from gan.inference.device import device_of
+from gan.inference.digits import Select, asked_labels
 from gan.inference.exports import SUFFIXES, OnnxGenerator, read_export
-from gan.inference.mixing import mix_classes, mixes
+from gan.inference.mixing import mixes
 from gan.inference.selection import select as select_digits
 from gan.randomness import derive_seed, latents, slerp, truncate
-
-CHUNK = 256
-Select = Literal["classifier"] | None
 
 
 class DigitGenerator:
@@ -172,24 +169,7 @@ class DigitGenerator:
 
     def labels(self, digits: Sequence[int] | None, start: int, stop: int, select: Select = None) -> Tensor | None:
         """The digits that images start..stop-1 show, int64; None for an unconditional model asked for none."""
-        if select not in (None, "classifier"):
-            raise UserError(f"select={select}: classifier, or null")
-        if select is not None and self.num_classes is not None:
-            raise UserError(f"select={select}: this model is conditional, it draws the digits asked for without it")
-        if select is not None and digits is None:
-            raise UserError(f"select={select}: name the digits to look for; digits is null")
-        if self.num_classes is None and select is None:
-            if digits is None:
-                return None
-            raise UserError(
-                f"digits={list(digits)}: this model is unconditional, it draws no digit on demand; "
-                "select=classifier draws samples until a classifier reads it"
-            )
-        classes = self.num_classes or 10**self.image_channels
-        choices = list(range(classes)) if digits is None else list(digits)
-        if not choices or not all(digit in range(classes) for digit in choices):
-            raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one")
-        return torch.tensor(choices, dtype=torch.long)[torch.arange(start, stop) % len(choices)]
+        return asked_labels(digits, start, stop, self.num_classes, self.image_channels, select)
 
     def interpolate(
         self,
@@ -268,20 +248,7 @@ class DigitGenerator:
         Returns:
             uint8 [N, C, 28, 28] on the CPU.
         """
-        if len(z) > self.chunk:
-            parts = zip(
-                z.split(self.chunk),
-                labels.split(self.chunk) if labels is not None else itertools.repeat(None),
-                strict=False,
-            )
-            return torch.cat([self.draw(*part) for part in parts])
-        missing = self.chunk - len(z)
-        z = pad(z, (0, 0, 0, missing)).to(self.device)
-        if labels is not None:
-            labels = pad(labels, (0, 0) * (labels.dim() - 1) + (0, missing)).to(self.device)
-        mixed = labels is not None and labels.is_floating_point()
-        drawn = mix_classes(self.network, z, labels) if mixed else self.network(z, labels)
-        return quantize(drawn)[: self.chunk - missing].cpu()
+        return draw_in_chunks(self.network, z, labels, self.chunk, self.device)
 
     def info(self) -> dict[str, Any]:
         """Model name, latent size, classes, progress of the training, parameters, version (of the weights), device."""
@@ -290,8 +257,3 @@ class DigitGenerator:
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         classes = None if self.num_classes is None else list(range(self.num_classes))
         return {"version": digest.hexdigest()[:12], **self._facts, "classes": classes, "device": str(self.device)}
-
-
-def chunks(start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
-    """(first, end) of the pieces of start..stop-1, cut at the multiples of a size."""
-    return itertools.pairwise([start, *range(start // size * size + size, stop, size), stop])
