@@ -134,7 +134,7 @@ def test_a_slurm_job_that_is_preempted_goes_on(sweep, slurm, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["launcher=parallel", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: 1 or more"),
+        (["launcher=parallel", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: a whole number, 1 or more"),
         (["launcher=slurm"], "launcher=slurm: there is no sbatch here"),
         (["launcher=parallel", "hardware=cpu_ddp"], "a job of a sweep has one process"),
     ],
@@ -149,4 +149,4 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, a
 
 def test_a_single_run_has_no_use_for_a_launcher(sweep):
     code, out = sweep("launcher=parallel", "seed=-1", words=("train",))
-    assert (code, out) == (2, "gan train: seed=-1: it must be 0 <= seed < 2**32\n")
+    assert (code, out) == (2, "gan train: seed=-1: a whole number, 0 or more, below 4,294,967,296\n")
