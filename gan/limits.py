@@ -13,6 +13,7 @@ MODEL_NUMBERS = {
     "image_channels": {"least": 1, "whole": True},
     "classification_weight": {"least": 0},
     "classification_images": {"above": 0, "optional": True},
+    "diversity_weight": {"least": 0},
     "label_smoothing": {"least": 0, "below": 1},
     "instance_noise": {"least": 0},
     "instance_noise_images": {"above": 0, "optional": True},

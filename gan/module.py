@@ -46,6 +46,7 @@ class GAN(LightningModule):
         classification_weight: of the cross-entropy of a real image's label under softmax_y D(x, y), in the loss of a
             conditional discriminator (Chen et al. 2021, arXiv:2111.01035).
         classification_images: images seen until that weight has fallen to zero in a straight line; None keeps it.
+        diversity_weight: in the generator's loss, of how far its images of one class are apart; see `pair_distance`.
         joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
         one_stage: it also takes its gradient from the discriminator's own backward pass, before that one's step, in
@@ -84,6 +85,7 @@ class GAN(LightningModule):
         paired_labels: bool = False,
         classification_weight: float = 0.0,
         classification_images: int | None = None,
+        diversity_weight: float = 0.0,
         joint_batches: bool = False,
         shared_latents: bool = False,
         one_stage: bool = False,
@@ -145,7 +147,7 @@ class GAN(LightningModule):
                 fake = self._draw(labels, len(real))
             loss_of = partial(objectives.generator, real, labels, *fake, self.images_seen)
             if one_stage:
-                loss_of = partial(objectives.one_stage, fake[0], seen.grad)
+                loss_of = partial(objectives.one_stage, *fake, seen.grad)
             self._update(generator_optimizer, loss_of)
             self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
             for config in self.trainer.lr_scheduler_configs:

@@ -89,25 +89,33 @@ class Objectives:
     def generator(
         self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None, images_seen: int
     ) -> Tensor:
-        """The generator's loss."""
+        """The generator's loss, at what the discriminator says now."""
         real_logits = None
         if self.loss.generator_needs_real:
             with torch.no_grad():
                 real_logits = self.network(self.with_noise(real, images_seen), labels)
         loss = self.loss.generator(real_logits, self.network(self.with_noise(fake, images_seen), fake_labels))
         self.note(loss_generator=loss)
-        return loss
+        return self._with_diversity(loss, fake, fake_labels)
 
-    def one_stage(self, fake: Tensor, gradients: Tensor) -> Tensor:
+    def one_stage(self, fake: Tensor, fake_labels: Tensor | None, gradients: Tensor) -> Tensor:
         """A scalar with the generator's gradient, from those that the discriminator's loss had by the same images."""
         loss, value = one_stage_loss(self.loss, fake, gradients, *self._judged)
         self.note(loss_generator=value)
-        return loss
+        return self._with_diversity(loss, fake, fake_labels)
 
     def with_noise(self, images: Tensor, images_seen: int) -> Tensor:
         """Images as the discriminator sees them after so many real ones."""
         std = fallen(self.hparams["instance_noise"], self.hparams["instance_noise_images"], images_seen)
         return images + std * torch.randn_like(images) if std else images
+
+    def _with_diversity(self, loss: Tensor, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
+        weight = self.hparams["diversity_weight"]
+        if not weight:
+            return loss
+        distance = pair_distance(fake, fake_labels)
+        self.note(pair_distance=distance)
+        return loss - weight * distance
 
     def _require_classes(self, logits: Tensor) -> None:
         classes = self.hparams["num_classes"]
@@ -122,3 +130,23 @@ class Objectives:
 def fallen(value: float, end: float | None, images_seen: int) -> float:
     """What is left of a value that falls to zero in a straight line over so many images seen; None: it stays."""
     return value * max(0.0, 1 - images_seen / end) if end else value
+
+
+def pair_distance(images: Tensor, labels: Tensor | None) -> Tensor:
+    """How far images of one class are apart: the mean absolute difference of each to the next of its class.
+
+    What a generator that seeks diversity enlarges (Yang et al. 2019, arXiv:1901.09024), without their division by the
+    distance of the latents, which hardly differs between pairs of Gaussian ones.
+
+    Args:
+        images: float [N, C, H, W].
+        labels: int64 [N]; None: all are of one class.
+
+    Returns:
+        float32 scalar in the images' unit; 0 where no two are of one class.
+    """
+    labels = torch.zeros(len(images), device=images.device) if labels is None else labels
+    order = labels.argsort(stable=True)
+    alike = (labels[order].diff() == 0).float()
+    distances = images.float()[order].diff(dim=0).abs().mean((1, 2, 3))
+    return (distances * alike).sum() / alike.sum().clamp(min=1)

@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.losses import BinaryCrossEntropy
+from gan.objectives import pair_distance
 from gan.one_stage import one_stage_loss
 from gan.penalties import Penalty
 from gan.train import train
@@ -253,6 +254,7 @@ def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches
             f"model.joint_batches={joint_batches}",
             "model.num_classes=10",
             "model.classification_weight=0.5",
+            "model.diversity_weight=0.5",
             "model.instance_noise=0",
             "model.penalties.r1.weight=1",
             "model.penalties.r2.weight=1",
@@ -303,6 +305,37 @@ def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny,
         losses.append(torch.nn.functional.cross_entropy(logits, labels).item())
     assert "train/loss_classification" in trainer.callback_metrics
     assert losses[1] < losses[0] - 0.2
+
+
+def test_pair_distance_is_between_images_of_one_class():
+    images = torch.tensor([0.0, 5.0, 1.0, -2.0, 5.5])[:, None, None, None].expand(-1, 1, 28, 28)
+    assert pair_distance(images, torch.tensor([1, 0, 1, 1, 0])).item() == pytest.approx((1 + 3 + 0.5) / 3)
+    assert pair_distance(images, None).item() == pytest.approx((5 + 4 + 3 + 7.5) / 4)
+    assert pair_distance(images, torch.arange(5)).item() == 0
+    assert pair_distance(images[:1].half(), None).dtype == torch.float32
+
+
+@pytest.mark.parametrize("one_stage", [False, True])
+def test_diversity_is_taken_off_the_generators_loss_with_its_weight(tiny, one_stage):
+    options = ("model.num_classes=10", "model.instance_noise=0", "model.dcgan_initialization=false")
+    module = instantiate(tiny(*ONE_STAGE, *options, "model.diversity_weight=0.5").model).eval()
+    objectives = module.objectives
+    real, labels = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
+    fake = module.generator(torch.randn(20, module.latent_dim), labels)
+    seen = fake.detach().requires_grad_()
+    objectives.discriminator(real, labels, seen, labels, 0, 0).backward()
+
+    def loss():
+        if one_stage:
+            return objectives.one_stage(fake, labels, seen.grad)
+        return objectives.generator(real, labels, fake, labels, 0)
+
+    whole = loss()
+    distance = pair_distance(fake, labels)
+    assert torch.equal(objectives.values["pair_distance"], distance)
+    module.hparams["diversity_weight"] = 0.0
+    assert distance > 0
+    assert (loss() - whole).item() == pytest.approx(0.5 * distance.item(), rel=1e-4)
 
 
 def test_noise_and_classification_fall_to_zero(tiny):

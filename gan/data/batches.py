@@ -25,6 +25,7 @@ class TrainingBatches:
         images_per_epoch: length of an epoch, of all ranks together: the first so many images of its permutation or, of
             a smaller set, of as many permutations as it takes.
         reshuffle: whether epochs differ in their order.
+        stratified: whether each class is spread evenly over the epoch, so that each batch has its share of all.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class TrainingBatches:
         world_size: int = 1,
         images_per_epoch: int | None = None,
         reshuffle: bool = True,
+        stratified: bool = False,
     ) -> None:
         self.images, self.labels = images, labels
         # Rows of eight-byte words are gathered several times faster than single bytes: 784 is a multiple of 8.
@@ -45,7 +47,7 @@ class TrainingBatches:
         self.rank, self.world_size = rank, world_size
         self.images_per_epoch = images_per_epoch or len(images)
         self.length = self.images_per_epoch // world_size // batch_size
-        self.reshuffle = reshuffle
+        self.reshuffle, self.stratified = reshuffle, stratified
         self.epoch, self._first = 0, 0
 
     @property
@@ -70,11 +72,26 @@ class TrainingBatches:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         permutations = math.ceil(self.images_per_epoch / len(self.images))
         order = torch.cat([torch.randperm(len(self.images), generator=generator) for _ in range(permutations)])
-        mine = order[self.rank :: self.world_size][: self.length * self.batch_size].to(self.images.device)
+        mine = order[self.rank :: self.world_size][: self.length * self.batch_size]
+        if self.stratified:
+            mine = mine[spread(self.labels.cpu()[mine], generator)]
+        mine = mine.to(self.images.device)
         first, self._first = self._first, 0
         for index in mine.split(self.batch_size)[first:]:
             images = self._rows.index_select(0, index).view(torch.uint8)
             yield images.view(-1, *self.images.shape[1:]), self.labels[index]
+
+
+def spread(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Indices int64 [N] that put labels int64 [N] into an order in which each class comes at equal distances.
+
+    A class keeps its own order; the generator draws where each begins.
+    """
+    places = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        own = torch.nonzero(labels == label)[:, 0]
+        places[own] = (torch.arange(len(own)) + torch.rand(1, generator=generator, dtype=torch.float64)) / len(own)
+    return places.argsort(stable=True)
 
 
 class EvaluationBatches:

@@ -13,7 +13,7 @@ from gan.data.idx import DataNotFoundError
 from gan.data.sources import MNIST, Digits, Examples, Source
 from gan.data.split import stratified_split
 from gan.errors import UserError
-from gan.limits import require_number
+from gan.limits import require_number, require_switch
 
 DEFAULT_VAL_SIZE = 5000
 
@@ -36,6 +36,7 @@ class MNISTDataModule(LightningDataModule):
             them and validates on 5,000 of those.
         val_batch_size: of validation and test, per process.
         images_per_epoch: length of an epoch, the first so many images of its order; a smaller set comes again.
+        stratified_batches: each training batch has its share of every class.
         seed: of the order of training images, together with the epoch.
     """
 
@@ -49,6 +50,7 @@ class MNISTDataModule(LightningDataModule):
         val_size: int = DEFAULT_VAL_SIZE,
         val_batch_size: int = 500,
         images_per_epoch: int | None = None,
+        stratified_batches: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class MNISTDataModule(LightningDataModule):
         require_number("data.val_size", val_size, least=0, whole=True)
         require_number("data.val_batch_size", val_batch_size, least=1, whole=True)
         require_number("data.images_per_epoch", images_per_epoch, least=1, whole=True, optional=True)
+        require_switch("data.stratified_batches", stratified_batches)
         require_number("data.seed", seed, least=0, whole=True)
         self.source = source if source is not None else MNIST()
         self.source.dir, self.source.download = Path(dir).expanduser(), download
@@ -64,6 +67,7 @@ class MNISTDataModule(LightningDataModule):
         self.val_size = val_size
         self.val_batch_size = val_batch_size
         self.images_per_epoch = images_per_epoch
+        self.stratified_batches = stratified_batches
         self.seed = seed
         self._is_set_up = False
 
@@ -103,6 +107,7 @@ class MNISTDataModule(LightningDataModule):
             images_per_epoch=self.images_per_epoch,
             # Lightning's overfit_batches means the same few batches each epoch.
             reshuffle=self.trainer is None or not self.trainer.overfit_batches,
+            stratified=self.stratified_batches,
         )
 
     def val_dataloader(self) -> EvaluationBatches:

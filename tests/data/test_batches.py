@@ -64,6 +64,33 @@ def test_images_per_epoch_is_the_start_of_the_permutation(examples):
     assert set(flat(epoch_of(ranks[0]) + epoch_of(ranks[1]))) == set(flat(epoch_of(whole)[:4]))
 
 
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_stratified_batches_have_their_share_of_each_class(world_size):
+    images = torch.zeros(1200, 1, 28, 28, dtype=torch.uint8)
+    labels = torch.arange(4).repeat_interleave(torch.tensor([600, 300, 180, 120]))  # of 20: 10, 5, 3 and 2
+    for rank in range(world_size):
+        ranks = {"seed": 0, "rank": rank, "world_size": world_size, "images_per_epoch": 960}
+        counts, mixed = (
+            torch.stack([found.bincount(minlength=4) for _, found in TrainingBatches(images, labels, 20, **ranks, **how)])
+            for how in ({"stratified": True}, {})
+        )
+        share = mixed.sum(0) / len(mixed)
+        assert ((counts - share).abs() < 2).all()
+        assert not ((mixed - share).abs() < 2).all()
+
+
+def test_stratified_batches_are_the_epochs_images_in_another_order(examples):
+    plain, stratified = (
+        TrainingBatches(*examples, 10, seed=0, images_per_epoch=250, stratified=how) for how in (False, True)
+    )
+    first = flat(epoch_of(stratified, 1))
+    assert sorted(first) == sorted(flat(epoch_of(plain, 1)))
+    assert first == flat(epoch_of(stratified, 1)) != flat(epoch_of(stratified, 2))
+    for digit in range(10):
+        own = [[number for number in order if number % 10 == digit] for order in (first, flat(epoch_of(plain, 1)))]
+        assert own[0] == own[1]
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [1, 7, 34, 51, 500])
 def test_evaluation_sees_each_image_once(examples, world_size, batch_size):
