@@ -59,6 +59,15 @@ def lightning_mistakes() -> list[type[Exception]]:
     return [module.MisconfigurationException] if module else []
 
 
+def _names_no_config(override: str) -> bool:
+    from omegaconf import ListConfig, OmegaConf
+
+    from gan.config import CONFIG_DIR
+
+    key = override.partition("=")[0]
+    return (CONFIG_DIR / key).is_dir() and not isinstance(OmegaConf.from_dotlist([override])[key], str | ListConfig)
+
+
 def run(command: str) -> int:
     """Composes the command's config from `sys.argv` and calls its function with it; a mistake is told in one line."""
     # The first process of a run tells its mistakes for all.
@@ -114,6 +123,11 @@ def run(command: str) -> int:
                 raise
             reason = f"{error.filename}: {error.strerror}"
             raise UserError(f"{reason}; a run needs a folder, hydra.run.dir=FOLDER names another one") from error
+        except ValueError as error:
+            if not str(error).startswith("Config group override must be"):
+                raise
+            wrong = " ".join(text for text in arguments[2:] if _names_no_config(text))
+            raise UserError(f"{wrong}: a group of configs takes one of their names, or a list of them") from error
     return 0
 
 

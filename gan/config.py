@@ -48,17 +48,16 @@ def instantiate(cfg: DictConfig, **extra: Any) -> Any:
     """Hydra's `instantiate`, with a user's mistake raised as what it is.
 
     Raises:
-        UserError: a value that its constructor refused, or a key that it does not take.
+        UserError: a value that its constructor refused, a key that it does not take, or a name that is not there.
     """
     try:
         return hydra.utils.instantiate(cfg, **extra)
     except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
-            raise UserError(str(cause)) from error
-        raise
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        text, _, key = str(error).partition("\nfull_key: ")
+        reason = " ".join(str(error.__cause__ or text).split())
+        raise UserError(f"{key}: {reason}" if key else reason) from error
 
 
 def settle_output_dir(cfg: DictConfig, command: str) -> Path:

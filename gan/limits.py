@@ -83,6 +83,16 @@ def require_switch(key: str, value: Any) -> None:
         raise UserError(f"{key}={value}: true or false")
 
 
+def require_part(key: str, value: Any, *, optional: bool = False) -> None:
+    """Refuses what does not name what it builds as `_target_`.
+
+    Raises:
+        UserError: it is something else, or None where that is not allowed.
+    """
+    if not (isinstance(value, Mapping) and "_target_" in value) and not (value is None and optional):
+        raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
+
+
 def check_model(model: Mapping[str, Any]) -> None:
     """Refuses hyperparameters of `conf/model/` that cannot work.
 
@@ -90,9 +100,7 @@ def check_model(model: Mapping[str, Any]) -> None:
         UserError: the first such value.
     """
     for key in (*MODEL_PARTS, *MODEL_SCHEDULES):
-        part = model[key]
-        if not (isinstance(part, Mapping) and "_target_" in part) and (part is not None or key in MODEL_PARTS):
-            raise UserError(f"model.{key}={part}: {{_target_: ..., and what that takes}}")
+        require_part(f"model.{key}", model[key], optional=key in MODEL_SCHEDULES)
     if not isinstance(model["penalties"] or {}, Mapping):
         raise UserError(f"model.penalties={model['penalties']}: {{name: {{_target_: ..., weight: 1.0, every: 1}}}}")
     for key, limits in MODEL_NUMBERS.items():

@@ -27,7 +27,7 @@ from gan.config import in_multirun, instantiate, settle_output_dir
 from gan.data import Source
 from gan.errors import UserError
 from gan.hardware import processes_started, settle_hardware, slurm_plugins
-from gan.limits import check_trainer, require_number
+from gan.limits import check_trainer, require_number, require_part
 from gan.module import GAN
 
 # what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, RunCheckpoints
@@ -68,6 +68,9 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     require_number("seed", cfg.seed, least=0, below=2**32, whole=True)
     require_number("max_images", cfg.max_images, least=1, whole=True, optional=True)
     check_trainer(cfg.trainer)
+    for group in ("callbacks", "logger"):
+        for name, part in (cfg.get(group) or {}).items():
+            require_part(f"{group}.{name}", part, optional=True)
     _timer(cfg)
 
     lightning.seed_everything(cfg.seed, verbose=False)
@@ -98,8 +101,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             module.discriminator.compile()
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[callback for callback in instantiate(cfg.callbacks).values() if callback is not None],
-        logger=list(instantiate(cfg.logger).values()) if cfg.get("logger") else False,
+        callbacks=_parts(cfg, "callbacks"),
+        logger=_parts(cfg, "logger") or False,
         plugins=slurm_plugins(),
     )
 
@@ -145,6 +148,11 @@ def _resume_from(cfg: DictConfig, output_dir: Path) -> Path | None:
     if last.is_file() and (path is None or path.parent != last.parent):
         raise UserError(f"hydra.run.dir={output_dir}: it holds another run; ckpt_path=auto continues that")
     return path
+
+
+def _parts(cfg: DictConfig, group: str) -> list[Any]:
+    """What a group's entries build, without those that are null."""
+    return [part for part in instantiate(cfg.get(group) or {}).values() if part is not None]
 
 
 def _check_folder_is_shared() -> None:

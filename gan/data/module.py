@@ -54,6 +54,8 @@ class MNISTDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not isinstance(source, Source | None):
+            raise UserError(f"data.source={source}: {{_target_: gan.data.MNIST}}, another gan.data.Source, or null")
         require_number("data.batch_size", batch_size, least=1, whole=True)
         require_number("data.val_size", val_size, least=0, whole=True)
         require_number("data.val_batch_size", val_batch_size, least=1, whole=True)
