@@ -69,11 +69,11 @@ def test_stratified_batches_have_their_share_of_each_class(world_size):
     images = torch.zeros(1200, 1, 28, 28, dtype=torch.uint8)
     labels = torch.arange(4).repeat_interleave(torch.tensor([600, 300, 180, 120]))  # of 20: 10, 5, 3 and 2
     for rank in range(world_size):
-        ranks = {"seed": 0, "rank": rank, "world_size": world_size, "images_per_epoch": 960}
-        counts, mixed = (
-            torch.stack([found.bincount(minlength=4) for _, found in TrainingBatches(images, labels, 20, **ranks, **how)])
-            for how in ({"stratified": True}, {})
-        )
+        found = {}
+        for how in (True, False):
+            batches = TrainingBatches(images, labels, 20, 0, rank, world_size, images_per_epoch=960, stratified=how)
+            found[how] = torch.stack([digits.bincount(minlength=4) for _, digits in batches])
+        counts, mixed = found[True], found[False]
         share = mixed.sum(0) / len(mixed)
         assert ((counts - share).abs() < 2).all()
         assert not ((mixed - share).abs() < 2).all()
