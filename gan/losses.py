@@ -46,24 +46,6 @@ class BinaryCrossEntropy:
         return softplus(-fake_logits).mean()
 
 
-class Hellinger(BinaryCrossEntropy):
-    """Cross-entropy for the discriminator, the squared Hellinger distance for the generator.
-
-    The discriminator's exp(D(x)) estimates how many times as dense the real images are at x as the generated ones; by
-    that ratio, L_G = -E[exp(D(G(z)) / 2)] (Nowozin et al. 2016, arXiv:1606.00709; with one divergence for
-    each network, Poole et al. 2016, arXiv:1612.02780). Images that are drawn too seldom pull harder than in
-    `BinaryCrossEntropy`, images unlike any real one push less: more variety. Beyond D(x) = 10, L_G goes on as a
-    straight line.
-
-    Args:
-        label_smoothing: as in `BinaryCrossEntropy`.
-    """
-
-    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        low = fake_logits.clamp(max=10.0)
-        return -((low / 2).exp() * (1 + (fake_logits - low) / 2)).mean()
-
-
 class Hinge:
     """Hinge loss (Lim and Ye 2017, arXiv:1705.02894).
 
