@@ -13,43 +13,47 @@ from gan.errors import UserError
 
 
 class LinearDecay(LambdaLR):
-    """The full rate until `start`, then a straight line to zero at the end of the run.
+    """The full rate until `start`, then a straight line down to `end_factor` of it at the end of the run.
 
     Args:
         total_steps: generator steps of the run; the module fills it in.
         start: share of the run at the full rate, 0..1.
+        end_factor: share of the rate that is left at the end, 0..1.
     """
 
-    def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.5) -> None:
-        _require_share(start)
+    def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.5, end_factor: float = 0.0) -> None:
+        _require_shares(start=start, end_factor=end_factor)
 
         def factor(step: int) -> float:
-            return min(1.0, max(0.0, (1 - step / total_steps) / max(1 - start, 1e-9)))
+            left = min(1.0, max(0.0, (1 - step / total_steps) / max(1 - start, 1e-9)))
+            return end_factor + (1 - end_factor) * left
 
         super().__init__(optimizer, factor)
 
 
 class CosineDecay(LambdaLR):
-    """The full rate until `start`, then half a cosine to zero at the end of the run.
+    """The full rate until `start`, then half a cosine down to `end_factor` of it at the end of the run.
 
     Args:
         total_steps: generator steps of the run; the module fills it in.
         start: share of the run at the full rate, 0..1.
+        end_factor: share of the rate that is left at the end, 0..1.
     """
 
-    def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.0) -> None:
-        _require_share(start)
+    def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.0, end_factor: float = 0.0) -> None:
+        _require_shares(start=start, end_factor=end_factor)
 
         def factor(step: int) -> float:
             progress = min(1.0, max(0.0, (step / total_steps - start) / max(1 - start, 1e-9)))
-            return (1 + math.cos(math.pi * progress)) / 2
+            return end_factor + (1 - end_factor) * (1 + math.cos(math.pi * progress)) / 2
 
         super().__init__(optimizer, factor)
 
 
-def _require_share(start: float) -> None:
-    if not (isinstance(start, int | float) and 0 <= start <= 1):
-        raise ValueError(f"start={start}: a number, 0 or more, 1 or less")
+def _require_shares(**shares: float) -> None:
+    for name, share in shares.items():
+        if not (isinstance(share, int | float) and 0 <= share <= 1):
+            raise ValueError(f"{name}={share}: a number, 0 or more, 1 or less")
 
 
 def build_schedule(

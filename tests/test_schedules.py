@@ -26,10 +26,19 @@ def test_linear_decay():
 
 
 @pytest.mark.parametrize("schedule_class", [LinearDecay, CosineDecay])
-@pytest.mark.parametrize("start", [-0.1, 1.1, "half"])
-def test_a_share_of_the_run_is_between_0_and_1(schedule_class, start):
-    with pytest.raises(ValueError, match=f"start={start}: a number, 0 or more, 1 or less"):
-        rates(schedule_class, 10, start=start)
+@pytest.mark.parametrize("name", ["start", "end_factor"])
+@pytest.mark.parametrize("share", [-0.1, 1.1, "half"])
+def test_shares_are_between_0_and_1(schedule_class, name, share):
+    with pytest.raises(ValueError, match=f"{name}={share}: a number, 0 or more, 1 or less"):
+        rates(schedule_class, 10, **{name: share})
+
+
+@pytest.mark.parametrize("schedule_class", [LinearDecay, CosineDecay])
+def test_the_last_rate_is_the_one_asked_for(schedule_class):
+    values = rates(schedule_class, 10, start=0.4, end_factor=0.25)
+    assert values[:5] == [2.0] * 5
+    assert values[7] == pytest.approx((2.0 + 0.5) / 2)  # halfway down
+    assert values[10:] == pytest.approx([0.5, 0.5])
 
 
 def test_cosine_decay():
