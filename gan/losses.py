@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu, relu, softplus
 
-from gan.limits import require_number
+from gan.config.bounds import require_number
 
 
 class AdversarialLoss(Protocol):

@@ -12,9 +12,9 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from gan.averaging import ema_decay, update_average
-from gan.build import build
+from gan.config.bounds import check_model
+from gan.config.targets import build
 from gan.images import normalize, quantize
-from gan.limits import check_model
 from gan.networks.layers import initialize_dcgan
 from gan.objectives import Objectives
 from gan.one_stage import check_one_stage

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.build import locate
+from gan.config.bounds import require_number
+from gan.config.targets import locate
 from gan.errors import UserError
-from gan.limits import require_number
 
 
 def _squared_norms(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:

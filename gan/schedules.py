@@ -8,7 +8,7 @@ from lightning import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from gan.build import build
+from gan.config.targets import build
 from gan.errors import UserError
 
 

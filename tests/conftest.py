@@ -12,7 +12,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import torch
 from tiny_runs import FAST, NARROW, TINY
 
-from gan import __main__ as cli
+from gan.cli import commands as cli
 from gan.config import compose
 from gan.train import train
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan.build import build, locate, packages_of
+from gan.config.targets import build, locate, packages_of
 from gan.errors import UserError
 from gan.losses import Hinge
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from gan import __main__ as cli
+from gan.cli import commands as cli
 
 TINY = (
     "data=digits",
@@ -44,12 +44,12 @@ def test_an_interrupted_run_is_one_line(gan, monkeypatch):
     def interrupt(cfg):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gan.generate.generate", interrupt)
+    monkeypatch.setattr("gan.generate.command.generate", interrupt)
     assert gan("generate") == (130, "", "gan generate: interrupted\n")
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; sys.argv = ['gan', '--help']; from gan.__main__ import main; main(); print(sorted(sys.modules))"
+    code = "import sys; sys.argv = ['gan', '--help']; from gan.cli import main; main(); print(sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"'torch'", "'lightning'", "'hydra'", "'numpy'"} & set(out.replace("[", "").replace("]", "").split(", "))
 

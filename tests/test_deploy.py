@@ -10,7 +10,7 @@ import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from gan.config import compose
-from gan.serve import metrics
+from gan.serve import prometheus
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
@@ -65,7 +65,7 @@ def test_alerts_watch_what_the_service_counts():
     endings = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
     known = {
         each._name + ending: {*each._labelnames, "le", "instance", "job"}
-        for each in vars(metrics).values()
+        for each in vars(prometheus).values()
         if isinstance(each, tuple(endings))
         for ending in endings[type(each)]
     }

@@ -15,7 +15,7 @@ from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator
-from gan.inference.exports import HEADER, read_about, read_export, save_safetensors
+from gan.inference.exported_files import HEADER, read_about, read_export, save_safetensors
 from gan.randomness import latents
 from gan.train import train
 
@@ -192,7 +192,7 @@ def test_reading_imports_nothing_heavy(files, form):
 import sys, torch
 before = set(sys.modules)
 from pathlib import Path
-from gan.inference.exports import read_export
+from gan.inference.exported_files import read_export
 read_export(Path({str(files["conditional", form])!r}), "ckpt")
 print(*sorted({heavy!r} & (set(sys.modules) - before)))
 """

@@ -2,13 +2,13 @@
 
 import pytest
 
-from gan.files import whole_file
+from gan.atomic_write import atomic_file
 
 
 def test_a_file_appears_when_everything_is_in_it(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with whole_file(path) as first, whole_file(path) as second:
+    with atomic_file(path) as first, atomic_file(path) as second:
         first.write(b"1")
         second.write(b"2")
         assert path.read_text() == "old"
@@ -19,7 +19,7 @@ def test_a_file_appears_when_everything_is_in_it(tmp_path):
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(TypeError), whole_file(path) as file:
+    with pytest.raises(TypeError), atomic_file(path) as file:
         file.writelines([b"new", "not bytes"])
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,7 @@ from gan.data import MNIST
 from gan.data.idx import read_split
 from gan.errors import UserError
 from gan.generate import generate, parse_seeds, shards
-from gan.generate.drawing import Samples
+from gan.generate.sampling import Samples
 from gan.inference import DigitGenerator
 
 
@@ -309,7 +309,7 @@ def test_it_starts_without_heavy_imports(checkpoints, tmp_path, exported):
             check=True,
             capture_output=True,
         )
-    code = f"import sys; from gan.__main__ import main; main(); print([m for m in {HEAVY.split()} if m in sys.modules])"
+    code = f"import sys; from gan.cli import main; main(); print([m for m in {HEAVY.split()} if m in sys.modules])"
     arguments = ["generate", f"ckpt='{path}'", "digits=[3,1,4]"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True

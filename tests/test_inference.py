@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_generators import save_checkpoint
 from tiny_runs import FAST, NARROW, TINY
 
-from gan import checkpoint
+from gan import checkpoint_files
 from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
@@ -119,7 +119,7 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
     named = save_checkpoint(tmp_path / "named.ckpt", num_classes=None)
     settings = [f"ckpt='{named}'", "format=safetensors", f"output_dir='{tmp_path}'"]
     pretrained = export(compose("export", [*settings, f"output='{tmp_path / 'pretrained.safetensors'}'"]))
-    monkeypatch.setattr(checkpoint, "PRETRAINED", pretrained)
+    monkeypatch.setattr(checkpoint_files, "PRETRAINED", pretrained)
     assert DigitGenerator.open("pretrained").path == pretrained
     caplog.clear()
     with caplog.at_level(logging.INFO, logger="gan"):

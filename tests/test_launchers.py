@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import NARROW, TINY
 
-from gan import __main__ as cli
+from gan.cli import commands as cli
 from gan.sweeps import parallel
 
 EXTENSION = Path(__file__).parent / "extension"

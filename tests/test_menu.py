@@ -2,8 +2,8 @@ import shlex
 
 import pytest
 
-from gan.__main__ import COMMANDS
-from gan.menu import TASKS, choose
+from gan.cli.commands import COMMANDS
+from gan.cli.menu import TASKS, choose
 
 
 def scripted(*answers):

@@ -6,9 +6,9 @@ from sklearn.decomposition import PCA
 from tiny_generators import save_checkpoint
 
 from gan.data import Digits
+from gan.evaluate.pictures import MAP_POINTS, feature_map, save_pictures
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures, build_extractor
-from gan.pictures import MAP_POINTS, feature_map, save_pictures
 
 
 @pytest.fixture(scope="module")

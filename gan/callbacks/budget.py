@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from gan.limits import require_number
+from gan.config.bounds import require_number
 from gan.module import GAN
 
 

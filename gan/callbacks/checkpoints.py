@@ -9,10 +9,10 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
+from gan.config.bounds import require_number
 from gan.errors import UserError
-from gan.files import whole_file, write_json
-from gan.limits import require_number
 from gan.module import GAN
 from gan.randomness import derive_seed
 
@@ -121,5 +121,5 @@ class RunCheckpoints(Checkpoint):
 def _copy(source: Path, target: Path) -> None:
     """Copies a checkpoint and its JSON file; whoever reads the target sees the old or the new one, never half."""
     for suffix in (".ckpt", ".json"):
-        with source.with_suffix(suffix).open("rb") as content, whole_file(target.with_suffix(suffix)) as file:
+        with source.with_suffix(suffix).open("rb") as content, atomic_file(target.with_suffix(suffix)) as file:
             shutil.copyfileobj(content, file)

@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gan.callbacks.samples import grid_inputs, saved_grids
+from gan.callbacks.sample_grids import grid_inputs, saved_grids
 from gan.images import grid, save_gif
 from gan.loggers import read_rows
 from gan.randomness import latents, slerp

@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.model_summary import ModelSummary
 from safetensors.torch import save
 from torch import nn
 
-from gan.files import write_json, write_whole
+from gan.atomic_write import write_atomic, write_json
 from gan.hardware import device_name
 from gan.module import GAN
 
@@ -63,7 +63,7 @@ class RunReport(Callback):
         metadata = {"hyper_parameters": json.dumps(dict(pl_module.hparams))}
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
             weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-            write_whole(folder / f"{name}.safetensors", save(weights, metadata))
+            write_atomic(folder / f"{name}.safetensors", save(weights, metadata))
         summary = {
             "command": " ".join(sys.argv),
             "data": trainer.datamodule.source.name,

@@ -6,7 +6,7 @@ from typing import Any
 from lightning import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan.callbacks.samples import grid_inputs
+from gan.callbacks.sample_grids import grid_inputs
 from gan.images import pictures
 from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor

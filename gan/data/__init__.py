@@ -1,8 +1,8 @@
 """Images to train on: the data module, and the sources it takes them from."""
 
 from gan.data.batches import EvaluationBatches, TrainingBatches
+from gan.data.datamodule import MNISTDataModule
 from gan.data.idx import DataNotFoundError
-from gan.data.module import MNISTDataModule
 from gan.data.sources import MNIST, Digits, FashionMNIST, IDXFiles, Source, StackedMNIST
 from gan.data.split import stratified_split
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gan.atomic_write import write_atomic
 from gan.errors import UserError
-from gan.files import whole_file
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -121,20 +121,19 @@ def download(name: str, mirrors: Sequence[str], md5: str, folder: Path, timeout:
             failures.append(f"{url}: {str(error) or type(error).__name__}")
             log.warning("Mirror failed: %s", failures[-1])
             continue
-        write_whole(folder / name, content)
+        save_file(folder / name, content)
         return
     raise DataNotFoundError("; ".join(failures) or "no mirrors given")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file, whole or not at all, and the folder where there is none.
+def save_file(path: Path, content: bytes) -> None:
+    """Writes a data file atomically, and its folder where there is none.
 
     Raises:
         UserError: it can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(content)
+        write_atomic(path, content)
     except OSError as error:
         raise UserError(f"data.dir: can't write {path.absolute()} ({error.strerror})") from error

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from gan.config.bounds import require_number
 from gan.data import idx
 from gan.data.split import stratified_split
-from gan.limits import require_number
 
 Split = Literal["train", "val", "test"]
 Examples = tuple[Tensor, Tensor]

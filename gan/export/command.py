@@ -14,14 +14,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from gan.checkpoint import read_checkpoint
+from gan.checkpoint_files import read_checkpoint
 from gan.config import settle_output_dir
 from gan.errors import UserError, check_installed
 from gan.export.model_card import card, newest_measures, read_measures
-from gan.generate.drawing import Samples
+from gan.generate.sampling import Samples
 from gan.images import grid
 from gan.inference import DigitGenerator
-from gan.inference.exports import (
+from gan.inference.exported_files import (
     FACTS,
     OPSET,
     read_about,
@@ -29,7 +29,7 @@ from gan.inference.exports import (
     save_onnx,
     save_safetensors,
 )
-from gan.rebuild import example_inputs
+from gan.inference.reading import example_inputs
 
 log = logging.getLogger("gan")
 FORMATS = ("safetensors", "onnx")

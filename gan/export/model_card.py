@@ -52,7 +52,7 @@ def card(
     """The text of a model card.
 
     Args:
-        about: of the exported file, see `gan.inference.exports.read_about`.
+        about: of the exported file, see `gan.inference.exported_files.read_about`.
         path: of the exported file; the sheet of samples lies beside it.
         sheet: the picture.
         made: how the file was written and checked, a sentence.

@@ -14,14 +14,14 @@ import torch
 from omegaconf import DictConfig, ListConfig
 from PIL import Image
 
+from gan.atomic_write import atomic_file
 from gan.config import settle_output_dir
+from gan.config.bounds import require_number, require_switch
 from gan.errors import UserError
-from gan.files import whole_file
-from gan.generate.drawing import Drawing, Samples, Way
+from gan.generate.sampling import Drawing, Samples, Way
 from gan.generate.shards import SPLITS, ArrayFiles
 from gan.images import grid, pictures, png, save_gif
 from gan.inference import DigitGenerator
-from gan.limits import require_number, require_switch
 
 log = logging.getLogger("gan")
 MODES = ("sample", "class_sweep", "interpolate", "walk")
@@ -169,7 +169,7 @@ def _write_pictures(drawing: Drawing, folder: Path, start: int, stop: int) -> No
         labels = drawing.labels(index, index + len(images)).tolist()
         for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
             digit = f"_digit_{label}" if label >= 0 else ""
-            with whole_file(folder / f"{number:06d}{digit}.png") as file:
+            with atomic_file(folder / f"{number:06d}{digit}.png") as file:
                 file.write(png(picture))
         index += len(images)
 
@@ -177,7 +177,7 @@ def _write_pictures(drawing: Drawing, folder: Path, start: int, stop: int) -> No
 def _write_sheet(drawing: Drawing, image_format: str, path: Path, start: int, stop: int) -> None:
     """All images as one picture, or as the frames of an animation."""
     images = torch.cat(list(drawing.images(start, stop)))
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         if image_format == "grid":
             file.write(png(grid(images, drawing.columns)))
         else:

@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from gan.atomic_write import atomic_file
 from gan.errors import UserError
-from gan.files import whole_file
-from gan.generate.drawing import Drawing
+from gan.generate.sampling import Drawing
 from gan.inference import chunks
 
 SETTINGS = "shards.json"
@@ -102,7 +102,7 @@ class ArrayFiles:
         for path in (overlapping if noted == settings else there) if overwrite else ():
             path.unlink()
         if noted != settings:
-            with whole_file(self.path / SETTINGS) as file:
+            with atomic_file(self.path / SETTINGS) as file:
                 file.write((json.dumps(settings) + "\n").encode())
         return [span for span in spans if not all(path.is_file() for path in self.files(span))]
 
@@ -129,10 +129,10 @@ class ArrayFiles:
         images = _counted(drawing.images(start, stop), bar)
         labels = (drawing.labels(*piece) for piece in chunks(start, stop))
         if self.image_format == "npy":
-            with whole_file(files[-1]) as file:
+            with atomic_file(files[-1]) as file:
                 _write_array(file, shape, "|u1", images)
         elif self.image_format == "npz":
-            with whole_file(files[-1]) as file, zipfile.ZipFile(file, "w") as archive:
+            with atomic_file(files[-1]) as file, zipfile.ZipFile(file, "w") as archive:
                 for name, extent, kind, pieces in (
                     ("images", shape, "|u1", images),
                     ("labels", shape[:1], "<i8", labels),
@@ -160,7 +160,7 @@ def _write_array(file: BinaryIO, shape: tuple[int, ...], kind: str, pieces: Iter
 
 def _write_idx(path: Path, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
     """Unsigned bytes in the format of MNIST: four bytes for their type and the dimensions, each size, the values."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
         for piece in pieces:
             file.write(piece.numpy().astype("|u1", copy=False).tobytes())

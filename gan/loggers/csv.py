@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from gan.files import whole_file
+from gan.atomic_write import atomic_file
 
 COUNTS = ("step", "epoch", "images_seen")
 
@@ -84,7 +84,7 @@ class CSVMetrics(Logger):
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         """Replaces the file as a whole, so that being killed here loses nothing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.path) as file, io.TextIOWrapper(file, newline="") as text:
+        with atomic_file(self.path) as file, io.TextIOWrapper(file, newline="") as text:
             writer = csv.DictWriter(text, self._columns)
             writer.writeheader()
             writer.writerows(rows)

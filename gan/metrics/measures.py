@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan.config.bounds import require_number
 from gan.errors import UserError
-from gan.limits import require_number
-from gan.metrics import distributions, neighbours, readings
-from gan.metrics.samples import Samples, Seen, from_first_rank, is_first_rank
+from gan.metrics import digits, distributions, neighbours
+from gan.metrics.features import Samples, Seen, from_first_rank, is_first_rank
 
 DIGIT_MEASURES = ("digit_accuracy", "class_balance", "modes")
 MEASURES = ("fid", "is", "kid", "precision", "recall", "coverage", *DIGIT_MEASURES, "memorization", "quality")
@@ -93,7 +93,7 @@ class ImageMeasures:
 
         `is` and `kid` come with `is_std` and `kid_std`; memorization is `memorization_ratio` and `memorization_share`;
         quality is `mean`, `std`, `contrast` and `sharpness` of the generated images and `real_mean` etc. of the real
-        ones. The functions in `distributions`, `neighbours` and `readings` say what each of them is.
+        ones. The functions in `distributions`, `neighbours` and `digits` say what each of them is.
         """
         real, generated, training = self._real.all(), self._generated.all(), self._training.all()
         values: dict[str, float] = {}
@@ -123,7 +123,7 @@ class ImageMeasures:
         generated = self._generated.all()
         if generated.labels is None:
             raise ValueError("the generated images were given no labels")
-        return readings.confusion(generated.labels, generated.digits, generated.logits.shape[1])
+        return digits.confusion(generated.labels, generated.digits, generated.logits.shape[1])
 
     def nearest_training(self, images: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
         """The training images most like some others in feature space, on a single rank.
@@ -196,14 +196,14 @@ class ImageMeasures:
                 ratio, share = neighbours.memorization(found, held_out)
                 return {"memorization_ratio": ratio, "memorization_share": share}
             case "digit_accuracy":
-                return {"digit_accuracy": readings.digit_accuracy(generated.digits, generated.labels)}
+                return {"digit_accuracy": digits.digit_accuracy(generated.digits, generated.labels)}
             case "class_balance":
-                return {"class_balance": readings.class_balance(generated.digits, generated.logits.shape[1])}
+                return {"class_balance": digits.class_balance(generated.digits, generated.logits.shape[1])}
             case "modes":
-                return {"modes": float(readings.modes(generated.digits))}
+                return {"modes": float(digits.modes(generated.digits))}
             case "quality":
-                of_real = {f"real_{key}": value for key, value in readings.quality(real.appearance).items()}
-                return readings.quality(generated.appearance) | of_real
+                of_real = {f"real_{key}": value for key, value in digits.quality(real.appearance).items()}
+                return digits.quality(generated.appearance) | of_real
 
     def _once(self, key: str, compute: Callable[[], Any]) -> Any:
         if key not in self._kept:

@@ -16,8 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_weights
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tqdm import tqdm
 
+from gan.atomic_write import atomic_file
 from gan.data import MNISTDataModule
-from gan.files import whole_file
 from gan.images import unit
 from gan.metrics.extractor import VERSION, WEIGHTS, DigitClassifier, weights_sum
 
@@ -136,7 +136,7 @@ def save(classifier: DigitClassifier, path: Path, told: dict[str, str]) -> str:
 
     tensors = {name: tensor.detach().contiguous() for name, tensor in classifier.state_dict().items()}
     total = weights_sum(tensors)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(packed(tensors, {"version": VERSION, "sum": total, **told}))
     return total
 

@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
 from gan.errors import UserError
-from gan.serve import operation, published, v1
 from gan.serve.access import gate
-from gan.serve.answers import DRAWN_HEADERS
 from gan.serve.batching import QueueFullError
-from gan.serve.metrics import SHARED
 from gan.serve.middleware import Bounds, Observe, problem
+from gan.serve.prometheus import SHARED
+from gan.serve.responses import DRAWN_HEADERS
+from gan.serve.routes import operation, published, v1
 from gan.serve.service import Service
 from gan.serve.settings import Settings
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan.inference import DigitGenerator, chunks
-from gan.serve import metrics
+from gan.serve import prometheus
 
 Inputs = tuple[Tensor, Tensor | None]
 Outcome = Tensor | Exception
@@ -67,7 +67,7 @@ class Batcher:
             UserError: of `inputs` and of the network.
         """
         if self.waiting + count > self.queue_size:
-            metrics.REFUSED.inc()
+            prometheus.REFUSED.inc()
             raise QueueFullError
         loop = asyncio.get_running_loop()
         jobs = [
@@ -126,7 +126,7 @@ class Batcher:
 
     def _count(self, images: int) -> None:
         self.waiting += images
-        metrics.QUEUE.set(self.waiting)
+        prometheus.QUEUE.set(self.waiting)
 
 
 def draw_together(batch: Sequence[Job]) -> list[Outcome]:
@@ -145,11 +145,11 @@ def draw_together(batch: Sequence[Job]) -> list[Outcome]:
         latents = torch.cat([latents for latents, _ in inputs])
         labels = None if kind is None else torch.cat([labels for _, labels in inputs])
         try:
-            with metrics.BATCH_SECONDS.time():
+            with prometheus.BATCH_SECONDS.time():
                 images = generator.draw(latents, labels)
         except Exception as error:
             outcomes.update(dict.fromkeys(jobs, error))
         else:
-            metrics.BATCH.observe(len(images))
+            prometheus.BATCH.observe(len(images))
             outcomes.update(zip(jobs, images.split([job.count for job in jobs]), strict=True))
     return [outcomes[job] for job in batch]

@@ -49,8 +49,8 @@ def serve(cfg: DictConfig) -> None:
     from uvicorn.supervisors import Multiprocess
 
     from gan.serve.app import SETTINGS
-    from gan.serve.metrics import SHARED
     from gan.serve.models import Models
+    from gan.serve.prometheus import SHARED
     from gan.serve.protocol import BoundedProtocol
     from gan.serve.settings import read_settings
 

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gan.serve.metrics import observe_request
-from gan.serve.operation import PROBES
+from gan.serve.prometheus import observe_request
+from gan.serve.routes.operation import PROBES
 
 access = logging.getLogger("gan.access")
 log = logging.getLogger("gan.serve")

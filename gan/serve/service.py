@@ -14,8 +14,8 @@ from fastapi import Depends, Request
 from torch import Tensor
 
 from gan.errors import UserError
-from gan.generate.drawing import Samples
-from gan.serve import metrics
+from gan.generate.sampling import Samples
+from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
@@ -49,7 +49,7 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Loads the models, then serves until the end of the block."""
         torch.set_num_threads(self.settings.threads)
-        metrics.forget_dead_workers()
+        prometheus.forget_dead_workers()
         self.models = await asyncio.to_thread(Models, self.settings)
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
@@ -125,13 +125,13 @@ class Service:
                 model = await asyncio.to_thread(self.models.reload, name)
                 outcome = "loaded"
             finally:
-                metrics.RELOADS.labels(name, outcome).inc()
+                prometheus.RELOADS.labels(name, outcome).inc()
         log.info("model %s: version %s loaded", name, model.version)
         return model
 
     async def _draw(self, model: Model, count: int, inputs: Callable[[int, int], Inputs]) -> Tensor:
         images = await self._batcher.draw(model.generator, count, inputs)
-        metrics.IMAGES.labels(model.name, model.version).inc(count)
+        prometheus.IMAGES.labels(model.name, model.version).inc(count)
         return images
 
     async def _follow(self) -> None:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from gan.errors import UserError
 from gan.sweeps.jobs import OVERRIDES, read_jobs
-from gan.sweeps.report import LOCK, write_report
+from gan.sweeps.table import LOCK, write_report
 
 ROOT = Path("outputs/multirun")
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from gan.files import write_json
+from gan.atomic_write import write_json
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 NOT_A_JOBS = ("sweep", "sweep_name", "n_trials", "launcher")  # keys of the sweep that change nothing in a job

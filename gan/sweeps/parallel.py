@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from joblib import cpu_count
 
-from gan.limits import require_number
+from gan.config.bounds import require_number
 from gan.sweeps.remote import RemoteJob
 
 POLL_SECONDS = 0.1

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from omegaconf import OmegaConf
 
+from gan.config.bounds import require_number
 from gan.errors import UserError, check_installed
-from gan.limits import require_number
 from gan.randomness import derive_seed
 from gan.sweeps.jobs import UNFINISHED, settings
 from gan.sweeps.sweep import STUDY, Sweep

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.errors import UserError
 from gan.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
-from gan.sweeps.report import LOCK, write_report
-from gan.sweeps.run import run_job
+from gan.sweeps.run_job import run_job
+from gan.sweeps.table import LOCK, write_report
 
 log = logging.getLogger("gan")
 STUDY = "study.db"
@@ -53,7 +53,7 @@ class Sweep:
         Raises:
             UserError, HydraException: it cannot be composed, or cannot run as a job.
         """
-        from gan.train import check_one_process
+        from gan.train.command import check_one_process
 
         config = self._loader.load_sweep_config(self._config, list(overrides))
         check_one_process(config)

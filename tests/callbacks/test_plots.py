@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from gan.callbacks.plots import TrainingPlots, series, slerp, spread
-from gan.callbacks.samples import SampleGrid
+from gan.callbacks.sample_grids import SampleGrid
 from gan.loggers import CSVMetrics
 
 PICTURES = {"real_and_generated.png", "interpolation.png", "progress.png", "progress.gif"}

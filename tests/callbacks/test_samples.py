@@ -6,7 +6,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
-from gan.callbacks.samples import SampleGrid, grid_inputs, log_picture, saved_grids
+from gan.callbacks.sample_grids import SampleGrid, grid_inputs, log_picture, saved_grids
 
 
 def names(folder):

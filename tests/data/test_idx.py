@@ -70,4 +70,4 @@ def test_files_must_fit_each_other(tmp_path, images, labels, culprit):
 def test_unwritable_folder_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"data\.dir: can't write"):
-        idx.write_whole(tmp_path / "file" / "name", b"content")
+        idx.save_file(tmp_path / "file" / "name", b"content")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan.metrics.readings import appearance, class_balance, confusion, digit_accuracy, modes, quality
+from gan.metrics.digits import appearance, class_balance, confusion, digit_accuracy, modes, quality
 
 
 def test_digit_accuracy():

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gan.inference import DigitGenerator
-from gan.serve import metrics
+from gan.serve import prometheus
 from gan.serve.batching import Batcher
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ def held(monkeypatch):
 
 
 def sample(name, **labels):
-    families = text_string_to_metric_families(metrics.exposition().decode())
+    families = text_string_to_metric_families(prometheus.exposition().decode())
     found = [
         s.value for family in families for s in family.samples if s.name == name and labels.items() <= s.labels.items()
     ]

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from gan.errors import UserError
 from gan.sweeps import sweeps
 from gan.sweeps.jobs import read_job, read_jobs
-from gan.sweeps.report import best_job, command_line, varying, write_report
+from gan.sweeps.table import best_job, command_line, varying, write_report
 
 
 @pytest.fixture

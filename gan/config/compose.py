@@ -17,8 +17,8 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from gan.errors import UserError
 
-PACKAGED = Path(__file__).parent / "conf"
-CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
+PACKAGED = Path(__file__).parents[1] / "conf"
+CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def share(part: float, whole: int | None, otherwise: int | None) -> int | None:

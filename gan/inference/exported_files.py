@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError, check_installed
-from gan.rebuild import check_draws, example_inputs, rebuild
+from gan.inference.reading import check_draws, example_inputs, rebuild
 
 SUFFIXES = (".safetensors", ".onnx")
 HEADER = "mnist_gan"

@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
 from gan.serve import schemas
-from gan.serve.metrics import exposition
+from gan.serve.prometheus import exposition
 from gan.serve.service import ServiceOf
 
 router = APIRouter(tags=["operation"])

@@ -21,13 +21,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
-from gan.build import packages_of
-from gan.checkpoint import checkpoint_path, read_checkpoint
+from gan.checkpoint_files import checkpoint_path, read_checkpoint
 from gan.config import in_multirun, instantiate, settle_output_dir
+from gan.config.bounds import check_trainer, require_number, require_part
+from gan.config.targets import packages_of
 from gan.data import Source
 from gan.errors import UserError
 from gan.hardware import processes_started, settle_hardware, slurm_plugins
-from gan.limits import check_trainer, require_number, require_part
 from gan.module import GAN
 
 # what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, RunCheckpoints

@@ -10,7 +10,7 @@ from torch import Tensor
 from gan.images import grid
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures
-from gan.metrics.samples import Seen
+from gan.metrics.features import Seen
 
 MAP_POINTS = 2000
 

@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
 from gan.serve import schemas
-from gan.serve.answers import base64_pngs, grid_base64, headers, one_png
 from gan.serve.models import Model
+from gan.serve.responses import base64_pngs, grid_base64, headers, one_png
 from gan.serve.service import Service, ServiceOf
 
 router = APIRouter(tags=["published"])

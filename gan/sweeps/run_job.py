@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan.config import explain
 from gan.errors import UserError
 from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, read_job, write_outcome
-from gan.sweeps.report import command_line, write_report
+from gan.sweeps.table import command_line, write_report
 
 REQUEUED = -1  # exit status of submitit, once it has put the job back into SLURM's queue
 

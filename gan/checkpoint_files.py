@@ -3,16 +3,14 @@
 import logging
 import pickle
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from gan.errors import UserError
-from gan.rebuild import SHAPE, rebuild
 
+SHAPE = ("latent_dim", "num_classes", "image_channels")
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}
 PRETRAINED = Path(__file__).parent / "pretrained" / "generator.safetensors"
 
@@ -86,40 +84,3 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     if absent:
         raise UserError(f"{key}={path}: of another version of this project; it does not say {', '.join(absent)}")
     return checkpoint
-
-
-def read_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
-    """The averaged generator of a checkpoint, on the CPU, and what is known of it.
-
-    Args:
-        path: of a checkpoint; nothing in it is executed.
-        key: the config key that named it, for the error's text.
-        trust: packages of the user's that its network may come from.
-
-    Raises:
-        UserError: as for `read_checkpoint`; a network that may not be built, or that its weights do not fit.
-    """
-    checkpoint = read_checkpoint(path, key)
-    options = checkpoint["hyper_parameters"]
-    shape = {name: options[name] for name in SHAPE}
-    prefix = "generator_ema."
-    try:
-        saved = checkpoint["state_dict"].items()
-        weights = {name.removeprefix(prefix): value for name, value in saved if name.startswith(prefix)}
-        network = rebuild(options["generator"], shape, weights, trust)
-    except UserError as error:
-        raise UserError(f"{key}={path}: {error}") from error
-    except Exception as error:  # a stranger's values can make a constructor raise anything
-        reason = " ".join(str(error).split()[:12])
-        raise UserError(f"{key}={path}: its weights do not fit its generator ({reason} ...)") from error
-    sizes = [(value.numel(), value.requires_grad) for value in network.parameters()]
-    facts = {
-        "model_name": options["generator"]["_target_"],
-        **shape,
-        "data": checkpoint.get("data"),
-        "epoch": checkpoint["epoch"] + 1,
-        "images_seen": checkpoint["images_seen"],
-        "total_parameters": sum(size for size, _ in sizes),
-        "trainable_parameters": sum(size for size, trained in sizes if trained),
-    }
-    return network, facts

@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from gan.metrics.readings import appearance
+from gan.metrics.digits import appearance
 
 UNLABELED = -1
 

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan.files import whole_file
-from gan.resume import config_dir_flags
+from gan.atomic_write import atomic_file
 from gan.sweeps.jobs import FAILED, FINISHED, NOT_A_JOBS, UNFINISHED, Job, read_jobs
+from gan.train.resume import config_dir_flags
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None
@@ -30,12 +30,12 @@ def write_report(folder: Path, running: bool) -> str:
     csv.writer(text).writerows([columns, *rows])
     described = _markdown(folder.name, jobs, columns, rows)
     for name, content in {"sweep.csv": text.getvalue(), "sweep.md": described}.items():
-        with whole_file(folder / name) as file:
+        with atomic_file(folder / name) as file:
             file.write(content.encode())
     if any(job.score is not None for job in jobs):
         from gan.sweeps.figure import draw
 
-        with whole_file(folder / "sweep.png") as file:
+        with atomic_file(folder / "sweep.png") as file:
             draw(jobs, varying(jobs)).savefig(file, format="png", dpi=120)
     return described
 

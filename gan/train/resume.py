@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gan.checkpoint import newest_run
+from gan.checkpoint_files import newest_run
 from gan.errors import UserError
 
 

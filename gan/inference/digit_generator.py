@@ -11,14 +11,15 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan.checkpoint import checkpoint_path, read_generator
+from gan.checkpoint_files import checkpoint_path
 from gan.errors import UserError
 from gan.images import ReturnFormat, as_format, grid
 from gan.inference.chunks import CHUNK, chunks, draw_in_chunks
 from gan.inference.device import device_of
-from gan.inference.digits import Select, asked_labels
-from gan.inference.exports import SUFFIXES, OnnxGenerator, read_export
+from gan.inference.exported_files import SUFFIXES, OnnxGenerator, read_export
+from gan.inference.labels import Select, asked_labels
 from gan.inference.mixing import mixes
+from gan.inference.reading import read_generator
 from gan.inference.selection import select as select_digits
 from gan.randomness import derive_seed, latents, slerp, truncate
 
@@ -57,7 +58,7 @@ class DigitGenerator:
         """The generator that a user means, of a checkpoint or of an exported file.
 
         Args:
-            ckpt: `last`, `best`, `pretrained`, a path, or None, as for `gan.checkpoint.checkpoint_path`.
+            ckpt: `last`, `best`, `pretrained`, a path, or None, as for `gan.checkpoint_files.checkpoint_path`.
             key: the config key that named it, for the error's text.
             device, trust: as for `from_checkpoint`.
 

@@ -19,13 +19,13 @@ from omegaconf import DictConfig, ListConfig
 from torch import Tensor
 from tqdm import tqdm
 
+from gan.atomic_write import write_atomic, write_json
 from gan.config import instantiate, settle_output_dir
+from gan.config.bounds import require_number
 from gan.errors import UserError
-from gan.files import write_json, write_whole
+from gan.evaluate.pictures import save_pictures
 from gan.inference import DigitGenerator
-from gan.limits import require_number
 from gan.metrics import ImageMeasures, build_extractor, metric_name
-from gan.pictures import save_pictures
 from gan.randomness import derive_seed
 
 log = logging.getLogger("gan")
@@ -101,7 +101,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     }
     write_json(folder / "metrics.json", {**facts, "measures": columns})
     table = markdown(columns)
-    write_whole(folder / "metrics.md", table)
+    write_atomic(folder / "metrics.md", table)
     log.info("%s\npictures and numbers: %s", table, folder)
     return columns
 

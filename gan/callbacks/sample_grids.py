@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from gan.files import whole_file
+from gan.atomic_write import atomic_file
+from gan.config.bounds import require_number
 from gan.images import grid
-from gan.limits import require_number
 from gan.randomness import latents
 
 LOGGER_KEY = "samples"
@@ -78,7 +78,7 @@ class SampleGrid(Callback):
         picture = grid(pl_module.generate(z, labels), columns)
         path = grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             picture.save(file, format="PNG")
         for logger in trainer.loggers:
             log_picture(logger, LOGGER_KEY, picture, step=pl_module.images_seen)

@@ -8,12 +8,12 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from gan.config.bounds import require_number, require_switch
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.idx import DataNotFoundError
 from gan.data.sources import MNIST, Digits, Examples, Source
 from gan.data.split import stratified_split
 from gan.errors import UserError
-from gan.limits import require_number, require_switch
 
 DEFAULT_VAL_SIZE = 5000
 

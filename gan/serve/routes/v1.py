@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Path, Response
 from starlette.concurrency import run_in_threadpool
 
 from gan.errors import UserError
-from gan.serve import answers, schemas
+from gan.serve import responses, schemas
 from gan.serve.models import Model
 from gan.serve.service import Service, ServiceOf
 
@@ -40,9 +40,9 @@ async def generate(
     shown = None if classes is None else [classes[index % len(classes)] for index in range(count)]
     drawn_from = [seeds[index // turn % len(seeds)] for index in range(count)]
     if body.format == "json":
-        response.headers.update(answers.headers(model, seeds))
+        response.headers.update(responses.headers(model, seeds))
         return schemas.Drawn(
-            images=await run_in_threadpool(answers.base64_pngs, images),
+            images=await run_in_threadpool(responses.base64_pngs, images),
             digits=shown,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
@@ -51,12 +51,12 @@ async def generate(
             version=model.version,
         )
     encode, media_type = {
-        "grid": (partial(answers.grid_png, columns=body.columns), "image/png"),
-        "zip": (partial(answers.zip_of_pngs, seeds=drawn_from, digits=shown), "application/zip"),
-        "npy": (answers.npy, NPY),
+        "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
+        "zip": (partial(responses.zip_of_pngs, seeds=drawn_from, digits=shown), "application/zip"),
+        "npy": (responses.npy, NPY),
     }[body.format]
     content = await run_in_threadpool(encode, images)
-    return Response(content, headers=answers.headers(model, seeds), media_type=media_type)
+    return Response(content, headers=responses.headers(model, seeds), media_type=media_type)
 
 
 @router.post(
@@ -69,11 +69,11 @@ async def interpolate(service: ServiceOf, response: Response, body: schemas.WayR
     model = service.models.pick(body.model, body.version)
     images = await service.way(model, body.seeds, body.digits, body.steps, body.truncation)
     if body.format == "gif":
-        content = await run_in_threadpool(answers.gif, images)
-        return Response(content, headers=answers.headers(model, body.seeds), media_type="image/gif")
-    response.headers.update(answers.headers(model, body.seeds))
+        content = await run_in_threadpool(responses.gif, images)
+        return Response(content, headers=responses.headers(model, body.seeds), media_type="image/gif")
+    response.headers.update(responses.headers(model, body.seeds))
     return schemas.Way(
-        frames=await run_in_threadpool(answers.base64_pngs, images),
+        frames=await run_in_threadpool(responses.base64_pngs, images),
         seeds=body.seeds,
         digits=body.digits,
         steps=body.steps,

@@ -1,0 +1,1 @@
+"""The endpoints: those of the published services, the project's own under /v1, and those for operation."""
