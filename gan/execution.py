@@ -231,3 +231,11 @@ def _make_capturable(optimizers: list[torch.optim.Optimizer]) -> None:
         for parameter, state in optimizer.state.items():
             if "step" in state:
                 state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=parameter.device)
+
+
+def make_portable(optimizer_states: list[dict[str, Any]]) -> None:
+    """Takes out of a checkpoint what `_make_capturable` chose for this device, so that another one can resume it."""
+    for state in optimizer_states:
+        for group in state["param_groups"]:
+            if group.get("capturable"):
+                group |= {"capturable": False, "fused": None} if "fused" in group else {"capturable": False}

@@ -13,7 +13,7 @@ from gan.averaging import AverageDecay, update_average
 from gan.config.bounds import require_number, require_part, require_switch
 from gan.config.targets import build
 from gan.errors import UserError
-from gan.execution import Execution
+from gan.execution import Execution, make_portable
 from gan.images import normalize, quantize
 from gan.networks import build_networks, initialize_dcgan
 from gan.objectives import Images, Objectives, check_one_stage
@@ -266,6 +266,7 @@ class GAN(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["images_seen"] = self.images_seen
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
+        make_portable(checkpoint["optimizer_states"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]

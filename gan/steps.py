@@ -116,7 +116,8 @@ class LoggedStep:
 
     def __init__(self, batch: int, images_seen: int, found: Found) -> None:
         self.batch, self.images_seen, self._names = batch, images_seen, list(found)
-        values = torch.stack([torch.as_tensor(value, dtype=torch.float32) for value in found.values()])
+        device = next(value.device for value in found.values() if isinstance(value, Tensor))
+        values = torch.stack([torch.as_tensor(value, dtype=torch.float32, device=device) for value in found.values()])
         self._copied = torch.cuda.Event() if values.is_cuda else None
         self._values = torch.empty(values.shape, pin_memory=values.is_cuda)
         self._values.copy_(values, non_blocking=True)

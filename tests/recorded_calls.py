@@ -18,7 +18,7 @@ def tensors(tree):
 
 
 class Recorder(TorchDispatchMode):
-    """Keeps every operation, refuses those that read a value on the host, and undoes what is written to older memory."""
+    """Keeps every operation and undoes what is written to older memory; refuses what reads a value on the host."""
 
     def __init__(self):
         super().__init__()
