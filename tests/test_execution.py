@@ -67,7 +67,7 @@ def test_replayed_steps_are_the_eager_ones(tiny, tmp_path, options):
             {name: float(value) for name, value in expected.items() if value}, rel=1e-4, abs=1e-5
         )
     for name, value in eager[0].items():
-        assert torch.allclose(value.float(), replayed[0][name].float(), atol=1e-6), name
+        assert torch.allclose(value.float(), replayed[0][name].float(), atol=1e-4), name
 
 
 def test_calls_of_many_batches_end_where_something_is_due(tiny, tmp_path):
@@ -86,7 +86,7 @@ def test_calls_of_many_batches_end_where_something_is_due(tiny, tmp_path):
     run = ("trainer.limit_train_batches=12", "trainer.max_epochs=2", "+trainer.val_check_interval=6")
     trained(tiny(*run, "max_images=352"), Execution(False, 100), ImageBudget(352), calls := Calls())
     assert calls.batches == [(0, 5), (5, 1), (6, 4), (10, 2), (0, 3), (3, 3), (6, 2), (8, 2)]
-    assert calls.validated == [6, 12, 18]
+    assert calls.validated == [6, 12, 18, 22]
 
 
 def test_a_run_of_many_steps_a_call_can_be_resumed_with_one(tiny, tmp_path):
