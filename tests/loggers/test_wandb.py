@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from tiny_runs import FAST, NARROW, TINY
 
 from gan.callbacks.throughput import Throughput
-from gan.config import CONFIG_DIR, compose
+from gan.config import compose
 from gan.errors import UserError
 from gan.train import train
 
@@ -218,8 +218,11 @@ def test_a_csv_alone_imports_no_tracker(tmp_path):
     assert ended.stdout.splitlines()[-1] == "False False"
 
 
+SWEEP = Path(__file__).parents[2] / "deploy" / "wandb" / "sweep.yaml"
+
+
 def sweep():
-    return yaml.safe_load(Path(CONFIG_DIR, "sweep.yaml").read_text())
+    return yaml.safe_load(SWEEP.read_text())
 
 
 def test_the_sweep_file_calls_gan_train():
