@@ -20,48 +20,6 @@ LOSSES = {
     "wasserstein": {"_target_": "gan.losses.Wasserstein"},
     "relativistic": {"_target_": "gan.losses.Relativistic"},
 }
-EXPONENTIAL = {"_target_": "torch.optim.lr_scheduler.ExponentialLR", "gamma": pytest.approx(0.96 ** (1 / 1000))}
-PUBLISHED = {  # the systems of the README's table, as they were published
-    "system_a": {
-        "model.loss": SMOOTHED,
-        "model.instance_noise": 0.1,
-        "model.gradient_clip_norm": 1.0,
-        "model.dcgan_initialization": True,
-        "data.batch_size": 128,
-        "trainer.max_epochs": 100,
-        "callbacks.samples.every_n_batches": 500,
-        "callbacks.checkpoints.every_n_epochs": 5,
-    },
-    "system_b": {
-        "model.loss": BCE,
-        "model.instance_noise": 0.0,
-        "model.gradient_clip_norm": None,
-        "data.batch_size": 128,
-        "trainer.max_epochs": 50,
-        "callbacks.samples.every_n_epochs": 10,
-    },
-    "system_c": {
-        "model.loss": SMOOTHED,
-        "model.instance_noise": 0.0,
-        "model.gradient_clip_norm": None,
-        "data.batch_size": 128,
-        "trainer.max_epochs": 50,
-        "callbacks.samples.every_n_batches": 100,
-        "callbacks.checkpoints.every_n_epochs": 10,
-    },
-    "system_d": {
-        "model.loss": BCE,
-        "model.instance_noise": 0.0,
-        "model.gradient_clip_norm": None,
-        "model.discriminator_optimizer.lr": 2e-5,
-        "model.generator_schedule": EXPONENTIAL,
-        "model.discriminator_schedule": EXPONENTIAL,
-        "data.batch_size": 100,
-        "trainer.max_epochs": 50,
-        "callbacks.samples.every_n_batches": 100,
-    },
-}
-PUBLISHED["system_a_production"] = {**PUBLISHED["system_a"], "trainer.max_epochs": 200}
 
 
 def names(group):
@@ -154,22 +112,6 @@ def test_a_loss_of_ones_own_is_a_choice_as_well(tmp_path):
     assert plain(own.model.penalties.r1) == {"_target_": "gan.penalties.r1", "weight": 2.0, "every": 16}
     with pytest.raises(HydraException, match="least_square'"):
         compose("train", ["loss=least_square"], [tmp_path])
-
-
-@pytest.mark.parametrize("system", sorted(PUBLISHED))
-def test_published_systems_train_as_published(system):
-    cfg = compose("train", [f"experiment={system}"])
-    common = {
-        "data.val_size": 0,
-        "model.latent_dim": 100,
-        "model.generator_optimizer.lr": 2e-4,
-        "model.discriminator_optimizer.lr": 2e-4,
-    }
-    expected = {**common, **PUBLISHED[system]}
-    assert {key: plain(OmegaConf.select(cfg, key)) for key in expected} == expected
-    for network in ("generator", "discriminator"):
-        assert cfg.model[f"{network}_optimizer"].betas == [0.5, 0.999]
-    assert not weights(cfg)
 
 
 @pytest.mark.parametrize(
