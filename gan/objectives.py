@@ -179,7 +179,7 @@ def check_one_stage(discriminator: nn.Module, loss: AdversarialLoss, shared_late
         )
     if has_flat_slopes(loss):
         raise UserError(
-            "model.loss: with model.one_stage=true it needs a slope beyond the margin, +model.loss.leak=0.1; without "
+            "model.loss: with model.one_stage=true it needs a slope beyond the margin, model.loss.leak=0.1; without "
             "one, model.one_stage=false"
         )
 
