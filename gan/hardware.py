@@ -76,7 +76,7 @@ def _check_processes(trainer: DictConfig) -> None:
     wanted = nodes * (devices if isinstance(devices, int) else len(devices))
     if started not in (None, wanted):
         raise UserError(
-            f"trainer.devices={trainer.devices}, trainer.num_nodes={nodes}: these need {wanted} processes, "
+            f"trainer.devices={trainer.devices}, trainer.num_nodes={nodes}: the number of processes is {wanted}, "
             f"but srun or torchrun has started {started}"
         )
 

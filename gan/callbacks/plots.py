@@ -104,7 +104,7 @@ class TrainingPlots(Callback):
     def _interpolation(self, pl_module: LightningModule) -> Image.Image:
         ends = latents(self.seed, 0, 2 * INTERPOLATION_ROWS, pl_module.latent_dim)
         z = slerp(ends[0::2], ends[1::2], INTERPOLATION_STEPS).flatten(0, 1)
-        labels, caption = None, "Each row walks from one latent to another"
+        labels, caption = None, "Each row interpolates between two latents"
         if pl_module.num_classes:
             labels = torch.arange(INTERPOLATION_ROWS).remainder(pl_module.num_classes)
             labels = labels.repeat_interleave(INTERPOLATION_STEPS)
@@ -122,7 +122,7 @@ def plot_curves(metrics: Path, folder: Path) -> None:
         lines = {label: series(rows, column) for column, label in curves.columns.items()}
         lines = {label: points for label, points in lines.items() if points[0]}
         if lines:
-            _draw(curves, lines, folder / f"{curves.name}.png")
+            _plot(curves, lines, folder / f"{curves.name}.png")
 
 
 def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list[float]]:
@@ -136,7 +136,7 @@ def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list
     return x, y
 
 
-def _draw(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
+def _plot(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
