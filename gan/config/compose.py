@@ -1,6 +1,7 @@
 """Where the configs are, how Python code composes one, and what is said of a wrong one."""
 
 import difflib
+import pydoc
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,9 +27,15 @@ def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
     return otherwise if whole is None else round(part * whole)
 
 
+def extractor_name(chosen: str | DictConfig) -> str:
+    """`${extractor_name:${metrics.extractor}}` in a config: the name that ends its metrics' names, `val/fid_mnist`."""
+    return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
+
+
 BY_CHOICE = {"wandb": "logger=wandb", "n_trials": "sweep=optuna, with --multirun"}
 
 OmegaConf.register_new_resolver("share", share, replace=True)
+OmegaConf.register_new_resolver("extractor_name", extractor_name, replace=True)
 
 
 def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str | Path] = ()) -> DictConfig:

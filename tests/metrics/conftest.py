@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan.data.sources import Digits
-from gan.metrics import ImageMeasures, build_extractor
+from gan.metrics import ImageMeasures, build_extractor, build_measures
 
 SIZE = 599
 
@@ -20,7 +20,7 @@ def extractor():
 
 @pytest.fixture(scope="session")
 def sets():
-    """Images uint8 [599, 1, 28, 28] and labels, three times; `generated` is what a perfect generator would draw."""
+    """Images uint8 [599, 1, 28, 28] and labels, three times; `generated` is what a perfect generator would make."""
     source = Digits()
     (images, labels), (more_images, more_labels) = source.train(), source.test()
     images, labels = torch.cat([images, more_images]), torch.cat([labels, more_labels])
@@ -32,7 +32,7 @@ def sets():
 @pytest.fixture(scope="session")
 def measures(extractor, sets):
     """All measures, with the real and the training set given; a test resets the generated one first."""
-    measures = ImageMeasures(extractor, kid_subsets=5, kid_subset_size=200)
+    measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subsets": 5, "subset_size": 200}}))
     measures.update_real(sets.held_out, sets.held_out_labels)
     measures.update_training(sets.training)
     return measures

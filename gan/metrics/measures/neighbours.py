@@ -1,6 +1,7 @@
-"""Measures of nearest neighbours in feature space: precision, recall, coverage and memorization.
+"""Nearest neighbours in feature space: precision, recall and coverage.
 
-All distances are Euclidean, taken in float64 and in chunks of rows, so that memory stays small for large sets.
+Distances are Euclidean, in float64, on the device of the features. They are computed in chunks of rows, so that memory
+stays small for large sets.
 """
 
 from collections.abc import Iterator
@@ -8,13 +9,16 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from gan.metrics.features import Seen
+from gan.metrics.measures.measure import Comparison, Measure
+
 CHUNK_ELEMENTS = 4_000_000
 PRECISION_K = 3
 COVERAGE_K = 5
 
 
 def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances of all pairs, some rows at a time: the rows' place and float64 [rows, M], at least 0.
+    """Squared distances of all pairs, some rows at a time: the slice of rows and float64 [rows, M], at least 0.
 
     Args:
         rows: float64 [N, D].
@@ -57,8 +61,8 @@ def precision_recall_coverage(
         real_radii: `radii(real, PRECISION_K, COVERAGE_K)`.
         generated_radii: `radii(generated, PRECISION_K)[0]`.
     """
-    precise = torch.zeros(len(generated), dtype=torch.bool)
-    recalled, covered = torch.zeros(2, len(real), dtype=torch.bool)
+    precise = torch.zeros(len(generated), dtype=torch.bool, device=real.device)
+    recalled, covered = torch.zeros(2, len(real), dtype=torch.bool, device=real.device)
     for place, squared in chunks(real, generated):
         precise |= (squared <= real_radii[0][place, None]).any(0)
         recalled[place] = (squared <= generated_radii).any(1)
@@ -77,19 +81,43 @@ def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 
 
-def memorization(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
-    """Whether generated digits lie closer to training digits than new handwritten ones do: ratio and share.
+class _Neighbours(Measure):
+    """The three measures come from one pass over all distances, which is done once for a set of generated images."""
 
-    The ratio is the median distance of generated digits to their nearest training digit over the same median of
-    held-out digits: about 1 for new digits, towards 0 for copies. The share is that of generated digits closer to a
-    training digit than 99 in 100 held-out ones are: about 0.01 for new digits, towards 1 for copies, and it notices a
-    few copies among many new ones. A generator that draws only the most typical digits lowers the ratio as well: read
-    both beside recall. (The comparison of held-out and generated distances follows Meehan et al. 2020.)
+    in_feature_space = True
+    least_real = COVERAGE_K + 1
+    least_generated = PRECISION_K + 1
 
-    Args:
-        generated: float64 [N], distances to the nearest training image.
-        held_out: float64 [M], the same of real images that were not trained on.
-    """
-    scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
-    share = (generated < held_out.quantile(0.01)).double().mean()
-    return (generated.median() / scale).item(), share.item()
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {self.name: sets.generated.once(_all_three, sets.real)[self.name]}
+
+
+class Precision(_Neighbours):
+    """The share of generated images that look like real ones."""
+
+    name = "precision"
+    values = {"precision": "higher"}
+
+
+class Recall(_Neighbours):
+    """The share of real images that the generator could have made."""
+
+    name = "recall"
+    values = {"recall": "higher"}
+
+
+class Coverage(_Neighbours):
+    """The share of real images with a generated one close by."""
+
+    name = "coverage"
+    values = {"coverage": "higher"}
+
+
+def _all_three(generated: Seen, real: Seen) -> dict[str, float]:
+    own = radii(generated.features, PRECISION_K)[0]
+    three = precision_recall_coverage(real.features, generated.features, real.once(_radii_of_real), own)
+    return dict(zip(("precision", "recall", "coverage"), three, strict=True))
+
+
+def _radii_of_real(real: Seen) -> list[Tensor]:
+    return radii(real.features, PRECISION_K, COVERAGE_K)

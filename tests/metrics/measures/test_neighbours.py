@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gan.metrics import neighbours
-from gan.metrics.neighbours import memorization, nearest, precision_recall_coverage, radii
+from gan.metrics.measures import neighbours
+from gan.metrics.measures.neighbours import nearest, precision_recall_coverage, radii
 
 
 @pytest.fixture(params=[50, 4_000_000], ids=["chunks", "whole"])
@@ -46,14 +46,3 @@ def test_nearest(clouds):
     expected = torch.cdist(*clouds).sort(dim=1)
     assert torch.allclose(distances, expected.values[:, :3])
     assert torch.equal(indices, expected.indices[:, :3])
-
-
-def test_memorization_of_new_and_of_copied_images():
-    generator = torch.Generator().manual_seed(0)
-    new, held_out = torch.rand(2, 10_000, dtype=torch.float64, generator=generator) + 1
-    ratio, share = memorization(new, held_out)
-    assert ratio == pytest.approx(1, abs=0.02)
-    assert share == pytest.approx(0.01, abs=0.005)
-    copies = torch.cat([torch.zeros(1000, dtype=torch.float64), new[1000:]])
-    assert memorization(copies, held_out)[1] == pytest.approx(0.109, abs=0.005)
-    assert memorization(torch.zeros(10, dtype=torch.float64), held_out) == (0, 1)

@@ -4,13 +4,26 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
 
-from gan.metrics.distributions import frechet_distance, inception_score, kernel_distance
+from gan.metrics.measures import distributions
+from gan.metrics.measures.distributions import Gaussian, canonical_order, inception_score, kernel_distance
+
+
+class Flat(nn.Identity):
+    """Hands features on to torchmetrics."""
+
+    num_features = 8
 
 
 @pytest.fixture
 def features():
     return torch.randn(300, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def frechet_distance(real, generated):
+    return distributions.frechet_distance(Gaussian.of(real), Gaussian.of(generated))
 
 
 def test_fid_of_shifted_and_scaled_features(features):
@@ -29,6 +42,22 @@ def test_fid_of_a_set_and_itself(features):
 def test_fid_is_symmetric(features):
     other = features.square()
     assert frechet_distance(features, other) == pytest.approx(frechet_distance(other, features))
+
+
+def test_fid_is_torchmetrics_to_the_bit(features):
+    metric = FrechetInceptionDistance(Flat())
+    other = features[:257].square()
+    metric.update(features, real=True)
+    metric.update(other, real=False)
+    assert frechet_distance(features, other) == metric.compute().item()
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_a_gpu_takes_the_root_another_way(features, count):
+    real, generated = Gaussian.of(features[:count]), Gaussian.of(features[:count].square())
+    torch.testing.assert_close(real.factor @ real.factor.T, real.covariance)
+    expected = distributions.root_trace(real, generated)
+    torch.testing.assert_close(distributions.root_trace_on_gpu(real, generated), expected, rtol=0, atol=1e-6)
 
 
 def test_kid_of_whole_sets_is_the_unbiased_estimate(features):
@@ -70,7 +99,7 @@ def test_draws_come_from_the_seed_and_not_from_the_order(features):
     shuffled = features[torch.randperm(300, generator=torch.Generator().manual_seed(1))]
     state = torch.get_rng_state()
     for measure in (
-        lambda rows, seed: kernel_distance(rows, features + 1, 5, 50, seed),
+        lambda rows, seed: kernel_distance(canonical_order(rows), features + 1, 5, 50, seed),
         lambda rows, seed: inception_score(rows, 10, seed),
     ):
         assert measure(features, 0) == measure(shuffled, 0)
