@@ -73,15 +73,8 @@ def measure_set(
 ) -> Values:
     """The measures of one set of images; logs how long they took, without the time in which `batches` made the images.
 
-    Args:
-        measures: with the real images given.
-        batches: of images and the labels they were generated for.
-        name: of the set, for the log.
-        cfg: of `conf/evaluate.yaml`.
-        against_training: see `ImageMeasures.compute`.
-
     Raises:
-        UserError: a measure that lacks something, but for labels where the model takes none.
+        UserError: a measure lacks something, except labels where the model takes none.
     """
     measures.reset_generated()
     seconds, labeled = 0.0, False

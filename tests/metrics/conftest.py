@@ -6,11 +6,26 @@ import pytest
 import torch
 
 from gan.data.sources import Digits
-from gan.metrics import ImageMeasures, build_extractor, build_measures
+from gan.metrics import Comparison, ImageMeasures, build_extractor, build_measures
+from gan.metrics.features import Seen
 
 SIZE = 599
 
 DigitSets = namedtuple("DigitSets", "held_out held_out_labels generated generated_labels training training_labels")
+
+
+@pytest.fixture(scope="session")
+def computed():
+    """A function from a measure and plain features, or logits, float [N, D] to the measure's values."""
+
+    def values(measure, real=None, generated=None, training=None, logits=None, labels=None, seed=0):
+        def seen(rows):
+            rows = torch.zeros(0 if logits is None else len(logits), 1) if rows is None else rows
+            return Seen(rows.double(), rows if logits is None else logits, rows[:, :0], labels)
+
+        return measure.compute(Comparison(seen(real), seen(generated), seen(training), seed))
+
+    return values
 
 
 @pytest.fixture(scope="session")

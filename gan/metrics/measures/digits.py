@@ -8,46 +8,8 @@ from torch import Tensor
 from gan.metrics.measures.measure import Comparison, Measure
 
 
-def digit_accuracy(digits: Tensor, labels: Tensor) -> float:
-    """The share of images read as the digit they were generated for, 0..1.
-
-    Args:
-        digits: int64 [N], the predicted classes.
-        labels: int64 [N], the requested classes.
-    """
-    return (digits == labels).double().mean().item()
-
-
-def class_balance(digits: Tensor, num_classes: int) -> float:
-    """KL(p || uniform) = log K + sum p log p of the frequencies p, in nats: 0 when balanced, log K for one class.
-
-    With the 1,000 classes of StackedMNIST and 26,000 samples this is the KL of Srivastava et al. 2017 and Metz et al.
-    2017.
-
-    Args:
-        digits: int64 [N], the predicted classes.
-        num_classes: K.
-    """
-    frequencies = torch.bincount(digits, minlength=num_classes).double() / len(digits)
-    return max(0.0, math.log(num_classes) - torch.special.entr(frequencies).sum().item())
-
-
-def modes(digits: Tensor) -> int:
-    """The number of classes with at least one image (Metz et al. 2017).
-
-    Args:
-        digits: int64 [N], the predicted classes.
-    """
-    return len(digits.unique())
-
-
-def confusion(labels: Tensor, digits: Tensor, num_classes: int) -> Tensor:
-    """int64 [K, K]: how many images of each label (row) were read as each digit (column)."""
-    return torch.bincount(labels * num_classes + digits, minlength=num_classes**2).view(num_classes, num_classes)
-
-
 class DigitAccuracy(Measure):
-    """How often the classifier reads the requested digit."""
+    """The share of images in which the requested digit is read, 0..1."""
 
     name = "digit_accuracy"
     values = {"digit_accuracy": "higher"}
@@ -55,22 +17,28 @@ class DigitAccuracy(Measure):
     needs_labels = True
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: digit_accuracy(sets.generated.digits, sets.generated.labels)}
+        return {self.name: (sets.generated.digits == sets.generated.labels).double().mean().item()}
 
 
 class ClassBalance(Measure):
-    """How far the frequencies of the classes are from equal ones."""
+    """KL(p || uniform) = log K + sum p log p of the K classes' frequencies p, in nats: 0 when balanced, at most log K.
+
+    With the 1,000 classes of StackedMNIST and 26,000 samples this is the KL of Srivastava et al. 2017 and Metz et al.
+    2017.
+    """
 
     name = "class_balance"
     values = {"class_balance": "lower"}
     reads_digits = True
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: class_balance(sets.generated.digits, sets.generated.logits.shape[1])}
+        num_images, num_classes = sets.generated.logits.shape
+        frequencies = torch.bincount(sets.generated.digits, minlength=num_classes).double() / num_images
+        return {self.name: max(0.0, math.log(num_classes) - torch.special.entr(frequencies).sum().item())}
 
 
 class Modes(Measure):
-    """How many of the classes are generated at all."""
+    """The number of classes with at least one image (Metz et al. 2017)."""
 
     name = "modes"
     values = {"modes": "higher"}
@@ -78,4 +46,9 @@ class Modes(Measure):
     published_samples = {3: 26_000}
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: float(modes(sets.generated.digits))}
+        return {self.name: float(len(sets.generated.digits.unique()))}
+
+
+def confusion(labels: Tensor, digits: Tensor, num_classes: int) -> Tensor:
+    """int64 [K, K]: how many images of each label (row) were read as each digit (column)."""
+    return torch.bincount(labels * num_classes + digits, minlength=num_classes**2).view(num_classes, num_classes)

@@ -65,54 +65,6 @@ def root_trace_on_gpu(real: Gaussian, generated: Gaussian) -> Tensor:
     return torch.linalg.eigvalsh(real.factor.T @ generated.covariance @ real.factor).clamp_min(0).sqrt().sum()
 
 
-def kernel_distance(real: Tensor, generated: Tensor, subsets: int, subset_size: int, seed: int) -> tuple[float, float]:
-    """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, mean and spread over subsets (Binkowski et al. 2018).
-
-    Around 0 for sets of one distribution, on either side of it; the spread is over subsets, not over training runs.
-
-    Args:
-        real: float [N, D], N at least `subset_size`; in `canonical_order`, so that the seed alone chooses the subsets.
-        generated: float [M, D], likewise.
-        subsets: number of random subsets.
-        subset_size: images of each set in a subset.
-        seed: of the subsets.
-    """
-    from torchmetrics.image.kid import KernelInceptionDistance
-
-    with _seeded(seed):
-        metric = KernelInceptionDistance(
-            _PassThrough(real.shape[1]), subsets=subsets, subset_size=subset_size, sync_on_compute=False
-        )
-        metric.update(real, real=True)
-        metric.update(generated, real=False)
-        mean, spread = metric.compute()
-    return mean.item(), spread.item()
-
-
-def inception_score(logits: Tensor, splits: int, seed: int) -> tuple[float, float]:
-    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over random splits (Salimans et al. 2016); 1 to K.
-
-    Args:
-        logits: float [N, K], N at least `splits`.
-        splits: at least 2, without which there is no spread.
-        seed: of the splits.
-    """
-    from torchmetrics.image.inception import InceptionScore
-
-    # A probability that underflows to 0 in a whole split would give 0 * log 0, which is NaN.
-    surprises = canonical_order(logits).double().log_softmax(1).clamp_min(-MAX_SURPRISE)
-    with _seeded(seed):
-        metric = InceptionScore(_PassThrough(logits.shape[1]), splits=splits, sync_on_compute=False)
-        metric.update(surprises)
-        mean, spread = metric.compute()
-    return mean.item(), spread.item()
-
-
-def canonical_order(rows: Tensor) -> Tensor:
-    """The rows [N, D] sorted by their first column: the same whatever batches or ranks they came from."""
-    return rows[rows[:, 0].argsort(stable=True)]
-
-
 class FrechetDistance(Measure):
     """FID, see `frechet_distance`."""
 
@@ -126,7 +78,11 @@ class FrechetDistance(Measure):
 
 
 class InceptionScore(Measure):
-    """IS, see `inception_score`."""
+    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over random splits (Salimans et al. 2016); 1 to K.
+
+    Args:
+        splits: at least 2, without which there is no spread.
+    """
 
     name = "is"
     values = {"is": "higher", "is_std": None}
@@ -137,11 +93,26 @@ class InceptionScore(Measure):
         self.splits, self.least_generated = splits, 10 * splits
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return dict(zip(self.values, inception_score(sets.generated.logits, self.splits, sets.seed), strict=True))
+        from torchmetrics.image.inception import InceptionScore
+
+        # A probability that underflows to 0 in a whole split would give 0 * log 0, which is NaN.
+        surprises = _ordered(sets.generated.logits).double().log_softmax(1).clamp_min(-MAX_SURPRISE)
+        with _seeded(sets.seed):
+            metric = InceptionScore(_PassThrough(surprises.shape[1]), splits=self.splits, sync_on_compute=False)
+            metric.update(surprises)
+            mean, spread = metric.compute()
+        return {"is": mean.item(), "is_std": spread.item()}
 
 
 class KernelDistance(Measure):
-    """KID, see `kernel_distance`; fewer subsets take less time and vary more."""
+    """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, mean and spread over subsets (Binkowski et al. 2018).
+
+    Around 0 for sets of one distribution, on either side of it; the spread is over subsets, not over training runs.
+
+    Args:
+        subsets: number of random subsets; fewer take less time and vary more.
+        subset_size: images of each set in a subset.
+    """
 
     name = "kid"
     values = {"kid": "lower", "kid_std": None}
@@ -150,14 +121,21 @@ class KernelDistance(Measure):
     def __init__(self, subsets: int = 100, subset_size: int = 1000) -> None:
         require_number("metrics.kid_subsets", subsets, least=1, whole=True)
         require_number("metrics.kid_subset_size", subset_size, least=2, whole=True)
-        self.subsets, self.subset_size = subsets, subset_size
-        self.least_real = self.least_generated = subset_size
+        self.subsets = subsets
+        self.least_real = self.least_generated = self.subset_size = subset_size
 
     def compute(self, sets: Comparison) -> dict[str, float]:
+        from torchmetrics.image.kid import KernelInceptionDistance
+
         real, generated = sets.real.once(_single_precision), sets.generated.once(_single_precision)
-        return dict(
-            zip(self.values, kernel_distance(real, generated, self.subsets, self.subset_size, sets.seed), strict=True)
-        )
+        with _seeded(sets.seed):
+            metric = KernelInceptionDistance(
+                _PassThrough(real.shape[1]), subsets=self.subsets, subset_size=self.subset_size, sync_on_compute=False
+            )
+            metric.update(real, real=True)
+            metric.update(generated, real=False)
+            mean, spread = metric.compute()
+        return {"kid": mean.item(), "kid_std": spread.item()}
 
 
 def _gaussian(images: Seen) -> Gaussian:
@@ -166,7 +144,12 @@ def _gaussian(images: Seen) -> Gaussian:
 
 def _single_precision(images: Seen) -> Tensor:
     # Enough for means over a million kernel values, at half the time.
-    return canonical_order(images.features).float()
+    return _ordered(images.features).float()
+
+
+def _ordered(rows: Tensor) -> Tensor:
+    # The same order whatever batches or ranks the rows came from, so that the seed alone chooses the subsets.
+    return rows[rows[:, 0].argsort(stable=True)]
 
 
 class _PassThrough(nn.Identity):

@@ -8,7 +8,7 @@ from gan.metrics.measures.measure import Comparison, Measure
 from gan.metrics.measures.neighbours import nearest
 
 
-def memorization(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
+class Memorization(Measure):
     """Whether generated digits lie closer to training digits than new handwritten ones do: ratio and share.
 
     The ratio is the median distance of generated digits to their nearest training digit over the same median of
@@ -16,18 +16,7 @@ def memorization(generated: Tensor, held_out: Tensor) -> tuple[float, float]:
     training digit than 99 in 100 held-out ones are: about 0.01 for new digits, towards 1 for copies, and it notices a
     few copies among many new ones. A generator that makes only the most typical digits lowers the ratio as well: read
     both beside recall. (The comparison of held-out and generated distances follows Meehan et al. 2020.)
-
-    Args:
-        generated: float64 [N], distances to the nearest training image.
-        held_out: float64 [M], the same of real images that were not trained on.
     """
-    scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
-    share = (generated < held_out.quantile(0.01)).double().mean()
-    return (generated.median() / scale).item(), share.item()
-
-
-class Memorization(Measure):
-    """Distances to the nearest training image, compared with those of held-out real images."""
 
     name = "memorization"
     # A ratio above 1 is no better than 1.
@@ -38,8 +27,10 @@ class Memorization(Measure):
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         held_out = sets.real.once(_nearest_distances, sets.training)
-        values = memorization(_nearest_distances(sets.generated, sets.training), held_out)
-        return dict(zip(self.values, values, strict=True))
+        generated = _nearest_distances(sets.generated, sets.training)
+        scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
+        share = (generated < held_out.quantile(0.01)).double().mean()
+        return {"memorization_ratio": (generated.median() / scale).item(), "memorization_share": share.item()}
 
 
 def _nearest_distances(images: Seen, training: Seen) -> Tensor:

@@ -1,7 +1,7 @@
 """Nearest neighbours in feature space: precision, recall and coverage.
 
 Distances are Euclidean, in float64, on the device of the features. They are computed in chunks of rows, so that memory
-stays small for large sets.
+stays small for large sets. The three measures change with the sizes of the sets: compare at equal sizes only.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,36 @@ from gan.metrics.measures.measure import Comparison, Measure
 CHUNK_ELEMENTS = 4_000_000
 PRECISION_K = 3
 COVERAGE_K = 5
+
+
+class _Neighbours(Measure):
+    in_feature_space = True
+    least_real = COVERAGE_K + 1
+    least_generated = PRECISION_K + 1
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {self.name: sets.generated.once(_all_three, sets.real)[self.name]}
+
+
+class Precision(_Neighbours):
+    """The share of generated samples within the 3rd-neighbour ball of some real one (Kynkaanniemi et al. 2019)."""
+
+    name = "precision"
+    values = {"precision": "higher"}
+
+
+class Recall(_Neighbours):
+    """The share of real samples within the 3rd-neighbour ball of some generated one (Kynkaanniemi et al. 2019)."""
+
+    name = "recall"
+    values = {"recall": "higher"}
+
+
+class Coverage(_Neighbours):
+    """The share of real samples with a generated one in their own 5th-neighbour ball (Naeem et al. 2020)."""
+
+    name = "coverage"
+    values = {"coverage": "higher"}
 
 
 def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -46,30 +76,6 @@ def radii(features: Tensor, *ks: int) -> list[Tensor]:
     return [nearest[:, k] for k in ks]
 
 
-def precision_recall_coverage(
-    real: Tensor, generated: Tensor, real_radii: list[Tensor], generated_radii: Tensor
-) -> tuple[float, float, float]:
-    """Precision, recall (Kynkaanniemi et al. 2019) and coverage (Naeem et al. 2020), each 0..1, 1 being best.
-
-    Precision is the share of generated samples within the 3rd-neighbour ball of some real sample, recall the share of
-    real samples within such a ball of some generated one, coverage the share of real samples that have a generated one
-    within their own 5th-neighbour ball. They change with the sizes of the sets: compare at equal sizes only.
-
-    Args:
-        real: float64 [N, D].
-        generated: float64 [M, D].
-        real_radii: `radii(real, PRECISION_K, COVERAGE_K)`.
-        generated_radii: `radii(generated, PRECISION_K)[0]`.
-    """
-    precise = torch.zeros(len(generated), dtype=torch.bool, device=real.device)
-    recalled, covered = torch.zeros(2, len(real), dtype=torch.bool, device=real.device)
-    for place, squared in chunks(real, generated):
-        precise |= (squared <= real_radii[0][place, None]).any(0)
-        recalled[place] = (squared <= generated_radii).any(1)
-        covered[place] = squared.amin(1) < real_radii[1][place]
-    return precise.double().mean().item(), recalled.double().mean().item(), covered.double().mean().item()
-
-
 def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
     """The nearest members of a reference set: distances float64 [N, count] and indices int64 [N, count], nearest first.
 
@@ -81,42 +87,16 @@ def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 
 
-class _Neighbours(Measure):
-    """The three measures come from one pass over all distances, which is done once for a set of generated images."""
-
-    in_feature_space = True
-    least_real = COVERAGE_K + 1
-    least_generated = PRECISION_K + 1
-
-    def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: sets.generated.once(_all_three, sets.real)[self.name]}
-
-
-class Precision(_Neighbours):
-    """The share of generated images that look like real ones."""
-
-    name = "precision"
-    values = {"precision": "higher"}
-
-
-class Recall(_Neighbours):
-    """The share of real images that the generator could have made."""
-
-    name = "recall"
-    values = {"recall": "higher"}
-
-
-class Coverage(_Neighbours):
-    """The share of real images with a generated one close by."""
-
-    name = "coverage"
-    values = {"coverage": "higher"}
-
-
 def _all_three(generated: Seen, real: Seen) -> dict[str, float]:
-    own = radii(generated.features, PRECISION_K)[0]
-    three = precision_recall_coverage(real.features, generated.features, real.once(_radii_of_real), own)
-    return dict(zip(("precision", "recall", "coverage"), three, strict=True))
+    real_radii, generated_radii = real.once(_radii_of_real), radii(generated.features, PRECISION_K)[0]
+    precise = torch.zeros(len(generated), dtype=torch.bool, device=generated.features.device)
+    recalled, covered = precise.new_zeros(2, len(real))
+    for place, squared in chunks(real.features, generated.features):
+        precise |= (squared <= real_radii[0][place, None]).any(0)
+        recalled[place] = (squared <= generated_radii).any(1)
+        covered[place] = squared.amin(1) < real_radii[1][place]
+    shares = {"precision": precise, "recall": recalled, "coverage": covered}
+    return {name: within.double().mean().item() for name, within in shares.items()}
 
 
 def _radii_of_real(real: Seen) -> list[Tensor]:
