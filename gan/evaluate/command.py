@@ -94,7 +94,7 @@ def _open(cfg: DictConfig) -> list[DigitGenerator]:
         raise UserError(f"labels={cfg.labels}: real or even")
     generators = [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
     if cfg.labels == "even" and all(generator.num_classes is None for generator in generators):
-        raise UserError("labels=even: takes a conditional model, which is asked for digits")
+        raise UserError("labels=even: needs a conditional model")
     return generators
 
 

@@ -48,7 +48,7 @@ def choose_measures(
         ]
     for measure in chosen:
         if measure.needs_labels and unconditional and cfg.metrics.measures is not None:
-            raise UserError(f"metrics.measures: {measure.name} takes a conditional model, which is asked for digits")
+            raise UserError(f"metrics.measures: {measure.name} needs a conditional model")
         if reason := measure.too_few(num_real, cfg.num_samples):
             raise UserError(f"num_samples={cfg.num_samples}, metrics.measures: {reason}")
         published = measure.published_samples.get(source.channels, cfg.num_samples)

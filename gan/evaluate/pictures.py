@@ -112,6 +112,6 @@ def _confusion(counts: Tensor) -> Figure:
         share = shares[row, column].item()
         color = "white" if share > 0.5 else "black"
         axes.text(column, row, f"{100 * share:.1f}", ha="center", va="center", fontsize=7, color=color)
-    axes.set(xlabel="digit read", ylabel="digit asked for", title="percent of the images asked for")
+    axes.set(xlabel="digit read", ylabel="requested digit", title="percent of the images of each requested digit")
     axes.set(xticks=range(10), yticks=range(10))
     return figure
