@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from gan.metrics.extractor import load_digit_classifier
+from gan.metrics import load_digit_classifier
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRETRAINED = ("ckpt=pretrained",)
