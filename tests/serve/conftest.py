@@ -1,4 +1,4 @@
-"""Services over tiny generators, spoken to without a network."""
+"""Services with tiny generators, called without a network."""
 
 from contextlib import asynccontextmanager
 
@@ -23,7 +23,7 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture
 def settings(checkpoints):
-    """A function from overrides to settings, with the conditional model unless another is named."""
+    """A function from overrides to settings; the model is conditional unless the test names another."""
 
     def read(*overrides, model="conditional"):
         named = any(text.startswith("models=") for text in overrides)
@@ -35,7 +35,7 @@ def settings(checkpoints):
 
 @pytest.fixture
 def service(settings):
-    """A function from overrides to a running service's client, which has the service as an attribute."""
+    """A function from overrides to the client of a running service, with the service as an attribute."""
 
     @asynccontextmanager
     async def running(*overrides, **options):
