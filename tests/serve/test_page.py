@@ -72,7 +72,7 @@ def test_it_generates_and_names_the_model_without_requests_to_other_hosts(page):
     shown = page()
     assert len(shown.images()) == 40
     shown.interpolated()
-    assert "40 images by default, version " in shown["generate-status"].text
+    assert "40 images by model default, version " in shown["generate-status"].text
     assert not shown["key-form"].is_displayed()
     assert not shown["model-choice"].is_displayed()
     urls = shown.requested("")
@@ -206,13 +206,13 @@ def test_choosing_one_of_several_models(page, checkpoints):
     models = f"{{one: {{ckpt: '{checkpoints['conditional']}'}}, other: {{ckpt: '{checkpoints['unconditional']}'}}}}"
     shown = page(f"models={models}")
     shown.images()
-    assert "by one, version" in shown["generate-status"].text
+    assert "by model one, version" in shown["generate-status"].text
     Select(shown["model"]).select_by_index(2)
-    shown.until(lambda: "by other, version" in shown["generate-status"].text)
+    shown.until(lambda: "by model other, version" in shown["generate-status"].text)
     shown.images()
     assert not shown["digits"].is_enabled()
     Select(shown["model"]).select_by_index(0)
-    shown.until(lambda: "by one, version" in shown["generate-status"].text)
+    shown.until(lambda: "by model one, version" in shown["generate-status"].text)
     assert shown["digits"].is_enabled()
 
 

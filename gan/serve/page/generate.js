@@ -26,7 +26,7 @@ export function generate() {
     shown = { ...body, model: response.model, version: response.version };
     showImages(response.images, response.digits);
     const what = response.images.length === 1 ? "1 image" : `${response.images.length} images`;
-    tell("generate-status", `${what} by ${named(response.model, response.version)}, seed ${body.seed}.`);
+    tell("generate-status", `${what} by model ${named(response.model, response.version)}, seed ${body.seed}.`);
     $("downloads").hidden = false;
   });
 }

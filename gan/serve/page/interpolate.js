@@ -22,7 +22,7 @@ export function interpolate() {
     $("position").max = String(response.frames.length - 1);
     showFrame();
     $("player").hidden = false;
-    tell("interpolate-status", `${response.frames.length} frames by ${named(response.model, response.version)}.`);
+    tell("interpolate-status", `${response.frames.length} frames by model ${named(response.model, response.version)}.`);
   });
 }
 
