@@ -18,7 +18,7 @@ class GridSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> None:
-        from gan.sweeps.grid import run_grid
+        from gan.sweeps.grid_sweep import run_grid
         from gan.sweeps.sweep import Sweep
 
         run_grid(Sweep(self.config, self.hydra_context, self.params, arguments))
@@ -32,7 +32,7 @@ class OptunaSweeper(GridSweeper):
         self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
 
     def sweep(self, arguments: list[str]) -> None:
-        from gan.sweeps.search import run_search
+        from gan.sweeps.optuna_sweep import run_search
         from gan.sweeps.sweep import Sweep
 
         sweep = Sweep(self.config, self.hydra_context, self.params, arguments)
