@@ -1,7 +1,7 @@
-"""What Hydra calls to run a sweep's jobs outside its own process: it takes launchers from this namespace alone.
+"""Hydra's launchers that run a sweep's jobs in other processes. The work is done in `gan.sweeps`.
 
-Hydra imports this file at each start of any command, so what it needs is imported when a sweep runs. A job's outcome is
-in its folder, so nothing is returned.
+Hydra looks for launchers in this namespace package only. It imports this file whenever a command starts, so everything
+else is imported when a sweep runs. A job's outcome is in its folder, so `launch` returns nothing.
 """
 
 from collections.abc import Sequence

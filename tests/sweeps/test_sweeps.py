@@ -214,7 +214,7 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
         (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),
-        (["n_trials=3"], "n_trials: it is there with sweep=optuna, with --multirun"),
+        (["n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
         (["hardware=cpu_ddp", "seed=1,2"], "trainer.devices=2: a job of a sweep has one process"),
     ],
 )
