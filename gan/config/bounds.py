@@ -96,10 +96,10 @@ def require_part(key: str, value: Any, *, optional: bool = False) -> None:
 
 
 def check_model(model: Mapping[str, Any]) -> None:
-    """Checks the hyperparameters of `conf/model/`.
+    """Refuses hyperparameters of `conf/model/` that cannot work.
 
     Raises:
-        UserError: for the first one that cannot be used.
+        UserError: the first such value.
     """
     for key in (*MODEL_PARTS, *MODEL_SCHEDULES):
         require_part(f"model.{key}", model[key], optional=key in MODEL_SCHEDULES)

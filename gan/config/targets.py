@@ -45,7 +45,7 @@ def build(
     """Calls what `spec["_target_"]` names with `inputs`, the other entries of `spec` and `extra`.
 
     Raises:
-        UserError: it is not permitted, does not take these arguments, or raises an error.
+        UserError: it may not be called, does not take these arguments, or raises an error.
     """
     target = locate(spec["_target_"], key, packages, trust)
     arguments = {**{name: value for name, value in spec.items() if name != "_target_"}, **extra}

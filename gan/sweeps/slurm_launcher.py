@@ -83,5 +83,5 @@ def _folder(config: DictConfig) -> Path:
 
 def _queue() -> set[str] | None:
     """Ids of the user's pending and running SLURM jobs, one for each array; None if SLURM does not answer."""
-    asked = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
-    return set(asked.stdout.split()) if asked.returncode == 0 else None
+    answer = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
+    return set(answer.stdout.split()) if answer.returncode == 0 else None
