@@ -35,6 +35,10 @@ def settle_hardware(trainer: DictConfig) -> None:
         raise UserError(f"trainer.precision={precision}: this processor has no such arithmetic; use 32-true")
     if accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        if trainer.get("deterministic"):
+            trainer.benchmark = False  # the fastest algorithm may be another one in the next run
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         if isinstance(trainer.devices, int) and trainer.devices > torch.cuda.device_count():
             raise UserError(f"trainer.devices={trainer.devices}: this machine has {torch.cuda.device_count()} GPUs")
     trainer.accelerator, trainer.precision = accelerator, precision

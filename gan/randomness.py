@@ -3,6 +3,8 @@
 And what is done with latents on the way to a picture: truncation, interpolation.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,6 +22,17 @@ def derive_seed(*parts: int) -> int:
         word for part in parts for word in (part & 0xFFFFFFFF, part >> 32)
     ]  # SeedSequence joins parts of any width
     return int(np.random.SeedSequence([len(parts), *words]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def balanced_labels(count: int, num_classes: int, device: torch.device) -> Tensor:
+    """Random labels of which each class comes up equally often in a batch: int64 [count] on the device.
+
+    They come from the global generator: that of the device on CUDA, so that a captured step draws anew at each replay.
+    """
+    turns = math.ceil(count / num_classes)
+    if device.type == "cuda":
+        return torch.rand(turns, num_classes, device=device).argsort(1).flatten()[:count]
+    return torch.cat([torch.randperm(num_classes) for _ in range(turns)])[:count].to(device)
 
 
 def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:

@@ -26,9 +26,23 @@ def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
     return otherwise if whole is None else round(part * whole)
 
 
+def epoch_length(images: int, budget: int | None) -> int:
+    """In a config, `${epoch_length:48000,${max_images}}` splits the budget into equal epochs of 48,000 images or more.
+
+    Without a budget, or with a smaller one, an epoch has 48,000.
+    """
+    return images if budget is None or budget < images else budget // (budget // images)
+
+
+def when(condition: bool, value: Any, otherwise: Any) -> Any:
+    """In a config, `${when:${model.one_stage},0.1,0.0}` is 0.1 if the condition is true, else 0.0."""
+    return value if condition else otherwise
+
+
 KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": "sweep=optuna and --multirun"}
 
-OmegaConf.register_new_resolver("share", share, replace=True)
+for resolver in (share, epoch_length, when):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
 def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str | Path] = ()) -> DictConfig:
@@ -77,7 +91,8 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
     """One line that explains why a config cannot be composed. For a misspelt key it has the closest names."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
-        known = [str(key) for key in cause.parent_node or {}]
+        groups = [] if "." in cause.full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
+        known = sorted({*map(str, cause.parent_node or {}), *groups} - {"shared", str(cause.key)})
         close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
         where = cause.full_key.rpartition(".")[0] or "the config"
         if cause.full_key in KEYS_OF_CHOICES:

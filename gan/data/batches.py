@@ -1,7 +1,7 @@
 """Batches by indexing one tensor that holds all images: no loader, no workers, no per-image Python."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ Batch = tuple[Tensor, Tensor]
 
 class TrainingBatches:
     """One epoch of shuffled batches (images, labels), on the device the images are on.
+
+    An item has one batch, or as many, one behind the other, as `steps_from` says for the batch it starts with.
 
     The order is a permutation from (seed, epoch), dealt out to the ranks: each image once an epoch, as many batches on
     each rank. What fills no whole batch is left out, another remainder each epoch.
@@ -49,6 +51,7 @@ class TrainingBatches:
         self.length = self.images_per_epoch // world_size // batch_size
         self.reshuffle, self.stratified = reshuffle, stratified
         self.epoch, self._first = 0, 0
+        self.steps_from: Callable[[int], int] = lambda position: 1
 
     @property
     def sampler(self) -> "TrainingBatches":
@@ -76,8 +79,10 @@ class TrainingBatches:
         if self.stratified:
             mine = mine[spread(self.labels.cpu()[mine], generator)]
         mine = mine.to(self.images.device)
-        first, self._first = self._first, 0
-        for index in mine.split(self.batch_size)[first:]:
+        position, self._first = self._first, 0
+        while position < self.length:
+            index = mine[position * self.batch_size :][: self.steps_from(position) * self.batch_size]
+            position += len(index) // self.batch_size
             images = self._rows.index_select(0, index).view(torch.uint8)
             yield images.view(-1, *self.images.shape[1:]), self.labels[index]
 

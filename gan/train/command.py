@@ -27,6 +27,7 @@ from gan.config.bounds import check_trainer, require_number, require_part
 from gan.config.targets import packages_of
 from gan.data import Source
 from gan.errors import UserError
+from gan.execution import Execution
 from gan.hardware import processes_started, settle_hardware, slurm_plugins
 from gan.module import GAN
 
@@ -95,10 +96,10 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
                 rank_zero_only(log.info)("changed     model.%s=%s, so far %s", name, now, then)
         if "wandb" in cfg and cfg.wandb.id is None:
             cfg.wandb.id = checkpoint.get("wandb_id")
+    module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution)
     if cfg.compile:
         module.generator.compile()
-        if not module.objectives.penalties:  # their gradients are differentiated again, which compiled networks cannot
-            module.discriminator.compile()
+        module.discriminator.compile()
     trainer: Trainer = instantiate(
         cfg.trainer,
         callbacks=_parts(cfg, "callbacks"),

@@ -31,13 +31,21 @@ class FadingGenerator(MLPGenerator):
 class LeastSquares:
     """Least-squares loss (Mao et al. 2017, arXiv:1611.04076)."""
 
-    generator_needs_real = False
-
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return (real_logits - 1).square().mean() + fake_logits.square().mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         return (fake_logits - 1).square().mean()
+
+
+class TwoMethods:
+    """A relativistic least-squares loss: it says nothing of itself, and its generator's part reads the real logits."""
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return (real_logits - fake_logits - 1).square().mean()
+
+    def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return (fake_logits - real_logits - 1).square().mean()
 
 
 class Stripes(Source):
