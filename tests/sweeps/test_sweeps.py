@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
+from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 from tiny_runs import NARROW, TINY
 
@@ -49,6 +50,15 @@ def sweep(gan, tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "outputs" / "multirun" / "s"
+
+
+@pytest.fixture
+def basic_launcher():
+    """Hydra's launcher class. Hydra imports its plugins again when it loads them, so that comes first."""
+    Plugins.instance()
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    return BasicLauncher
 
 
 def rows(folder):
@@ -155,13 +165,11 @@ def test_searches_of_the_package(sweep, folder, search):
     assert 2e-5 <= config.model.generator_optimizer.lr <= 1e-2
 
 
-def test_a_search_counts_failures_and_jobs_at_a_time(sweep, folder, monkeypatch):
-    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
+def test_a_search_counts_failures_and_jobs_at_a_time(sweep, folder, monkeypatch, basic_launcher):
     batches = []
-    launch = BasicLauncher.launch
+    launch = basic_launcher.launch
     monkeypatch.setattr(
-        BasicLauncher, "launch", lambda self, jobs, **kw: batches.append(len(jobs)) or launch(self, jobs, **kw)
+        basic_launcher, "launch", lambda self, jobs, **kw: batches.append(len(jobs)) or launch(self, jobs, **kw)
     )
     space = ("hydra/sweeper=optuna", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=3")
     code, out = sweep(*space, "data.batch_size=choice(70000,80000)")
@@ -187,13 +195,11 @@ def test_an_interrupted_sweep_resumes(sweep, gan, folder, tmp_path):
     assert (folder / "1" / "kept").exists()
 
 
-def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
-    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
+def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch, basic_launcher):
     def launch(self, jobs, initial_job_idx):
         raise OSError("a worker was killed")
 
-    monkeypatch.setattr(BasicLauncher, "launch", launch)
+    monkeypatch.setattr(basic_launcher, "launch", launch)
     code, out = sweep("seed=1,2")
     assert code == 1
     assert "the launcher failed: OSError: a worker was killed" in out
