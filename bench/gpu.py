@@ -3,7 +3,7 @@
     python bench/gpu.py data.dir=DIR [--parts steps,quick,best,system_a,evaluate,generate,repeat,share] [--seeds 1]
 
 steps: images per second of the step alone, eager and replayed, and of `gan train`, over batch sizes.
-quick, best: seconds of `experiment=quick` and `best_gpu` from the config to the last file, and what `gan evaluate` says.
+quick, best: seconds of `experiment=quick` and `best_gpu`, from config to last file, and what `gan evaluate` says.
 system_a: images per second and seconds an epoch, with logging, validation and checkpoints.
 generate: `gan generate` of a million images as npz, against the network alone.
 repeat: whether two runs of a seed, and a resumed one, have the same bits with `deterministic=true`, and its cost.

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from gan.data import MNISTDataModule
 from gan.images import unit
 from gan.inference import DigitGenerator
-from gan.metrics.distributions import frechet_distance
+from gan.metrics.measures.distributions import Gaussian, frechet_distance
 
 COUNT = 10_000
 EPOCHS = 4
@@ -96,9 +96,9 @@ def main() -> None:
     for build, smoothing in kinds:
         network = train(build(), real, digits, smoothing)
         results = [(classify(network, images), labels) for images, labels in sets.values()]
-        features = [feature for (feature, _), _ in results]
+        features = [Gaussian.of(feature) for (feature, _), _ in results]
         floor = frechet_distance(features[0], features[1])
-        balanced_features, _ = classify(network, real[balanced])
+        balanced_features = Gaussian.of(classify(network, real[balanced])[0])
         accuracies = [(digits_found == labels).double().mean().item() for (_, digits_found), labels in results]
         distances = [
             [frechet_distance(reference, feature) / floor for feature in features]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gan.cli import commands as cli
+from gan.hardware import cpu_has_bf16
 
 TINY = (
     "data=digits",
@@ -138,9 +139,7 @@ def test_a_mistake_is_one_line(gan, tmp_path, arguments, words):
     assert not list(tmp_path.rglob("images*"))
 
 
-@pytest.mark.skipif(
-    torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported(), reason="this processor has bf16"
-)
+@pytest.mark.skipif(cpu_has_bf16(), reason="this processor has bf16")
 def test_bf16_is_refused_where_it_is_slow(gan):
     code, _, errors = gan("train", *TINY, "trainer.precision=bf16-mixed")
     assert code == 2

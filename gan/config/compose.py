@@ -1,6 +1,7 @@
 """Where the configs are, how Python code composes one, and the error text for a wrong one."""
 
 import difflib
+import pydoc
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -39,9 +40,14 @@ def when(condition: bool, value: Any, otherwise: Any) -> Any:
     return value if condition else otherwise
 
 
+def extractor_name(chosen: str | DictConfig) -> str:
+    """`${extractor_name:${metrics.extractor}}` in a config: the name that ends its metrics' names, `val/fid_mnist`."""
+    return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
+
+
 KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": "sweep=optuna and --multirun"}
 
-for resolver in (share, epoch_length, when):
+for resolver in (share, epoch_length, when, extractor_name):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 

@@ -29,6 +29,7 @@ from gan.data import Source
 from gan.errors import UserError
 from gan.execution import Execution
 from gan.hardware import processes_started, settle_hardware, slurm_plugins
+from gan.loggers import ImageAxis
 from gan.module import GAN
 
 # what Lightning says at each start is said by RunReport, that of srun by gan.hardware where it matters, RunCheckpoints
@@ -84,10 +85,10 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     if resume_from:
         checkpoint = read_checkpoint(resume_from, "ckpt_path")
         _check_same(RESTORED, module, checkpoint, resume_from)
+        module.on_load_checkpoint(checkpoint)  # the images seen, at which loggers continue
         if nothing_left := _nothing_left(cfg, checkpoint):
             log.info("%s: %s", resume_from, nothing_left)
             module.load_state_dict(checkpoint["state_dict"])
-            module.on_load_checkpoint(checkpoint)
             numbers = resume_from.with_suffix(".json")
             return module, json.loads(numbers.read_text())["metrics"] if numbers.is_file() else {}
         rank_zero_only(log.info)("goes on     after %d epochs and %s images", *_progress(checkpoint))
@@ -110,6 +111,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     for logger in trainer.loggers:
         logger.log_hyperparams(settings)
+        if isinstance(logger, ImageAxis):
+            logger.follow(module)
     if trainer.is_global_zero:
         output_dir.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output_dir / "config.yaml", resolve=True)

@@ -8,6 +8,8 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
+from gan.loggers import ImageAxis
+
 BATCH, BATCHES = 4, 5
 
 
@@ -64,7 +66,7 @@ def tiny_module():
 
 @pytest.fixture
 def fit():
-    """Trains a TinyModule in a folder and returns its trainer."""
+    """Trains a TinyModule in a folder, as `gan train` does, and returns its trainer."""
 
     def run(folder: Path, *callbacks, epochs=1, loggers=(), ckpt_path=None, module=None):
         torch.manual_seed(0)
@@ -80,7 +82,13 @@ def fit():
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module or TinyModule(), datamodule=TinyData(), ckpt_path=ckpt_path)
+        module = module or TinyModule()
+        if ckpt_path:
+            module.on_load_checkpoint(torch.load(ckpt_path, weights_only=True))
+        for logger in loggers:
+            if isinstance(logger, ImageAxis):
+                logger.follow(module)
+        trainer.fit(module, datamodule=TinyData(), ckpt_path=ckpt_path)
         return trainer
 
     return run

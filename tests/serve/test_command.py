@@ -1,4 +1,4 @@
-"""`gan serve` as a process: its end, its death, its workers."""
+"""`gan serve` as a process: shutdown, kill and workers."""
 
 import os
 import re
@@ -36,7 +36,7 @@ class Server:
             time.sleep(0.05)
 
     def probe(self):
-        """The status of /readyz, None where nobody listens."""
+        """The status of /readyz; None if nothing listens."""
         try:
             return httpx.get(f"{self.client.base_url}/readyz", timeout=PATIENCE).status_code
         except httpx.ConnectError:
@@ -50,8 +50,8 @@ class Server:
             time.sleep(0.02)
         return found
 
-    def draw(self, **body):
-        """The answer to a request on a connection of its own, None if there is none."""
+    def generate(self, **body):
+        """The response to a request on its own connection; None if the connection fails."""
         try:
             return httpx.post(f"{self.client.base_url}/v1/generate", json=body, timeout=PATIENCE)
         except httpx.TransportError:
@@ -73,46 +73,46 @@ def serve():
         server.process.wait()
 
 
-def test_a_service_that_is_killed_leaves_no_half_answer_and_one_that_is_ended_finishes(serve, tmp_path):
+def test_a_killed_service_sends_no_truncated_response_and_a_stopped_one_finishes_its_requests(serve, tmp_path):
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
     server = serve(ckpt, "port=0")
-    expected = server.draw(num_images=256, seed=3).content
+    expected = server.generate(num_images=256, seed=3).content
     with ThreadPoolExecutor(8) as clients:
-        asking = [clients.submit(server.draw, num_images=256, seed=3) for _ in range(400)]
-        while sum(each.done() for each in asking) < 20:
+        requests = [clients.submit(server.generate, num_images=256, seed=3) for _ in range(400)]
+        while sum(each.done() for each in requests) < 20:
             time.sleep(0.01)
         server.process.kill()
-        answers = [each.result() for each in asking]
-    assert None in answers
-    assert {answer.content for answer in answers if answer is not None} == {expected}
+        responses = [each.result() for each in requests]
+    assert None in responses
+    assert {response.content for response in responses if response is not None} == {expected}
     assert server.probe() is None
 
     server = serve(ckpt, f"port={server.port}", "drain_seconds=2", "keep_alive=1")
-    assert server.draw(num_images=256, seed=3).content == expected
+    assert server.generate(num_images=256, seed=3).content == expected
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.sendall(b"GET /livez HTTP/1.1\r\nX-Slow:")
         slow.settimeout(PATIENCE)
-        assert slow.recv(100) == b""  # closed, and nothing said
+        assert slow.recv(100) == b""  # closed without a response
     with socket.create_connection(("127.0.0.1", server.port)) as endless:
         endless.sendall(b"GET /livez HTTP/1.1\r\n" + b"X-Long: 1\r\n" * 6000)
         assert endless.recv(100).startswith(b"HTTP/1.1 400")
-    with ThreadPoolExecutor(8) as clients:
-        asking = [clients.submit(server.draw, num_images=256, seed=3) for _ in range(24)]
-        while not any(each.done() for each in asking):
+    with ThreadPoolExecutor(24) as clients:
+        requests = [clients.submit(server.generate, num_images=256, seed=3) for _ in range(24)]
+        while not any(each.done() for each in requests):
             time.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
         server.wait_for("draining")
         assert server.probe() == 503
-        assert [each.result().content for each in asking] == [expected] * 24
+        assert [each.result().content for each in requests] == [expected] * 24
     assert server.process.wait(PATIENCE) == 0
 
 
-def test_two_workers_count_together_follow_a_reload_and_take_a_dead_ones_place(serve, tmp_path):
+def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serve, tmp_path):
     path = save_checkpoint(tmp_path / "a.ckpt")
     server = serve(f"ckpt='{path}'", "port=0", "workers=2", "drain_seconds=0")
     workers = [int(pid) for pid in server.wait_for(r"Started server process \[(\d+)\]", 2)]
     server.wait_for("startup complete", 2)
-    before = {server.draw(seed=1).headers["x-model-version"] for _ in range(20)}
+    before = {server.generate(seed=1).headers["x-model-version"] for _ in range(20)}
     for _ in range(3):
         families = text_string_to_metric_families(httpx.get(f"{server.client.base_url}/metrics").text)
         samples = {sample.name: sample.value for family in families for sample in family.samples}
@@ -123,16 +123,16 @@ def test_two_workers_count_together_follow_a_reload_and_take_a_dead_ones_place(s
     torch.save(checkpoint, path)
     new = server.client.post("/v1/models/default/reload").json()["version"]
     server.wait_for(f"version {new} loaded", 2)
-    assert {server.draw(seed=1).headers["x-model-version"] for _ in range(20)} == {new} != before
+    assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new} != before
 
     os.kill(workers[0], signal.SIGKILL)
     server.wait_for("startup complete", 3)
-    assert {server.draw(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
+    assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
     server.process.terminate()
     assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_mistake_is_one_line_before_anything_is_served(tmp_path):
+def test_an_error_at_startup_is_one_line(tmp_path):
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -140,6 +140,6 @@ def test_a_mistake_is_one_line_before_anything_is_served(tmp_path):
             ([ckpt, f"port={port}"], f"host=127.0.0.1, port={port}: Address already in use; port=0 takes a free one"),
             (["ckpt=nowhere.ckpt", "port=0"], "ckpt=nowhere.ckpt: there is no file"),
         ):
-            ended = subprocess.run([*COMMAND, *overrides], capture_output=True, text=True, timeout=PATIENCE)
-            assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-            assert ended.stderr.startswith(f"gan serve: {words}")
+            result = subprocess.run([*COMMAND, *overrides], capture_output=True, text=True, timeout=PATIENCE)
+            assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+            assert result.stderr.startswith(f"gan serve: {words}")

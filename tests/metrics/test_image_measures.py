@@ -6,24 +6,12 @@ import sys
 
 import pytest
 import torch
+from my_gan import EdgeExtractor
 from torch import nn
 
 from gan.errors import UserError
-from gan.metrics import MEASURES, ImageMeasures, build_extractor, metric_name
-
-
-class Blind(nn.Module):
-    """An extractor that reads no digits: the mean of each row and of each column."""
-
-    name, reads_digits, chunk_size = "blind", False, 100
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, images):
-        images = images.float().mean(1) / 255
-        return torch.cat([images.mean(1), images.mean(2)], dim=1), images.mean(1)
+from gan.metrics import MEASURES, ImageMeasures, build_measures
+from gan.metrics.measures import appearance, distributions, neighbours
 
 
 def test_all_measures_of_a_perfect_generator(measure, measures, sets):
@@ -121,7 +109,7 @@ def test_three_channels_are_three_digits(extractor, sets):
         images, labels = images[:597].view(199, 3, 28, 28), labels[:597].view(199, 3)
         return images, (labels * torch.tensor([100, 10, 1])).sum(1)
 
-    measures = ImageMeasures(extractor, kid_subset_size=100, kid_subsets=2)
+    measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subset_size": 100, "subsets": 2}}))
     measures.update_real(*stacked(sets.held_out, sets.held_out_labels))
     measures.update_generated(*stacked(sets.generated, sets.generated_labels))
     measures.update_training(stacked(sets.training, sets.training_labels)[0])
@@ -155,19 +143,13 @@ def test_confusion_takes_labels(extractor, sets):
 
 
 def test_an_extractor_that_reads_no_digits(sets):
-    measures = ImageMeasures(Blind(), splits=2)
+    measures = ImageMeasures(EdgeExtractor())
     measures.update_real(sets.held_out)
     measures.update_generated(sets.generated)
     assert {"fid", "is", "precision", "sharpness"} <= set(measures.compute())
     assert not {"digit_accuracy", "class_balance", "modes"} & set(measures.measures)
-    with pytest.raises(UserError, match=r"metrics\.measures=\['modes'\]: with metrics\.extractor=blind any of"):
-        ImageMeasures(Blind(), ["fid", "modes"])
-
-
-@pytest.mark.parametrize("wrong", [{"splits": 1}, {"kid_subsets": 0}, {"kid_subset_size": 1}])
-def test_impossible_settings(extractor, wrong):
-    with pytest.raises(UserError, match=f"metrics.{next(iter(wrong))}="):
-        ImageMeasures(extractor, **wrong)
+    with pytest.raises(UserError, match=r"metrics\.measures=\['modes'\]: with metrics\.extractor=edges any of"):
+        ImageMeasures(EdgeExtractor(), ["fid", "modes"])
 
 
 def test_the_global_generator_is_left_alone(measure, sets):
@@ -185,17 +167,40 @@ def test_it_puts_nothing_into_a_checkpoint(measures):
     assert set(module.state_dict()) == {"weight", "bias"}
 
 
-def test_names():
-    assert metric_name("val", "fid", "mnist") == "val/fid_mnist"
-    assert metric_name("test", "is_std", "inception") == "test/is_std_inception"
-    assert metric_name("test", "memorization_share", "mnist") == "test/memorization_share_mnist"
-    assert metric_name("val", "digit_accuracy", "mnist") == "val/digit_accuracy"
-    assert metric_name("test", "real_sharpness", "mnist") == "test/real_sharpness"
+def test_names(measures):
+    assert measures.metric_name("val", "fid") == "val/fid_mnist"
+    assert ImageMeasures(EdgeExtractor()).metric_name("test", "is_std") == "test/is_std_edges"
+    assert measures.metric_name("test", "memorization_share") == "test/memorization_share_mnist"
+    assert measures.metric_name("val", "digit_accuracy") == "val/digit_accuracy"
+    assert measures.metric_name("test", "real_sharpness") == "test/real_sharpness"
 
 
-def test_unknown_extractor():
-    with pytest.raises(UserError, match=r"metrics\.extractor=vgg: mnist or inception"):
-        build_extractor("vgg")
+def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkeypatch):
+    calls = []
+    for module, name in ((distributions.Gaussian, "of"), (neighbours, "radii"), (appearance, "quality")):
+        original = getattr(module, name)
+
+        def counted(first, *others, name=name, original=original):
+            calls.append((name, len(first)))
+            return original(first, *others)
+
+        monkeypatch.setattr(module, name, counted)
+    measures = ImageMeasures(extractor, ["fid", "precision", "recall", "coverage", "quality"])
+    measures.update_real(sets.held_out)
+    for _ in range(2):
+        measures.reset_generated()
+        measures.update_generated(sets.generated[:500])
+        measures.compute()
+    for name in ("of", "radii", "quality"):
+        assert calls.count((name, len(sets.held_out))) == 1
+        assert calls.count((name, 500)) == 2
+
+
+def test_no_measure_against_the_training_images_where_they_are_measured_themselves(measures, sets):
+    measures.reset_generated()
+    measures.update_generated(sets.training)
+    assert not {"memorization_ratio", "memorization_share"} & set(measures.compute(against_training=False))
+    assert "memorization" not in measures.skipped
 
 
 def test_importing_is_light_and_touches_no_network():
