@@ -1,11 +1,11 @@
-"""Speed of generation: `gan generate` against a bare loop over the same network, in turns in one process.
+"""Speed of generation: `gan generate` and a bare loop over the same network, measured in turns in one process.
 
     python bench/generation.py [--images 100000] [--rounds 3] [--ckpt FILE]
 
-Prints images per second of a forward loop that keeps nothing, of `gan generate format=npz` (drawing and writing), their
-ratio, and of the same weights as ONNX where onnxruntime is installed; then the peak memory of `gan generate` for a
-tenth of the images and for all, each in a process of its own. Without --ckpt the network is that of
-`model=conditional`, untrained.
+Prints images per second of a loop of forward passes that keeps no images, of `gan generate format=npz` (generation and
+writing), their ratio, and, if onnxruntime is installed, of the same weights as ONNX. Then it prints the peak memory of
+`gan generate` for a tenth of the images and for all, each in a process of its own. Without --ckpt the network is an
+untrained one of `model=conditional`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from gan.inference import CHUNK, DigitGenerator
 
 
 def untrained(path: Path) -> Path:
-    """Writes a checkpoint of `model=conditional` as it is before its first step."""
+    """Writes a checkpoint of `model=conditional` before its first step."""
     import hydra
     from omegaconf import OmegaConf
 
@@ -42,7 +42,7 @@ def untrained(path: Path) -> Path:
 
 @torch.inference_mode()
 def bare_loop(generator: DigitGenerator, count: int) -> float:
-    """Seconds for the network alone on `count` random latents, in batches of the same size."""
+    """Seconds of the network alone for `count` random latents, in batches of the same size."""
     labels = torch.arange(CHUNK) % generator.num_classes if generator.num_classes else None
     labels = None if labels is None else labels.to(generator.device)
     started = time.perf_counter()
@@ -52,8 +52,8 @@ def bare_loop(generator: DigitGenerator, count: int) -> float:
     return time.perf_counter() - started
 
 
-def generated(ckpt: Path, count: int, folder: str) -> float:
-    """Seconds for `gan generate`, from the config to the file, the loading of the checkpoint included."""
+def timed_generate(ckpt: Path, count: int, folder: str) -> float:
+    """Seconds of `gan generate`, from the config to the file. Loading the checkpoint is included."""
     output = [f"output_dir='{folder}'", f"output='{folder}/images.npz'", "overwrite=true"]
     cfg = compose("generate", [f"ckpt='{ckpt}'", f"num_images={count}", *output])
     started = time.perf_counter()
@@ -61,7 +61,7 @@ def generated(ckpt: Path, count: int, folder: str) -> float:
     return time.perf_counter() - started
 
 
-def onnx_of(ckpt: Path, folder: str) -> Path | None:
+def export_onnx(ckpt: Path, folder: str) -> Path | None:
     if find_spec("onnxruntime") is None:
         return None
     from gan.export import export
@@ -71,7 +71,7 @@ def onnx_of(ckpt: Path, folder: str) -> Path | None:
 
 
 def peak_memory(ckpt: Path, count: int) -> float:
-    """MiB that a process of its own took at most."""
+    """Peak memory in MiB of a process of its own."""
     command = [sys.executable, __file__, "--ckpt", str(ckpt), "--images", str(count), "--only-memory"]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
@@ -89,18 +89,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ckpt = arguments.ckpt or untrained(Path(folder) / "untrained.ckpt")
         if arguments.only_memory:
-            generated(ckpt, count, folder)
+            timed_generate(ckpt, count, folder)
             print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
             return
-        generator, onnx = DigitGenerator.open(ckpt), onnx_of(ckpt, folder)
+        generator, onnx = DigitGenerator.open(ckpt), export_onnx(ckpt, folder)
         bare_loop(generator, 4 * CHUNK)  # the first calls choose their kernels
         ratios = []
         for _ in range(arguments.rounds):
-            bare, ours = bare_loop(generator, count), generated(ckpt, count, folder)
+            bare, ours = bare_loop(generator, count), timed_generate(ckpt, count, folder)
             ratios.append(bare / ours)
             line = f"bare {count / bare:7.0f} images/s   gan generate {count / ours:7.0f} images/s   {ratios[-1]:.3f}"
             if onnx:
-                line += f"   onnx {count / generated(onnx, count, folder):7.0f} images/s"
+                line += f"   onnx {count / timed_generate(onnx, count, folder):7.0f} images/s"
             print(line)
         print(f"median ratio {statistics.median(ratios):.3f}")
         for some in (max(1, count // 10), count):

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from generation import bare_loop, generated
+from generation import bare_loop, timed_generate
 from lightning import Callback, Trainer
 
 from gan.config import compose
@@ -136,7 +136,7 @@ def generate(data: list[str], seeds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for count in (100_000, 1_000_000):
             bare = count / bare_loop(generator, count)
-            rate = count / generated(generator.path, count, folder)
+            rate = count / timed_generate(generator.path, count, folder)
             print(
                 f"generate {count:,}: {rate:,.0f} images/s, the network alone {bare:,.0f}: {rate / bare:.2f}",
                 flush=True,

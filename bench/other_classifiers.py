@@ -1,11 +1,12 @@
-"""Do independent classifiers agree? Accuracy and FID of generated digits by classifiers that no run has seen.
+"""Do independent classifiers agree? Accuracy and FID of generated digits, by classifiers that are used nowhere else.
 
     python bench/other_classifiers.py CHECKPOINT... [--seed 0]
 
 Two kinds of networks, each with hard and with smoothed labels, are trained here on the 55,000 training images. Each
-reads the test images, training images, and 10,000 images of each checkpoint, 0 to 9 in turn. FID is of the features
-before the last layer, against the test images and against as many training images of each digit, in units of what
-10,000 random training images have against the test images: so it compares between features of other scales.
+classifies the test images, training images, and 10,000 images of each checkpoint, 0 to 9 in turn. FID uses the features
+before the last layer. It is measured against the test images, and against training images with every digit equally
+often. It is divided by the floor (10,000 random training images against the test images), so that classifiers whose
+features have different scales can be compared.
 """
 
 import argparse
@@ -26,15 +27,15 @@ EPOCHS = 4
 BATCH_SIZE = 128
 
 
-def pooling() -> nn.Sequential:
-    """A max-pooling network of the LeNet kind: 128 features."""
+def pooling_network() -> nn.Sequential:
+    """A LeNet with max-pooling: 128 features."""
     return nn.Sequential(
         *(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.ReLU()),
         *(nn.Flatten(), nn.Linear(800, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10)),
     )
 
 
-def strided() -> nn.Sequential:
+def strided_network() -> nn.Sequential:
     """Strided convolutions with batch normalization: 128 features."""
     channels = (1, 32, 64, 128)
     layers = [
@@ -45,8 +46,8 @@ def strided() -> nn.Sequential:
     return nn.Sequential(*layers, *head)
 
 
-def trained(network: nn.Sequential, images: Tensor, labels: Tensor, smoothing: float) -> nn.Sequential:
-    """The network after a few epochs of uint8 [N, 1, 28, 28] and int64 [N], in evaluation mode."""
+def train(network: nn.Sequential, images: Tensor, labels: Tensor, smoothing: float) -> nn.Sequential:
+    """Trains a network for a few epochs on uint8 [N, 1, 28, 28] and int64 [N]; returns it in evaluation mode."""
     optimizer = torch.optim.AdamW(network.parameters())
     batches = len(images) // BATCH_SIZE
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=EPOCHS * batches)
@@ -60,7 +61,7 @@ def trained(network: nn.Sequential, images: Tensor, labels: Tensor, smoothing: f
 
 
 @torch.no_grad()
-def read(network: nn.Sequential, images: Tensor) -> tuple[Tensor, Tensor]:
+def classify(network: nn.Sequential, images: Tensor) -> tuple[Tensor, Tensor]:
     """Features float64 [N, 128] and digits int64 [N] of uint8 [N, 1, 28, 28]."""
     features = torch.cat([network[:-2](unit(part)) for part in images.split(500)])
     return features.double(), network[-1](features).argmax(1)
@@ -90,19 +91,22 @@ def main() -> None:
 
     per_digit = min(digits.bincount())
     balanced = torch.cat([torch.nonzero(digits == digit)[:per_digit, 0] for digit in range(10)])
-    kinds = [(build, smoothing) for build in (pooling, strided) for smoothing in (0.0, 0.05)]
+    kinds = [(build, smoothing) for build in (pooling_network, strided_network) for smoothing in (0.0, 0.05)]
     columns = {"accuracy": [], "FID against the test images": [], f"FID against {per_digit:,} of each digit": []}
     for build, smoothing in kinds:
-        network = trained(build(), real, digits, smoothing)
-        readings = [(read(network, images), labels) for images, labels in sets.values()]
-        features = [Gaussian.of(found) for (found, _), _ in readings]
+        network = train(build(), real, digits, smoothing)
+        results = [(classify(network, images), labels) for images, labels in sets.values()]
+        features = [Gaussian.of(feature) for (feature, _), _ in results]
         floor = frechet_distance(features[0], features[1])
-        learnt = Gaussian.of(read(network, real[balanced])[0])
-        accuracies = [(said == labels).double().mean().item() for (_, said), labels in readings]
-        distances = [[frechet_distance(of, found) / floor for found in features] for of in (features[0], learnt)]
+        balanced_features = Gaussian.of(classify(network, real[balanced])[0])
+        accuracies = [(digits_found == labels).double().mean().item() for (_, digits_found), labels in results]
+        distances = [
+            [frechet_distance(reference, feature) / floor for feature in features]
+            for reference in (features[0], balanced_features)
+        ]
         for column, values in zip(columns.values(), (accuracies, *distances), strict=True):
             column.append(values)
-    names = [f"{build.__name__}, {smoothing}" for build, smoothing in kinds]
+    names = [f"{build.__name__.removesuffix('_network')}, {smoothing}" for build, smoothing in kinds]
     for title, column in columns.items():
         print(f"\n| {title} |", " | ".join([*names, "mean"]), "|\n|", " | ".join(["---"] * (len(names) + 2)), "|")
         for name, *values in zip(sets, *column, strict=True):

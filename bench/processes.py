@@ -1,9 +1,9 @@
-"""Two processes against one: the same images in an epoch, half the batch each, joined by DDP on the CPU.
+"""Two processes against one: DDP on the CPU, with the same images in an epoch and half the batch for each process.
 
     python bench/processes.py [--images 6400] [--epochs 3] [overrides]
 
-Prints the seconds of the fastest epoch and validation, the first left out; whether both processes had the same weights
-after every step; and the FID of the last checkpoint as two processes measured it and as one does.
+Prints the seconds of the fastest epoch and validation, without the first; whether both processes had the same weights
+after every step; and the FID of the last checkpoint, measured by two processes and by one.
 """
 
 import argparse
@@ -28,7 +28,7 @@ DEFAULTS = ("experiment=quick", "max_images=null", "data.batch_size=64")
 
 
 class Record(Callback):
-    """Seconds of each epoch's batches and of each validation, and a sum of all weights after each step; by rank."""
+    """Records for each rank: seconds of each epoch and validation, and a checksum of all weights after each step."""
 
     def __init__(self, folder: str) -> None:
         self.folder, self.seconds, self.validations, self.weights = Path(folder), [], [], []
@@ -56,7 +56,7 @@ class Record(Callback):
 
 
 def train(folder: Path, overrides: list[str], hardware: str, batch_size: int) -> list[dict[str, list]]:
-    """What each rank recorded of a run in that folder."""
+    """Trains in a folder; returns what each rank recorded."""
     command = [sys.executable, "-m", "gan", "train", *overrides, f"hardware={hardware}", f"hydra.run.dir='{folder}'"]
     command += [f"data.batch_size={batch_size}", "~callbacks.plots", "callbacks.progress_bar.refresh_rate=0"]
     command += ["+callbacks.record._target_=processes.Record", f"+callbacks.record.folder='{folder}'"]
@@ -65,7 +65,7 @@ def train(folder: Path, overrides: list[str], hardware: str, batch_size: int) ->
 
 
 def fid_of_one_process(checkpoint: Path, overrides: list[str]) -> float:
-    """What a validation of the checkpoint's generator gives, without Lightning and in one process."""
+    """FID of a checkpoint's generator as in validation, but without Lightning and in one process."""
     module = GAN.load_from_checkpoint(checkpoint, map_location="cpu").eval()
     data = instantiate(compose("train", overrides).data)
     data.prepare_data()

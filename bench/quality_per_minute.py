@@ -1,9 +1,9 @@
-"""Quality against time: the validations of training runs, as one table and one picture.
+"""Quality against time: the validations of training runs, as a table and a picture.
 
     python bench/quality_per_minute.py RUN [RUN ...] [--picture FILE]
 
-A RUN is a folder of `gan train`, whole runs that were not resumed. The minutes of a validation are its share of the
-run's images times the run's minutes (`summary.json`), validation and pictures included.
+A RUN is the folder of a finished run of `gan train` that was never resumed. The minutes of a validation are estimated:
+the run's minutes (from `summary.json`, with validation and pictures) times the share of the run's images seen by then.
 """
 
 import argparse

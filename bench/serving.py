@@ -1,10 +1,10 @@
-"""Load on a real `gan serve` of this machine, from clients that each keep one connection.
+"""Load test of a real `gan serve` on this machine. Each client keeps one connection.
 
     python bench/serving.py [--seconds 5] [--ckpt pretrained] [--workers 1]
 
-Prints a Markdown table of requests per second, latency and errors for single images at 1, 16 and 64 clients, with and
-without batching, then images per second of requests for 64 images, and the service's memory at its end. The clients run
-on the same cores.
+Prints a Markdown table: requests per second, latency and errors of requests for one image from 1, 16 and 64 clients,
+with and without batching; then images per second of requests for 64 images; then the service's memory at its end. The
+clients run on the same cores as the service.
 """
 
 import argparse
@@ -31,7 +31,7 @@ HEADER = """\
 
 @dataclass
 class Load:
-    """What came of some seconds of requests."""
+    """Results of some seconds of requests."""
 
     seconds: float
     latencies: list[float] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Load:
 
 @contextmanager
 def served(*overrides: str) -> Iterator[tuple[subprocess.Popen, int]]:
-    """A service on a free port, and that port."""
+    """Runs a service on a free port; yields its process and port."""
     command = [sys.executable, "-m", "gan", "serve", "port=0", "drain_seconds=0", *overrides]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -66,7 +66,7 @@ def served(*overrides: str) -> Iterator[tuple[subprocess.Popen, int]]:
         found = re.search(r"at http://127\.0\.0\.1:(\d+)", line)
         if found is None:
             raise SystemExit(line)
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would hold it up
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would block the service
         while not ready(int(found[1])):
             if process.poll() is not None:
                 raise SystemExit("the service ended before it was ready")
@@ -86,7 +86,7 @@ def ready(port: int) -> bool:
 
 
 async def client(port: int, path: str, body: dict, numbers: Iterator[int], until: float, load: Load) -> None:
-    """Asks again and again, with another seed each time."""
+    """Sends one request after another, each with another seed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.perf_counter() < until:
         content = json.dumps({**body, "seed": next(numbers)}).encode()
@@ -107,8 +107,8 @@ def measure(port: int, clients: int, seconds: float, path: str, body: dict) -> L
     async def run() -> Load:
         load, numbers = Load(seconds), count()
         until = time.perf_counter() + seconds
-        asking = [client(port, path, body, numbers, until, load) for _ in range(clients)]
-        ended = await asyncio.gather(*asking, return_exceptions=True)
+        clients_running = [client(port, path, body, numbers, until, load) for _ in range(clients)]
+        ended = await asyncio.gather(*clients_running, return_exceptions=True)
         load.errors += sum(isinstance(result, Exception) for result in ended)
         return load
 
@@ -116,7 +116,7 @@ def measure(port: int, clients: int, seconds: float, path: str, body: dict) -> L
 
 
 def memory(pid: int) -> float:
-    """MiB of a process and of its children, as far as the system tells."""
+    """Memory in MiB of a process and its children, from /proc."""
     total = 0.0
     for process in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -131,7 +131,7 @@ def memory(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each row")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each row of the table")
     parser.add_argument("--ckpt", default="pretrained")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()

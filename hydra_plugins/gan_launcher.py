@@ -1,7 +1,7 @@
-"""What Hydra calls to run a sweep's jobs outside its own process: it takes launchers from this namespace alone.
+"""Hydra's launchers that run a sweep's jobs in other processes. The work is done in `gan.sweeps`.
 
-Hydra imports this file at each start of any command, so what it needs is imported when a sweep runs. A job's outcome is
-in its folder, so nothing is returned.
+Hydra looks for launchers in this namespace package only. It imports this file whenever a command starts, so everything
+else is imported when a sweep runs. A job's outcome is in its folder, so `launch` returns nothing.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ class ParallelLauncher(Launcher):
         self.n_jobs = n_jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from gan.sweeps.parallel import check
-        from gan.sweeps.remote import RemoteJob
+        from gan.sweeps.parallel_launcher import check
+        from gan.sweeps.remote_job import RemoteJob
 
         check(self.n_jobs)
         self.job = RemoteJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from gan.sweeps.parallel import run_parallel
+        from gan.sweeps.parallel_launcher import run_parallel
 
         run_parallel(self.job, job_overrides, initial_job_idx, self.n_jobs)
         return []
@@ -61,14 +61,14 @@ class SlurmLauncher(Launcher):
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from gan.sweeps.remote import RemoteJob
-        from gan.sweeps.slurm import check
+        from gan.sweeps.remote_job import RemoteJob
+        from gan.sweeps.slurm_launcher import check
 
         check(config)
         self.job = RemoteJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from gan.sweeps.slurm import run_on_slurm
+        from gan.sweeps.slurm_launcher import run_on_slurm
 
         batch = self.job, job_overrides, initial_job_idx
         run_on_slurm(*batch, self.options, self.max_num_timeout, self.poll_seconds)

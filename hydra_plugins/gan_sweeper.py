@@ -1,6 +1,7 @@
-"""What Hydra calls for `gan train --multirun`: it takes sweepers from this namespace alone; the work is in gan.sweeps.
+"""Hydra's sweepers for `gan train --multirun`. The work is done in `gan.sweeps`.
 
-Hydra imports this file at each start of any command, so what it needs is imported when a sweep runs.
+Hydra looks for sweepers in this namespace package only. It imports this file whenever a command starts, so everything
+else is imported when a sweep runs.
 """
 
 from hydra.plugins.sweeper import Sweeper
@@ -9,7 +10,7 @@ from omegaconf import DictConfig
 
 
 class GridSweeper(Sweeper):
-    """Every combination of the values given."""
+    """Every combination of the given values."""
 
     def __init__(self, params: dict[str, str]) -> None:
         self.params = params
@@ -18,7 +19,7 @@ class GridSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> None:
-        from gan.sweeps.grid import run_grid
+        from gan.sweeps.grid_sweep import run_grid
         from gan.sweeps.sweep import Sweep
 
         run_grid(Sweep(self.config, self.hydra_context, self.params, arguments))
@@ -32,7 +33,7 @@ class OptunaSweeper(GridSweeper):
         self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
 
     def sweep(self, arguments: list[str]) -> None:
-        from gan.sweeps.search import run_search
+        from gan.sweeps.optuna_sweep import run_search
         from gan.sweeps.sweep import Sweep
 
         sweep = Sweep(self.config, self.hydra_context, self.params, arguments)

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it prints, and one line for each mistake."""
+"""The command line: what it prints, and one line for each mistake."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ TINY = (
 )
 
 
-def test_alone_it_lists_the_commands(gan):
+def test_without_a_command_it_lists_the_commands(gan):
     for arguments in ((), ("--help",)):
         code, out, _ = gan(*arguments)
         assert code == 0
@@ -94,7 +94,7 @@ def test_help_imports_nothing_heavy():
         (["train", *TINY, "data.source._target_=gan.data.Fashion"], "data.source: Error loading 'gan.data.Fashion'"),
         (["train", *TINY, "data.stratified_batches=maybe"], "data.stratified_batches=maybe: true or false"),
         (["train", *TINY, "trainer.devices=0"], "trainer: `Trainer(devices=0)` value is not a valid input"),
-        (["train", *TINY, "model=null"], "gan train: model=null: a group of configs takes one of their names"),
+        (["train", *TINY, "model=null"], "gan train: model=null: a config group takes the name of one of its configs"),
         (["train", *TINY, "model.one_stage=maybe"], "model.one_stage=maybe: true or false"),
         (["train", *TINY, "model.penalties=5"], "model.penalties=5: {name"),
         (["train", *TINY, "model.penalties.r1=5"], "model.penalties.r1=5: {_target_"),
@@ -111,7 +111,7 @@ def test_help_imports_nothing_heavy():
         (["generate", "ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),
         (["generate", "ckpt=last"], "no run with a checkpoint"),
         (["generate", "mode=wlak"], "mode=wlak: sample, class_sweep, interpolate, walk"),
-        (["generate", "format=jpg"], "format=jpg: grid, npy, npz, gif, png, idx"),
+        (["generate", "format=jpg"], "format=jpg: grid, gif, png, npy, npz, idx"),
         (["generate", "output=a.jpg"], "output=a.jpg: with format=grid its name ends in .png"),
         (["generate", "num_images=0"], "num_images=0: a whole number, 1 or more"),
         (["generate", "first=-1"], "first=-1: a whole number, 0 or more"),
@@ -146,7 +146,7 @@ def test_bf16_is_refused_where_it_is_slow(gan):
     assert "trainer.precision=bf16-mixed: this processor has no such arithmetic" in errors
 
 
-def test_a_run_prints_what_it_does_and_goes_on(gan, tmp_path):
+def test_a_run_prints_its_setup_and_resumes(gan, tmp_path):
     code, _, _ = gan("train", *TINY, "model.discriminator_optimizer.lr=${model.generator_optimizer.lr}")
     assert code == 0
     (run,) = (tmp_path / "outputs" / "train").iterdir()

@@ -14,8 +14,9 @@ from tiny_runs import FAST, NARROW, TINY
 from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
+from gan.export.formats import write_safetensors
 from gan.inference import DigitGenerator
-from gan.inference.exported_files import HEADER, read_about, read_export, save_safetensors
+from gan.inference.exported_files import METADATA_KEY, read_export, read_metadata
 from gan.randomness import latents
 from gan.train import train
 
@@ -58,7 +59,7 @@ def files(checkpoints, tmp_path_factory):
     return paths
 
 
-def draws(network, generator, count):
+def images_of(network, generator, count):
     labels = generator.labels(None, 0, count)
     with torch.inference_mode():
         return network(latents(5, 0, count, generator.latent_dim), labels)
@@ -66,24 +67,26 @@ def draws(network, generator, count):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("form", "tolerance"), [("safetensors", 0.0), ("onnx", 1e-4)])
-def test_an_export_draws_what_its_checkpoint_draws(files, checkpoints, model, form, tolerance):
+def test_an_export_has_the_images_of_its_checkpoint(files, checkpoints, model, form, tolerance):
     generator = DigitGenerator.from_checkpoint(checkpoints[model], device="cpu")
     network, facts = read_export(files[model, form], "ckpt")
     for count in (1, 3, 7):
-        images = draws(network, generator, count)
+        images = images_of(network, generator, count)
         assert images.dtype == torch.float32
         assert images.shape == (count, 1, 28, 28)
-        assert (images - draws(generator.network, generator, count)).abs().max() <= tolerance
+        assert (images - images_of(generator.network, generator, count)).abs().max() <= tolerance
     info = generator.info()
     assert facts == {name: info[name] for name in facts}
     assert DigitGenerator.from_export(files[model, form], device="cpu").info() == info
 
 
-def test_reading_draws_no_random_number_and_takes_no_gradient(files):
+def test_reading_draws_no_random_number_and_leaves_no_gradient(files):
     before = torch.get_rng_state()
     network, _ = read_export(files["conditional", "safetensors"], "ckpt")
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(value.data_ptr() % 64 == 0 for value in network.state_dict().values())  # else sums differ in a bit
+    assert all(
+        value.data_ptr() % 64 == 0 for value in network.state_dict().values()
+    )  # or additions run in another order
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -96,11 +99,11 @@ def test_half_precision_halves_the_file_and_computes_in_float32(exported, files,
     assert 2 * sum(value.nbytes for value in floating) == sum(v.nbytes for v in whole.values() if v.is_floating_point())
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     network, facts = read_export(half, "ckpt")
-    images = draws(network, generator, 3)
+    images = images_of(network, generator, 3)
     assert images.dtype == torch.float32
-    torch.testing.assert_close(images, draws(generator.network, generator, 3), rtol=0, atol=0.01)
+    torch.testing.assert_close(images, images_of(generator.network, generator, 3), rtol=0, atol=0.01)
     version = DigitGenerator(network, facts, "cpu").info()["version"]
-    assert read_about(half, "ckpt")["version"] == version != generator.info()["version"]
+    assert read_metadata(half, "ckpt")["version"] == version != generator.info()["version"]
 
 
 def test_an_onnx_file_is_one_file_that_names_its_inputs_and_no_path_of_this_machine(files):
@@ -216,11 +219,11 @@ def test_what_is_there_stays(exported, tmp_path, name):
         (["format=pt2"], "format=pt2"),
         (["dtype=int8"], "dtype=int8"),
         (["overwrite=no"], "overwrite=no"),
-        (["format=onnx", "dtype=float16"], "dtype=float16: an ONNX file has float32 weights"),
+        (["format=onnx", "dtype=float16"], "dtype=float16: format=onnx takes float32"),
         (["output=5"], "output=5: with format=safetensors"),
         (["measures=5"], "measures=5: not a metrics.json"),
         (["output=digits.onnx", "format=safetensors"], "output=digits.onnx: with format=safetensors"),
-        (["output=digits.onnx", "dtype=float16"], "dtype=float16: an ONNX file has float32 weights"),
+        (["output=digits.onnx", "dtype=float16"], "dtype=float16: format=onnx takes float32"),
         (["license=5"], "license=5: an identifier such as mit"),
         (["output=/dev/null/digits.safetensors"], "cannot be written there"),
         (["measures=nowhere.json"], "measures=nowhere.json: not a metrics.json"),
@@ -233,7 +236,7 @@ def test_mistakes_are_one_line(exported, overrides, message):
     assert "\n" not in str(raised.value)
 
 
-def test_hyperparameters_that_no_header_can_hold_are_one_line(exported, checkpoints, tmp_path):
+def test_hyperparameters_that_are_not_plain_values_are_one_line(exported, checkpoints, tmp_path):
     checkpoint = torch.load(checkpoints["unconditional"], weights_only=True)
     checkpoint["hyper_parameters"]["more"] = torch.ones(2)
     torch.save(checkpoint, tmp_path / "odd.ckpt")
@@ -253,9 +256,9 @@ def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypat
 
 
 def rewritten(source, target, **changes):
-    """A safetensors export with other entries in its header."""
-    about = read_about(source, "ckpt") | changes
-    save_file(load_file(source), target, {HEADER: json.dumps(about)})
+    """A safetensors export with other metadata."""
+    metadata = read_metadata(source, "ckpt") | changes
+    save_file(load_file(source), target, {METADATA_KEY: json.dumps(metadata)})
     return target
 
 
@@ -272,8 +275,8 @@ def hostile(generator):
         (hostile({"_target_": "gan.networks.ConvGenerator", "channels": [8], "layers": [1]}), "not subscriptable"),
         (hostile({}), "not a readable export"),
         (hostile(3), "not a readable export"),
-        ({"hyper_parameters": None}, "its header is damaged: hyper_parameters"),
-        ({"latent_dim": "8"}, "its header is damaged: latent_dim"),
+        ({"hyper_parameters": None}, "its metadata is damaged: hyper_parameters"),
+        ({"latent_dim": "8"}, "its metadata is damaged: latent_dim"),
         ({"latent_dim": 10**12}, "not a readable export"),
         ({"latent_dim": -1}, "model.generator: .*negative dimension"),
         ({"num_classes": None}, "not a readable export"),
@@ -281,7 +284,7 @@ def hostile(generator):
         ({"format_version": 2}, "its format is version 2"),
     ],
 )
-def test_hostile_headers_are_refused(files, tmp_path, changes, message, monkeypatch):
+def test_hostile_metadata_is_refused(files, tmp_path, changes, message, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = rewritten(files["conditional", "safetensors"], tmp_path / "hostile.safetensors", **changes)
     refused(path, message)
@@ -343,15 +346,15 @@ def test_a_missing_onnxruntime_names_the_extra(files, exported, monkeypatch):
         exported("conditional", "format=onnx")
 
 
-def test_networks_of_ones_own_take_trust(files, tmp_path):
+def test_a_users_network_takes_trust(files, tmp_path):
     from my_gan import MLPGenerator
 
     shape = {"latent_dim": 8, "num_classes": None, "image_channels": 1}
     network = MLPGenerator(**shape, width=4)
-    about = read_about(files["unconditional", "safetensors"], "ckpt")
-    about |= {**shape, "hyper_parameters": {"generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}}
+    metadata = read_metadata(files["unconditional", "safetensors"], "ckpt")
+    metadata |= {**shape, "hyper_parameters": {"generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}}
     path = tmp_path / "own.safetensors"
-    save_safetensors(network, about, path, torch.float32)
+    write_safetensors(network, metadata, path, torch.float32)
     refused(path, r"my_gan.MLPGenerator: only what is under gan.networks is built; trust=")
     again, _ = read_export(path, "ckpt", ["my_gan"])
     z = torch.randn(3, shape["latent_dim"])
@@ -370,14 +373,14 @@ def test_a_trusted_network_may_have_tensors_that_are_not_saved(files, tmp_path, 
         weights = {f"generator_ema.{name}": value for name, value in network.state_dict().items()}
         torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
     else:
-        about = read_about(files["unconditional", "safetensors"], "ckpt") | shape | {"hyper_parameters": options}
-        save_safetensors(network, about, path, torch.float32)
+        metadata = read_metadata(files["unconditional", "safetensors"], "ckpt") | shape | {"hyper_parameters": options}
+        write_safetensors(network, metadata, path, torch.float32)
     again = DigitGenerator.open(path, device="cpu", trust=["my_gan"]).network
     z = torch.randn(3, 8)
     assert torch.equal(again(z), network(z))
 
 
-def test_a_checkpoint_that_draws_no_such_images_is_refused(tmp_path):
+def test_a_checkpoint_whose_output_is_no_such_image_is_refused(tmp_path):
     from my_gan import MLPGenerator
 
     shape = {"latent_dim": 8, "num_classes": None, "image_channels": 3}
@@ -386,6 +389,6 @@ def test_a_checkpoint_that_draws_no_such_images_is_refused(tmp_path):
     path = tmp_path / "grey.ckpt"
     torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
     with pytest.raises(
-        UserError, match=r"grey.ckpt: its generator draws arrays of shape \(2, 1, 28, 28\), not 3x28x28"
+        UserError, match=r"grey.ckpt: the output of its generator has shape \(2, 1, 28, 28\), not 3x28x28"
     ):
         DigitGenerator.open(path, device="cpu", trust=["my_gan"])

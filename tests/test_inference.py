@@ -1,4 +1,4 @@
-"""Images of a checkpoint."""
+"""`DigitGenerator`: images of a checkpoint or an exported file."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from gan import checkpoint_files
 from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
-from gan.inference import DigitGenerator, selection
+from gan.inference import DigitGenerator, classifier_selection
 from gan.module import GAN
 from gan.train import train
 
@@ -51,7 +51,7 @@ def test_without_a_seed_images_are_others_each_time(tiny):
     assert not np.array_equal(*(generator.images(1, return_format="numpy") for _ in range(2)))
 
 
-def test_it_draws_with_the_averaged_weights(checkpoints):
+def test_it_generates_with_the_averaged_weights(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     module = GAN.load_from_checkpoint(checkpoints["conditional"])
     z, labels = torch.randn(256, 8), torch.arange(256) % 10
@@ -68,7 +68,7 @@ def test_more_latents_than_a_chunk(checkpoints):
     assert torch.equal(generator.draw(z, labels)[256:], generator.draw(z[256:], labels[256:]))
 
 
-def test_digits_are_asked_for_in_turn(checkpoints):
+def test_images_show_the_requested_digits_in_turn(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     assert generator.labels([3, 1, 4], 1, 6).tolist() == [1, 4, 3, 1, 4]
     assert generator.labels(None, 8, 12).tolist() == [8, 9, 0, 1]
@@ -77,7 +77,7 @@ def test_digits_are_asked_for_in_turn(checkpoints):
         generator.generate(1, digits=[10])
 
 
-def test_an_unconditional_model_draws_no_digit_on_demand(checkpoints):
+def test_an_unconditional_model_takes_no_digits(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["unconditional"], device="cpu")
     assert generator.labels(None, 0, 5) is None
     with pytest.raises(UserError, match="unconditional"):
@@ -107,10 +107,12 @@ def tiny(tmp_path):
 
 
 @pytest.fixture
-def brightness_reader(monkeypatch):
-    """Reads the digit (pixel in the middle) mod 10, in place of the classifier."""
+def brightness_classifier(monkeypatch):
+    """Replaces the classifier by one that recognizes the digit (middle pixel) mod 10."""
     monkeypatch.setattr(
-        selection, "_extractor", lambda: lambda images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10])
+        classifier_selection,
+        "classifier",
+        lambda: lambda images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10]),
     )
 
 
@@ -141,7 +143,7 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
-def test_an_exported_generator_draws_the_same_and_says_the_same_of_itself(tmp_path, file_format):
+def test_an_exported_generator_has_the_same_images_and_the_same_facts(tmp_path, file_format):
     original = save_checkpoint(tmp_path / "a.ckpt")
     options = [f"ckpt='{original}'", f"format={file_format}", f"output_dir='{tmp_path}'"]
     opened = DigitGenerator.from_export(export(compose("export", options)), device="cpu")
@@ -152,7 +154,7 @@ def test_an_exported_generator_draws_the_same_and_says_the_same_of_itself(tmp_pa
     assert torch.equal(opened.generate(300, seed=0)[:20], opened.generate(20, seed=0))
     if file_format == "onnx":
         assert opened.interpolate([1, 2], digits=[3]).shape == (1, 12, 1, 28, 28)
-        with pytest.raises(UserError, match=r"no embeddings of digits to mix, .*; keep one digit"):
+        with pytest.raises(UserError, match=r"no class embeddings to mix .*; use one digit"):
             opened.interpolate([1, 2], digits=[3, 4])
 
 
@@ -172,10 +174,10 @@ def test_truncation_keeps_latents_within_its_limit(tiny):
 
 def test_interpolation_starts_and_ends_at_the_seeds_own_images(tiny):
     generator = tiny()
-    ways = generator.interpolate([5, 6, 7], digits=[3, 8, 1], steps=4)
-    assert ways.shape == (2, 4, 1, 28, 28)
-    for way, start, end in zip(ways, ((5, 3), (6, 8)), ((6, 8), (7, 1)), strict=True):
-        for image, (seed, digit) in ((way[0], start), (way[-1], end)):
+    paths = generator.interpolate([5, 6, 7], digits=[3, 8, 1], steps=4)
+    assert paths.shape == (2, 4, 1, 28, 28)
+    for path, start, end in zip(paths, ((5, 3), (6, 8)), ((6, 8), (7, 1)), strict=True):
+        for image, (seed, digit) in ((path[0], start), (path[-1], end)):
             assert torch.equal(image, generator.generate(1, [digit], seed)[0])
     kept = generator.interpolate([5, 5], digits=[3], steps=3)
     assert torch.equal(kept[0, 1], kept[0, 0])
@@ -185,7 +187,7 @@ def test_interpolation_starts_and_ends_at_the_seeds_own_images(tiny):
             generator.interpolate(**wrong)
 
 
-def test_a_mix_of_digits_is_what_its_embeddings_mixed_would_draw(tiny):
+def test_a_mix_of_digits_is_the_image_of_the_mixed_embeddings(tiny):
     generator = tiny()
     z = generator.latents(0, 0, 3)
     shares = torch.zeros(3, 10)
@@ -197,7 +199,7 @@ def test_a_mix_of_digits_is_what_its_embeddings_mixed_would_draw(tiny):
     assert (mixed.int() - generator.draw(z, torch.zeros(3, dtype=torch.long)).int()).abs().max() <= 1
 
 
-def test_an_unconditional_model_draws_until_the_classifier_reads_the_digit(tiny, brightness_reader):
+def test_the_classifier_selects_digits_of_an_unconditional_model(tiny, brightness_classifier):
     generator = tiny(None)
     images = generator.generate(300, digits=[3, 1, 4], seed=2, select="classifier")
     assert (images[:, 0, 14, 14] % 10).tolist() == [3, 1, 4] * 100
@@ -208,11 +210,15 @@ def test_an_unconditional_model_draws_until_the_classifier_reads_the_digit(tiny,
     assert not torch.equal(generator.generate(5, digits=[3, 1, 4], seed=3, select="classifier"), images[:5])
 
 
-def test_the_number_of_tries_is_bounded(tiny, monkeypatch):
-    monkeypatch.setattr(selection, "_extractor", lambda: lambda images: (None, torch.eye(10)[[0] * len(images)]))
-    monkeypatch.setattr(selection, "MAX_CHUNKS", 2)
+def test_the_number_of_samples_to_select_from_is_bounded(tiny, monkeypatch):
+    monkeypatch.setattr(
+        classifier_selection, "classifier", lambda: lambda images: (None, torch.eye(10)[[0] * len(images)])
+    )
+    monkeypatch.setattr(classifier_selection, "MAX_CHUNKS", 2)
     assert len(tiny(None).generate(2, digits=[0], select="classifier")) == 2
-    with pytest.raises(UserError, match=r"digits=\[7\], select=classifier: .* of 512 images it read 0 as 7"):
+    with pytest.raises(
+        UserError, match=r"digits=\[7\], select=classifier: .* of 512 samples, the classifier recognized 0 as 7"
+    ):
         tiny(None).generate(2, digits=[0, 7], select="classifier")
     with pytest.raises(UserError, match="select=eye: classifier, or null"):
         tiny(None).generate(2, digits=[0], select="eye")

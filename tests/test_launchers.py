@@ -11,7 +11,7 @@ import pytest
 from tiny_runs import NARROW, TINY
 
 from gan.cli import commands as cli
-from gan.sweeps import parallel
+from gan.sweeps import parallel_launcher
 
 EXTENSION = Path(__file__).parent / "extension"
 SWEEP = (
@@ -80,9 +80,9 @@ def rows(tmp_path):
         return [(row["seed"], row["status"]) for row in csv.DictReader(file)]
 
 
-def test_parallel_jobs_share_the_cores_and_one_that_is_killed_takes_no_other_along(sweep, tmp_path, monkeypatch):
+def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(parallel, "cpu_count", lambda: 2)
+    monkeypatch.setattr(parallel_launcher, "cpu_count", lambda: 2)
     snare = ("+callbacks.snare._target_=snare.Snare", "+callbacks.snare.notes=started")
     snare += ("+callbacks.snare.run=${output_dir}", "+callbacks.snare.job=0")
     code, out = sweep("launcher=parallel", "hydra.launcher.n_jobs=2", "seed=1,2,3", *snare)
@@ -93,28 +93,28 @@ def test_parallel_jobs_share_the_cores_and_one_that_is_killed_takes_no_other_alo
     summary = json.loads((tmp_path / "outputs" / "multirun" / "s" / "1" / "summary.json").read_text())
     assert summary["device"] == "cpu (1 threads)"
 
-    code, out = sweep("launcher=local", "seed=1,2,3", *snare)  # where jobs ran is no part of what they are
+    code, out = sweep("launcher=local", "seed=1,2,3", *snare)  # the launcher is no setting of a job
     assert "1 of 3 jobs to run" in out
     assert (code, rows(tmp_path)) == (0, [(seed, "finished") for seed in "123"])
 
 
 def test_each_gpu_has_its_job(monkeypatch):
-    monkeypatch.setattr(parallel.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(parallel.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(parallel_launcher.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(parallel_launcher.torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert parallel._gpus("auto") == ["0", "1"]
+    assert parallel_launcher.visible_gpus("auto") == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert parallel._gpus("gpu") == ["3", "5"]
-    assert parallel._gpus("cpu") == []
+    assert parallel_launcher.visible_gpus("gpu") == ["3", "5"]
+    assert parallel_launcher.visible_gpus("cpu") == []
 
 
 def test_a_job_ends_with_its_launcher():
-    process = parallel._start((time.sleep, 600), dict(os.environ))
-    process.stdin.close()  # as the end of the launcher's process does
+    process = parallel_launcher.start((time.sleep, 600), dict(os.environ))
+    process.stdin.close()  # as if the launcher's process had ended
     assert process.wait(60) == 1
 
 
-def test_a_slurm_job_that_is_preempted_goes_on(sweep, slurm, tmp_path):
+def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
     quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=2")
     preempted = ("+callbacks.preempted._target_=preempted.Preempted", "+callbacks.preempted.notes=epochs")
     code, out = sweep("launcher=slurm", *quick, "seed=1,2", "+hydra.launcher.sbatch.account=me", *preempted)
@@ -128,7 +128,7 @@ def test_a_slurm_job_that_is_preempted_goes_on(sweep, slurm, tmp_path):
     (slurm / "queue").write_text("7\n")
     code, out = sweep("launcher=slurm", *quick, "seed=1,2,3")
     assert (code, len(out.strip().splitlines())) == (2, 1)
-    assert "its SLURM jobs 7 are not over" in out
+    assert "SLURM jobs 7 of it are still there" in out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The menu of `gan` alone on a terminal: common tasks by number, each shown as the command line that does it."""
+"""The menu of `gan` without a command: common tasks by number. Each prints the command line that does the same."""
 
 import shlex
 from collections.abc import Callable
@@ -15,14 +15,20 @@ SYSTEMS = {
 
 
 class Task(NamedTuple):
-    """A line of the menu: the command it needs, what it says, and its arguments, after a few questions."""
+    """A line of the menu.
+
+    Args:
+        command: the command that does the task.
+        title: text of the line.
+        arguments: asks a few questions, and returns the command's arguments.
+    """
 
     command: str
     title: str
     arguments: Callable[[Ask], list[str]]
 
 
-def _published(ask: Ask) -> list[str]:
+def _published_system(ask: Ask) -> list[str]:
     for letter, description in SYSTEMS.items():
         print(f"   {letter}  {description}")
     letter = _answer(ask, "Which system", "a", lambda text: text in SYSTEMS, "one of " + ", ".join(SYSTEMS))
@@ -44,23 +50,23 @@ def _data_set(ask: Ask) -> list[str]:
 
 TASKS = (
     Task("train", "Train a small model in a few minutes", lambda ask: ["experiment=quick"]),
-    Task("train", "Train a published system", _published),
+    Task("train", "Train a published system", _published_system),
     Task("train", "Continue the newest training run", lambda ask: ["ckpt_path=last"]),
     Task("evaluate", "Measure the newest run's model", lambda ask: ["ckpt=last"]),
-    Task("generate", "Draw digits", _digits),
-    Task("generate", "Draw an animated walk from digit to digit", lambda ask: ["mode=walk"]),
-    Task("generate", "Draw a data set: images and labels in one file", _data_set),
+    Task("generate", "Generate digits", _digits),
+    Task("generate", "Generate an animated latent walk from digit to digit", lambda ask: ["mode=walk"]),
+    Task("generate", "Generate a data set: images and labels in one file", _data_set),
 )
 
 
 def choose(ask: Ask = input) -> list[str] | None:
-    """Asks for a task and its details, and prints the command line that does it.
+    """Asks for a task and its details, and prints the command line that does the same.
 
     Args:
         ask: prints a prompt and returns the answer, like `input`.
 
     Returns:
-        The arguments of `gan`, such as ["train", "experiment=quick"]; None when the person left (q, Ctrl-D, Ctrl-C).
+        The arguments of `gan`, such as ["train", "experiment=quick"]; None if the user left (q, Ctrl-D, Ctrl-C).
     """
     print("What would you like to do?\n")
     for number, task in enumerate(TASKS, start=1):
@@ -81,7 +87,7 @@ def choose(ask: Ask = input) -> list[str] | None:
 
 
 def _answer(ask: Ask, question: str, default: str, fits: Callable[[str], bool], allowed: str) -> str:
-    """Asks until the answer fits; an empty one is the default."""
+    """Asks until the answer fits. An empty answer means the default."""
     while True:
         text = ask(f"{question} [{default}]: ").strip() or default
         if fits(text):

@@ -1,4 +1,4 @@
-"""How a config is composed, what it may build, and what its values may be."""
+"""Configs: how one is composed, what it may build, and the bounds of its values."""
 
 from gan.config.compose import CONFIG_DIR, compose, explain, in_multirun, instantiate, settle_output_dir
 

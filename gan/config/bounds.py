@@ -1,4 +1,4 @@
-"""What the values of a config may be."""
+"""Checks of config values."""
 
 import math
 import operator
@@ -28,16 +28,18 @@ def require_number(
     whole: bool = False,
     optional: bool = False,
 ) -> None:
-    """Refuses what is not a finite number within the bounds.
+    """Checks that a value is a finite number within bounds.
 
     Args:
-        key: of the config, for the error's text.
-        least, above, most, below: the bounds; `least` and `most` are within.
+        key: config key of the value, for the error text.
+        value: the value.
+        least, most: bounds that the value may have.
+        above, below: bounds that the value may not have.
         whole: whether it must be an integer.
         optional: whether it may be None.
 
     Raises:
-        UserError: it is something else.
+        UserError: it is not.
     """
     bounds = (
         ("{:,} or more", operator.ge, least),
@@ -54,30 +56,30 @@ def require_number(
 
 
 def require_switch(key: str, value: Any) -> None:
-    """Refuses what is neither true nor false.
+    """Checks that a value is true or false.
 
     Raises:
-        UserError: it is something else.
+        UserError: it is not.
     """
     if type(value) is not bool:
         raise UserError(f"{key}={value}: true or false")
 
 
 def require_part(key: str, value: Any, *, optional: bool = False) -> None:
-    """Refuses what does not name what it builds as `_target_`.
+    """Checks that a value is a mapping with a `_target_`, or None if it is optional.
 
     Raises:
-        UserError: it is something else, or None where that is not allowed.
+        UserError: it is not.
     """
     if not (isinstance(value, Mapping) and "_target_" in value) and not (value is None and optional):
         raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
 
 
 def check_trainer(trainer: Mapping[str, Any]) -> None:
-    """Refuses numbers of `conf/trainer/` that Lightning would stumble over later, or never.
+    """Checks those numbers of `conf/trainer/` that Lightning checks late, or not at all.
 
     Raises:
-        UserError: the first such value.
+        UserError: for the first one that cannot be used.
     """
     for key in TRAINER_NUMBERS.keys() & trainer.keys():
         require_number(f"trainer.{key}", trainer[key], **TRAINER_NUMBERS[key])

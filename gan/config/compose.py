@@ -1,4 +1,4 @@
-"""Where the configs are, how Python code composes one, and what is said of a wrong one."""
+"""Where the configs are, how Python code composes one, and the error text for a wrong one."""
 
 import difflib
 import pydoc
@@ -23,20 +23,20 @@ CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "con
 
 
 def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
-    """`${share:0.025,${max_images},5000}` in a config: that part of a run's images, or `otherwise` without a budget."""
+    """In a config, `${share:0.025,${max_images},5000}` is 2.5 % of the run's images, or 5000 if it has no budget."""
     return otherwise if whole is None else round(part * whole)
 
 
 def epoch_length(images: int, budget: int | None) -> int:
-    """`${epoch_length:48000,${max_images}}` in a config: equal epochs of at least so many images make up the budget.
+    """In a config, `${epoch_length:48000,${max_images}}` splits the budget into equal epochs of 48,000 images or more.
 
-    Without a budget, or with a smaller one that ends within the first epoch, it is that length itself.
+    Without a budget, or with a smaller one, an epoch has 48,000.
     """
     return images if budget is None or budget < images else budget // (budget // images)
 
 
 def when(condition: bool, value: Any, otherwise: Any) -> Any:
-    """`${when:${model.one_stage},0.1,0.0}` in a config: the first value if the condition is true, else the second."""
+    """In a config, `${when:${model.one_stage},0.1,0.0}` is 0.1 if the condition is true, else 0.0."""
     return value if condition else otherwise
 
 
@@ -45,7 +45,7 @@ def extractor_name(chosen: str | DictConfig) -> str:
     return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
 
 
-BY_CHOICE = {"wandb": "logger=wandb", "n_trials": "sweep=optuna, with --multirun"}
+KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": "sweep=optuna and --multirun"}
 
 for resolver in (share, epoch_length, when, extractor_name):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
@@ -55,9 +55,9 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
     """The config of a command, as `gan COMMAND [overrides]` would compose it.
 
     Args:
-        command: such as "train".
+        command: name of the command, such as "train".
         overrides: in Hydra's grammar, such as ["experiment=quick", "data.batch_size=32"].
-        config_dirs: folders of configs of one's own, searched as `--config-dir` is.
+        config_dirs: the user's own folders of configs, as for `--config-dir`.
     """
     search = [f"hydra.searchpath=[{','.join(f'file://{Path(folder).absolute()}' for folder in config_dirs)}]"]
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
@@ -65,10 +65,10 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
 
 
 def instantiate(cfg: DictConfig, **extra: Any) -> Any:
-    """Hydra's `instantiate`, with a user's mistake raised as what it is.
+    """Hydra's `instantiate`, which raises a UserError for a user's mistake.
 
     Raises:
-        UserError: a value that its constructor refused, a key that it does not take, or a name that is not there.
+        UserError: a value that its constructor refuses, a key that it does not take, or a name that does not exist.
     """
     try:
         return hydra.utils.instantiate(cfg, **extra)
@@ -81,7 +81,7 @@ def instantiate(cfg: DictConfig, **extra: Any) -> Any:
 
 
 def settle_output_dir(cfg: DictConfig, command: str) -> Path:
-    """The run's folder, absolute; a new one under `outputs/` where the config was not composed by the command line."""
+    """Makes the run's folder absolute and returns it. Without the command line it is a new one under `outputs/`."""
     if not HydraConfig.initialized() and OmegaConf.is_interpolation(cfg, "output_dir"):
         cfg.output_dir = f"outputs/{command}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
     cfg.output_dir = str(Path(cfg.output_dir).absolute())
@@ -94,15 +94,15 @@ def in_multirun() -> bool:
 
 
 def explain(error: HydraException | OmegaConfBaseException) -> str:
-    """One line for a config that cannot be composed, with the closest names for a misspelt key."""
+    """One line that explains why a config cannot be composed. For a misspelt key it has the closest names."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
         groups = [] if "." in cause.full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
         known = sorted({*map(str, cause.parent_node or {}), *groups} - {"shared", str(cause.key)})
         close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
         where = cause.full_key.rpartition(".")[0] or "the config"
-        if cause.full_key in BY_CHOICE:
-            return f"{cause.full_key}: it is there with {BY_CHOICE[cause.full_key]}"
+        if cause.full_key in KEYS_OF_CHOICES:
+            return f"{cause.full_key}: only with {KEYS_OF_CHOICES[cause.full_key]}"
         return f"{cause.full_key}: no such key; {where} has {' '.join(close or known)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
     if isinstance(error, OverrideParseException):

@@ -1,4 +1,4 @@
-"""Builds what a config or a checkpoint names as a `_target_`, and nothing it must not."""
+"""Builds what a config or a checkpoint names as a `_target_`, if it is permitted."""
 
 import importlib
 import inspect
@@ -10,16 +10,16 @@ from gan.errors import UserError
 
 
 def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -> Callable:
-    """The class or function at a dotted path, if it is defined under one of the packages.
+    """The class or function at a dotted path, if it is defined in a permitted package.
 
     Args:
         path: such as `gan.losses.Hinge`.
-        key: the config key it came from, for the error's text.
-        packages: where the project's own choices for this key live.
-        trust: packages of the user's that may be called as well.
+        key: config key that named the path, for error texts.
+        packages: the project's packages and modules with the choices for this key.
+        trust: the user's packages that are permitted too.
 
     Raises:
-        UserError: the path is under none of them, or there is nothing callable.
+        UserError: the path is in none of them, or names nothing callable.
     """
     allowed = [*packages, *trust]
 
@@ -60,14 +60,14 @@ def build(
         return target(*inputs, **arguments)
     except UserError:
         raise
-    except Exception as error:  # a wrong value can make a constructor raise anything
+    except Exception as error:  # a wrong value can make a constructor raise any exception
         given = {name: value for name, value in spec.items() if name != "_target_"}
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{key}: {reason}; it was given {given}") from error
 
 
 def packages_of(config: Any) -> list[str]:
-    """Top-level packages of every `_target_` in a plain config."""
+    """The top-level package of each `_target_` in a plain config."""
     if isinstance(config, Mapping):
         own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
         return sorted({*own, *(package for value in config.values() for package in packages_of(value))})

@@ -1,4 +1,4 @@
-"""`gan export`: a checkpoint's generator as a file for other programs, with its model card."""
+"""`gan export`: a checkpoint's generator as a file for other programs, with a model card."""
 
 from gan.export.command import export
 

@@ -1,11 +1,12 @@
 """Writes a checkpoint's generator as one file: `gan export ckpt=last format=onnx output=digits.onnx`.
 
-A model card and a sheet of samples are written beside it. What was written is read back and compared first.
+A model card and a grid of samples are written beside it. Before that, the new file is read and its images are compared.
 """
 
 import logging
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,58 +18,38 @@ from torch import Tensor, nn
 from gan.checkpoint_files import read_checkpoint
 from gan.config import settle_output_dir
 from gan.errors import UserError, check_installed
+from gan.export.formats import FORMATS
 from gan.export.model_card import card, newest_measures, read_measures
-from gan.generate.sampling import Samples
+from gan.generate.modes import Samples
 from gan.images import grid
 from gan.inference import DigitGenerator
-from gan.inference.exported_files import (
-    FACTS,
-    OPSET,
-    read_about,
-    read_export,
-    save_onnx,
-    save_safetensors,
-)
-from gan.inference.reading import example_inputs
+from gan.inference.exported_files import FACTS, read_export, read_metadata
+from gan.inference.network_loading import example_inputs
 
 log = logging.getLogger("gan")
-FORMATS = ("safetensors", "onnx")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
-BATCHES = (1, 2, 7, 64)
 TOLERANCE = {"float32": 1e-4, "float16": 0.02}
+BATCHES = (1, 2, 7, 64)
 
 
 def export(cfg: DictConfig) -> Path:
-    """Writes the generator, its card (.md) and its sheet of samples (.png); all of them or nothing.
+    """Writes the generator, its model card (.md) and its grid of samples (.png): all of them or nothing.
 
     Args:
-        cfg: of `conf/export.yaml`.
+        cfg: composed from `conf/export.yaml`.
 
     Returns:
         The file's absolute path.
 
     Raises:
-        UserError: a value, a checkpoint or a folder that cannot be used, a file that is there already, or images that
+        UserError: a value, a checkpoint or a folder that cannot be used, a file that exists already, or images that
             differ from the checkpoint's.
     """
-    folder = settle_output_dir(cfg, "export")
-    form = cfg.format or ("onnx" if str(cfg.output).endswith(".onnx") else "safetensors")
-    if form not in FORMATS or cfg.dtype not in DTYPES or not isinstance(cfg.overwrite, bool):
-        allowed = "they may be safetensors or onnx, float32 or float16, true or false"
-        raise UserError(f"format={cfg.format}, dtype={cfg.dtype}, overwrite={cfg.overwrite}: {allowed}")
-    if not isinstance(cfg.license, str | None):
-        raise UserError(f"license={cfg.license}: an identifier such as mit, or null")
-    if form == "onnx":
-        if cfg.dtype != "float32":
-            raise UserError(f"dtype={cfg.dtype}: an ONNX file has float32 weights; use format=safetensors")
-        check_installed("format=onnx", "export", "onnx", "onnxscript", "onnxruntime")
-    path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{form}"
-    if path.suffix != f".{form}":
-        raise UserError(f"output={cfg.output}: with format={form} its name ends in .{form}")
-    written = [path, path.with_suffix(".md"), path.with_suffix(".png")]
-    there = [file for file in written if file.exists() and not (cfg.overwrite and file.is_file())]
-    if there:
-        raise UserError(f"output={path}: {there[0]} is there already; overwrite=true replaces files")
+    form, path = _output(cfg, settle_output_dir(cfg, "export"))
+    files = [path, path.with_suffix(".md"), path.with_suffix(".png")]
+    existing = [file for file in files if file.exists() and not (cfg.overwrite and file.is_file())]
+    if existing:
+        raise UserError(f"output={path}: {existing[0]} is there already; overwrite=true replaces files")
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", "cpu", cfg.trust)
     ckpt = generator.path
     if ckpt.suffix == ".onnx":
@@ -76,10 +57,10 @@ def export(cfg: DictConfig) -> Path:
     evaluation = read_measures(Path(str(cfg.measures)), ckpt) if cfg.measures is not None else newest_measures(ckpt)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".export-", dir=path.parent) as stage:
-            staged = [Path(stage, file.name) for file in written]
-            difference = _write(generator, _about(ckpt, generator), staged, evaluation, cfg)
-            for source, target in zip(staged, written, strict=True):
+        with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+            staged = [Path(folder, file.name) for file in files]
+            difference = _write(generator, form, staged, evaluation, cfg)
+            for source, target in zip(staged, files, strict=True):
                 os.replace(source, target)
     except OSError as error:
         raise UserError(f"output={path}: it cannot be written there ({error.strerror or error})") from error
@@ -88,48 +69,58 @@ def export(cfg: DictConfig) -> Path:
     return path
 
 
+def _output(cfg: DictConfig, folder: Path) -> tuple[str, Path]:
+    """The format and the file's absolute path; all values of the config are checked."""
+    form = cfg.format or ("onnx" if str(cfg.output).endswith(".onnx") else "safetensors")
+    if form not in FORMATS or cfg.dtype not in DTYPES or not isinstance(cfg.overwrite, bool):
+        allowed = f"{' or '.join(FORMATS)}; {' or '.join(DTYPES)}; true or false"
+        raise UserError(f"format={cfg.format}, dtype={cfg.dtype}, overwrite={cfg.overwrite}: {allowed}")
+    if not isinstance(cfg.license, str | None):
+        raise UserError(f"license={cfg.license}: an identifier such as mit, or null")
+    if cfg.dtype not in FORMATS[form].dtypes:
+        raise UserError(f"dtype={cfg.dtype}: format={form} takes {' or '.join(FORMATS[form].dtypes)}")
+    check_installed(f"format={form}", "export", *FORMATS[form].packages)
+    path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{form}"
+    if path.suffix != f".{form}":
+        raise UserError(f"output={cfg.output}: with format={form} its name ends in .{form}")
+    return form, path
+
+
 def _write(
-    generator: DigitGenerator,
-    about: dict[str, Any],
-    files: list[Path],
-    evaluation: dict[str, Any] | None,
-    cfg: DictConfig,
+    generator: DigitGenerator, form: str, files: Sequence[Path], evaluation: dict[str, Any] | None, cfg: DictConfig
 ) -> float:
-    """Writes the export, its card and its sheet; returns the largest difference of its images to the checkpoint's."""
-    path, card_path, sheet = files
-    form = path.suffix[1:]
-    expected = _draws(generator.network, about)
-    generator.network.to(DTYPES[cfg.dtype]).float()  # version and sheet are those of the weights as written
-    about["version"] = generator.info()["version"]
-    if form == "onnx":
-        save_onnx(generator.network, about, path)
-    else:
-        save_safetensors(generator.network, about, path, DTYPES[cfg.dtype])
+    """Writes the export, its card and its grid. Returns the largest difference of its images to the checkpoint's."""
+    path, card_path, grid_path = files
+    metadata = _metadata(generator)
+    expected = _example_images(generator.network, metadata)
+    generator.network.to(DTYPES[cfg.dtype]).float()  # version and grid are those of the weights in the file
+    metadata["version"] = generator.info()["version"]
+    FORMATS[form].write(generator.network, metadata, path, DTYPES[cfg.dtype])
     network, _ = read_export(path, "output", cfg.trust)
-    difference = max(float((a - b).abs().max()) for a, b in zip(_draws(network, about), expected, strict=True))
+    found = _example_images(network, metadata)
+    difference = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
     if not difference <= TOLERANCE[cfg.dtype]:
-        found = f"images of the file differ from the checkpoint's by {difference:.2g}"
-        raise UserError(f"format={form}, dtype={cfg.dtype}: {found}, more than {TOLERANCE[cfg.dtype]:g}")
+        reason = f"images of the file differ from the checkpoint's by {difference:.2g}"
+        raise UserError(f"format={form}, dtype={cfg.dtype}: {reason}, more than {TOLERANCE[cfg.dtype]:g}")
     digits = range(min(generator.num_classes, 10)) if generator.num_classes else None
-    samples = Samples(generator, digits, [0], sweep=bool(digits))
-    grid(torch.cat(list(samples.images(0, samples.count))), samples.columns).save(sheet)
-    made = f"Written by `gan export format={form} dtype={cfg.dtype}`"
-    made += f" with opset {OPSET}" if form == "onnx" else ""
+    samples = Samples(generator, digits, [0], class_sweep=bool(digits))
+    grid(torch.cat(list(samples.images(0, samples.default_count))), samples.columns).save(grid_path)
+    made = f"Written by `gan export format={form} dtype={cfg.dtype}`{FORMATS[form].note}"
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
-    card_path.write_text(card(about, path, sheet, made, evaluation, cfg.license))
+    card_path.write_text(card(metadata, path, grid_path, made, evaluation, cfg.license))
     return difference
 
 
 @torch.inference_mode()
-def _draws(network: nn.Module, about: dict[str, Any]) -> list[Tensor]:
-    return [network(*example_inputs(about, count)) for count in BATCHES]
+def _example_images(network: nn.Module, metadata: dict[str, Any]) -> list[Tensor]:
+    return [network(*example_inputs(metadata, count)) for count in BATCHES]
 
 
-def _about(ckpt: Path, generator: DigitGenerator) -> dict[str, Any]:
-    """The facts of a generator, the hyperparameters it was trained with and, where it is known, the command."""
-    info = generator.info()
+def _metadata(generator: DigitGenerator) -> dict[str, Any]:
+    """The facts about a generator, its training's hyperparameters and, if known, its training's command."""
+    info, ckpt = generator.info(), generator.path
     if ckpt.suffix == ".safetensors":
-        known = read_about(ckpt, "ckpt")
+        known = read_metadata(ckpt, "ckpt")
         training = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
     else:
         training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}

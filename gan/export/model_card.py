@@ -42,9 +42,9 @@ latents = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.
 
 
 def card(
-    about: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     path: Path,
-    sheet: Path,
+    grid: Path,
     made: str,
     evaluation: Mapping[str, Any] | None = None,
     license: str | None = None,
@@ -52,15 +52,15 @@ def card(
     """The text of a model card.
 
     Args:
-        about: of the exported file, see `gan.inference.exported_files.read_about`.
-        path: of the exported file; the sheet of samples lies beside it.
-        sheet: the picture.
-        made: how the file was written and checked, a sentence.
-        evaluation: of `read_measures`; None: not measured.
-        license: of the weights, an identifier such as mit; None: whoever trained them has named none.
+        metadata: of the exported file, see `gan.inference.exported_files.read_metadata`.
+        path: the exported file.
+        grid: the picture of samples, in the same folder.
+        made: a sentence that says how the file was written and checked.
+        evaluation: as `read_measures` returns it; None: not measured.
+        license: identifier of the weights' licence, such as mit; None: none was named.
     """
-    onnx, conditional = path.suffix == ".onnx", bool(about["num_classes"])
-    kind = f"Conditional on the class, 0 to {about['num_classes'] - 1}" if conditional else "Unconditional"
+    onnx, conditional = path.suffix == ".onnx", bool(metadata["num_classes"])
+    kind = f"Conditional on the class, 0 to {metadata['num_classes'] - 1}" if conditional else "Unconditional"
     columns = (
         "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
     )
@@ -68,18 +68,20 @@ def card(
         "file": path.name,
         "arguments": "16, digits=[3, 1, 4], seed=0" if conditional else "16, seed=0",
         "inputs": '{"latents": latents' + (', "labels": np.arange(16) % 10}' if conditional else "}"),
-        **about,
+        **metadata,
     }
-    facts = "\n".join(f"| {name} | {about[name]} |" for name in FACTS_SHOWN)
+    facts = "\n".join(f"| {name} | {metadata[name]} |" for name in FACTS_SHOWN)
     command = (
-        f"```console\n{about['command']}\n```" if about.get("command") else "The command that trained it is not known."
+        f"```console\n{metadata['command']}\n```"
+        if metadata.get("command")
+        else "The command that trained it is not known."
     )
     parts = [
-        f"---\n{OmegaConf.to_yaml(_front_matter(about, path, evaluation, license))}---",
+        f"---\n{OmegaConf.to_yaml(_front_matter(metadata, path, evaluation, license))}---",
         f"# {path.stem}",
-        f"The generator of a GAN trained on {about['data'] or 'data that the checkpoint does not name'}. "
-        f"{kind}; it draws images of 28x28 pixels with {about['image_channels']} channel(s).",
-        f"![{columns}]({sheet.name})",
+        f"The generator of a GAN trained on {metadata['data'] or 'data that the checkpoint does not name'}. "
+        f"{kind}; it generates images of 28x28 pixels with {metadata['image_channels']} channel(s).",
+        f"![{columns}]({grid.name})",
         columns,
         "## How to use",
         USE_LIBRARY.format(**example),
@@ -88,25 +90,25 @@ def card(
         "## Training",
         command,
         f"| fact | value |\n| --- | --- |\n{facts}",
-        f"```yaml\n{OmegaConf.to_yaml(about['hyper_parameters'])}```",
+        f"```yaml\n{OmegaConf.to_yaml(metadata['hyper_parameters'])}```",
         "## Measures",
         _measures(evaluation),
         "## Licence",
         f"{f'The weights are under {license}.' if license else 'No licence has been named for the weights.'} "
-        f"The library mnist-gan is under the MIT license. {DATA_LICENCES.get(about['data'], '')}".rstrip(),
+        f"The library mnist-gan is under the MIT license. {DATA_LICENCES.get(metadata['data'], '')}".rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, Any]:
-    """What a `metrics.json` of `gan evaluate` says of a checkpoint.
+    """The evaluation of a checkpoint in a `metrics.json` of `gan evaluate`.
 
     Returns:
-        `checkpoint`, the name of its column; `measures` by column: its own and the floor's; `data`, `split`,
+        `checkpoint`: the name of its column; `measures`: by column, its own and the floor's; and `data`, `split`,
         `labels`, `num_samples`, `repeats` and `seed` of the evaluation.
 
     Raises:
-        UserError: no such file, or it does not measure this checkpoint.
+        UserError: there is no such file, or it does not measure this checkpoint.
     """
     try:
         saved = json.loads(path.read_text())
@@ -123,7 +125,7 @@ def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, An
 
 
 def newest_measures(ckpt: Path, root: Path = Path("outputs/evaluate")) -> dict[str, Any] | None:
-    """The newest evaluation of a checkpoint as it is now; None where it was not measured since it was written."""
+    """The newest evaluation of a checkpoint; None if there is none that is newer than the checkpoint."""
     found = [path for path in root.glob("*/metrics.json") if path.stat().st_mtime >= ckpt.stat().st_mtime]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
@@ -134,17 +136,17 @@ def newest_measures(ckpt: Path, root: Path = Path("outputs/evaluate")) -> dict[s
 
 
 def _front_matter(
-    about: Mapping[str, Any], path: Path, evaluation: Mapping[str, Any] | None, license: str | None
+    metadata: Mapping[str, Any], path: Path, evaluation: Mapping[str, Any] | None, license: str | None
 ) -> dict[str, Any]:
     form = "onnx" if path.suffix == ".onnx" else "pytorch"
     front: dict[str, Any] = {
         **({"license": license} if license else {}),
         "library_name": "mnist-gan",
         "pipeline_tag": "unconditional-image-generation",
-        "tags": ["gan", "image-generation", form, *(["class-conditional"] if about["num_classes"] else [])],
+        "tags": ["gan", "image-generation", form, *(["class-conditional"] if metadata["num_classes"] else [])],
     }
-    if about["data"] in HUB_DATASETS:
-        front["datasets"] = [HUB_DATASETS[about["data"]]]
+    if metadata["data"] in HUB_DATASETS:
+        front["datasets"] = [HUB_DATASETS[metadata["data"]]]
     if evaluation:
         values = evaluation["measures"][evaluation["checkpoint"]]
         front["model-index"] = [
@@ -175,10 +177,10 @@ def _measures(evaluation: Mapping[str, Any] | None) -> str:
         return "Not measured."
     from gan.evaluate import markdown
 
-    said = (
+    source = (
         f"Of the checkpoint, by `gan evaluate data={evaluation['data']} split={evaluation['split']} "
         f"num_samples={evaluation['num_samples']} repeats={evaluation['repeats']} seed={evaluation['seed']} "
         f"labels={evaluation['labels']}`; "
         "the floor has real training images in place of generated ones."
     )
-    return f"{said}\n\n{markdown(evaluation['measures'])}".rstrip()
+    return f"{source}\n\n{markdown(evaluation['measures'])}".rstrip()

@@ -1,4 +1,4 @@
-"""`gan generate`: pictures, or whole data sets, drawn by a trained generator."""
+"""`gan generate`: pictures or whole data sets from a trained generator."""
 
 from gan.generate.command import generate, parse_seeds
 

@@ -1,4 +1,4 @@
-"""From a checkpoint or an exported file to images: everything after training goes through `DigitGenerator`."""
+"""From a checkpoint or an exported file to images: everything after training uses `DigitGenerator`."""
 
 from gan.inference.chunks import CHUNK, chunks
 from gan.inference.digit_generator import DigitGenerator

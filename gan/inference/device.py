@@ -1,15 +1,15 @@
-"""Where a network runs."""
+"""The device that a generator runs on."""
 
 import torch
 
 from gan.errors import UserError
 
 
-def device_of(name: str) -> torch.device:
-    """The device of a name such as "cuda:1"; the best there is for "auto".
+def find_device(name: str) -> torch.device:
+    """The device of a name such as "cuda:1"; for "auto" the best device of this machine.
 
     Raises:
-        UserError: it is not on this machine.
+        UserError: this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -17,5 +17,5 @@ def device_of(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, TypeError) as error:
-        raise UserError(f"device={name}: not on this machine; auto takes the best there is") from error
+        raise UserError(f"device={name}: not on this machine; device=auto chooses the best one") from error
     return device

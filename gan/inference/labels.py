@@ -1,4 +1,4 @@
-"""Which digits a model can be asked for."""
+"""The labels of requested digits, and which digits can be requested from a model."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,7 +11,7 @@ from gan.errors import UserError
 Select = Literal["classifier"] | None
 
 
-def asked_labels(
+def requested_labels(
     digits: Sequence[int] | None,
     start: int,
     stop: int,
@@ -19,32 +19,32 @@ def asked_labels(
     image_channels: int,
     select: Select,
 ) -> Tensor | None:
-    """The digits that images start..stop-1 show, int64; None for an unconditional model asked for none.
+    """The labels of images start..stop-1: int64 [stop - start], or None for an unconditional model without `select`.
 
     Args:
-        digits: image i shows digits[i mod len(digits)]; all classes in turn when not given.
-        num_classes: of a conditional model, else None.
-        image_channels: each shows a digit.
-        select: whether a classifier finds digits among the images of an unconditional model.
+        digits: image i shows digits[i mod len(digits)]; None: all classes in turn.
+        num_classes: number of classes of a conditional model, else None.
+        image_channels: each channel shows one digit.
+        select: "classifier" if a classifier selects digits among the samples of an unconditional model.
 
     Raises:
-        UserError: digits that the model does not draw, or a way of selecting them that it has no use for.
+        UserError: digits that the model does not have, or a `select` that does not apply to the model.
     """
     if select not in (None, "classifier"):
         raise UserError(f"select={select}: classifier, or null")
     if select is not None and num_classes is not None:
-        raise UserError(f"select={select}: this model is conditional, it draws the digits asked for without it")
+        raise UserError(f"select={select}: this model is conditional and generates the requested digits without it")
     if select is not None and digits is None:
-        raise UserError(f"select={select}: name the digits to look for; digits is null")
+        raise UserError(f"select={select}: name the digits to select; digits is null")
     if num_classes is None and select is None:
         if digits is None:
             return None
         raise UserError(
-            f"digits={list(digits)}: this model is unconditional, it draws no digit on demand; "
-            "select=classifier draws samples until a classifier reads it"
+            f"digits={list(digits)}: this model is unconditional and takes no digits; "
+            "select=classifier keeps the samples that a classifier recognizes as these digits"
         )
     classes = num_classes or 10**image_channels
     choices = list(range(classes)) if digits is None else list(digits)
     if not choices or not all(digit in range(classes) for digit in choices):
-        raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one")
+        raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")
     return torch.tensor(choices, dtype=torch.long)[torch.arange(start, stop) % len(choices)]

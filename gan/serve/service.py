@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from torch import Tensor
 
 from gan.errors import UserError
-from gan.generate.sampling import Samples
+from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
 from gan.serve.models import Model, Models
@@ -92,7 +92,7 @@ class Service:
         """The images of `DigitGenerator.interpolate`, all paths in one tensor; raises what `sample` does."""
 
         def inputs(start: int, stop: int) -> Inputs:
-            latents, labels = model.generator.way(seeds, digits, steps, truncation)
+            latents, labels = model.generator.latent_path(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
         return await self._generate(model, (len(seeds) - 1) * steps, "steps", digits, inputs)

@@ -1,4 +1,4 @@
-"""Sweeps: many training runs that differ in some settings, and what came of them."""
+"""Sweeps: many training runs with different settings, and a table of their results."""
 
 from gan.sweeps.command import sweeps
 

@@ -1,4 +1,4 @@
-"""Prints what came of a sweep, also of one that still runs: `gan sweeps`, `gan sweeps sweep_name=lr`."""
+"""Prints the results of a sweep, also while it runs: `gan sweeps`, `gan sweeps sweep_name=lr`."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ ROOT = Path("outputs/multirun")
 
 
 def sweeps(cfg: DictConfig) -> str:
-    """Writes a sweep's table and figure again, and prints the table.
+    """Writes the table and the figure of a sweep again, and prints the table.
 
     Args:
-        cfg: of `conf/sweeps.yaml`.
+        cfg: composed from `conf/sweeps.yaml`.
 
     Returns:
         The table and the best job's command line, in Markdown.

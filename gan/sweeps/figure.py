@@ -1,4 +1,4 @@
-"""The picture of a sweep: the measure over its jobs, and against each of the settings that differ."""
+"""The figure of a sweep: the monitored value of each job, and against each setting that differs between jobs."""
 
 import itertools
 import math
@@ -10,12 +10,12 @@ from matplotlib.ticker import LogFormatter
 
 from gan.sweeps.jobs import FAILED, Job
 
-LOG_FROM = 4  # numbers whose largest is so many times the smallest are drawn on a log scale
-TICKS = 6  # so few values of a setting are each named
+LOG_FROM = 4  # an axis is logarithmic if its largest value is at least so many times its smallest
+TICKS = 6  # an axis with at most so many values has a tick for each
 
 
-def draw(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
-    """A panel of the measure over the jobs and the best so far, then one for each key; at least one job has a score."""
+def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
+    """A panel with each job's score and the best so far, then a panel for each key. At least one job has a score."""
     scored = [job for job in jobs if job.score is not None]
     count = 1 + len(keys)
     columns = math.ceil(math.sqrt(count))
@@ -24,21 +24,21 @@ def draw(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for axes in panels[count:]:
         axes.set_axis_off()
-    _over_jobs(panels[0], jobs)
+    _plot_over_jobs(panels[0], jobs)
     for axes, key in zip(panels[1:], keys, strict=False):
-        _against(axes, key, scored)
+        _plot_against(axes, key, scored)
     for axes in panels[:count]:
-        if _spans(job.score for job in scored):
+        if _needs_log_scale(job.score for job in scored):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
             axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-        axes.set_ylabel(scored[0].goal)
+        axes.set_ylabel(scored[0].monitor)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def _over_jobs(axes: Axes, jobs: Sequence[Job]) -> None:
+def _plot_over_jobs(axes: Axes, jobs: Sequence[Job]) -> None:
     places = {job.name: place for place, job in enumerate(jobs)}
     scored = [job for job in jobs if job.score is not None]
     failed = [places[job.name] for job in jobs if job.status == FAILED]
@@ -47,14 +47,14 @@ def _over_jobs(axes: Axes, jobs: Sequence[Job]) -> None:
     best = list(itertools.accumulate((job.score for job in scored), min))
     axes.step(x, best, where="post", color="tab:orange", label="best so far")
     if failed:
-        top = axes.get_xaxis_transform()  # they have no measure: crosses at the upper edge
+        top = axes.get_xaxis_transform()  # failed jobs have no score: crosses at the upper edge
         axes.plot(failed, [0.97] * len(failed), "x", color="tab:red", transform=top, label="failed")
     axes.set_xlabel("job")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
 
 
-def _against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
+def _plot_against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
     values = [job.settings.get(key, "default") for job in scored]
     try:
         x = [float(value) for value in values]
@@ -64,7 +64,7 @@ def _against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
         axes.set_xticks(range(len(names)), names)
     else:
         axes.locator_params(axis="x", nbins=5)
-        if _spans(x):
+        if _needs_log_scale(x):
             axes.set_xscale("log")
         if len(set(x)) <= TICKS:
             axes.set_xticks(sorted(set(x)), [f"{value:g}" for value in sorted(set(x))])
@@ -75,7 +75,7 @@ def _against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
     axes.set_xlabel(key)
 
 
-def _spans(numbers: Sequence[float]) -> bool:
-    """Whether a log scale shows the numbers better."""
+def _needs_log_scale(numbers: Sequence[float]) -> bool:
+    """Whether a logarithmic scale suits the numbers better."""
     found = list(numbers)
     return min(found) > 0 and max(found) >= LOG_FROM * min(found)

@@ -1,4 +1,4 @@
-"""One job of a sweep, in whatever process a launcher runs it."""
+"""One job of a sweep, in the process that a launcher chooses."""
 
 import gc
 import logging
@@ -16,31 +16,31 @@ from gan.errors import UserError
 from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, read_job, write_outcome
 from gan.sweeps.table import command_line, write_report
 
-REQUEUED = -1  # exit status of submitit, once it has put the job back into SLURM's queue
+REQUEUED = -1  # submitit exits with this status after it has put the job back into SLURM's queue
 
 log = logging.getLogger("gan")
 
 
 def run_job(cfg: DictConfig) -> None:
-    """Trains; how it ended is in the job's folder and the sweep's table, so that no failure ends the sweep.
+    """Trains, and records in the job's folder and in the sweep's table how it ended. A failure does not end the sweep.
 
     Raises:
-        KeyboardInterrupt, SystemExit: a person, or a signal, ends the sweep; the job has no outcome then.
+        KeyboardInterrupt, SystemExit: a user or a signal ends the sweep. Then no outcome is recorded.
     """
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
     (folder / OUTCOME).unlink(missing_ok=True)
     write_outcome(folder, *_train(cfg, folder))
-    gc.collect()  # the trainer is in cycles, which would keep its networks in memory
+    gc.collect()  # reference cycles of the trainer would keep its networks in memory
     if cfg.compile:
         import torch
 
-        torch.compiler.reset()  # after a few networks of other shapes it would compile no more
+        torch.compiler.reset()  # the compiler gives up after a few networks of different shapes
     job = read_job(folder)
     if job.status == FAILED:
         log.error("job %s failed: %s", job.name, job.reason)
     else:
-        log.info("job %s: %s", job.name, f"{job.goal} {job.score:.4g}" if job.score is not None else "not measured")
+        log.info("job %s: %s", job.name, f"{job.monitor} {job.score:.4g}" if job.score is not None else "not measured")
     write_report(sweep_dir, running=True)
 
 
@@ -50,13 +50,13 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
 
     from gan.train import train
 
-    arguments, sys.argv = sys.argv, command_line(read_job(folder))  # what summary.json says of the run
+    arguments, sys.argv = sys.argv, command_line(read_job(folder))  # summary.json records it
     try:
         train(cfg)
-    except SIGTERMException:  # a SystemExit of status 0
+    except SIGTERMException:  # a SystemExit whose status is 0
         raise SystemExit(143) from None
     except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to Ctrl-C
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into it
             raise KeyboardInterrupt from None
         if error.code == REQUEUED:
             raise

@@ -1,9 +1,8 @@
-"""A sweep's folder, and the launcher that runs jobs in it."""
+"""A sweep: the folder of its jobs, and the launcher that runs them."""
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,24 +21,24 @@ STUDY = "study.db"
 
 
 class Sweep:
-    """The jobs of one folder: numbered subfolders, found again by their settings when the sweep is started again.
+    """The jobs in one folder. Each has a numbered subfolder, and keeps it when the sweep is started again.
 
     Args:
-        config: of the sweep as a whole, as Hydra hands it to a sweeper.
+        config: config of the whole sweep, as Hydra passes it to a sweeper.
         hydra_context: Hydra's.
-        params: values by key, or what is swept over, from the config.
-        arguments: of the command line; they replace params of the same key.
+        params: values and ranges by key, from the config.
+        arguments: overrides of the command line. They replace params of the same key.
     """
 
     def __init__(
         self, config: DictConfig, hydra_context: HydraContext, params: Mapping[str, str], arguments: Sequence[str]
     ) -> None:
         self.name = str(config.sweep_name)
-        text = isinstance(config.sweep_name, str | int)  # 1e3 would be the folder 1000.0
+        text = isinstance(config.sweep_name, str | int)  # a number such as 1e3 would name the folder 1000.0
         if not text or self.name in ("", "..") or Path(self.name).name != self.name:
-            raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, a text without /")
+            raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, without /")
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self._config, self._loader, self._report = config, hydra_context.config_loader, ""
+        self._config, self._loader = config, hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, run_job, config)
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
@@ -51,7 +50,7 @@ class Sweep:
         """A job's config.
 
         Raises:
-            UserError, HydraException: it cannot be composed, or cannot run as a job.
+            UserError, HydraException: it cannot be composed, or needs more than one process.
         """
         from gan.train.command import check_one_process
 
@@ -59,30 +58,37 @@ class Sweep:
         check_one_process(config)
         return config
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        """Keeps other processes out of the folder while jobs run in it, and leaves its table behind.
+    def run(self, run_jobs: Callable[[], Sequence[int]]) -> None:
+        """Runs jobs while other processes are kept out of the folder, then writes and logs the sweep's table.
+
+        Args:
+            run_jobs: launches jobs, and returns the numbers of all jobs that this start of the sweep asks for.
 
         Raises:
             UserError: another process runs this sweep.
+            SystemExit: with status 1, if one of these jobs failed.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / LOCK, blocking=False):
                 try:
-                    yield
+                    numbers = run_jobs()
                 finally:
-                    self._report = write_report(self.folder, running=False)
+                    report = write_report(self.folder, running=False)
         except Timeout as error:
             raise UserError(f"sweep_name={self.name}: another process runs this sweep") from error
+        log.info("%s\ntable, figure and jobs: %s", report, self.folder)
+        jobs = self.jobs()
+        if any(number not in jobs or jobs[number].status != FINISHED for number in numbers):
+            raise SystemExit(1)
 
     def jobs(self) -> dict[int, Job]:
         return {int(job.name): job for job in read_jobs(self.folder) if job.name.isdigit()}
 
     def launch(self, numbered: Mapping[int, Sequence[str]]) -> None:
-        """Runs jobs from their start, each in the folder of its number; afterwards each is finished or failed.
+        """Runs jobs by number, each in its folder. Afterwards each is finished or failed.
 
-        What an earlier try left there is removed, but for `ckpt_path=auto`, which goes on from its last checkpoint.
+        Files of an earlier try are removed first, except with `ckpt_path=auto`, which resumes from its last checkpoint.
         """
         if not numbered:
             return
@@ -92,32 +98,21 @@ class Sweep:
             if settings(overrides).get("ckpt_path", self._config.ckpt_path) != "auto":
                 self._clear(number)
             batch.append([*overrides, f"hydra.sweep.subdir={number}"])
-        lost = "its process ended before it did"
+        reason = "its process ended before the training did"
         try:
             self._launcher.launch(batch, initial_job_idx=min(numbered))
-        except Exception as error:  # a launcher's worker that was killed; the other jobs' outcomes are in their folders
-            lost = " ".join(f"{type(error).__name__}: {error}".split())
-            log.error("the launcher failed: %s", lost)
+        except Exception as error:  # such as a killed worker; the outcomes of other jobs are in their folders
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            log.error("the launcher failed: %s", reason)
         for number in numbered:
             job = read_job(self.folder / str(number))
             if job is None or job.status == UNFINISHED:
-                write_outcome(self.folder / str(number), FAILED, lost)
+                write_outcome(self.folder / str(number), FAILED, reason)
 
     def _clear(self, number: int) -> None:
-        """Takes a job's folder out of the way whole, so that a kill while it is deleted leaves no part of it."""
+        """Deletes a job's folder. It is renamed first, so that a kill leaves no part of it under its number."""
         folder, discarded = self.folder / str(number), self.folder / ".discarded"
         shutil.rmtree(discarded, ignore_errors=True)
         if folder.exists():
             folder.rename(discarded)
             shutil.rmtree(discarded)
-
-    def end(self, numbers: Sequence[int]) -> None:
-        """Says what came of the jobs.
-
-        Raises:
-            SystemExit: of status 1, when one of them failed.
-        """
-        log.info("%s\ntable, figure and jobs: %s", self._report, self.folder)
-        jobs = self.jobs()
-        if any(number not in jobs or jobs[number].status != FINISHED for number in numbers):
-            raise SystemExit(1)

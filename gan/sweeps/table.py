@@ -1,4 +1,4 @@
-"""What came of a sweep: a table (sweep.csv, sweep.md), the best job's command line, a figure (sweep.png)."""
+"""The results of a sweep: a table (sweep.csv, sweep.md), the best job's command line, and a figure (sweep.png)."""
 
 import csv
 import io
@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan.atomic_write import atomic_file
-from gan.sweeps.jobs import FAILED, FINISHED, NOT_A_JOBS, UNFINISHED, Job, read_jobs
+from gan.atomic_write import atomic_file, write_atomic
+from gan.sweeps.jobs import FAILED, FINISHED, SWEEP_KEYS, UNFINISHED, Job, read_jobs
 from gan.train.resume import config_dir_flags
 
 LOCK = ".lock"  # held while a sweep runs
@@ -15,14 +15,14 @@ Cell = str | float | None
 
 
 def write_report(folder: Path, running: bool) -> str:
-    """Writes the table and the figure of the jobs there are; each file appears whole.
+    """Writes the table and the figure of all jobs in a folder, each file atomically.
 
     Args:
-        folder: of the sweep, or any folder of runs.
-        running: whether jobs that have not ended are still at it.
+        folder: folder of the sweep, or any folder of runs.
+        running: whether the sweep runs. Then unfinished jobs are shown as running.
 
     Returns:
-        What sweep.md says: the table, aligned for the terminal as well, the best job and its command line.
+        The text of sweep.md: the table (aligned, for the terminal), the best job and its command line.
     """
     jobs = read_jobs(folder)
     columns, rows = table(jobs, running)
@@ -30,20 +30,19 @@ def write_report(folder: Path, running: bool) -> str:
     csv.writer(text).writerows([columns, *rows])
     described = _markdown(folder.name, jobs, columns, rows)
     for name, content in {"sweep.csv": text.getvalue(), "sweep.md": described}.items():
-        with atomic_file(folder / name) as file:
-            file.write(content.encode())
+        write_atomic(folder / name, content)
     if any(job.score is not None for job in jobs):
-        from gan.sweeps.figure import draw
+        from gan.sweeps.figure import plot
 
         with atomic_file(folder / "sweep.png") as file:
-            draw(jobs, varying(jobs)).savefig(file, format="png", dpi=120)
+            plot(jobs, varying(jobs)).savefig(file, format="png", dpi=120)
     return described
 
 
 def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell]]]:
-    """Names of the columns, and a row for each job: the settings that differ, then the measures of validation."""
+    """Names of the columns, and a row for each job: settings that differ between jobs, then measures of validation."""
     changed = varying(jobs)
-    measured = [name for job in jobs for name in (job.goal, *job.measures)]
+    measured = [name for job in jobs for name in (job.monitor, *job.measures)]
     measures = [name for name in dict.fromkeys(measured) if name.startswith("val/") and "_std_" not in name]
     columns = ["job", "status", *changed, *measures, "images", "minutes"]
     rows = [
@@ -70,27 +69,27 @@ def _markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequ
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
     ]
     counts = {status: sum(job.status == status for job in jobs) for status in (FINISHED, FAILED, UNFINISHED)}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no jobs"
-    text = f"# Sweep {name}: {said}\n\n" + "\n".join(lines) + "\n"
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no jobs"
+    text = f"# Sweep {name}: {summary}\n\n" + "\n".join(lines) + "\n"
     if (best := best_job(jobs)) is not None:
-        text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.goal}, {best.score:.4g}, "
+        text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.monitor}, {best.score:.4g}, "
         text += f"is that of job {best.name}:\n\n    {shlex.join(command_line(best))}\n"
     return text
 
 
 def best_job(jobs: Sequence[Job]) -> Job | None:
-    """The finished job of the lowest score, the first of equals."""
+    """The finished job with the lowest score; the first of several."""
     return min((job for job in jobs if job.score is not None), key=lambda job: job.score, default=None)
 
 
 def command_line(job: Job) -> list[str]:
-    """What runs a job alone: the words of a `gan train` command."""
-    own = [text for text in job.overrides if text.partition("=")[0] not in NOT_A_JOBS]
+    """The `gan train` command that runs a job alone, word by word."""
+    own = [text for text in job.overrides if text.partition("=")[0] not in SWEEP_KEYS]
     return ["gan", "train", *config_dir_flags(job.folder), *own]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:
-    """Keys of the settings that are not the same in all jobs."""
+    """Keys of the settings that differ between jobs."""
     every = [job.settings for job in jobs]
     return [key for key in dict.fromkeys(key for one in every for key in one) if len({o.get(key) for o in every}) > 1]
 

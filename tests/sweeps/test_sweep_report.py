@@ -1,4 +1,4 @@
-"""What is read from, and written about, folders of runs."""
+"""Reading folders of runs, and the report on them."""
 
 import json
 
@@ -13,7 +13,7 @@ from gan.sweeps.table import best_job, command_line, varying, write_report
 
 @pytest.fixture
 def job(tmp_path):
-    """A function that writes the folder of a run, as far as it came."""
+    """A function that writes the folder of a run that may not have ended."""
 
     def written(name, overrides, score=None, ended=True, root=tmp_path / "s"):
         folder = root / name
@@ -45,7 +45,7 @@ def test_statuses(job, tmp_path):
     assert read_job(tmp_path / "s" / "10").reason == "val/fid_mnist is not a number"
 
 
-def test_a_table_has_what_differs(job, tmp_path):
+def test_the_table_has_the_settings_that_differ(job, tmp_path):
     job("0", ["model=dcgan", "lr=0.001", "sweep_name=a", "c=[1,2]"], 3.0)
     job("1", ["model=dcgan", "lr=0.1", "sweep_name=b", "c=[1,2]", "note='a|b'"], 2.0)
     write_report(tmp_path / "s", running=False)
@@ -60,12 +60,12 @@ def test_a_table_has_what_differs(job, tmp_path):
 
 
 def test_a_figure_takes_numbers_names_and_failures(job, tmp_path):
-    from gan.sweeps.figure import draw
+    from gan.sweeps.figure import plot
 
     for index, (lr, model) in enumerate([(1e-4, "a"), (1e-3, "b"), (1e-2, "a"), (2e-2, "b")]):
         job(str(index), [f"lr={lr}", f"model={model}", f"batch={32 + index}"], None if index == 3 else 5.0 - index)
     jobs = read_jobs(tmp_path / "s")
-    trials, lr, model, batch = [axes for axes in draw(jobs, varying(jobs)).axes if axes.axison]
+    trials, lr, model, batch = [axes for axes in plot(jobs, varying(jobs)).axes if axes.axison]
     assert [axes.get_xscale() for axes in (trials, lr, model, batch)] == ["linear", "log", "linear", "linear"]
     assert [text.get_text() for text in model.get_xticklabels()] == ["a", "b"]
     points, best, failed = (line.get_ydata().tolist() for line in trials.get_lines())

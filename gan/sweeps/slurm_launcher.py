@@ -11,19 +11,19 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan.errors import UserError, check_installed
-from gan.sweeps.remote import RemoteJob
+from gan.sweeps.remote_job import RemoteJob
 
-# Since 22.05 srun no longer takes the number of cores from its job.
+# Since SLURM 22.05, srun does not take over the number of cores of its job.
 SETUP = "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"
 
 log = logging.getLogger("gan")
 
 
 def check(config: DictConfig) -> None:
-    """Refuses a sweep that has no SLURM to run on, or whose jobs of an earlier start are still there.
+    """Checks that SLURM is there, and that no SLURM job of an earlier start of this sweep is left.
 
     Raises:
-        UserError: so it is.
+        UserError: a command of SLURM is missing or does not reach the cluster, or jobs are left.
     """
     check_installed("launcher=slurm", "slurm", "submitit")
     for command in ("sbatch", "squeue", "scontrol"):
@@ -35,7 +35,7 @@ def check(config: DictConfig) -> None:
     earlier = {path.name.partition("_")[0] for path in _folder(config).glob("[0-9]*")}
     if still := " ".join(sorted(earlier & queue)):
         raise UserError(
-            f"sweep_name={config.sweep_name}: its SLURM jobs {still} are not over; wait, or `scancel {still}`"
+            f"sweep_name={config.sweep_name}: SLURM jobs {still} of it are still there; wait, or `scancel {still}`"
         )
 
 
@@ -47,18 +47,18 @@ def run_on_slurm(
     max_num_timeout: int,
     poll_seconds: float,
 ) -> None:
-    """Hands jobs to SLURM and waits until none is left in its queue, where a preempted one stays.
+    """Submits jobs to SLURM and waits until none is left in its queue. A preempted job stays in the queue.
 
-    What came of a job is in its folder alone: unlike submitit's and Hydra's own waiting, this needs no accounting
-    (`sacct`), and a job that is lost does not end the wait for the others.
+    The outcome of a job is read from its folder. So unlike the waiting of submitit and of Hydra's launcher, this needs
+    no accounting (`sacct`), and waits for the other jobs if one is lost.
 
     Args:
-        job: of the sweep.
+        job: runs a job of the sweep.
         batch: overrides of each job.
         first: number of the first job.
-        options: of submitit's SlurmExecutor; those that are None are left to the cluster.
-        max_num_timeout: how often a job that is out of time is queued again.
-        poll_seconds: from one look at the queue to the next.
+        options: of submitit's SlurmExecutor. None leaves an option to the cluster.
+        max_num_timeout: how often a job that has reached its time limit is queued again.
+        poll_seconds: time between two queries of the queue.
     """
     from submitit import SlurmExecutor
 
@@ -68,12 +68,12 @@ def run_on_slurm(
     executor.update_parameters(job_name=f"gan_{job.config.sweep_name}", **given)
     jobs = executor.map_array(job, batch, range(first, first + len(batch)))
     ids = {job.job_id.partition("_")[0] for job in jobs}
-    log.info("SLURM jobs %s; what they print is in %s", " ".join(sorted(ids)), _folder(job.config))
+    log.info("SLURM jobs %s; their output is in %s", " ".join(sorted(ids)), _folder(job.config))
     try:
-        while (queue := _queue()) is None or ids & queue:  # None: an answer may come the next time
+        while (queue := _queue()) is None or ids & queue:  # None: SLURM may answer the next time
             time.sleep(poll_seconds)
     except KeyboardInterrupt:
-        log.info("the jobs go on without this process; `scancel %s` ends them", " ".join(sorted(ids)))
+        log.info("the jobs continue without this process; `scancel %s` ends them", " ".join(sorted(ids)))
         raise
 
 
@@ -82,6 +82,6 @@ def _folder(config: DictConfig) -> Path:
 
 
 def _queue() -> set[str] | None:
-    """The user's SLURM jobs that wait or run, an array as one; None when SLURM does not answer."""
-    asked = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
-    return set(asked.stdout.split()) if asked.returncode == 0 else None
+    """Ids of the user's pending and running SLURM jobs, one for each array; None if SLURM does not answer."""
+    answer = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
+    return set(answer.stdout.split()) if answer.returncode == 0 else None

@@ -1,7 +1,7 @@
 """`gan train --multirun sweep=optuna`: a search by Optuna's TPE, which can be resumed.
 
-Optuna is called directly: Hydra's plugin needs Optuna 2, whose SQL storage breaks with SQLAlchemy 2, and it counts
-trials afresh at each start.
+Hydra's plugin for Optuna is not used: it needs Optuna 2, whose SQL storage breaks with SQLAlchemy 2, and it restarts
+the count of trials at each start.
 """
 
 import logging
@@ -27,60 +27,63 @@ EXAMPLE = "'model.generator_optimizer.lr=tag(log,interval(1e-4,1e-2))'"
 
 
 def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
-    """Searches for the settings of the lowest `callbacks.checkpoints.monitor`, that of each job's best checkpoint.
+    """Searches for settings with the lowest `callbacks.checkpoints.monitor` of a job's best checkpoint.
 
-    A trial's number is its job's. Trials whose job was interrupted are run again with the same settings; one that
-    failed counts as infinitely bad. What the sampler proposes depends on `seed`, the trial's number and the trials
-    before alone, so that a search that was killed goes on as if it had not been.
+    A trial and its job have the same number. A trial whose job was interrupted runs again with the same settings. A
+    failed trial counts as infinitely bad. The sampler depends on `seed`, the trial's number and earlier trials alone.
+    So a search that is killed and resumed proposes the same settings as one that is not.
 
     Args:
-        sweep: its folder gets the study, an SQLite file.
-        n_trials: in all, earlier starts included.
-        n_jobs: trials proposed, and handed to the launcher, at a time.
+        sweep: the study is kept in its folder, as an SQLite file.
+        n_trials: trials in all, earlier starts included.
+        n_jobs: trials that are proposed, and handed to the launcher, at a time.
         seed: of the sampler.
 
     Raises:
         UserError, HydraException: a mistake in the search, before the first job starts.
-        SystemExit: of status 1, when a job failed.
+        SystemExit: with status 1, if a job failed.
     """
     check_installed("sweep=optuna", "sweeps", "optuna")
     for key, value in {"n_trials": n_trials, "hydra.sweeper.n_jobs": n_jobs, "seed": seed}.items():
         require_number(key, value, least=0 if key == "seed" else 1, whole=True)
     space = {key: _distribution(override) for key, override in sweep.swept.items()}
     if not space:
-        raise UserError(f"sweep=optuna: nothing to search over; give a range, such as {EXAMPLE}")
+        raise UserError(f"sweep=optuna: no setting to search over; give a range, such as {EXAMPLE}")
 
     def overrides(params: dict[str, object]) -> list[str]:
         return [*sweep.fixed, *(f"{key}={value}" for key, value in params.items())]
 
-    corner = {key: _values(distribution)[0] for key, distribution in space.items()}
+    base = {key: _values(distribution)[0] for key, distribution in space.items()}
     for key, distribution in space.items():
         for value in _values(distribution):
-            config = sweep.compose(overrides({**corner, key: value}))
-    goal = OmegaConf.select(config, "callbacks.checkpoints.monitor")
-    if goal is None:
-        raise UserError("callbacks.checkpoints: a search goes by the measure that it monitors")
-    with sweep.session():
+            config = sweep.compose(overrides({**base, key: value}))
+    monitor = OmegaConf.select(config, "callbacks.checkpoints.monitor")
+    if monitor is None:
+        raise UserError("callbacks.checkpoints: a search needs the value that it monitors")
+
+    def run_jobs() -> list[int]:
         if sweep.jobs() and not (sweep.folder / STUDY).exists():
-            raise UserError(f"sweep_name={sweep.name}: that is a grid; another name starts a search")
-        described = {"goal": goal, **settings(sweep.fixed), **{key: str(value) for key, value in space.items()}}
-        study = _study(sweep, described)
-        while waiting := _next_trials(study, space, n_trials, n_jobs, seed):
-            numbered = {trial.number: overrides(trial.params) for trial in waiting}
+            raise UserError(f"sweep_name={sweep.name}: this is the name of a grid; choose another for a search")
+        search = {"goal": monitor, **settings(sweep.fixed), **{key: str(value) for key, value in space.items()}}
+        study = _open_study(sweep, search)
+        while trials := _next_trials(study, space, n_trials, n_jobs, seed):
+            numbered = {trial.number: overrides(trial.params) for trial in trials}
             jobs = sweep.jobs()
             sweep.launch({n: o for n, o in numbered.items() if n not in jobs or jobs[n].status == UNFINISHED})
             jobs = sweep.jobs()
             for number in numbered:
                 score = jobs[number].score if number in jobs else None
                 study.tell(number, math.inf if score is None else score)
-    sweep.end([trial.number for trial in _counted(study)])
+        return [trial.number for trial in _valid_trials(study)]
+
+    sweep.run(run_jobs)
 
 
-def _study(sweep: Sweep, described: dict[str, str]) -> "Study":
-    """The study in the sweep's folder, a new one where there is none.
+def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
+    """The study in the sweep's folder, or a new one.
 
     Raises:
-        UserError: the one there searches for something else.
+        UserError: the study there is of another search.
     """
     import optuna
 
@@ -89,25 +92,25 @@ def _study(sweep: Sweep, described: dict[str, str]) -> "Study":
     study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
     before = study.user_attrs.get("search")
     if before is None:
-        study.set_user_attr("search", described)
-    for key in sorted({*described, *(before or described)}):
-        then, now = (before or described).get(key, "not there"), described.get(key, "not there")
+        study.set_user_attr("search", search)
+    for key in sorted({*search, *(before or search)}):
+        then, now = (before or search).get(key, "not set"), search.get(key, "not set")
         if then != now:
-            raise UserError(f"sweep_name={sweep.name}: {key} is {now}, there it was {then}; another name starts anew")
+            raise UserError(f"sweep_name={sweep.name}: {key} is {now}, but was {then}; choose another name for it")
     return study
 
 
 def _next_trials(
     study: "Study", space: dict[str, "BaseDistribution"], n_trials: int, n_jobs: int, seed: int
 ) -> list["FrozenTrial"]:
-    """Up to n_jobs trials to run: those that were interrupted, then new ones; none when n_trials are done."""
+    """Up to n_jobs trials to run: interrupted ones, then new ones. None are left when n_trials are done."""
     from optuna.samplers import TPESampler
     from optuna.trial import TrialState
 
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        if trial.params.keys() != space.keys():  # killed while it was proposed
+        if trial.params.keys() != space.keys():  # the search was killed while it proposed this trial
             study.tell(trial.number, state=TrialState.FAIL)
-    missing = n_trials - len(_counted(study))
+    missing = n_trials - len(_valid_trials(study))
     running = len(study.get_trials(states=(TrialState.RUNNING,)))
     for _ in range(min(missing, n_jobs - running)):
         number = len(study.get_trials(deepcopy=False))
@@ -116,14 +119,14 @@ def _next_trials(
     return study.get_trials(states=(TrialState.RUNNING,))[:n_jobs]
 
 
-def _counted(study: "Study") -> list["FrozenTrial"]:
+def _valid_trials(study: "Study") -> list["FrozenTrial"]:
     from optuna.trial import TrialState
 
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
 
 
 def _distribution(override: Override) -> "BaseDistribution":
-    """Optuna's form of a sweep in Hydra's grammar: choices, ranges, intervals, and `tag(log, ...)` for a log scale."""
+    """Optuna's distribution for a sweep in Hydra's grammar: choice, range, interval, or `tag(log, ...)` of one."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     try:
@@ -140,5 +143,5 @@ def _distribution(override: Override) -> "BaseDistribution":
 
 
 def _values(distribution: "BaseDistribution") -> list[object]:
-    """Every choice, or a number from within a range."""
+    """Every choice, or the lowest number of a range."""
     return list(distribution.choices) if hasattr(distribution, "choices") else [distribution.low]

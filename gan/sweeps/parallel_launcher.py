@@ -1,4 +1,4 @@
-"""`gan train --multirun launcher=parallel`: several jobs at a time on one machine, which they share fairly."""
+"""`gan train --multirun launcher=parallel`: several jobs at a time, which share the cores and GPUs of one machine."""
 
 import contextlib
 import logging
@@ -14,7 +14,7 @@ import torch
 from joblib import cpu_count
 
 from gan.config.bounds import require_number
-from gan.sweeps.remote import RemoteJob
+from gan.sweeps.remote_job import RemoteJob
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10
@@ -27,18 +27,18 @@ def check(n_jobs: int | None) -> None:
 
 
 def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_jobs: int | None) -> None:
-    """Runs jobs, each in a fresh process, so that one that is killed takes no other with it.
+    """Runs each job in a process of its own, so that a killed job does not end the others.
 
-    Each job has its share of the cores as its threads, and one GPU where GPUs are used. The processes end when this one
-    does, however it does.
+    The threads of a job are its share of the cores. If GPUs are used, each job has one. All processes end when this one
+    ends, even if it is killed.
 
     Args:
-        job: of the sweep.
+        job: runs a job of the sweep.
         batch: overrides of each job.
         first: number of the first job.
-        n_jobs: at a time; None: one for each GPU, or for each core where no GPU is used.
+        n_jobs: jobs at a time; None: one for each GPU, or for each core if no GPU is used.
     """
-    gpus = _gpus(job.config.trainer.accelerator)
+    gpus = visible_gpus(job.config.trainer.accelerator)
     slots = min(n_jobs or len(gpus) or cpu_count(), len(batch))
     threads = max(1, cpu_count() // slots)
     log.info("%d jobs, %d at a time, threads of each: %d", len(batch), slots, threads)
@@ -51,30 +51,30 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
                     continue
                 running[slot] = None
                 if waiting:
-                    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # a number of the user's own stays
+                    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # the user's own number has priority
                     if gpus:
                         environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
                     number, overrides = waiting.popleft()
-                    running[slot] = _start((job, overrides, number), environment)
+                    running[slot] = start((job, overrides, number), environment)
             time.sleep(POLL_SECONDS)
     finally:
         _end([process for process in running if process is not None])
 
 
-def _gpus(accelerator: str) -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES of the GPUs that jobs will use."""
+def visible_gpus(accelerator: str) -> list[str]:
+    """Names of the GPUs that jobs will use, for CUDA_VISIBLE_DEVICES; none if they will use the CPU."""
     if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
         return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
 
 
-def _start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str]) -> subprocess.Popen:
-    command = [sys.executable, "-m", "gan.sweeps.remote"]
+def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str]) -> subprocess.Popen:
+    command = [sys.executable, "-m", "gan.sweeps.remote_job"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
-    with contextlib.suppress(BrokenPipeError):  # it has ended already, which the sweep notices
+    with contextlib.suppress(BrokenPipeError):  # it has ended already, and `run_parallel` will notice
         pickle.dump(call, process.stdin)
-        process.stdin.flush()  # and stays open: its end is the end of the job
+        process.stdin.flush()  # not closed: the job ends when this pipe is closed
     return process
 
 

@@ -1,4 +1,4 @@
-"""A generator from a file: nothing is built but what may be, no larger than its weights, making 28x28 images."""
+"""Loads a generator's network from a checkpoint. Only permitted classes are built, and the output must be images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,16 +14,16 @@ from gan.config.targets import build, locate
 from gan.errors import UserError
 
 
-def read_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
-    """The averaged generator of a checkpoint, on the CPU, and what is known of it.
+def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
+    """The averaged generator of a checkpoint, on the CPU, and the facts known about it.
 
     Args:
-        path: of a checkpoint; nothing in it is executed.
-        key: the config key that named it, for the error's text.
-        trust: packages of the user's that its network may come from.
+        path: a checkpoint; nothing in it is executed.
+        key: config key that named the checkpoint, for error texts.
+        trust: the user's packages that its network may come from.
 
     Raises:
-        UserError: as for `read_checkpoint`; a network that may not be built, or that its weights do not fit.
+        UserError: as for `read_checkpoint`; also a network that is not permitted, or does not fit its weights.
     """
     checkpoint = read_checkpoint(path, key)
     options = checkpoint["hyper_parameters"]
@@ -32,10 +32,10 @@ def read_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
     try:
         saved = checkpoint["state_dict"].items()
         weights = {name.removeprefix(prefix): value for name, value in saved if name.startswith(prefix)}
-        network = rebuild(options["generator"], shape, weights, trust)
+        network = build_network(options["generator"], shape, weights, trust)
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error
-    except Exception as error:  # a stranger's values can make a constructor raise anything
+    except Exception as error:  # values in a foreign file can make a constructor raise any exception
         reason = " ".join(str(error).split()[:12])
         raise UserError(f"{key}={path}: its weights do not fit its generator ({reason} ...)") from error
     sizes = [(value.numel(), value.requires_grad) for value in network.parameters()]
@@ -51,33 +51,34 @@ def read_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
     return network, facts
 
 
-def rebuild(
+def build_network(
     spec: Mapping[str, Any], shape: Mapping[str, Any], weights: Mapping[str, Tensor], trust: Sequence[str] = ()
 ) -> nn.Module:
-    """The generator that a file describes, with its weights in float32, on the CPU and in evaluation mode.
+    """The generator that a file describes, with float32 weights, on the CPU and in evaluation mode.
 
-    The project's own networks are built without memory and take the file's weights as theirs: whatever sizes a file
-    claims, reading it needs no more than it has itself, and draws no random number. One of a trusted package is built
-    for real, since it may have tensors that are not among the weights.
+    The project's own networks are built on the meta device and then take over the file's weights. So reading a file
+    needs no more memory than its weights, whatever sizes it claims, and draws no random numbers. A network of a trusted
+    package is built on the CPU, because it may have tensors that are not saved.
 
     Args:
-        spec: `_target_` and arguments.
-        shape: what `SHAPE` names.
-        weights: by name.
-        trust: packages of one's own that the network may come from.
+        spec: `_target_` and arguments of the network.
+        shape: values of the keys in `SHAPE`.
+        weights: tensors by name.
+        trust: the user's packages that the network may come from.
 
     Raises:
-        UserError: it may not be built, or draws something else than images.
-        Exception: of any kind, from a stranger's values.
+        UserError: the network is not permitted, or its output is not images.
+        Exception: of any kind, if a foreign file has impossible values.
     """
     key, packages = "model.generator", ["gan.networks"]
     own = locate(spec["_target_"], key, packages, trust).__module__.startswith("gan.networks.")
     with ExitStack() as without_memory:
         if own:
             without_memory.enter_context(torch.device("meta"))
-            without_memory.enter_context(_NoNormal())
+            without_memory.enter_context(_SkipNormal())
         network: nn.Module = build(spec, key, packages, trust, **{name: shape[name] for name in SHAPE})
-    copies = {  # where tensors lie in a file they are not aligned, and sums come out in another order
+    # Tensors of a file may be unaligned, and then additions run in another order. Copies are aligned.
+    copies = {
         name: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
         for name, value in weights.items()
     }
@@ -85,26 +86,26 @@ def rebuild(
     if own:
         network.to(memory_format=torch.channels_last)
     network.eval()
-    check_draws(network, shape)
+    check_output(network, shape)
     return network
 
 
-def check_draws(network: nn.Module, shape: Mapping[str, Any]) -> None:
-    """Raises a UserError unless a network on the CPU draws images [N, image_channels, 28, 28]."""
+def check_output(network: nn.Module, shape: Mapping[str, Any]) -> None:
+    """Raises a UserError unless the output of a network on the CPU is [N, image_channels, 28, 28]."""
     with torch.inference_mode():
-        drawn = tuple(network(*example_inputs(shape, 2)).shape)
-    if drawn != (2, shape["image_channels"], 28, 28):
-        raise UserError(f"its generator draws arrays of shape {drawn}, not {shape['image_channels']}x28x28 images")
+        found = tuple(network(*example_inputs(shape, 2)).shape)
+    if found != (2, shape["image_channels"], 28, 28):
+        raise UserError(f"the output of its generator has shape {found}, not {shape['image_channels']}x28x28 images")
 
 
 def example_inputs(shape: Mapping[str, Any], count: int) -> tuple[Tensor, Tensor | None]:
-    """What a network can be tried on: latents float [count, latent_dim], labels int64 [count] if it is conditional."""
+    """Inputs to try a network with: latents float [count, latent_dim], labels int64 [count] if it is conditional."""
     z = torch.randn(count, shape["latent_dim"], generator=torch.Generator().manual_seed(count))
     return z, torch.arange(count) % shape["num_classes"] if shape["num_classes"] else None
 
 
-class _NoNormal(TorchFunctionMode):
-    """Leaves out `normal_`: on the meta device it imports torch's compiler, which takes seconds."""
+class _SkipNormal(TorchFunctionMode):
+    """Skips `normal_`, which on the meta device imports torch's compiler, and that takes seconds."""
 
     def __torch_function__(
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict[str, Any] | None = None

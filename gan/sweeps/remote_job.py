@@ -1,6 +1,6 @@
 """A job of a sweep in a process of its own, on this machine or another.
 
-python -m gan.sweeps.remote   (of `launcher=parallel`: reads a pickled job and its arguments from its standard input)
+`launcher=parallel` starts `python -m gan.sweeps.remote_job`, which reads a pickled job and its arguments from stdin.
 """
 
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RemoteJob:
-    """What Hydra's own launcher does for a job, in whatever process it is unpickled and called."""
+    """Runs a job as Hydra's own launcher does, in the process that unpickles and calls it."""
 
     def __init__(self, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -38,7 +38,7 @@ class RemoteJob:
         )
 
     def checkpoint(self, overrides: Sequence[str], number: int) -> "DelayedSubmission":
-        """What submitit puts back into the queue for a preempted job: all of it again, from its last checkpoint."""
+        """What submitit queues again after preemption: the same job, which resumes from its last checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, overrides, number)
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _end_with_launcher() -> None:
-    os.read(0, 1)  # nothing more comes: it returns when the launcher has ended, by SIGKILL too
+    os.read(0, 1)  # stdin has nothing more, so this returns when the launcher ends, even by SIGKILL
     os._exit(1)
 
 

@@ -1,0 +1,69 @@
+"""A user's mistake becomes one line on stderr and an exit status."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra.errors import HydraException
+from omegaconf import ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan.config import CONFIG_DIR, explain
+from gan.errors import UserError
+
+
+@contextmanager
+def mistakes_in_one_line(command: str) -> Iterator[None]:
+    """Ends the program with status 2 after a user's mistake, 130 after an interrupt; other errors pass through.
+
+    With HYDRA_FULL_ERROR in the environment all errors pass through, with their traceback.
+    """
+    # Processes of one run make the same mistake. The first one prints it; the others inherit HYDRA_FULL_ERROR from it.
+    is_first = all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "SLURM_PROCID"))
+    traceback_wanted = is_first and "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException, KeyboardInterrupt, *_lightning_mistakes()) as error:
+        if traceback_wanted:
+            raise
+        if is_first:
+            print(f"gan {command}: {_line(error)}", file=sys.stderr)
+        raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return (
+        explain(error) if isinstance(error, HydraException | OmegaConfBaseException) else " ".join(str(error).split())
+    )
+
+
+def _lightning_mistakes() -> list[type[Exception]]:
+    """Lightning's exception for a wrong setting, if the command has imported Lightning."""
+    module = sys.modules.get("lightning.fabric.utilities.exceptions")
+    return [module.MisconfigurationException] if module else []
+
+
+@contextmanager
+def hydra_mistakes(overrides: Sequence[str]) -> Iterator[None]:
+    """Raises a UserError for those mistakes that Hydra reports by a general exception."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, HydraException):  # a missing config
+            raise
+        reason = f"{error.filename}: {error.strerror}"
+        raise UserError(f"{reason}; a run needs a folder, hydra.run.dir=FOLDER names another one") from error
+    except ValueError as error:
+        if not str(error).startswith("Config group override must be"):
+            raise
+        wrong = " ".join(text for text in overrides if _is_wrong_choice(text))
+        raise UserError(f"{wrong}: a config group takes the name of one of its configs, or a list of names") from error
+
+
+def _is_wrong_choice(override: str) -> bool:
+    key = override.partition("=")[0]
+    return (CONFIG_DIR / key).is_dir() and not isinstance(OmegaConf.from_dotlist([override])[key], str | ListConfig)

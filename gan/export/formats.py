@@ -1,0 +1,91 @@
+"""The file formats of `gan export`, and how each is written. `gan.inference.exported_files` reads them."""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from gan.errors import UserError
+from gan.inference.exported_files import FORMAT_VERSION, METADATA_KEY
+from gan.inference.network_loading import example_inputs
+
+OPSET = 20
+
+
+class Format(NamedTuple):
+    """A file format.
+
+    Args:
+        write: called as write(network, metadata, path, type of the weights).
+        dtypes: names of the types that weights can have.
+        packages: optional packages that it needs.
+        note: what the model card adds about it.
+    """
+
+    write: Callable[[nn.Module, Mapping[str, Any], Path, torch.dtype], None]
+    dtypes: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    note: str = ""
+
+
+def write_safetensors(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype) -> None:
+    """Writes a network's weights, floating-point ones as `dtype`."""
+    from safetensors.torch import save
+
+    weights = {
+        name: value.to(dtype if value.is_floating_point() else value.dtype, copy=True).contiguous()
+        for name, value in network.state_dict().items()
+    }
+    path.write_bytes(save(weights, {METADATA_KEY: _metadata_text(metadata)}))
+
+
+def write_onnx(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype) -> None:
+    """Writes a network's graph and weights as they are; `dtype` must be that of the weights.
+
+    The batch is dynamic. The inputs are `latents` and, for a conditional network, `labels`.
+
+    Raises:
+        UserError: the network has an operation that ONNX lacks.
+    """
+    inputs = [value for value in example_inputs(metadata, 2) if value is not None]
+    batch = torch.export.Dim("batch")
+    for name in ("onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own warnings say nothing about this network
+        try:
+            program = torch.onnx.export(
+                network,
+                tuple(inputs),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=["latents", "labels"][: len(inputs)],
+                output_names=["images"],
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"format=onnx: {metadata['model_name']} has no ONNX form ({reason})") from error
+    for node in program.model.graph:
+        node.metadata_props.clear()  # stack traces with the paths of this machine
+    program.model.metadata_props[METADATA_KEY] = _metadata_text(metadata)
+    program.save(path, external_data=False)
+
+
+FORMATS = {
+    "safetensors": Format(write_safetensors, ("float32", "float16")),
+    "onnx": Format(write_onnx, ("float32",), ("onnx", "onnxscript", "onnxruntime"), f" with opset {OPSET}"),
+}
+
+
+def _metadata_text(metadata: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps({"format_version": FORMAT_VERSION, **metadata})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"ckpt: its hyperparameters are not plain values ({error})") from error

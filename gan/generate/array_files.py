@@ -1,0 +1,181 @@
+"""The array formats of `gan generate`: .npy, .npz and IDX files of any size, in shards if wanted.
+
+Images are written while they are generated, so memory does not grow with their number. Each file is written atomically.
+"""
+
+import json
+import re
+import struct
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from gan.atomic_write import atomic_file, write_atomic
+from gan.errors import UserError
+from gan.generate.modes import ImageSequence
+from gan.inference import chunks
+
+ARRAY_ENDINGS = {"npy": ".npy", "npz": ".npz", "idx": ""}  # "": a folder
+SETTINGS = "shards.json"
+SPLITS = {"train": "train", "test": "t10k"}
+Span = tuple[int, int]
+
+
+class ArrayFiles:
+    """Where the arrays of a sequence of images are written: one file or pair of files, or one for each shard.
+
+    Args:
+        image_format: npy, npz or idx.
+        path: the file; for idx and for shards the folder.
+        channels: of the images.
+        labelled: whether IDX files of labels are written too. An .npz file always has labels: -1 without one.
+        split: which of MNIST's pairs of IDX files is written, "train" or "test".
+    """
+
+    def __init__(self, image_format: str, path: Path, channels: int, labelled: bool, split: str = "train") -> None:
+        self.image_format, self.path, self.channels, self.labelled = image_format, path, channels, labelled
+        self.split = split
+
+    def write(
+        self,
+        sequence: ImageSequence,
+        start: int,
+        stop: int,
+        shard_size: int | None,
+        settings: dict[str, Any],
+        overwrite: bool,
+    ) -> int:
+        """Generates images start..stop-1 and writes them, with a progress bar on a terminal.
+
+        Args:
+            shard_size: shards end at its multiples. Complete shards of the same settings are kept.
+            settings: everything that the images depend on.
+            overwrite: whether existing IDX files and shards are replaced, also shards of other settings.
+
+        Returns:
+            The number of images that were generated.
+
+        Raises:
+            UserError: IDX files exist already, or shards of other settings or of another size.
+        """
+        sharded = shard_size is not None
+        if sharded or self.image_format == "idx":
+            self.path.mkdir(exist_ok=True)
+        old = self._conflicting_idx_files(sharded) if self.image_format == "idx" else []
+        if old and not overwrite:
+            raise UserError(f"output={old[0]}: it is there already; overwrite=true replaces it")
+        spans = [(start, stop)]
+        if sharded:
+            spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
+        elif any(_span(path) for path in old) and self._recorded_settings(settings):
+            old.append(self.path / SETTINGS)
+        for path in old:
+            path.unlink()
+        total = sum(end - first for first, end in spans)
+        with tqdm(total=total, unit=" images", unit_scale=True, disable=None, leave=False) as bar:
+            for first, end in spans:
+                self._write_span(sequence, first, end, self._files((first, end) if sharded else None), bar)
+        return total
+
+    def _files(self, shard: Span | None) -> list[Path]:
+        """The files of a shard, or of all images. The last one holds the images."""
+        middle = "" if shard is None else f"-{shard[0]:09d}-{shard[1] - 1:09d}"
+        if self.image_format == "idx":
+            split = SPLITS[self.split]
+            labels = [self.path / f"{split}-labels{middle}-idx1-ubyte"] if self.labelled else []
+            return [*labels, self.path / f"{split}-images{middle}-idx3-ubyte"]
+        return [self.path / f"images{middle}.npz" if middle else self.path]
+
+    def _missing_shards(self, spans: list[Span], settings: dict[str, Any], overwrite: bool) -> list[Span]:
+        """Those of the shards that do not exist yet. Existing ones that must be replaced are deleted first."""
+        recorded = self._recorded_settings(settings)
+        existing = {path: found for path in self.path.iterdir() if (found := _span(path))}
+        if existing and recorded != settings and not overwrite:
+            raise UserError(f"output={self.path}: it holds shards of other settings; overwrite=true replaces them")
+        overlapping = [
+            path
+            for path, (first, end) in existing.items()
+            if any(first < stop and start < end for start, stop in spans)
+        ]
+        other = [path for path in overlapping if existing[path] not in spans or path not in self._files(existing[path])]
+        if other and not overwrite:
+            raise UserError(f"output={other[0]}: this shard has some of the images; overwrite=true replaces it")
+        if overwrite:
+            for path in overlapping if recorded == settings else existing:
+                path.unlink()
+        if recorded != settings:
+            write_atomic(self.path / SETTINGS, json.dumps(settings) + "\n")
+        return [span for span in spans if not all(path.is_file() for path in self._files(span))]
+
+    def _conflicting_idx_files(self, sharded: bool) -> list[Path]:
+        """Existing IDX files of this split: a pair for all images when shards are written, and any for a new pair."""
+        span = "" if sharded else r"(-\d{9,}-\d{9,})?"
+        name = rf"{SPLITS[self.split]}-(images{span}-idx3|labels{span}-idx1)-ubyte"
+        return [path for path in self.path.iterdir() if re.fullmatch(name, path.name)]
+
+    def _recorded_settings(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+        """The settings recorded beside the shards in the folder, if any.
+
+        Raises:
+            UserError: another program wrote the file of that name.
+        """
+        path = self.path / SETTINGS
+        if not path.exists():
+            return None
+        try:
+            recorded = json.loads(path.read_text())
+        except ValueError:
+            recorded = None
+        if not isinstance(recorded, dict) or recorded.keys() != settings.keys():
+            raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
+        return recorded
+
+    def _write_span(self, sequence: ImageSequence, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
+        shape = (stop - start, self.channels, 28, 28)
+        images = _with_progress(sequence.images(start, stop), bar)
+        labels = (sequence.labels(*piece) for piece in chunks(start, stop))
+        if self.image_format == "npy":
+            with atomic_file(files[-1]) as file:
+                _write_array(file, shape, "|u1", images)
+        elif self.image_format == "npz":
+            with atomic_file(files[-1]) as file, zipfile.ZipFile(file, "w") as archive:
+                arrays = {"images": (shape, "|u1", images), "labels": (shape[:1], "<i8", labels)}
+                for name, array in arrays.items():
+                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                        _write_array(member, *array)
+        else:
+            if self.labelled:
+                _write_idx(files[0], shape[:1], labels)
+            _write_idx(files[-1], (shape[0], 28, 28), images)
+
+
+def _with_progress(pieces: Iterable[Tensor], bar: tqdm) -> Iterator[Tensor]:
+    for piece in pieces:
+        yield piece
+        bar.update(len(piece))
+
+
+def _write_array(file: BinaryIO, shape: tuple[int, ...], dtype: str, pieces: Iterable[Tensor]) -> None:
+    """Writes an array in NumPy's format."""
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+    for piece in pieces:
+        file.write(piece.numpy().astype(dtype, copy=False).tobytes())
+
+
+def _write_idx(path: Path, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
+    """Writes unsigned bytes in MNIST's format: type and number of dimensions in four bytes, the sizes, the values."""
+    with atomic_file(path) as file:
+        file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
+        for piece in pieces:
+            file.write(piece.numpy().astype("|u1", copy=False).tobytes())
+
+
+def _span(path: Path) -> Span | None:
+    """The first image of a shard and the one after its last; None for another file."""
+    match = re.fullmatch(r"(?:train-|t10k-)?(?:images|labels)-(\d{9,})-(\d{9,})(?:\.npz|-idx[13]-ubyte)", path.name)
+    return (int(match[1]), int(match[2]) + 1) if match else None

@@ -1,0 +1,180 @@
+"""The modes of `gan generate`: which seed, latent and label each image has, however many are generated."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gan.errors import UserError
+from gan.inference import DigitGenerator, Select, chunks
+
+PATH_MODES = ("interpolate", "walk")
+MODES = ("sample", "class_sweep", *PATH_MODES)
+DEFAULT_COUNT = 64
+DEFAULT_ROWS = 8
+MAX_PATH = 10_000
+
+
+class ImageSequence(Protocol):
+    """Images by index.
+
+    Attributes:
+        default_count: number of images if the user gives none.
+        columns: columns of a grid of the images; None: no preference.
+        labelled: whether the images have labels.
+    """
+
+    default_count: int
+    columns: int | None
+    labelled: bool
+
+    def images(self, start: int, stop: int) -> Iterator[Tensor]:
+        """Images start..stop-1 in pieces: uint8 [n, C, 28, 28]."""
+
+    def labels(self, start: int, stop: int) -> Tensor:
+        """The labels of images start..stop-1: int64 [stop - start]; -1 for images without one."""
+
+
+class Samples:
+    """`sample`: each image has a latent of its own. `class_sweep`: the images of a row have one latent.
+
+    Args:
+        generator: the model.
+        digits: image i shows digits[i mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
+        seeds: used in turn, each for one image of each of the digits.
+        truncation, select: as for `DigitGenerator.generate`.
+        class_sweep: which of the two modes it is.
+
+    Raises:
+        UserError: digits that the model does not have.
+    """
+
+    def __init__(
+        self,
+        generator: DigitGenerator,
+        digits: Sequence[int] | None,
+        seeds: Sequence[int],
+        truncation: float | None = None,
+        select: Select = None,
+        class_sweep: bool = False,
+    ) -> None:
+        if class_sweep and generator.num_classes is None:
+            raise UserError("mode=class_sweep: this model is unconditional, so it has no classes to show in columns")
+        generator.labels(digits, 0, 1, select)
+        if class_sweep and digits is None:
+            digits = range(generator.num_classes)
+        self.generator, self.digits, self.seeds = generator, digits, list(seeds)
+        self.truncation, self.select, self.class_sweep = truncation, select, class_sweep
+        self.images_per_turn = len(digits) if digits else 1
+        rows = DEFAULT_ROWS if class_sweep and len(seeds) == 1 else len(seeds)
+        self.default_count = DEFAULT_COUNT if digits is None and rows == 1 else self.images_per_turn * rows
+        self.columns = self.images_per_turn if self.images_per_turn > 1 else None
+        self.labelled = digits is not None or generator.num_classes is not None
+
+    def images(self, start: int, stop: int) -> Iterator[Tensor]:
+        for span in chunks(start, stop):
+            yield self._images_of_chunk(*span)
+
+    def labels(self, start: int, stop: int) -> Tensor:
+        labels = self.generator.labels(self.digits, start, stop, self.select)
+        return torch.full((stop - start,), -1) if labels is None else labels
+
+    def inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        """Latents and labels of images start..stop-1, for `DigitGenerator.draw`. Only without `select`."""
+        z = self._take_turns(start, stop, lambda *span: self.generator.latents(*span, self.truncation))
+        return z, self.generator.labels(self.digits, start, stop)
+
+    def _images_of_chunk(self, start: int, stop: int) -> Tensor:
+        if self.select is None:
+            return self.generator.draw(*self.inputs(start, stop))
+
+        def selected(seed: int, first: int, end: int) -> Tensor:
+            return self.generator.generate(end - first, self.digits, seed, first, self.truncation, self.select)
+
+        return self._take_turns(start, stop, selected)
+
+    def _take_turns(self, start: int, stop: int, rows_of_seed: Callable[[int, int, int], Tensor]) -> Tensor:
+        """Rows start..stop-1, each from the seed whose turn it is.
+
+        Args:
+            rows_of_seed: called with (seed, first, end); returns the rows first..end-1 of this seed alone.
+        """
+        index = torch.arange(start, stop)
+        turns, within = index // self.images_per_turn, index % self.images_per_turn
+        seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)
+        own_index = own_turn if self.class_sweep else own_turn * self.images_per_turn + within
+        rows, places = [], []
+        for number in seed_number.unique().tolist():
+            mine = (seed_number == number).nonzero().flatten()
+            first, last = int(own_index[mine[0]]), int(own_index[mine[-1]])
+            rows.append(rows_of_seed(self.seeds[number], first, last + 1)[own_index[mine] - first])
+            places.append(mine)
+        return torch.cat(rows)[torch.cat(places).argsort()]
+
+
+class LatentPath:
+    """`interpolate`: images on the latent path from seed to seed, and from digit to digit. `walk`: the path is closed.
+
+    Args:
+        generator: the model.
+        digits: seed k shows digits[k mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
+        seeds: ends of the path's segments. A single seed is followed by the seeds after it, one for each segment.
+        truncation: as for `DigitGenerator.generate`.
+        steps: images of each segment.
+        closed: whether the path returns to its start. No image of a closed path comes twice.
+        num_images: a multiple of `steps`; None: a segment for each of several seeds, or else of several digits.
+
+    Raises:
+        UserError: digits that the model does not have, more digits than seeds, or a number of images that ends between
+            two seeds.
+    """
+
+    def __init__(
+        self,
+        generator: DigitGenerator,
+        digits: Sequence[int] | None,
+        seeds: Sequence[int],
+        truncation: float | None,
+        steps: int,
+        closed: bool,
+        num_images: int | None,
+    ) -> None:
+        every_digit = None if generator.num_classes is None else range(generator.num_classes)
+        shown = every_digit if digits is None else digits
+        if len(seeds) > 1:
+            segments = len(seeds) if closed else len(seeds) - 1
+        elif num_images is not None:
+            segments = num_images // steps
+        else:
+            segments = len(shown) if shown is not None and len(shown) > 1 else DEFAULT_ROWS
+        count = segments * steps
+        if num_images not in (None, count) or segments < 1:
+            allowed = f"a multiple of steps={steps}" if len(seeds) == 1 else f"{count} with these seeds and steps"
+            raise UserError(f"num_images={num_images}: it must be {allowed}, so that the path ends at a seed")
+        if count > MAX_PATH:
+            raise UserError(f"num_images={count}: a latent path has up to {MAX_PATH:,}; mode=sample has no limit")
+        if len(seeds) == 1:
+            seeds = range(seeds[0], seeds[0] + segments + (not closed))
+        if digits is not None and len(digits) > len(seeds):
+            raise UserError(
+                f"digits={list(digits)}: the path has {len(seeds)} seeds with one digit each; name more seeds"
+            )
+        labels = generator.labels(digits, 0, len(seeds))
+        ends = None if labels is None else [*labels.tolist(), *labels[:1].tolist()]
+        if closed:
+            images = generator.interpolate([*seeds, seeds[0]], ends, steps + 1, truncation)[:, :-1]
+        else:
+            images = generator.interpolate(seeds, ends, steps, truncation)
+        self._images = images.flatten(0, 1)
+        self._labels = torch.full((count,), -1)
+        if ends is not None:  # the label of the nearer end
+            nearer = (torch.arange(steps) * 2 > (steps if closed else steps - 1)).long()
+            self._labels = torch.tensor(ends)[(torch.arange(segments).unsqueeze(1) + nearer).flatten()]
+        self.default_count, self.columns, self.labelled = count, steps, ends is not None
+
+    def images(self, start: int, stop: int) -> Iterator[Tensor]:
+        yield self._images[start:stop]
+
+    def labels(self, start: int, stop: int) -> Tensor:
+        return self._labels[start:stop]
