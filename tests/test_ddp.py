@@ -94,12 +94,16 @@ def test_a_killed_process_ends_the_other(tmp_path):
 
 
 def test_torchrun_starts_the_processes(tmp_path):
+    """Of a run that ends in the middle of an epoch: its checkpoint has the random states of both."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
-    run = (*NARROW, "data.batch_size=200", "trainer.max_epochs=1", "~callbacks.plots")
+    run = (*NARROW, "data.batch_size=200", "max_images=800", "~callbacks.plots")
     finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun)
     assert finished.returncode == 0, finished.stderr
     assert "processes: 2" in finished.stdout
-    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["images_seen"] == 800
+    first, second = (states["cpu"] for states in checkpoint["random_states"])
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize(

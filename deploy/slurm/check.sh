@@ -49,7 +49,7 @@ echo "-- the others are preempted"
 timeout 120 srun --partition=main --ntasks=2 --job-name=urgent sleep 1
 squeue
 wait $sweeping
-grep -e "Caught signal" -e "Requeued" -e "goes on" $sweep/.submitit/*/*.out
+grep -e "Caught signal" -e "Requeued" -e "resumed " $sweep/.submitit/*/*.out
 for seed in 0 1; do
     gan train hydra.run.dir="alone_$seed" seed=$seed "${tiny[@]}" "${alone[@]}"
     same_weights $sweep/$seed alone_$seed
@@ -64,7 +64,7 @@ for job in 0 1; do
     wait $!
 done
 cat ddp_1.log
-grep -q "goes on" ddp_1.log
+grep -q "resumed " ddp_1.log
 same_weights outputs/train/ddp_0 outputs/train/ddp_1
 
 echo "== a data set drawn by an array of four jobs"

@@ -1,4 +1,4 @@
-"""Images per second of training, validation and other callbacks left out."""
+"""Images per second of training."""
 
 import time
 from typing import Any
@@ -9,7 +9,10 @@ from gan.module import GAN
 
 
 class Throughput(Callback):
-    """Logs `train/images_per_second`, from one log to the next, over all processes."""
+    """Logs `train/images_per_second` of all processes together.
+
+    A value covers the time since the last logged one, or since the start of the epoch: validation is not counted.
+    """
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._restart(pl_module)

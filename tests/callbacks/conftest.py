@@ -8,6 +8,8 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
+from gan.callbacks.mid_epoch import MidEpoch
+
 BATCH, BATCHES = 4, 5
 
 
@@ -72,7 +74,7 @@ def fit():
             default_root_dir=folder,
             accelerator="cpu",
             max_epochs=epochs,
-            callbacks=list(callbacks),
+            callbacks=[MidEpoch(), *callbacks],  # as `gan train` does
             logger=list(loggers),
             log_every_n_steps=2,
             enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in callbacks),
