@@ -82,7 +82,7 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     if not isinstance(options.get("generator"), dict) or "_target_" not in options["generator"]:
         absent.insert(0, "generator")
     if absent:
-        raise UserError(f"{key}={path}: from another version of this project; it lacks {', '.join(absent)}")
+        raise UserError(f"{key}={path}: of another version of this project; it lacks {', '.join(absent)}")
     return checkpoint
 
 

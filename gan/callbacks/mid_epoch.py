@@ -14,8 +14,8 @@ from gan.randomness import derive_seed
 class MidEpoch(Callback):
     """Resumes with the next batch of an unfinished epoch, and with the random numbers that would have come next.
 
-    Lightning counts an epoch that `max_time` or `max_images` ended early as done, and would start the next one. Here
-    the resumed run ends as an undisturbed one does, bit for bit on the CPU. `gan train` always adds this callback.
+    Lightning counts an epoch that `max_time` or `max_images` ended early as done, and would start the next one. With
+    this callback, which `gan train` always adds, the run ends as an undisturbed one does (bit for bit on the CPU).
 
     A checkpoint in the middle of an epoch has `random_states`: for each process, the states of its random number
     generators after its last batch. Without them (an older checkpoint, another number of processes), the generators
@@ -24,8 +24,8 @@ class MidEpoch(Callback):
 
     def __init__(self) -> None:
         self._batches_done = 0
-        self._states_now: dict[str, Tensor] = {}
-        self._states_to_restore: dict[str, Tensor] = {}
+        self._states_now: list[Tensor] = []
+        self._states_to_restore: list[Tensor] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         _, self._batches_done = progress(checkpoint)
@@ -53,11 +53,13 @@ class MidEpoch(Callback):
         if self._batches_done:  # after the module has seeded the epoch
             position = (trainer.current_epoch, trainer.global_rank, self._batches_done)
             torch.manual_seed(derive_seed(pl_module.hparams.seed, *position))
-            _restore(self._states_to_restore, pl_module.device)
+            for generator, state in zip(_generators(pl_module.device), self._states_to_restore, strict=False):
+                generator.set_state(state)
             self._batches_done = 0
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._states_now = _random_states(pl_module.device)  # before validation draws any random number
+        # Validation may follow, and draw random numbers that an undisturbed run does not draw here.
+        self._states_now = [generator.get_state() for generator in _generators(pl_module.device)]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         _, batches = progress(checkpoint)
@@ -68,15 +70,6 @@ class MidEpoch(Callback):
             checkpoint["random_states"] = states
 
 
-def _random_states(device: torch.device) -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _restore(states: dict[str, Tensor], device: torch.device) -> None:
-    if "cpu" in states:
-        torch.set_rng_state(states["cpu"])
-    if "cuda" in states and device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
+def _generators(device: torch.device) -> list[torch.Generator]:
+    on_cuda = [torch.cuda.default_generators[device.index]] if device.type == "cuda" else []
+    return [torch.default_generator, *on_cuda]
