@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from gan.data import MNISTDataModule
 from gan.images import unit
 from gan.inference import DigitGenerator
-from gan.metrics.distributions import frechet_distance
+from gan.metrics.measures.distributions import Gaussian, frechet_distance
 
 COUNT = 10_000
 EPOCHS = 4
@@ -95,9 +95,9 @@ def main() -> None:
     for build, smoothing in kinds:
         network = trained(build(), real, digits, smoothing)
         readings = [(read(network, images), labels) for images, labels in sets.values()]
-        features = [found for (found, _), _ in readings]
+        features = [Gaussian.of(found) for (found, _), _ in readings]
         floor = frechet_distance(features[0], features[1])
-        learnt, _ = read(network, real[balanced])
+        learnt = Gaussian.of(read(network, real[balanced])[0])
         accuracies = [(said == labels).double().mean().item() for (_, said), labels in readings]
         distances = [[frechet_distance(of, found) / floor for found in features] for of in (features[0], learnt)]
         for column, values in zip(columns.values(), (accuracies, *distances), strict=True):

@@ -44,7 +44,8 @@ def bare_loop(module: GAN, images: torch.Tensor, batches: int, batch_size: int) 
         torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)) for network in (generator, discriminator)
     )
     noise, limit = options.instance_noise, options.gradient_clip_norm
-    real_target, fake_target = torch.full((batch_size,), 1 - options.label_smoothing), torch.zeros(batch_size)
+    smoothing = options.loss.get("label_smoothing", 0)
+    real_target, fake_target = torch.full((batch_size,), 1 - smoothing), torch.zeros(batch_size)
     ones = torch.ones(batch_size)
     order = torch.randperm(len(images))
 

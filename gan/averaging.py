@@ -1,20 +1,47 @@
-"""The exponential moving average of a network's weights."""
+"""The exponential moving average of the generator's weights."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from gan.config.bounds import require_number
 
 
-def ema_decay(images: float, half_life: float) -> float:
-    """What is left of the average after `images` images: 0.5 ** (images / half_life); 0 for a half-life of 0.
+class AverageDecay:
+    """How much of the average is left after a step: 0.5 ** (images of the step / half-life).
 
     Source: Karras et al. 2018, arXiv:1710.10196, with the half-life in images as in StyleGAN2's code.
+
+    Args:
+        half_life: images until a weight has lost half its part in the average; 0: the average is the generator.
+        warmup: the half-life is at most this share of the images seen.
     """
-    return 0.5 ** (images / half_life) if half_life else 0.0
+
+    def __init__(self, half_life: float = 0.0, warmup: float = 0.05) -> None:
+        require_number("model.ema_half_life", half_life, least=0)
+        require_number("model.ema_warmup", warmup, above=0)
+        self.half_life, self.warmup = half_life, warmup
+
+    def after(self, images: float, images_seen: float) -> float | None:
+        """The decay of a step of so many images, once so many were seen in all; None: the average is the generator."""
+        return 0.5 ** (images / min(self.half_life, self.warmup * images_seen)) if self.half_life else None
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, current: nn.Module, decay: float) -> None:
-    """Parameters: average <- current + decay * (average - current). Buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
-    for old, new in zip(average.buffers(), current.buffers(), strict=True):
-        old.copy_(new)
+def update_average(average: nn.Module, current: nn.Module, decay: float | Tensor | None) -> None:
+    """Parameters: average <- current + decay * (average - current), None as 0. Buffers are copied.
+
+    Args:
+        decay: a tensor where it must not be read, in a captured step.
+    """
+    averages, currents = list(average.parameters()), list(current.parameters())
+    if decay is None:
+        torch._foreach_copy_(averages, currents)
+    elif isinstance(decay, Tensor):
+        differences = torch._foreach_sub(currents, averages)
+        torch._foreach_mul_(differences, 1 - decay)
+        torch._foreach_add_(averages, differences)
+    else:
+        torch.optim.swa_utils.get_ema_multi_avg_fn(decay)(averages, currents, None)
+    buffers = list(current.buffers())
+    if buffers:
+        torch._foreach_copy_(list(average.buffers()), buffers)

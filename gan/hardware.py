@@ -13,11 +13,11 @@ PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed")
 
 
 def settle_hardware(trainer: DictConfig) -> None:
-    """Replaces `auto` for accelerator and precision by what this machine has.
+    """Replaces `auto` for accelerator and precision by the best that this machine has.
 
     Raises:
-        UserError: a device that is not there, a precision it is slow in or does not have, or another number of
-            processes than torchrun or srun has started.
+        UserError: a device that is not there, a precision that the device lacks or is slow in, or a number of processes
+            that differs from those that torchrun or srun has started.
     """
     there = {"cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
     there |= {"mps": torch.backends.mps.is_available(), "auto": True}
@@ -35,6 +35,10 @@ def settle_hardware(trainer: DictConfig) -> None:
         raise UserError(f"trainer.precision={precision}: this processor has no such arithmetic; use 32-true")
     if accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        if trainer.get("deterministic"):
+            trainer.benchmark = False  # the fastest algorithm may be another one in the next run
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         if isinstance(trainer.devices, int) and trainer.devices > torch.cuda.device_count():
             raise UserError(f"trainer.devices={trainer.devices}: this machine has {torch.cuda.device_count()} GPUs")
     trainer.accelerator, trainer.precision = accelerator, precision
@@ -42,10 +46,10 @@ def settle_hardware(trainer: DictConfig) -> None:
 
 
 def processes_started() -> int | None:
-    """How many processes torchrun or srun has started for this run; None where a run starts its others itself.
+    """How many processes torchrun or srun has started for this run; None if the run starts its processes itself.
 
     Raises:
-        UserError: srun is not there to start the tasks of a SLURM job.
+        UserError: a SLURM job of several tasks was not started with srun, or without tasks per node.
     """
     if torch.distributed.is_torchelastic_launched():
         return int(os.environ["WORLD_SIZE"])
@@ -60,7 +64,7 @@ def processes_started() -> int | None:
 
 
 def slurm_plugins() -> list[SLURMEnvironment]:
-    """What a Trainer needs under srun: submitit, or SLURM itself, requeues a preempted job, so Lightning must not."""
+    """The Trainer's plugins under srun. submitit or SLURM itself requeues a preempted job, so Lightning must not."""
     by_srun = _in_slurm() and not torch.distributed.is_torchelastic_launched()
     return [SLURMEnvironment(auto_requeue=False)] if by_srun else []
 
@@ -76,13 +80,13 @@ def _check_processes(trainer: DictConfig) -> None:
     wanted = nodes * (devices if isinstance(devices, int) else len(devices))
     if started not in (None, wanted):
         raise UserError(
-            f"trainer.devices={trainer.devices}, trainer.num_nodes={nodes}: so many processes on so many nodes are "
-            f"{wanted}, but srun or torchrun has started {started}"
+            f"trainer.devices={trainer.devices}, trainer.num_nodes={nodes}: the number of processes is {wanted}, "
+            f"but srun or torchrun has started {started}"
         )
 
 
 def fast_precision(accelerator: str) -> str:
-    """bf16 on GPUs that have it in hardware (compute capability 8.0 and up), fp16 on 7.x, else fp32."""
+    """bf16 on GPUs with bf16 hardware (compute capability 8.0 and up), fp16 on 7.x, else fp32."""
     if accelerator not in ("gpu", "cuda"):
         return "32-true"
     major, _ = torch.cuda.get_device_capability()
@@ -91,7 +95,8 @@ def fast_precision(accelerator: str) -> str:
 
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 in hardware (AVX512-BF16 or AMX)."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    has = torch.cpu.get_capabilities()
+    return has.get("avx512_bf16", False) or has.get("amx_tile", False)
 
 
 def device_name(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""The three number formats of an image, and pictures made of many images."""
+"""Conversions between the three number formats of an image, and pictures made of many images."""
 
 import base64
 import io
@@ -32,15 +32,15 @@ def unit(images: Tensor) -> Tensor:
 
 
 def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Image.Image:
-    """One picture of all images, row by row.
+    """One picture that shows all images, row by row.
 
     Args:
         images: uint8 [N, C, H, W] with C = 1 or 3.
-        columns: images in a row; the square root of N, rounded up, when not given.
+        columns: images in a row; None is the square root of N, rounded up.
         padding: black pixels around each image.
 
     Raises:
-        UserError: fewer columns than one.
+        UserError: less than one column.
     """
     if columns is not None and columns < 1:
         raise UserError(f"columns={columns}: at least 1")
@@ -55,7 +55,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Image.
 
 
 def pictures(images: Tensor) -> list[Image.Image]:
-    """uint8 [N, C, H, W] with C = 1 or 3 -> a picture of each."""
+    """uint8 [N, C, H, W] with C = 1 or 3 -> one picture for each image."""
     arrays = images.cpu().permute(0, 2, 3, 1).numpy()
     return [Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array) for array in arrays]
 
@@ -68,10 +68,10 @@ def png(picture: Image.Image) -> bytes:
 
 
 def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
-    """uint8 [N, C, H, W] as it is, as an array, as pictures, or as PNG files in base64.
+    """uint8 [N, C, H, W] unchanged, as an array, as pictures, or as PNG files in base64.
 
     Raises:
-        UserError: another format.
+        UserError: an unknown format.
     """
     if return_format == "tensor":
         return images

@@ -1,10 +1,10 @@
 """Adversarial losses: what each network minimizes, as functions of the discriminator's logits.
 
-A loss has two methods, `discriminator(real_logits, fake_logits)` and `generator(real_logits, fake_logits)`; logits are
-float [N], results are float scalars (batch means). A loss of one's own is a class with the same two methods.
+A loss is a class with two methods, `discriminator(real_logits, fake_logits)` and `generator(real_logits, fake_logits)`.
+Logits are float [N]; results are float scalars (batch means).
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -13,17 +13,36 @@ from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu, re
 from gan.config.bounds import require_number
 
 
-class AdversarialLoss(Protocol):
-    """What `GAN` asks of a loss; `generator_needs_real` says whether its generator's part reads `real_logits`."""
+class AdversarialLoss(ABC):
+    """The base of the losses here. A loss with just the two methods need not inherit from it.
 
-    generator_needs_real: bool
+    Attributes:
+        generator_needs_real: whether `generator` reads `real_logits`, which are None where it is False. A loss that
+            does not say so is given them.
+    """
 
+    generator_needs_real: bool = False
+
+    @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
 
+    @abstractmethod
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor: ...
 
 
-class BinaryCrossEntropy:
+def has_flat_slopes(loss: AdversarialLoss) -> bool:
+    """Whether the discriminator's loss stands still over a range of a generated image's logit, as the hinge loss does.
+
+    It is measured over the logits -8..8, so that a loss need not declare it.
+    """
+    fake_logits = torch.linspace(-8, 8, 64).requires_grad_()
+    with torch.enable_grad():
+        (slopes,) = torch.autograd.grad(loss.discriminator(torch.zeros(64), fake_logits), fake_logits)
+    flat = slopes == 0
+    return bool((flat[1:] & flat[:-1]).any())
+
+
+class BinaryCrossEntropy(AdversarialLoss):
     """Non-saturating cross-entropy (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
 
     L_D = BCE(D(x), 1 - s) + BCE(D(G(z)), 0), L_G = BCE(D(G(z)), 1), with sigmoids on the logits. The smoothing s is
@@ -33,9 +52,8 @@ class BinaryCrossEntropy:
         label_smoothing: s, 0 <= s < 1.
     """
 
-    generator_needs_real = False
-
     def __init__(self, label_smoothing: float = 0.0) -> None:
+        require_number("model.loss.label_smoothing", label_smoothing, least=0, below=1)
         self.label_smoothing = label_smoothing
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -46,7 +64,7 @@ class BinaryCrossEntropy:
         return softplus(-fake_logits).mean()
 
 
-class Hinge:
+class Hinge(AdversarialLoss):
     """Hinge loss (Lim and Ye 2017, arXiv:1705.02894).
 
     L_D = E[max(0, 1 - D(x))] + E[h(1 + D(G(z)))], L_G = -E[D(G(z))], with h(t) = t above 0 and leak * t below.
@@ -54,8 +72,6 @@ class Hinge:
     Args:
         leak: what is left of the slope for generated images beyond the margin, 0 <= leak <= 1; 0 is the published loss.
     """
-
-    generator_needs_real = False
 
     def __init__(self, leak: float = 0.0) -> None:
         require_number("model.loss.leak", leak, least=0, most=1)
@@ -68,13 +84,11 @@ class Hinge:
         return -fake_logits.mean()
 
 
-class Wasserstein:
+class Wasserstein(AdversarialLoss):
     """Wasserstein loss (Arjovsky et al. 2017, arXiv:1701.07875): L_D = E[D(G(z))] - E[D(x)], L_G = -E[D(G(z))].
 
     It needs a Lipschitz constraint, such as the penalty `wgan_gp`.
     """
-
-    generator_needs_real = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return fake_logits.mean() - real_logits.mean()
@@ -83,7 +97,7 @@ class Wasserstein:
         return -fake_logits.mean()
 
 
-class Relativistic:
+class Relativistic(AdversarialLoss):
     """Relativistic pairing (Jolicoeur-Martineau 2018, arXiv:1807.00734; Huang et al. 2024, arXiv:2501.05441).
 
     L_D = E[softplus(-(D(x) - D(G(z))))], L_G = E[softplus(-(D(G(z)) - D(x)))]. Conditional models pair images of one

@@ -1,9 +1,7 @@
 """GAN: alternating discriminator and generator steps, and the averaged generator they leave behind."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,16 +9,18 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from gan.averaging import ema_decay, update_average
-from gan.config.bounds import check_model
+from gan.averaging import AverageDecay, update_average
+from gan.config.bounds import require_number, require_part, require_switch
 from gan.config.targets import build
+from gan.errors import UserError
+from gan.execution import Execution, make_portable
 from gan.images import normalize, quantize
-from gan.networks.layers import initialize_dcgan
-from gan.objectives import Objectives
-from gan.one_stage import check_one_stage
+from gan.networks import build_networks, initialize_dcgan
+from gan.objectives import Images, Objectives, check_one_stage
 from gan.penalties import build_penalties
-from gan.randomness import derive_seed, latents
+from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, generator_steps
+from gan.steps import Fading, Found, LoggedStep, Step, StepSequence, Strength
 
 VALIDATION_SEED = 0
 
@@ -35,31 +35,20 @@ class GAN(LightningModule):
         generator, discriminator: networks; latent_dim, num_classes and image_channels are handed on to them.
         generator_optimizer, discriminator_optimizer: optimizers of `torch.optim`.
         loss: an adversarial loss, see `gan.losses`.
-        penalties: by name, a function of `gan.penalties` with `weight` (1; 0: off) and `every`, the discriminator steps
-            from one use to the next (1); a lazy penalty counts `every` times, so that its mean strength stays.
-        generator_schedule, discriminator_schedule: learning-rate schedulers, stepped once a generator step; an entry
-            `total_steps: null` is filled in with the generator steps of the whole run.
-        latent_dim: length of the latent vector.
-        num_classes: digits are drawn on demand by a conditional model (10); None for an unconditional one.
-        image_channels: 1 for grey images, 3 for colour.
-        paired_labels: generated images of a batch have the labels of the real ones, else uniform ones that take turns.
-        classification_weight: of the cross-entropy of a real image's label under softmax_y D(x, y), in the loss of a
-            conditional discriminator (Chen et al. 2021, arXiv:2111.01035).
-        classification_images: images seen until that weight has fallen to zero in a straight line; None keeps it.
-        diversity_weight: in the generator's loss, of how far its images of one class are apart; see `pair_distance`.
-        joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
+        penalties: see `gan.penalties.build_penalties`.
+        generator_schedule, discriminator_schedule: learning-rate schedulers, stepped once a generator step.
+        num_classes: of a conditional model, which generates the requested class; None for an unconditional one.
+        paired_labels: generated images of a batch have the labels of the real ones, else balanced random ones.
+        classification_weight, classification_images: see `Objectives.discriminator` and `Fading`.
+        joint_batches, diversity_weight: see `Objectives`.
+        instance_noise, instance_noise_images: standard deviation, in units of [-1, 1], of the noise on each image that
+            the discriminator sees; see `Fading`.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
-        one_stage: it also takes its gradient from the discriminator's own backward pass, before that one's step, in
-            place of a second pass through it (Shen et al. 2021, arXiv:2103.00430). The discriminator must judge each
-            image by itself, with one logit, and its loss must change with each generated image's logit. With
+        one_stage: it also takes its gradient from the discriminator's own backward pass, see `one_stage_loss`. With
             precision 16-mixed, whose range is too small for it, a second pass is made all the same.
-        label_smoothing: for losses that have targets, 0 <= s < 1.
-        instance_noise: standard deviation of the noise on each image that the discriminator sees, in units of [-1, 1].
-        instance_noise_images: images seen until it has fallen to zero in a straight line; None keeps it.
         gradient_clip_norm: largest L2 norm of each network's gradient; None does not clip.
         discriminator_steps: discriminator steps for each generator step, on as many batches.
-        ema_half_life: images until a weight has lost half its part in the average; 0: the average is the generator.
-        ema_warmup: the half-life is at most this share of the images seen.
+        ema_half_life, ema_warmup: see `AverageDecay`.
         dcgan_initialization: weights N(0, 0.02) in place of PyTorch's defaults.
         max_images: length of the run in images, for schedules; None: as long as the trainer's epochs.
         seed: of noise, labels and dropout.
@@ -89,7 +78,6 @@ class GAN(LightningModule):
         joint_batches: bool = False,
         shared_latents: bool = False,
         one_stage: bool = False,
-        label_smoothing: float = 0.0,
         instance_noise: float = 0.0,
         instance_noise_images: int | None = None,
         gradient_clip_norm: float | None = None,
@@ -103,94 +91,129 @@ class GAN(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["trust"])
-        check_model(self.hparams)
+        require_number("model.gradient_clip_norm", gradient_clip_norm, above=0, optional=True)
+        require_number("model.max_images", max_images, least=1, whole=True, optional=True)
+        require_number("model.seed", seed, least=0, below=2**32, whole=True)
+        for name in ("paired_labels", "shared_latents", "one_stage", "dcgan_initialization"):
+            require_switch(f"model.{name}", self.hparams[name])
+        for name in ("generator", "discriminator"):
+            require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])
+            require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
         self.latent_dim, self.num_classes, self.images_seen = latent_dim, num_classes, 0
         self.trust = tuple(trust)
+        self.execution = Execution()
 
-        shared = {"num_classes": num_classes, "image_channels": image_channels}
-        networks = ["gan.networks"]
-        self.generator: nn.Module = build(
-            generator, "model.generator", networks, trust, latent_dim=latent_dim, **shared
-        )
-        self.discriminator: nn.Module = build(discriminator, "model.discriminator", networks, trust, **shared)
+        shape = (latent_dim, num_classes, image_channels)
+        self.generator, self.discriminator = build_networks(generator, discriminator, *shape, trust)
         if dcgan_initialization:
             initialize_dcgan(self.generator)
             initialize_dcgan(self.discriminator)
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
-        smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
-        adversarial = build(loss, "model.loss", ["gan.losses"], trust, **smoothing)
-        if one_stage:
-            check_one_stage(self.discriminator, adversarial)
-        used = build_penalties(penalties or {}, trust)
-        self.objectives = Objectives(self.discriminator, adversarial, used, self.hparams)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        objectives = self.objectives
-        objectives.forget()
-        real, labels = normalize(batch[0]), batch[1] if self.num_classes else None
-        generator_optimizer, discriminator_optimizer = self.optimizers()
-        number = self.trainer.fit_loop.total_batch_idx
-        trains_generator = (number + 1) % self.hparams.discriminator_steps == 0
-        with torch.set_grad_enabled(trains_generator and self.hparams.shared_latents):
-            fake = self._draw(labels, len(real))
-        one_stage = self.hparams.one_stage and self.trainer.precision != "16-mixed"
-        seen = fake[0].detach().requires_grad_(one_stage)
-        self._update(
-            discriminator_optimizer,
-            lambda: objectives.discriminator(real, labels, seen, fake[1], self.images_seen, number),
+        adversarial = build(loss, "model.loss", ["gan.losses"], trust)
+        self.objectives = Objectives(self.discriminator, adversarial, num_classes, joint_batches, diversity_weight)
+        self.steps = StepSequence(
+            discriminator_steps,
+            build_penalties(penalties, trust),
+            Fading("model.instance_noise", instance_noise, instance_noise_images),
+            Fading("model.classification_weight", classification_weight, classification_images),
+            AverageDecay(ema_half_life, ema_warmup),
         )
-        self.images_seen += len(real) * self.trainer.world_size
-        if trains_generator:
-            if not self.hparams.shared_latents:
-                fake = self._draw(labels, len(real))
-            loss_of = partial(objectives.generator, real, labels, *fake, self.images_seen)
+        if classification_weight and num_classes is None:
+            raise UserError(f"model.classification_weight={classification_weight}: 0 where num_classes is null")
+        if one_stage:
+            check_one_stage(self.discriminator, adversarial, shared_latents)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, list[LoggedStep]]:
+        """One step for each batch in what the loader gave: one, or several where `Execution` asks for more at once."""
+        size = self.trainer.train_dataloader.batch_size
+        batches = list(zip(batch[0].split(size), batch[1].split(size), strict=True))
+        first, optimizer_steps = self.trainer.fit_loop.total_batch_idx, self.trainer.global_step
+        logged = []
+        for number, (images, labels) in enumerate(batches, start=first):
+            count = len(images) * self.trainer.world_size
+            rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers(use_pl_optimizer=False)]
+            step = self.steps.step(number, count, self.images_seen, rates)
+            found = self.execution.run(step, images, labels)
+            self.images_seen += count
+            optimizer_steps += 1 + step.trains_generator
+            if step.trains_generator:
+                for config in self.trainer.lr_scheduler_configs:
+                    config.scheduler.step()
+            ends_epoch = batch_idx + number + 1 - first == self.trainer.num_training_batches
+            if (number + 1) % self.trainer.log_every_n_steps == 0 or ends_epoch:
+                logged.append(LoggedStep(number, self.images_seen, found))
+        self.execution.count(len(batches), optimizer_steps)
+        return {"logged": logged}
+
+    def step(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+        """A step of the discriminator and, where it is due, of the generator and its average; what is logged.
+
+        It may be recorded as a CUDA graph: it reads no tensor, and all that changes from step to step is in `step`.
+        Real images are uint8 [N, C, 28, 28], labels int64 [N].
+        """
+        values = step.values
+        real = Images(normalize(images), labels if self.num_classes else None)
+        generator_optimizer, discriminator_optimizer = self.optimizers()
+        one_stage = self.hparams.one_stage and self.trainer.precision != "16-mixed"
+
+        with torch.set_grad_enabled(step.trains_generator and self.hparams.shared_latents):
+            fake = self._generate(real.labels, len(images))
+        judged = Images(fake.pixels.detach().requires_grad_(one_stage), fake.labels)
+        with discriminator_optimizer.toggle_model():
+            judgement = self.objectives.discriminator(
+                real, judged, step.penalties, values.classification_weight, values.discriminator_noise
+            )
+            norm = self._descend(discriminator_optimizer, judgement.loss, values.discriminator_rate)
+        rate = values.discriminator_rate
+        found = {**judgement.values, "gradient_norm_discriminator": norm, "lr_discriminator": rate}
+        if not step.trains_generator:
+            return found
+
+        if not self.hparams.shared_latents:
+            fake = self._generate(real.labels, len(images))
+        with generator_optimizer.toggle_model():
             if one_stage:
-                loss_of = partial(objectives.one_stage, *fake, seen.grad)
-            self._update(generator_optimizer, loss_of)
-            self._update_ema(len(real) * self.trainer.world_size * self.hparams.discriminator_steps)
-            for config in self.trainer.lr_scheduler_configs:
-                config.scheduler.step()
-        if self.log_due:
-            values = {f"train/{name}": value for name, value in objectives.values.items()}
-            self.log_dict({**values, "images_seen": float(self.images_seen)})
+                loss, seen = self.objectives.one_stage(judgement, judged.pixels, fake)
+            else:
+                loss, seen = self.objectives.generator(real, fake, values.generator_noise)
+            norm = self._descend(generator_optimizer, loss, values.generator_rate)
+        update_average(self.generator_ema, self.generator, values.ema_decay)
+        return {**found, **seen, "gradient_norm_generator": norm, "lr_generator": values.generator_rate}
 
-    def _update(self, optimizer: LightningOptimizer, loss_of: Callable[[], Tensor]) -> None:
-        """One step of one network; the other one's parameters take no gradient meanwhile."""
-        with optimizer.toggle_model():
-            loss = loss_of()
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            optimizer.step()
-
-    def _draw(self, labels: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
-        """Generated images of random latents, with the given labels or uniform ones, of which a batch has all alike."""
-        if labels is not None and not self.hparams.paired_labels:
-            turns = [torch.randperm(self.num_classes) for _ in range(math.ceil(count / self.num_classes))]
-            labels = torch.cat(turns)[:count].to(self.device)
-        return self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels
-
-    def _update_ema(self, images: int) -> None:
-        half_life = min(self.hparams.ema_half_life, self.hparams.ema_warmup * self.images_seen)
-        update_average(self.generator_ema, self.generator, ema_decay(images, half_life))
+    def _descend(self, optimizer: LightningOptimizer, loss: Tensor, rate: Strength) -> Tensor:
+        """One step of one optimizer, at that rate; the norm of the gradient before clipping."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        (group,) = optimizer.param_groups
+        of_schedule, group["lr"] = group["lr"], rate
+        optimizer.step()
+        group["lr"] = of_schedule
+        return self._gradient_norm
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        limit = self.hparams.gradient_clip_norm
-        if limit is None and not self.log_due:
-            return
+        """Clips, where Lightning has the gradients unscaled, and leaves their norm to `_descend`."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)  # Lightning leaves that to a fused optimizer's step, which comes after clipping
-        name = "generator" if optimizer is self.optimizers(use_pl_optimizer=False)[0] else "discriminator"
-        norm = nn.utils.clip_grad_norm_(getattr(self, name).parameters(), math.inf if limit is None else limit)
-        self.objectives.note(**{f"gradient_norm_{name}": norm, f"lr_{name}": optimizer.param_groups[0]["lr"]})
+        limit = self.hparams.gradient_clip_norm
+        parameters = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
+        self._gradient_norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
+        if limit is not None:
+            nn.utils.clip_grads_with_norm_(parameters, limit, self._gradient_norm)
 
-    @property
-    def log_due(self) -> bool:
-        """Whether this batch's values are logged; Lightning's bookkeeping would cost several percent if all were."""
-        due = (self.trainer.fit_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0
-        return due or self.trainer.is_last_batch
+    def _generate(self, labels: Tensor | None, count: int) -> Images:
+        """Generated images of random latents, with the given labels or balanced ones."""
+        if labels is not None and not self.hparams.paired_labels:
+            labels = balanced_labels(count, self.num_classes, self.device)
+        return Images(self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels)
+
+    def on_train_start(self) -> None:
+        self.execution.start(self)
+
+    def on_train_end(self) -> None:
+        self.execution.stop()
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.hparams.seed, self.current_epoch, self.global_rank))
@@ -231,22 +254,19 @@ class GAN(LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         optimizers, schedules = [], []
+        steps = generator_steps(self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
         for name in ("generator", "discriminator"):
-            optimizer, schedule = self.hparams[f"{name}_optimizer"], self.hparams[f"{name}_schedule"]
-            parameters = getattr(self, name).parameters()
-            optimizers.append(build(optimizer, f"model.{name}_optimizer", ["torch.optim"], self.trust, parameters))
-            if schedule:
-                steps = (self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
-                schedules.append(
-                    build_schedule(
-                        schedule, f"model.{name}_schedule", self.trust, optimizers[-1], generator_steps(*steps)
-                    )
-                )
+            optimizer, key = self.hparams[f"{name}_optimizer"], f"model.{name}_optimizer"
+            optimizers.append(build(optimizer, key, ["torch.optim"], self.trust, getattr(self, name).parameters()))
+            if schedule := self.hparams[f"{name}_schedule"]:
+                key = f"model.{name}_schedule"
+                schedules.append(build_schedule(schedule, key, self.trust, optimizers[-1], steps))
         return optimizers, schedules
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["images_seen"] = self.images_seen
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
+        make_portable(checkpoint["optimizer_states"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]

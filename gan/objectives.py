@@ -1,142 +1,224 @@
 """What a step of each network minimizes: the adversarial loss, and what is added to it or done to the images first."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from gan.config.bounds import require_number, require_switch
 from gan.errors import UserError
-from gan.losses import AdversarialLoss
-from gan.one_stage import one_stage_loss
+from gan.losses import AdversarialLoss, has_flat_slopes
 from gan.penalties import Penalty
+from gan.steps import Strength
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one step: float [N, C, H, W] in [-1, 1], and their labels, int64 [N], or None."""
+
+    pixels: Tensor
+    labels: Tensor | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The discriminator's loss at a batch, and what led to it.
+
+    Attributes:
+        loss: float scalar, with its graph.
+        real_logits, fake_logits: float [N]; the latter have a gradient after the backward pass, where the images
+            take one.
+        values: what is logged, by name: float scalars without a graph.
+    """
+
+    loss: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    values: dict[str, Tensor]
 
 
 class Objectives:
-    """The losses of both networks, float scalars, by the hyperparameters of `GAN`.
+    """The losses of both networks, for as many generated images as real ones. It keeps nothing between two calls.
 
-    Images are float [N, C, H, W] in [-1, 1], as many generated as real ones, labels int64 [N] or None.
+    Args:
+        discriminator: the network that judges.
+        loss: an adversarial loss.
+        num_classes: of a conditional model, else None.
+        joint_batches: the discriminator takes real and generated images in one pass, as one batch to its normalization.
+        diversity_weight: in the generator's loss, of how far its images of one class are apart; see `pair_distance`.
 
-    Attributes:
-        values: what was found since `forget`, by name, for the log.
+    Raises:
+        UserError: an impossible value.
     """
 
     def __init__(
         self,
         discriminator: nn.Module,
         loss: AdversarialLoss,
-        penalties: Sequence[Penalty],
-        hparams: Mapping[str, Any],
+        num_classes: int | None = None,
+        joint_batches: bool = False,
+        diversity_weight: float = 0.0,
     ) -> None:
-        self.network, self.loss, self.penalties, self.hparams = discriminator, loss, penalties, hparams
-        self.forget()
-
-    def forget(self) -> None:
-        """Starts a step: nothing is found yet."""
-        self.values: dict[str, Tensor | float] = {}
-        self._judged: list[Tensor] = []
-
-    def note(self, **values: Tensor | float) -> None:
-        """Keeps values for the log: Lightning forgets what was logged before another hook ran."""
-        self.values |= {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
+        require_switch("model.joint_batches", joint_batches)
+        require_number("model.diversity_weight", diversity_weight, least=0)
+        self.network, self.loss, self.num_classes = discriminator, loss, num_classes
+        self.joint_batches, self.diversity_weight = joint_batches, diversity_weight
 
     def discriminator(
         self,
-        real: Tensor,
-        labels: Tensor | None,
-        fake: Tensor,
-        fake_labels: Tensor | None,
-        images_seen: int,
-        batch: int,
-    ) -> Tensor:
-        """The discriminator's loss at a batch, counted from 0 over the run.
+        real: Images,
+        fake: Images,
+        penalties: Sequence[Penalty] = (),
+        classification_weight: Strength = None,
+        noise: Strength = None,
+    ) -> Judgement:
+        """The discriminator's loss.
+
+        Args:
+            real, fake: the images to judge.
+            penalties: those that are due in this step.
+            classification_weight: of the cross-entropy of a real image's label under softmax_y D(x, y) (Chen et al.
+                2021, arXiv:2111.01035).
+            noise: standard deviation of what is added to each image.
 
         Raises:
-            UserError: classification is asked for, and the discriminator does not give a logit for each class.
+            UserError: classification has a weight, and the discriminator does not give a logit for each class.
         """
-        real, fake = self.with_noise(real, images_seen), self.with_noise(fake, images_seen)
-        weight = fallen(self.hparams["classification_weight"], self.hparams["classification_images"], images_seen)
-        asked = None if labels is None else torch.cat([labels, fake_labels])
-        parts = [(real, labels), (fake, fake_labels)]
-        if self.hparams["joint_batches"]:
-            parts = [(torch.cat([real, fake]), asked)]
-        classification = 0.0
-        logits = torch.cat([self.network(images, None if weight else part) for images, part in parts])
-        if weight:
+        values = {}
+        real, fake = with_noise(real, noise), with_noise(fake, noise)
+        labels = None if real.labels is None else torch.cat([real.labels, fake.labels])
+        parts = [real, fake]
+        if self.joint_batches:
+            parts = [Images(torch.cat([real.pixels, fake.pixels]), labels)]
+        classifies = classification_weight is not None
+        logits = torch.cat([self.network(part.pixels, None if classifies else part.labels) for part in parts])
+        if classifies:
             self._require_classes(logits)
-            classification = cross_entropy(logits[: len(real)], labels)
-            self.note(loss_classification=classification)
-            logits = logits.gather(1, asked.unsqueeze(1)).squeeze(1)
+            values["loss_classification"] = cross_entropy(logits[: len(real.pixels)], real.labels)
+            logits = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
         real_logits, fake_logits = logits.chunk(2)
-        if fake.requires_grad:
-            self._judged = [real_logits.detach(), fake_logits.detach()]
-            fake_logits.register_hook(self._judged.append)
-        loss = self.loss.discriminator(real_logits, fake_logits) + weight * classification
-        self.note(
-            loss_discriminator=loss,
-            logit_real=real_logits.mean(),
-            logit_fake=fake_logits.mean(),
-            accuracy_real=(real_logits > 0).float().mean(),
-            accuracy_fake=(fake_logits < 0).float().mean(),
-        )
-        for penalty in self.penalties:
-            if batch % penalty.every == 0:
-                value = penalty.function(self.network, real, labels, fake.detach(), fake_labels)
-                loss = loss + penalty.weight * penalty.every * value
-        return loss
+        if fake.pixels.requires_grad:
+            fake_logits.retain_grad()
+        loss = self.loss.discriminator(real_logits, fake_logits)
+        if classifies:
+            loss = loss + classification_weight * values["loss_classification"]
+        values |= {
+            "loss_discriminator": loss,
+            "logit_real": real_logits.mean(),
+            "logit_fake": fake_logits.mean(),
+            "accuracy_real": (real_logits > 0).float().mean(),
+            "accuracy_fake": (fake_logits < 0).float().mean(),
+        }
+        for penalty in penalties:
+            value = penalty.function(self.network, real.pixels, real.labels, fake.pixels.detach(), fake.labels)
+            loss = loss + penalty.weight * penalty.every * value
+        return Judgement(loss, real_logits, fake_logits, {name: value.detach() for name, value in values.items()})
 
-    def generator(
-        self, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None, images_seen: int
-    ) -> Tensor:
-        """The generator's loss, at what the discriminator says now."""
+    def generator(self, real: Images, fake: Images, noise: Strength = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator's loss, at what the discriminator says now, and what is logged."""
         real_logits = None
-        if self.loss.generator_needs_real:
+        if getattr(self.loss, "generator_needs_real", True):
             with torch.no_grad():
-                real_logits = self.network(self.with_noise(real, images_seen), labels)
-        loss = self.loss.generator(real_logits, self.network(self.with_noise(fake, images_seen), fake_labels))
-        self.note(loss_generator=loss)
-        return self._with_diversity(loss, fake, fake_labels)
+                noisy = with_noise(real, noise)
+                real_logits = self.network(noisy.pixels, noisy.labels)
+        noisy = with_noise(fake, noise)
+        loss = self.loss.generator(real_logits, self.network(noisy.pixels, noisy.labels))
+        return self._with_diversity(loss, loss.detach(), fake)
 
-    def one_stage(self, fake: Tensor, fake_labels: Tensor | None, gradients: Tensor) -> Tensor:
-        """A scalar with the generator's gradient, from those that the discriminator's loss had by the same images."""
-        loss, value = one_stage_loss(self.loss, fake, gradients, *self._judged)
-        self.note(loss_generator=value)
-        return self._with_diversity(loss, fake, fake_labels)
+    def one_stage(self, judgement: Judgement, judged: Tensor, fake: Images) -> tuple[Tensor, dict[str, Tensor]]:
+        """A scalar with the generator's gradient, out of the discriminator's backward pass, and what is logged.
 
-    def with_noise(self, images: Tensor, images_seen: int) -> Tensor:
-        """Images as the discriminator sees them after so many real ones."""
-        std = fallen(self.hparams["instance_noise"], self.hparams["instance_noise_images"], images_seen)
-        return images + std * torch.randn_like(images) if std else images
+        Args:
+            judgement: of `discriminator`, after the backward pass of its loss.
+            judged: the images it was taken of, with their gradients.
+            fake: the same images, with the graph of the generator.
+        """
+        slopes = judgement.fake_logits.grad
+        loss, value = one_stage_loss(
+            self.loss, fake.pixels, judged.grad, judgement.real_logits.detach(), judgement.fake_logits.detach(), slopes
+        )
+        return self._with_diversity(loss, value, fake)
 
-    def _with_diversity(self, loss: Tensor, fake: Tensor, fake_labels: Tensor | None) -> Tensor:
-        weight = self.hparams["diversity_weight"]
-        if not weight:
-            return loss
-        distance = pair_distance(fake, fake_labels)
-        self.note(pair_distance=distance)
-        return loss - weight * distance
+    def _with_diversity(self, loss: Tensor, value: Tensor, fake: Images) -> tuple[Tensor, dict[str, Tensor]]:
+        values = {"loss_generator": value}
+        if self.diversity_weight:
+            distance = pair_distance(fake.pixels, fake.labels)
+            loss, values["pair_distance"] = loss - self.diversity_weight * distance, distance.detach()
+        return loss, values
 
     def _require_classes(self, logits: Tensor) -> None:
-        classes = self.hparams["num_classes"]
-        if logits.shape != (len(logits), classes):
+        if logits.shape != (len(logits), self.num_classes):
             raise UserError(
-                f"model.classification_weight={self.hparams['classification_weight']}: without labels the "
-                f"discriminator gives logits of shape {tuple(logits.shape)}, not ({len(logits)}, {classes}), one for "
-                "each class"
+                f"model.classification_weight: without labels the discriminator gives logits of shape "
+                f"{tuple(logits.shape)}, not ({len(logits)}, {self.num_classes}), one for each class"
             )
 
 
-def fallen(value: float, end: float | None, images_seen: int) -> float:
-    """What is left of a value that falls to zero in a straight line over so many images seen; None: it stays."""
-    return value * max(0.0, 1 - images_seen / end) if end else value
+def with_noise(images: Images, noise: Strength) -> Images:
+    """Images with normal noise of that standard deviation, as the discriminator sees them."""
+    if noise is None:
+        return images
+    return Images(images.pixels + noise * torch.randn_like(images.pixels), images.labels)
+
+
+def check_one_stage(discriminator: nn.Module, loss: AdversarialLoss, shared_latents: bool) -> None:
+    """Refuses what one backward pass cannot serve both networks with.
+
+    Raises:
+        UserError: other images for the generator's step, a discriminator that judges images by their batch, or a loss
+            that is flat for some of them.
+    """
+    if not shared_latents:
+        raise UserError("model.one_stage=true: only with model.shared_latents=true")
+    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in discriminator.modules()):
+        raise UserError(
+            "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization; "
+            "with it, model.one_stage=false"
+        )
+    if has_flat_slopes(loss):
+        raise UserError(
+            "model.loss: with model.one_stage=true it needs a slope beyond the margin, model.loss.leak=0.1; without "
+            "one, model.one_stage=false"
+        )
+
+
+def one_stage_loss(
+    loss: AdversarialLoss, fake: Tensor, gradients: Tensor, real_logits: Tensor, fake_logits: Tensor, slopes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """A scalar whose gradient is that of the generator's loss, and that loss.
+
+    Both losses reach an image x through its logit l = D(x) alone, so their gradients differ by one factor per image
+    (Shen et al. 2021, arXiv:2103.00430): grad_x L_G = grad_x L_D * (dL_G / dl) / (dL_D / dl).
+
+    Args:
+        loss: the adversarial loss.
+        fake: generated images x, float [N, C, H, W], with the graph of the generator.
+        gradients: of the discriminator's loss with respect to each of them, of the same shape.
+        real_logits, fake_logits: what the discriminator said, float [N].
+        slopes: dL_D / dl of the generated images, float [N]; an image counts for nothing where it is zero.
+
+    Raises:
+        UserError: the discriminator gives an image another number of logits than one.
+    """
+    if fake_logits.shape != (len(fake),):
+        raise UserError(
+            f"model.one_stage=true: the discriminator gives logits of shape {tuple(fake_logits.shape)} for "
+            f"{len(fake)} images; it must give one for each"
+        )
+    fake_logits = fake_logits.float().requires_grad_()
+    value = loss.generator(real_logits.float(), fake_logits)
+    (generator_slopes,) = torch.autograd.grad(value, fake_logits)
+    factors = torch.where(slopes == 0, 0.0, generator_slopes / slopes.float())
+    return (fake.float() * (gradients.float() * factors[:, None, None, None])).sum(), value.detach()
 
 
 def pair_distance(images: Tensor, labels: Tensor | None) -> Tensor:
     """How far images of one class are apart: the mean absolute difference of each to the next of its class.
 
-    What a generator that seeks diversity enlarges (Yang et al. 2019, arXiv:1901.09024), without their division by the
-    distance of the latents, which hardly differs between pairs of Gaussian ones.
+    A generator that seeks diversity enlarges it (Yang et al. 2019, arXiv:1901.09024). Their division by the distance of
+    the latents is left out: it hardly differs between pairs of Gaussian ones.
 
     Args:
         images: float [N, C, H, W].

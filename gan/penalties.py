@@ -18,9 +18,10 @@ from gan.errors import UserError
 
 def _squared_norms(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
     """Squared L2 norms of d D(x) / dx, float [N]; they can be differentiated again."""
+    judge = getattr(discriminator, "forward", discriminator)  # not compiled: that has no second derivative
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_(True)
-        (gradients,) = torch.autograd.grad(discriminator(images, labels).sum(), images, create_graph=True)
+        (gradients,) = torch.autograd.grad(judge(images, labels).sum(), images, create_graph=True)
         return gradients.square().flatten(1).sum(1)
 
 
@@ -51,21 +52,28 @@ def wgan_gp(
 
 
 class Penalty(NamedTuple):
-    """A penalty in use: its strength, and how many discriminator steps lie between two uses."""
+    """A penalty in use: its strength, and the discriminator steps from one use to the next."""
 
     function: Callable[..., Tensor]
     weight: float
     every: int
 
 
-def build_penalties(specs: Mapping[str, Mapping[str, Any]], trust: Sequence[str]) -> list[Penalty]:
+def build_penalties(specs: Mapping[str, Mapping[str, Any]] | None, trust: Sequence[str]) -> list[Penalty]:
     """The penalties whose `weight` is not zero.
+
+    Args:
+        specs: by name, a function of this module as `_target_` with `weight` (1; 0: off) and `every`, the discriminator
+            steps from one use to the next (1); a lazy penalty counts `every` times, so that its mean strength stays.
+        trust: packages of the user's that the function may come from.
 
     Raises:
         UserError: a negative weight, an interval below one, or a function that may not be called.
     """
+    if not isinstance(specs or {}, Mapping):
+        raise UserError(f"model.penalties={specs}: {{name: {{_target_: ..., weight: 1.0, every: 1}}}}")
     penalties = []
-    for name, spec in specs.items():
+    for name, spec in (specs or {}).items():
         key = f"model.penalties.{name}"
         if not (isinstance(spec, Mapping) and "_target_" in spec):
             raise UserError(f"{key}={spec}: {{_target_: ..., weight: 1.0, every: 1}}, and what else that takes")

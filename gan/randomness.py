@@ -1,7 +1,6 @@
-"""Where random numbers come from: seeds derived from what they are for, never from what was drawn before.
+"""Seeds that depend only on their purpose, latents by index, and the truncation and interpolation of latents."""
 
-And what is done with latents on the way to a picture: truncation, interpolation.
-"""
+import math
 
 import numpy as np
 import torch
@@ -11,21 +10,31 @@ BLOCK = 256
 
 
 def derive_seed(*parts: int) -> int:
-    """A 63-bit seed for one purpose, such as (seed, epoch, rank); unrelated for any two different tuples.
+    """A 63-bit seed for one purpose, such as (seed, epoch, rank). Different tuples have unrelated seeds.
 
     Args:
         parts: integers, 0 <= part < 2**64.
     """
-    words = [
-        word for part in parts for word in (part & 0xFFFFFFFF, part >> 32)
-    ]  # SeedSequence joins parts of any width
+    # Two words for each part, because SeedSequence would join words of parts of other widths.
+    words = [word for part in parts for word in (part & 0xFFFFFFFF, part >> 32)]
     return int(np.random.SeedSequence([len(parts), *words]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def balanced_labels(count: int, num_classes: int, device: torch.device) -> Tensor:
+    """Random labels of which each class comes up equally often in a batch: int64 [count] on the device.
+
+    They come from the global generator: that of the device on CUDA, so that a captured step draws anew at each replay.
+    """
+    turns = math.ceil(count / num_classes)
+    if device.type == "cuda":
+        return torch.rand(turns, num_classes, device=device).argsort(1).flatten()[:count]
+    return torch.cat([torch.randperm(num_classes) for _ in range(turns)])[:count].to(device)
 
 
 def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
     """Standard normal latents of the images start..stop-1 of a seed: float32 [stop - start, latent_dim] on the CPU.
 
-    Row i depends on (seed, i, latent_dim) alone. Rows are drawn in blocks of a fixed size, so that any range is cheap.
+    Row i depends only on (seed, i, latent_dim). Rows are drawn in blocks of a fixed size, so that any range is cheap.
     """
     first = start // BLOCK
     blocks = [
@@ -40,12 +49,12 @@ def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
 def truncate(z: Tensor, limit: float) -> Tensor:
     """Standard normal latents, moved into [-limit, limit]: the truncation trick (Brock et al. 2019, arXiv:1809.11096).
 
-    There, values beyond the limit are drawn again. F^-1(F(-t) + (F(t) - F(-t)) F(z)), F the normal distribution
-    function and t the limit, has the same distribution, and depends on z alone.
+    The paper draws values beyond the limit again. Here each value becomes F^-1(F(-t) + (F(t) - F(-t)) F(z)), with F the
+    normal distribution function and t the limit: the same distribution, and a function of z.
 
     Args:
         z: float32 of any shape.
-        limit: positive; the smaller, the more alike and the cleaner the images.
+        limit: positive. A smaller limit gives cleaner images that are more alike.
     """
     low = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
     inside = torch.special.ndtri(low + (1 - 2 * low) * torch.special.ndtr(z.double()))
@@ -55,7 +64,7 @@ def truncate(z: Tensor, limit: float) -> Tensor:
 def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Spherical interpolation: float [N, D] and [N, D] -> [N, steps, D], both ends included.
 
-    Keeps the length that a normal latent has; a straight line would pass through shorter, unlikely ones.
+    It keeps the length of normal latents. A straight line would pass through shorter latents, which are unlikely.
     """
     directions = [torch.nn.functional.normalize(point, dim=1) for point in (start, end)]
     angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().clamp_min(1e-6).view(-1, 1, 1)

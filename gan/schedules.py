@@ -74,8 +74,7 @@ def build_schedule(
 
 def generator_steps(trainer: Trainer, max_images: int | None, discriminator_steps: int) -> int | None:
     """Generator steps of the whole run; None for one without an end."""
-    trainer.fit_loop.setup_data()
-    batches = math.inf if trainer.max_epochs == -1 else trainer.num_training_batches * trainer.max_epochs
+    batches = trainer.estimated_stepping_batches  # of its epochs; infinite without a last one
     if max_images:
-        batches = min(batches, math.ceil(max_images / (trainer.train_dataloader.batch_size * trainer.world_size)))
+        batches = min(batches, math.ceil(max_images / (trainer.datamodule.batch_size * trainer.world_size)))
     return max(1, int(batches) // discriminator_steps) if batches < math.inf else None

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gan.cli import commands as cli
+from gan.hardware import cpu_has_bf16
 
 TINY = (
     "data=digits",
@@ -61,6 +62,9 @@ def test_help_imports_nothing_heavy():
         (["train", "model.latnt_dim=3"], "model.latnt_dim: no such key; model has latent_dim"),
         (["train", "trainr.max_epochs=3"], "trainer"),
         (["train", "model=dcgn"], "dcgan_compact"),
+        (["train", "loss=hing"], "bce bce_smoothed hinge relativistic wasserstein"),
+        (["train", "losss=hinge"], "losss: no such key; the config has loss"),
+        (["train", "loss=null"], "loss=null: a group of configs takes one of their names"),
         (["train", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no file"),
         (["train", "ckpt_path=last"], "no run with a checkpoint"),
         (["train", *TINY, "model.num_classes=1"], "model.num_classes=1: a whole number, 2 or more, or null"),
@@ -135,9 +139,7 @@ def test_a_mistake_is_one_line(gan, tmp_path, arguments, words):
     assert not list(tmp_path.rglob("images*"))
 
 
-@pytest.mark.skipif(
-    torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported(), reason="this processor has bf16"
-)
+@pytest.mark.skipif(cpu_has_bf16(), reason="this processor has bf16")
 def test_bf16_is_refused_where_it_is_slow(gan):
     code, _, errors = gan("train", *TINY, "trainer.precision=bf16-mixed")
     assert code == 2

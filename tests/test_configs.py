@@ -3,10 +3,23 @@
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 from miniature import write_mnist
+from omegaconf import OmegaConf
+from tiny_runs import FAST, NARROW, TINY
 
-from gan.config import CONFIG_DIR, compose
+from gan.config import CONFIG_DIR, compose, instantiate
 from gan.train import train
+
+BCE = {"_target_": "gan.losses.BinaryCrossEntropy"}
+SMOOTHED = {**BCE, "label_smoothing": 0.1}
+LOSSES = {
+    "bce": BCE,
+    "bce_smoothed": SMOOTHED,
+    "hinge": {"_target_": "gan.losses.Hinge", "leak": 0.0},
+    "wasserstein": {"_target_": "gan.losses.Wasserstein"},
+    "relativistic": {"_target_": "gan.losses.Relativistic"},
+}
 
 
 def names(group):
@@ -17,21 +30,111 @@ def choices(group):
     return [f"{group}={name}" for name in names(group)]
 
 
+def narrow(model):
+    """Overrides that choose a model and give each of its layers eight channels."""
+    published = compose("train", [f"model={model}"]).model
+    networks = ("generator", "discriminator")
+    return (
+        f"model={model}",
+        "model.latent_dim=8",
+        *(f"model.{network}.channels={[8] * len(published[network].channels)}" for network in networks),
+    )
+
+
+def plain(node):
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def weights(cfg):
+    return {name: penalty.weight for name, penalty in cfg.model.penalties.items() if penalty.weight}
+
+
 @pytest.mark.parametrize("model", names("model"))
 def test_model_runs_an_epoch(tiny, model):
-    published = compose("train", [f"model={model}"]).model
-    width, depth = len(published.generator.channels), len(published.discriminator.channels)
-    _, metrics = train(
-        tiny(
-            f"model={model}",
-            "model.latent_dim=8",
-            f"model.generator.channels={[8] * width}",
-            f"model.discriminator.channels={[8] * depth}",
-            "~callbacks.plots",
-            narrow=False,
-        )
-    )
+    channels = ["data.source._target_=three_channels.ThreeDigits"] if model == "stacked" else []
+    _, metrics = train(tiny(*narrow(model), *channels, "~callbacks.plots", narrow=False))
     assert metrics["images_seen"] == 64
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_each_loss_is_one_choice_with_every_model(model):
+    own = weights(compose("train", [f"model={model}", "loss=bce"]))
+    brings = {"wasserstein": {"wgan_gp": 10.0}, "relativistic": {"r1": 0.3, "r2": 0.3}}
+    assert names("loss") == sorted(LOSSES)
+    for loss, published in LOSSES.items():
+        cfg = compose("train", [*narrow(model), f"loss={loss}"])
+        leak = {"leak": 0.1} if loss == "hinge" and model == "conditional" else {}  # one-stage steps need a slope
+        assert plain(cfg.model.loss) == {**published, **leak}
+        assert weights(cfg) == {**brings.get(loss, {}), **own}
+        assert type(instantiate(cfg.model).objectives.loss).__name__ == published["_target_"].rpartition(".")[2]
+
+
+@pytest.mark.parametrize("loss", names("loss"))
+def test_each_loss_trains_the_conditional_model(run, loss):
+    module, _ = run("model=conditional", f"loss={loss}", *narrow("conditional"), narrow=False)
+    assert module.images_seen == 64
+
+
+def test_a_loss_is_swept_over(gan, tmp_path):
+    code, _, error = gan(
+        "train", "--multirun", "sweep_name=s", "loss=hinge,wasserstein", *TINY, *NARROW, *FAST, "trainer.max_epochs=0"
+    )
+    assert code == 0, error
+    jobs = [OmegaConf.load(tmp_path / f"outputs/multirun/s/{job}/.hydra/config.yaml") for job in (0, 1)]
+    assert [job.model.loss["_target_"] for job in jobs] == ["gan.losses.Hinge", "gan.losses.Wasserstein"]
+    assert [weights(job) for job in jobs] == [{}, {"wgan_gp": 10.0}]
+
+
+def test_the_long_form_of_a_loss():
+    hinge = ["model.loss._target_=gan.losses.Hinge", "+model.loss.leak=0.1"]
+    assert plain(compose("train", ["model=conditional", *hinge]).model.loss) == {**LOSSES["hinge"], "leak": 0.1}
+    assert plain(compose("train", ["model=dcgan", "loss=bce", *hinge]).model.loss) == {**LOSSES["hinge"], "leak": 0.1}
+
+
+def test_an_experiment_names_its_loss_and_the_command_line_another(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: dcgan\n  - override /loss: relativistic\n"
+    )
+    mine = compose("train", ["experiment=mine"], [tmp_path])
+    assert (plain(mine.model.loss), weights(mine)) == (LOSSES["relativistic"], {"r1": 0.3, "r2": 0.3})
+    assert plain(compose("train", ["experiment=mine", "loss=hinge"], [tmp_path]).model.loss) == LOSSES["hinge"]
+    assert plain(compose("train", ["experiment=mine", "model=stacked", "loss=bce"], [tmp_path]).model.loss) == BCE
+
+
+def test_a_loss_of_ones_own_is_a_choice_as_well(tmp_path):
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "least_squares.yaml").write_text(
+        "# @package model\nloss:\n  _target_: my_gan.LeastSquares\npenalties:\n  r1: {weight: 2.0}\n"
+    )
+    own = compose("train", ["model=dcgan", "loss=least_squares"], [tmp_path])
+    assert plain(own.model.loss) == {"_target_": "my_gan.LeastSquares"}
+    assert plain(own.model.penalties.r1) == {"_target_": "gan.penalties.r1", "weight": 2.0, "every": 16}
+    with pytest.raises(HydraException, match="least_square'"):
+        compose("train", ["loss=least_square"], [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("experiment", "max_images", "images_per_epoch"),
+    [
+        ("quick", 144_000, 48_000),
+        ("quick", 160_000, 53_333),
+        ("quick", 204_800, 51_200),
+        ("quick", 1000, 48_000),
+        ("quick", None, 48_000),
+        ("best_cpu", 832_000, 104_000),
+        ("best_cpu", 1_280_000, 106_666),
+        ("best_gpu", 6_144_000, 307_200),
+        ("stacked_mnist", 1_000_000, 50_000),
+        ("stacked_mnist", 400_000, 50_000),
+    ],
+)
+def test_equal_epochs_make_up_the_budget(experiment, max_images, images_per_epoch):
+    budget = f"max_images={'null' if max_images is None else max_images}"
+    assert compose("train", [f"experiment={experiment}", budget]).data.images_per_epoch == images_per_epoch
+    published = compose("train", [f"experiment={experiment}"])
+    assert published.max_images % published.data.images_per_epoch == 0
+    assert compose("train", [f"experiment={experiment}", "data.images_per_epoch=7"]).data.images_per_epoch == 7
 
 
 def test_what_is_counted_in_images_is_stretched_over_the_budget():

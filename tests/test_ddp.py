@@ -115,7 +115,7 @@ def test_torchrun_starts_the_processes(tmp_path):
         (
             {"SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_ID": "0"},
             ["hardware=cpu"],
-            "trainer.devices=1, trainer.num_nodes=1: so many processes on so many nodes are 1, but srun",
+            "trainer.devices=1, trainer.num_nodes=1: the number of processes is 1, but srun",
         ),
         ({"SLURM_NTASKS": "1"}, ["hardware=cpu_ddp"], "has started 1"),
     ],

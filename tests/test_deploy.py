@@ -1,4 +1,4 @@
-"""What deploy/ says of the service is true of the service."""
+"""The files in deploy/ agree with the service."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def settings():
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_every_setting_named_is_one_that_is_read(name):
+def test_every_setting_in_the_files_exists(name):
     read = set(re.findall(r"oc\.env:(\w+)", (ROOT / "conf/serve.yaml").read_text()))
     assert set(re.findall(r"\bGAN_SERVE_[A-Z_]+", TEXTS[name])) <= read
 
@@ -61,7 +61,7 @@ def test_paths_exist(settings):
     assert {*probes, *checks, scraped} <= routes
 
 
-def test_alerts_watch_what_the_service_counts():
+def test_alerts_use_metrics_that_exist():
     endings = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
     known = {
         each._name + ending: {*each._labelnames, "le", "instance", "job"}
@@ -76,7 +76,7 @@ def test_alerts_watch_what_the_service_counts():
         assert set(re.findall(r"(\w+)(?:=|!)", selector)) <= known[metric]
 
 
-def test_bounds_outside_leave_room_for_those_inside(settings):
+def test_outer_limits_are_above_those_of_the_service(settings):
     def seconds(text):
         return int(re.fullmatch(r"(\d+)s?", str(text))[1])
 
@@ -88,7 +88,7 @@ def test_bounds_outside_leave_room_for_those_inside(settings):
     assert int(queue) < settings.queue_size
 
 
-def test_containers_are_nobody_and_write_nothing():
+def test_containers_run_unprivileged_on_a_read_only_file_system():
     stages = re.split(r"^FROM ", TEXTS["Dockerfile"], flags=re.MULTILINE)
     for stage in (each for each in stages if "ENTRYPOINT" in each):
         assert f"USER {POD['spec']['securityContext']['runAsUser']}:" in stage
@@ -102,7 +102,7 @@ def test_containers_are_nobody_and_write_nothing():
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
 
 
-def test_the_build_is_given_what_the_wheel_is_made_of():
+def test_the_docker_context_has_the_files_of_the_wheel():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"], "pyproject.toml"}
@@ -111,7 +111,7 @@ def test_the_build_is_given_what_the_wheel_is_made_of():
     assert needed == allowed
 
 
-def test_torch_comes_from_the_usual_place_unless_another_is_named():
+def test_torch_comes_from_the_default_index_unless_another_is_given():
     assert re.findall(r"^ARG TORCH_INDEX=(.*)$", TEXTS["Dockerfile"], flags=re.MULTILINE) == [""]
     assert COMPOSE["api"]["build"]["args"] == {"TORCH_INDEX": "${TORCH_INDEX:-}"}
     assert "://" not in re.sub(r"http://127\.0\.0\.1\S*", "", TEXTS["Dockerfile"])

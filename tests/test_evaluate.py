@@ -97,6 +97,17 @@ def test_memorization_shows_the_nearest_training_images(checkpoints, measured):
     assert (folder / "nearest_training.png").is_file()
 
 
+def test_own_measure_and_extractor(checkpoints, measured):
+    columns, _ = measured(
+        checkpoints["conditional"],
+        "metrics.extractor={_target_: my_gan.EdgeExtractor}",
+        "metrics.measures=[fid,{_target_: my_gan.MeanShift,scale:2.0}]",
+    )
+    model, floor = columns["conditional/last"], columns["floor"]
+    assert set(floor) == {"test/fid_edges", "test/mean_shift_edges"}
+    assert floor["test/mean_shift_edges"] < model["test/mean_shift_edges"]
+
+
 def test_stacked_digits_count_modes(checkpoints, measured):
     columns, _ = measured(
         checkpoints["stacked"],
@@ -118,10 +129,10 @@ def test_stacked_digits_count_modes(checkpoints, measured):
         ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
         ("conditional", ["split=train"], "split=train"),
         ("conditional", ["labels=odd"], "labels=odd: real or even"),
-        ("unconditional", ["labels=even", "metrics.measures=[fid]"], "labels=even: takes a conditional model"),
+        ("unconditional", ["labels=even", "metrics.measures=[fid]"], "labels=even: needs a conditional model"),
         ("conditional", ["data.source._target_=my_gan.Stripes", "data.val_size=100"], "stripes shows no digits"),
         ("stacked", ["metrics.measures=null"], "channels"),
-        ("unconditional", ["metrics.measures=[digit_accuracy]"], "digit_accuracy takes a conditional model"),
+        ("unconditional", ["metrics.measures=[digit_accuracy]"], "digit_accuracy needs a conditional model"),
     ],
 )
 def test_mistakes_are_one_line_before_images_are_read(checkpoints, measured, model, overrides, message, monkeypatch):

@@ -9,10 +9,6 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 
 from gan.config import instantiate
 from gan.errors import UserError
-from gan.losses import BinaryCrossEntropy
-from gan.objectives import pair_distance
-from gan.one_stage import one_stage_loss
-from gan.penalties import Penalty
 from gan.train import train
 
 
@@ -24,46 +20,38 @@ def same(first, second):
     return all(torch.equal(first[key], second[key]) for key in first)
 
 
-def step_of(module, name, batch):
-    """One update of one network, as `training_step` does it, and both networks' parameters before and after."""
-    real = batch[0].float() / 127.5 - 1
-    fake = module._draw(None, len(real))
-    before = state(module.generator), state(module.discriminator)
-    generator_optimizer, discriminator_optimizer = module.optimizers()
-    if name == "discriminator":
-        module._update(
-            discriminator_optimizer,
-            lambda: module.objectives.discriminator(real, None, fake[0].detach(), fake[1], images_seen=0, batch=0),
+class Snapshots(Callback):
+    """Both networks' parameters before each optimizer's step and after the batch."""
+
+    def __init__(self):
+        self.taken = []
+
+    def take(self, module):
+        self.taken.append(
+            {
+                name: torch.cat([parameter.detach().flatten() for parameter in getattr(module, name).parameters()])
+                for name in ("generator", "discriminator")
+            }
         )
-    else:
-        module._update(generator_optimizer, lambda: module.objectives.generator(real, None, *fake, images_seen=0))
-    return before, (state(module.generator), state(module.discriminator))
 
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.take(pl_module)
 
-class OneStep(Callback):
-    """Does one update by hand before the first batch."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.before, self.after = step_of(pl_module, self.name, batch)
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.take(pl_module)
         parameters = [*pl_module.generator.parameters(), *pl_module.discriminator.parameters()]
-        self.requires_grad = all(parameter.requires_grad for parameter in parameters)
-        trainer.should_stop = True
-        return -1
+        assert all(parameter.requires_grad for parameter in parameters)
 
 
-@pytest.mark.parametrize(("name", "moved", "kept"), [("discriminator", 1, 0), ("generator", 0, 1)])
-def test_a_step_changes_one_network_alone(tiny, name, moved, kept):
-    cfg = tiny("model.discriminator.norm=false", "model.dcgan_initialization=false")
-    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
-    step = OneStep(name)
-    instantiate(cfg.trainer, callbacks=[step], logger=False, enable_checkpointing=False).fit(module, datamodule)
-    parameters = [name for name, _ in (module.generator, module.discriminator)[kept].named_parameters()]
-    assert same({key: step.before[kept][key] for key in parameters}, step.after[kept])
-    assert not same(step.before[moved], step.after[moved])
-    assert step.requires_grad
+@pytest.mark.parametrize("options", [(), ("model.shared_latents=true", "model.one_stage=true")])
+def test_each_step_changes_one_network_alone(tiny, options):
+    snapshots = Snapshots()
+    fit(tiny("model.discriminator.norm=false", "trainer.limit_train_batches=1", *options), snapshots)
+    start, between, end = snapshots.taken
+    assert torch.equal(start["generator"], between["generator"])
+    assert not torch.equal(start["discriminator"], between["discriminator"])
+    assert torch.equal(between["discriminator"], end["discriminator"])
+    assert not torch.equal(between["generator"], end["generator"])
 
 
 class ClippedNorms(Callback):
@@ -135,18 +123,45 @@ def test_average_follows_the_half_life(tiny):
     assert not same(module.generator.state_dict(), module.generator_ema.state_dict())
 
 
+class Noted(Callback):
+    """The rows that the steps returned."""
+
+    def __init__(self):
+        self.rows = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.rows += [step.values() for step in outputs["logged"]]
+
+
+def test_classification_stops_where_its_weight_has_fallen_to_zero(tiny):
+    options = ("model.classification_weight=0.4", "model.classification_images=40", "model.num_classes=10")
+    fit(tiny(*options), noted := Noted())
+    assert ["loss_classification" in row for row in noted.rows] == [True, True, True, False]  # of 16 images each
+
+
+@pytest.mark.parametrize("joint_batches", [False, True])
+@pytest.mark.parametrize(("shared_latents", "one_stage"), [(False, False), (True, False), (True, True)])
+def test_a_loss_of_just_two_methods_trains(tiny, joint_batches, shared_latents, one_stage):
+    steps = (f"model.shared_latents={shared_latents}", f"model.one_stage={one_stage}")
+    cfg = tiny("model.discriminator.norm=false", f"model.joint_batches={joint_batches}", *steps)
+    cfg.model.loss = {"_target_": "my_gan.TwoMethods"}
+    cfg.model.trust = ["my_gan"]
+    module, trainer = fit(cfg)
+    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
+    assert trainer.global_step == 2 * 4
+
+
 def test_no_half_life_makes_the_average_the_generator(tiny):
     module, _ = fit(tiny("model.ema_half_life=0"))
     assert same(module.generator.state_dict(), module.generator_ema.state_dict())
 
 
-@pytest.mark.parametrize("loss", ["BinaryCrossEntropy", "Hinge", "Wasserstein", "Relativistic"])
+@pytest.mark.parametrize("loss", ["bce_smoothed", "hinge", "wasserstein", "relativistic"])
 @pytest.mark.parametrize(("conditional", "paired"), [(False, False), (True, False), (True, True)])
 def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
     module, trainer = fit(
         tiny(
-            f"model.loss._target_=gan.losses.{loss}",
-            "model.label_smoothing=0",
+            f"loss={loss}",
             f"model.num_classes={10 if conditional else 'null'}",
             f"model.paired_labels={paired}",
             "model.penalties.r1.weight=0.1",
@@ -158,59 +173,6 @@ def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
     names = {"loss_discriminator", "loss_generator", "logit_real", "logit_fake", "accuracy_real", "accuracy_fake"}
     assert {f"train/{name}" for name in names} <= trainer.callback_metrics.keys()
-
-
-def test_a_lazy_penalty_is_added_every_so_many_steps_and_counts_as_many_times(tiny, monkeypatch):
-    """Across epochs; the loss that is logged is the adversarial one alone."""
-    cfg = tiny("trainer.max_epochs=2", "trainer.limit_val_batches=0")
-    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
-    objectives = module.objectives
-    objectives.penalties = [Penalty(lambda network, real, *rest: real.new_tensor(1.0), weight=0.5, every=3)]
-    added, loss_of = [], objectives.discriminator
-
-    def recorded(*batches):
-        loss = loss_of(*batches)
-        added.append(loss.item() - objectives.values["loss_discriminator"].item())
-        return loss
-
-    monkeypatch.setattr(objectives, "discriminator", recorded)
-    instantiate(cfg.trainer, logger=False, enable_checkpointing=False).fit(module, datamodule)
-    assert added == pytest.approx([1.5, 0, 0, 1.5, 0, 0, 1.5, 0], abs=1e-6)
-
-
-@pytest.mark.parametrize("paired", [False, True])
-@pytest.mark.parametrize("joint_batches", [False, True])
-def test_each_image_is_judged_with_its_own_label(tiny, paired, joint_batches):
-    """Generated digits are those of the real images, or drawn apart from them; both steps ask with the right ones."""
-    module = instantiate(
-        tiny(
-            "model.num_classes=10",
-            "model.label_smoothing=0",
-            "model.instance_noise=0",
-            "model.loss._target_=gan.losses.Relativistic",
-            f"model.paired_labels={paired}",
-            f"model.joint_batches={joint_batches}",
-        ).model
-    )
-    real, labels = torch.rand(40, 1, 28, 28), torch.full((40,), 3)
-    fake, fake_labels = module._draw(labels, 40)
-    assert fake_labels.unique().tolist() == ([3] if paired else list(range(10)))
-
-    asked = []
-    module.discriminator.register_forward_pre_hook(lambda network, given: asked.append(given))
-    module.objectives.discriminator(real, labels, fake.detach(), fake_labels, images_seen=0, batch=0)
-    module.objectives.generator(real, labels, fake, fake_labels, images_seen=0)
-    images, asked_labels = (torch.cat(parts) for parts in zip(*asked, strict=True))
-    assert torch.equal(images, torch.cat([real, fake, real, fake]))
-    assert torch.equal(asked_labels, torch.cat([labels, fake_labels, labels, fake_labels]))
-
-
-def test_classification_wants_a_logit_for_each_class(tiny):
-    module = instantiate(tiny("model.num_classes=10", "model.classification_weight=0.1").model)
-    module.discriminator.projection = None
-    images, labels = torch.zeros(4, 1, 28, 28), torch.arange(4)
-    with pytest.raises(UserError, match=r"logits of shape \(8,\), not \(8, 10\)"):
-        module.objectives.discriminator(images, labels, images, labels, images_seen=0, batch=0)
 
 
 def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
@@ -236,9 +198,7 @@ ONE_STAGE = ("model.discriminator.norm=false", "model.discriminator.dropout=0", 
 
 
 @pytest.mark.parametrize("joint_batches", [False, True])
-@pytest.mark.parametrize(
-    "loss", [["Hinge", "+model.loss.leak=0.1"], ["BinaryCrossEntropy"], ["Wasserstein"], ["Relativistic"]]
-)
+@pytest.mark.parametrize("loss", [["hinge", "model.loss.leak=0.1"], ["bce"], ["wasserstein"], ["relativistic"]])
 def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches):
     """With a discriminator that stands still, both ways ask the same one; slopes differ from image to image."""
     found = []
@@ -247,9 +207,8 @@ def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches
         gradients = Gradients()
         cfg = tiny(
             *ONE_STAGE,
-            f"model.loss._target_=gan.losses.{loss[0]}",
+            f"loss={loss[0]}",
             *loss[1:],
-            "model.label_smoothing=0",
             f"model.one_stage={one_stage}",
             f"model.joint_batches={joint_batches}",
             "model.num_classes=10",
@@ -283,12 +242,6 @@ def test_one_stage_with_noise_clipping_and_several_discriminator_steps(tiny):
     assert same(module.state_dict(), copy.deepcopy(module).state_dict())
 
 
-def test_one_stage_wants_one_logit_of_each_image():
-    images, logits = torch.zeros(3, 1, 28, 28), torch.zeros(3, 1)
-    with pytest.raises(UserError, match=r"logits of shape \(3, 1\) for 3 images"):
-        one_stage_loss(BinaryCrossEntropy(), images, images, logits, logits, logits)
-
-
 @pytest.mark.parametrize("joint_batches", [False, True])
 def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny, joint_batches):
     """Both runs see the same batches and draw the same noise; only one of them is told to read the labels."""
@@ -305,62 +258,6 @@ def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny,
         losses.append(torch.nn.functional.cross_entropy(logits, labels).item())
     assert "train/loss_classification" in trainer.callback_metrics
     assert losses[1] < losses[0] - 0.2
-
-
-def test_pair_distance_is_between_images_of_one_class():
-    images = torch.tensor([0.0, 5.0, 1.0, -2.0, 5.5])[:, None, None, None].expand(-1, 1, 28, 28)
-    assert pair_distance(images, torch.tensor([1, 0, 1, 1, 0])).item() == pytest.approx((1 + 3 + 0.5) / 3)
-    assert pair_distance(images, None).item() == pytest.approx((5 + 4 + 3 + 7.5) / 4)
-    assert pair_distance(images, torch.arange(5)).item() == 0
-    assert pair_distance(images[:1].half(), None).dtype == torch.float32
-
-
-@pytest.mark.parametrize("one_stage", [False, True])
-def test_diversity_is_taken_off_the_generators_loss_with_its_weight(tiny, one_stage):
-    options = ("model.num_classes=10", "model.instance_noise=0", "model.dcgan_initialization=false")
-    module = instantiate(tiny(*ONE_STAGE, *options, "model.diversity_weight=0.5").model).eval()
-    objectives = module.objectives
-    real, labels = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
-    fake = module.generator(torch.randn(20, module.latent_dim), labels)
-    seen = fake.detach().requires_grad_()
-    objectives.discriminator(real, labels, seen, labels, 0, 0).backward()
-
-    def loss():
-        if one_stage:
-            return objectives.one_stage(fake, labels, seen.grad)
-        return objectives.generator(real, labels, fake, labels, 0)
-
-    whole = loss()
-    distance = pair_distance(fake, labels)
-    assert torch.equal(objectives.values["pair_distance"], distance)
-    module.hparams["diversity_weight"] = 0.0
-    assert distance > 0
-    assert (loss() - whole).item() == pytest.approx(0.5 * distance.item(), rel=1e-4)
-
-
-def test_noise_and_classification_fall_to_zero(tiny):
-    noise = ("model.instance_noise=0.5", "model.instance_noise_images=1000")
-    classification = ("model.classification_weight=0.4", "model.classification_images=40", "model.num_classes=10")
-    module = instantiate(tiny(*noise).model)
-    images = torch.zeros(200, 1, 28, 28)
-    assert module.objectives.with_noise(images, 500).std().item() == pytest.approx(0.25, rel=0.02)
-    assert torch.equal(module.objectives.with_noise(images, 1000), images)
-
-    class Classified(Callback):
-        batches = []
-
-        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-            self.batches.append("loss_classification" in pl_module.objectives.values)
-
-    fit(tiny(*classification), classified := Classified())
-    assert classified.batches == [True, True, True, False]  # of 16 images each
-
-
-def test_labels_are_uniform_in_each_batch_and_over_all(tiny):
-    module = instantiate(tiny("model.num_classes=10").model)
-    counts = torch.stack([module._draw(torch.zeros(13), 13)[1].bincount(minlength=10) for _ in range(1000)])
-    assert counts.unique().tolist() == [1, 2]
-    assert torch.allclose(counts.float().mean(0), torch.tensor(1.3), atol=0.1)
 
 
 def test_schedules_count_generator_steps(tiny):
@@ -394,18 +291,17 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
     ("override", "message"),
     [
         ("model.latent_dim=0", r"model\.latent_dim=0"),
-        ("model.label_smoothing=1.5", r"model\.label_smoothing=1\.5"),
+        ("model.loss.label_smoothing=1.5", r"model\.loss\.label_smoothing=1\.5"),
         ("model.classification_weight=0.1", r"model\.classification_weight=0\.1: .*num_classes"),
-        ("model.loss._target_=gan.losses.Hinge", r"model\.loss: .*label_smoothing"),
         ("model.one_stage=true", r"model\.one_stage=true: .*shared_latents"),
         (["model.shared_latents=true", "model.one_stage=true"], r"model\.one_stage=true: .*batch normalization"),
         (
-            ["model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0", "+model.loss.leak=2"],
+            ["loss=hinge", "model.loss.leak=2"],
             r"model\.loss\.leak=2",
         ),
         (
-            [*ONE_STAGE, "model.one_stage=true", "model.loss._target_=gan.losses.Hinge", "model.label_smoothing=0"],
-            r"\+model\.loss\.leak=0\.1; .* model\.one_stage=false",
+            [*ONE_STAGE, "model.one_stage=true", "loss=hinge", "model.loss.leak=0"],
+            r"model\.loss\.leak=0\.1; .* model\.one_stage=false",
         ),
         ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
         ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer: Invalid learning rate"),

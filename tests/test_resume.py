@@ -200,9 +200,9 @@ def test_other_networks_are_refused(run, tmp_path):
 def test_a_resumed_run_says_what_changed(run, tmp_path, caplog):
     run()
     caplog.set_level("INFO", "gan")
-    run("ckpt_path=auto", "trainer.max_epochs=2", "model.label_smoothing=0.25")
+    run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=0.25")
     assert [line for line in caplog.messages if line.startswith("changed")] == [
-        "changed     model.label_smoothing=0.25, was 0.1"
+        "changed     model.instance_noise=0.25, was 0.1"
     ]
 
 

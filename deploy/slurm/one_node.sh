@@ -1,12 +1,12 @@
 #!/bin/bash
-# A SLURM cluster of one node, this machine, for trying things out: munge, slurmctld and slurmd of Debian's slurm-wlm.
+# A SLURM cluster with this machine as its only node, for tests: munge, slurmctld and slurmd of Debian's slurm-wlm.
 #
 #   apt-get install -y slurm-wlm munge
 #   source deploy/slurm/one_node.sh start /tmp/one_node     # as root; sourced, so that SLURM_CONF is set
 #   deploy/slurm/one_node.sh stop /tmp/one_node
 #
-# Jobs in the partition `spare` are requeued when one in `main` needs their place. FOLDER/jobs.log is the
-# job-completion log, FOLDER/slurmctld.log and FOLDER/slurmd.log are the daemons' own.
+# Jobs in the partition `spare` are requeued when a job in `main` needs their CPUs. FOLDER/jobs.log is the
+# job-completion log; FOLDER/slurmctld.log and FOLDER/slurmd.log are the logs of the daemons.
 
 one_node_start() {
     local folder=$1 host

@@ -7,6 +7,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from gan.checkpoint_files import progress
+from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.randomness import derive_seed
 
@@ -40,10 +41,10 @@ class MidEpoch(Callback):
             self._states_to_restore = states[trainer.global_rank]
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Tells each logger that asks for it that the checkpoint is restored and the first row comes next."""
+        """Tells the loggers where the run continues: `images_seen` is restored, and nothing is logged yet."""
         for logger in trainer.loggers:
-            if hasattr(logger, "on_train_start"):
-                logger.on_train_start(pl_module)
+            if isinstance(logger, ImageAxis):
+                logger.follow(pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if self._batches_done:

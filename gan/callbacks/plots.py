@@ -1,4 +1,4 @@
-"""Pictures of a whole run, written to `plots/` when it ends: curves, samples beside real digits, progress."""
+"""Pictures of a run, written to `plots/` at its end: curves, generated images beside real ones, its progress."""
 
 import logging
 import math
@@ -24,7 +24,7 @@ SMOOTHED_OVER = 25
 
 
 class Curves(NamedTuple):
-    """One picture of curves: the columns of metrics.csv it shows, by what the legend calls them."""
+    """One picture of curves. `columns` are columns of metrics.csv, each with its name in the legend."""
 
     name: str
     title: str
@@ -60,9 +60,9 @@ CURVES = (
 
 
 class TrainingPlots(Callback):
-    """Writes `plots/` of the run's folder when training ends, also when a person ends it with Ctrl-C.
+    """Writes `plots/` of the run's folder when training ends or is interrupted with Ctrl-C.
 
-    Needs `SampleGrid` before it for the progress, and `metrics.csv` for the curves; what is missing is left out.
+    The progress needs `SampleGrid` before this callback, the curves need `metrics.csv`; without them they are left out.
 
     Args:
         seed: of the latents.
@@ -104,7 +104,7 @@ class TrainingPlots(Callback):
     def _interpolation(self, pl_module: LightningModule) -> Image.Image:
         ends = latents(self.seed, 0, 2 * INTERPOLATION_ROWS, pl_module.latent_dim)
         z = slerp(ends[0::2], ends[1::2], INTERPOLATION_STEPS).flatten(0, 1)
-        labels, caption = None, "Each row walks from one latent to another"
+        labels, caption = None, "Each row interpolates between two latents"
         if pl_module.num_classes:
             labels = torch.arange(INTERPOLATION_ROWS).remainder(pl_module.num_classes)
             labels = labels.repeat_interleave(INTERPOLATION_STEPS)
@@ -113,7 +113,7 @@ class TrainingPlots(Callback):
 
 
 def plot_curves(metrics: Path, folder: Path) -> None:
-    """Draws each of CURVES that metrics.csv has numbers for; without that file, says so in the log."""
+    """Plots each of CURVES that has values in metrics.csv; without that file, the log says so."""
     rows = read_rows(metrics)
     if not rows:
         log.info("no curves in %s: the run wrote no metrics.csv (logger=csv does)", folder)
@@ -122,11 +122,11 @@ def plot_curves(metrics: Path, folder: Path) -> None:
         lines = {label: series(rows, column) for column, label in curves.columns.items()}
         lines = {label: points for label, points in lines.items() if points[0]}
         if lines:
-            _draw(curves, lines, folder / f"{curves.name}.png")
+            _plot(curves, lines, folder / f"{curves.name}.png")
 
 
 def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list[float]]:
-    """Images seen and values of a column; a row that counts no images stands at the count of the one before it."""
+    """Images seen and values of a column. A row without images seen has those of the row before."""
     seen, x, y = 0, [], []
     for row in rows:
         seen = int(row["images_seen"] or seen)
@@ -136,7 +136,7 @@ def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list
     return x, y
 
 
-def _draw(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
+def _plot(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
@@ -169,7 +169,7 @@ def _smoothed(values: list[float]) -> list[float]:
 
 
 def plot_progress(run_dir: Path, folder: Path) -> None:
-    """A collage and an animation of the grids in `samples/`, each with its epoch and images; none without grids."""
+    """A collage and an animation of the grids in `samples/`, each with its epoch and images seen."""
     saved = saved_grids(run_dir)
     if not saved:
         return
@@ -187,7 +187,7 @@ def plot_progress(run_dir: Path, folder: Path) -> None:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most `most` of the indices 0..count-1, evenly, the first and the last among them."""
+    """At most `most` of the indices 0..count-1, evenly spaced, with the first and the last."""
     picked = min(count, most)
     return [round(i * (count - 1) / max(1, picked - 1)) for i in range(picked)]
 
@@ -198,7 +198,7 @@ def _frame(path: Path, epoch: int, images_seen: int, scale: int) -> Image.Image:
 
 
 def captioned(picture: Image.Image, caption: str, scale: int) -> Image.Image:
-    """The picture on white, each pixel `scale` wide, under a caption."""
+    """The picture enlarged `scale` times on a white sheet, under a caption."""
     size = 14 if scale == 1 else 20
     margin = size // 2
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
@@ -209,7 +209,7 @@ def captioned(picture: Image.Image, caption: str, scale: int) -> Image.Image:
 
 
 def side_by_side(*pictures: Image.Image) -> Image.Image:
-    """The pictures in a row on white."""
+    """The pictures in a row on a white sheet."""
     sheet = Image.new("RGB", (sum(p.width for p in pictures), max(p.height for p in pictures)), "white")
     left = 0
     for picture in pictures:
@@ -219,7 +219,7 @@ def side_by_side(*pictures: Image.Image) -> Image.Image:
 
 
 def _by_class(order: Tensor, labels: Tensor, rows: int, columns: int) -> Tensor:
-    """Indices of real images for `rows` rows with class c in column c; a class that the data lack shows any images."""
+    """Indices of real images for `rows` rows with class c in column c; without images of a class, any images."""
     of_class = [order[labels[order] == label] for label in range(columns)]
     of_class = [found if len(found) else order for found in of_class]
     return torch.stack([found[torch.arange(rows) % len(found)] for found in of_class], dim=1).flatten()

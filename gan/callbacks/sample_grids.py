@@ -1,4 +1,4 @@
-"""Grids of the same latents again and again, so that a run's progress can be seen."""
+"""Grids of samples from fixed latents, which show the progress of a run."""
 
 import math
 import re
@@ -22,14 +22,14 @@ MAX_COLUMNS = 10
 
 
 class SampleGrid(Callback):
-    """Draws a grid of fixed latents into `samples/` of the run's folder and hands it to the loggers that take pictures.
+    """Saves a grid of samples to `samples/` of the run's folder, and logs it with each logger that takes pictures.
 
-    A conditional model gets a class-by-style grid: a row for each latent, a column for each of the first ten classes.
+    The grid of a conditional model has a row for each latent and a column for each of the first ten classes.
 
     Args:
         num_images: images in a grid, rounded up to whole rows.
-        every_n_batches: a grid after each so many batches of the run; None for none.
-        every_n_epochs: a grid after each so many epochs, beside the ones before and after training.
+        every_n_batches: batches of the run from one grid to the next; None saves none inside an epoch.
+        every_n_epochs: epochs from one grid to the next. There is always one before and one after training.
         seed: of the latents.
     """
 
@@ -50,28 +50,28 @@ class SampleGrid(Callback):
                 if images_seen > pl_module.images_seen or pl_module.images_seen == 0:
                     path.unlink()
         if pl_module.images_seen == 0:
-            self._draw(trainer, pl_module, epoch=0)
+            self._save(trainer, pl_module, epoch=0)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self._batch_due(trainer) and not trainer.is_last_batch:
-            self._draw(trainer, pl_module, trainer.current_epoch)
+            self._save(trainer, pl_module, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 or self._batch_due(trainer):
-            self._draw(trainer, pl_module, epoch)
+            self._save(trainer, pl_module, epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         grids = saved_grids(Path(trainer.default_root_dir))
         if not grids or grids[-1][2] < pl_module.images_seen:
-            self._draw(trainer, pl_module, trainer.current_epoch)
+            self._save(trainer, pl_module, trainer.current_epoch)
 
     def _batch_due(self, trainer: Trainer) -> bool:
         return bool(self.every_n_batches) and (trainer.fit_loop.total_batch_idx + 1) % self.every_n_batches == 0
 
-    def _draw(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+    def _save(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
         if not trainer.is_global_zero:
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
@@ -85,10 +85,10 @@ class SampleGrid(Callback):
 
 
 def grid_inputs(pl_module: LightningModule, seed: int, num_images: int) -> tuple[Tensor, Tensor | None, int | None]:
-    """Latents, labels and columns of a grid; for a conditional model each row has one latent and each column one class.
+    """Latents, labels and columns of a grid. For a conditional model each row has one latent, each column one class.
 
     Returns:
-        float [N, latent_dim]; int64 [N] or None; the columns of a class-by-style grid or None. N >= num_images.
+        float [N, latent_dim], N >= num_images; int64 [N] or None; the number of columns, or None without classes.
     """
     if not pl_module.num_classes:
         return latents(seed, 0, num_images, pl_module.latent_dim), None, None
@@ -99,12 +99,12 @@ def grid_inputs(pl_module: LightningModule, seed: int, num_images: int) -> tuple
 
 
 def grid_path(run_dir: Path, epoch: int, images_seen: int) -> Path:
-    """Where the grid after so many whole epochs and images lies; the names sort by time."""
+    """The path of the grid after this many whole epochs and images. The names sort by time."""
     return run_dir / "samples" / f"epoch_{epoch:04d}_images_{images_seen:010d}.png"
 
 
 def saved_grids(run_dir: Path) -> list[tuple[Path, int, int]]:
-    """(path, whole epochs, images seen) of each grid in a run's folder, the oldest first."""
+    """The path, whole epochs and images seen of each grid in a run's folder, the oldest first."""
     found = []
     for path in sorted((run_dir / "samples").glob("epoch_*.png")):
         if match := re.fullmatch(r"epoch_(\d+)_images_(\d+)", path.stem):
@@ -113,7 +113,7 @@ def saved_grids(run_dir: Path) -> list[tuple[Path, int, int]]:
 
 
 def log_picture(logger: Logger, key: str, picture: Image.Image, step: int) -> None:
-    """Hands a picture to a logger that takes pictures (Weights & Biases, TensorBoard); others are left alone."""
+    """Logs a picture with a logger that takes pictures (Weights & Biases, TensorBoard); others are skipped."""
     if hasattr(logger, "log_image"):
         logger.log_image(key, [picture], step=step)
     elif hasattr(getattr(logger, "experiment", None), "add_image"):

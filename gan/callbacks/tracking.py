@@ -1,4 +1,4 @@
-"""What a run in Weights & Biases has beside its curves."""
+"""A run in Weights & Biases: its id in checkpoints, a table of samples and the best checkpoint at the end."""
 
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,16 @@ TABLE_KEY = "samples_read"
 
 
 class WandbRecord(Callback):
-    """Keeps the run's id in each checkpoint, so that resuming continues it, and ends the run with what it has learnt.
+    """Keeps the W&B run's id in each checkpoint, so that a resumed run continues it, and logs the results at its end.
 
-    That is a table of samples by class, with the digit that the project's extractor reads in each and how sure it is
-    (left out for data that shows no digits), and the best checkpoint as an artifact where it is asked for.
+    These are a table of samples with the digit that the classifier sees in each and its confidence (only for data that
+    shows digits), and the best checkpoint as an artifact.
 
     Args:
-        directory: of the checkpoints.
+        directory: the folder of the checkpoints.
         seed: of the samples' latents.
-        num_images: samples in the table, rounded up to as many of each class.
-        log_checkpoint: whether the best checkpoint is handed over.
+        num_images: samples in the table, rounded up to the same number of each class.
+        log_checkpoint: whether the best checkpoint is logged.
     """
 
     def __init__(self, directory: str, seed: int, num_images: int = 100, log_checkpoint: bool = False) -> None:

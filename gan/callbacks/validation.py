@@ -1,53 +1,53 @@
-"""Measures the averaged generator at each validation: `val/fid_mnist` and its neighbours."""
+"""Measures the averaged generator at each validation: `val/fid_mnist` and the others."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from gan.metrics import ImageMeasures, build_extractor, metric_name
+from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.module import GAN
 
 log = logging.getLogger("gan")
 
 
 class ValidationMeasures(Callback):
-    """Compares generated images of fixed latents with the held-out real ones, whose features are computed once.
+    """Compares generated images of fixed latents with the held-out real ones.
 
-    Measures that a validation has too few images for are left out with a warning, and all of digits where the data
-    shows none. Nothing of it enters a checkpoint.
+    The features of the real images and their statistics are computed at the first validation and kept. Measures that
+    need more images or labels than a validation has are left out with a warning, and so are all where the extractor
+    reads digits and the data shows none. Nothing of this enters a checkpoint.
 
     Args:
-        extractor: "mnist" or "inception".
-        inception_weights: file of Inception's weights; fetched on first use when not given.
-        measures: names of `gan.metrics.MEASURES`.
-        kid_subsets: random draws of KID; fewer cost less time and spread more.
+        extractor: "mnist", "inception", or one of your own, see `build_extractor`.
+        inception_weights: file of Inception's weights; downloaded on first use when not given.
+        measures: names or measures of your own, see `build_measures`. The first is shown in the progress bar.
+        kid_subsets: random subsets of `kid`; fewer take less time and vary more.
     """
 
     def __init__(
         self,
-        extractor: str = "mnist",
+        extractor: str | Mapping[str, Any] | Extractor = "mnist",
         inception_weights: str | None = None,
-        measures: Sequence[str] = ("fid", "is", "kid", "digit_accuracy"),
+        measures: Sequence[str | Mapping[str, Any] | Measure] = ("fid", "is", "kid", "digit_accuracy"),
         kid_subsets: int = 20,
     ) -> None:
         self.extractor, self.inception_weights = extractor, inception_weights
         self.wanted, self.kid_subsets = list(measures), kid_subsets
         self._measures: ImageMeasures | None = None
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         source = trainer.datamodule.source
-        extractor = build_extractor(self.extractor, self.inception_weights)
+        extractor = build_extractor(self.extractor, self.inception_weights, pl_module.device)
         if extractor.reads_digits and not source.shows_digits:
             self._warn(trainer, f"{source.name} shows no digits to measure; metrics.extractor=inception measures it")
             return
-        wanted = [name for name in self.wanted if name != "digit_accuracy" or pl_module.num_classes]
-        device = pl_module.device
-        extractor = extractor if device.type == "mps" else extractor.to(device)
-        self._measures = ImageMeasures(extractor, wanted, kid_subsets=self.kid_subsets)
+        measures = build_measures(self.wanted, extractor, {"kid": {"subsets": self.kid_subsets}})
+        usable = [measure for measure in measures if pl_module.num_classes or not measure.needs_labels]
+        self._measures = ImageMeasures(extractor, usable)
         self._has_real = False
 
     def on_validation_batch_end(
@@ -67,17 +67,22 @@ class ValidationMeasures(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
         if self._measures is None:
             return
-        self._has_real = True
         values = self._measures.compute()
         self._measures.reset_generated()
+        if trainer.sanity_checking:  # which takes a few batches only, and not the whole validation set
+            self._measures.reset_real()
+            return
+        self._has_real = True
+        first = next(iter(self._measures.measures), None)
         for key, value in values.items():
-            pl_module.log(metric_name("val", key, self.extractor), value, prog_bar=key == "fid", sync_dist=True)
+            name = self._measures.metric_name("val", key)
+            pl_module.log(name, value, prog_bar=key == first, sync_dist=True)
         for reason in self._measures.skipped.values():
             self._warn(trainer, f"left out of validation: {reason}")
 
     def _warn(self, trainer: Trainer, text: str) -> None:
-        if trainer.is_global_zero and text not in self._told:
-            self._told.add(text)
+        if trainer.is_global_zero and text not in self._warned:
+            self._warned.add(text)
             log.warning("%s", text)
 
     def teardown(self, trainer: Trainer, pl_module: GAN, stage: Any) -> None:

@@ -7,26 +7,6 @@ from typing import Any
 
 from gan.errors import UserError
 
-MODEL_NUMBERS = {
-    "latent_dim": {"least": 1, "whole": True},
-    "num_classes": {"least": 2, "whole": True, "optional": True},
-    "image_channels": {"least": 1, "whole": True},
-    "classification_weight": {"least": 0},
-    "classification_images": {"above": 0, "optional": True},
-    "diversity_weight": {"least": 0},
-    "label_smoothing": {"least": 0, "below": 1},
-    "instance_noise": {"least": 0},
-    "instance_noise_images": {"above": 0, "optional": True},
-    "gradient_clip_norm": {"above": 0, "optional": True},
-    "discriminator_steps": {"least": 1, "whole": True},
-    "ema_half_life": {"least": 0},
-    "ema_warmup": {"above": 0},
-    "max_images": {"least": 1, "whole": True, "optional": True},
-    "seed": {"least": 0, "below": 2**32, "whole": True},
-}
-MODEL_SWITCHES = ("paired_labels", "joint_batches", "shared_latents", "one_stage", "dcgan_initialization")
-MODEL_PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer", "loss")
-MODEL_SCHEDULES = ("generator_schedule", "discriminator_schedule")
 TRAINER_NUMBERS = {
     "max_epochs": {"least": -1, "whole": True, "optional": True},
     "check_val_every_n_epoch": {"least": 1, "whole": True, "optional": True},
@@ -91,26 +71,6 @@ def require_part(key: str, value: Any, *, optional: bool = False) -> None:
     """
     if not (isinstance(value, Mapping) and "_target_" in value) and not (value is None and optional):
         raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
-
-
-def check_model(model: Mapping[str, Any]) -> None:
-    """Refuses hyperparameters of `conf/model/` that cannot work.
-
-    Raises:
-        UserError: the first such value.
-    """
-    for key in (*MODEL_PARTS, *MODEL_SCHEDULES):
-        require_part(f"model.{key}", model[key], optional=key in MODEL_SCHEDULES)
-    if not isinstance(model["penalties"] or {}, Mapping):
-        raise UserError(f"model.penalties={model['penalties']}: {{name: {{_target_: ..., weight: 1.0, every: 1}}}}")
-    for key, limits in MODEL_NUMBERS.items():
-        require_number(f"model.{key}", model[key], **limits)
-    for key in MODEL_SWITCHES:
-        require_switch(f"model.{key}", model[key])
-    if model["classification_weight"] and model["num_classes"] is None:
-        raise UserError(f"model.classification_weight={model['classification_weight']}: 0 where num_classes is null")
-    if model["one_stage"] and not model["shared_latents"]:
-        raise UserError("model.one_stage=true: only with model.shared_latents=true")
 
 
 def check_trainer(trainer: Mapping[str, Any]) -> None:

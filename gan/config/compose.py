@@ -1,6 +1,7 @@
 """Where the configs are, how Python code composes one, and what is said of a wrong one."""
 
 import difflib
+import pydoc
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,9 +27,28 @@ def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
     return otherwise if whole is None else round(part * whole)
 
 
+def epoch_length(images: int, budget: int | None) -> int:
+    """`${epoch_length:48000,${max_images}}` in a config: equal epochs of at least so many images make up the budget.
+
+    Without a budget, or with a smaller one that ends within the first epoch, it is that length itself.
+    """
+    return images if budget is None or budget < images else budget // (budget // images)
+
+
+def when(condition: bool, value: Any, otherwise: Any) -> Any:
+    """`${when:${model.one_stage},0.1,0.0}` in a config: the first value if the condition is true, else the second."""
+    return value if condition else otherwise
+
+
+def extractor_name(chosen: str | DictConfig) -> str:
+    """`${extractor_name:${metrics.extractor}}` in a config: the name that ends its metrics' names, `val/fid_mnist`."""
+    return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
+
+
 BY_CHOICE = {"wandb": "logger=wandb", "n_trials": "sweep=optuna, with --multirun"}
 
-OmegaConf.register_new_resolver("share", share, replace=True)
+for resolver in (share, epoch_length, when, extractor_name):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
 def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str | Path] = ()) -> DictConfig:
@@ -77,7 +97,8 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
     """One line for a config that cannot be composed, with the closest names for a misspelt key."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
-        known = [str(key) for key in cause.parent_node or {}]
+        groups = [] if "." in cause.full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
+        known = sorted({*map(str, cause.parent_node or {}), *groups} - {"shared", str(cause.key)})
         close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
         where = cause.full_key.rpartition(".")[0] or "the config"
         if cause.full_key in BY_CHOICE:

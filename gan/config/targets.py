@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gan.config.bounds import require_part
 from gan.errors import UserError
 
 
@@ -45,8 +46,9 @@ def build(
     """Calls what `spec["_target_"]` names with `inputs`, the other entries of `spec` and `extra`.
 
     Raises:
-        UserError: it may not be called, does not take these arguments, or raises an error.
+        UserError: it names nothing, may not be called, does not take these arguments, or raises an error.
     """
+    require_part(key, spec)
     target = locate(spec["_target_"], key, packages, trust)
     arguments = {**{name: value for name, value in spec.items() if name != "_target_"}, **extra}
     try:

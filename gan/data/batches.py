@@ -1,7 +1,7 @@
 """Batches by indexing one tensor that holds all images: no loader, no workers, no per-image Python."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -14,18 +14,20 @@ Batch = tuple[Tensor, Tensor]
 class TrainingBatches:
     """One epoch of shuffled batches (images, labels), on the device the images are on.
 
-    The order is a permutation from (seed, epoch), dealt out to the ranks: each image once an epoch, as many batches on
-    each rank. What fills no whole batch is left out, another remainder each epoch.
+    An item is one batch, or several joined into one, as many as `steps_from` says for the batch it starts with.
+
+    The order is a permutation from (seed, epoch), sharded over the ranks. Each image comes once an epoch, and each rank
+    has the same number of batches. A last, smaller batch is dropped; its images differ from epoch to epoch.
 
     Args:
         images: uint8 [N, C, 28, 28].
         labels: int64 [N].
         batch_size: of one rank.
         rank: of this process, of `world_size`.
-        images_per_epoch: length of an epoch, of all ranks together: the first so many images of its permutation or, of
-            a smaller set, of as many permutations as it takes.
-        reshuffle: whether epochs differ in their order.
-        stratified: whether each class is spread evenly over the epoch, so that each batch has its share of all.
+        images_per_epoch: images of an epoch on all ranks together, the first ones of its permutation. A smaller data
+            set repeats, in a new permutation each time. None is the whole data set once.
+        reshuffle: whether each epoch has an order of its own.
+        stratified: whether each class is spread evenly over the epoch, so that each batch has its share of each class.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class TrainingBatches:
         stratified: bool = False,
     ) -> None:
         self.images, self.labels = images, labels
-        # Rows of eight-byte words are gathered several times faster than single bytes: 784 is a multiple of 8.
+        # Indexing rows of eight-byte words is several times faster than indexing bytes; 784 is a multiple of 8.
         self._rows = images.flatten(1).contiguous().view(torch.int64)
         self.batch_size, self.seed = batch_size, seed
         self.rank, self.world_size = rank, world_size
@@ -49,10 +51,11 @@ class TrainingBatches:
         self.length = self.images_per_epoch // world_size // batch_size
         self.reshuffle, self.stratified = reshuffle, stratified
         self.epoch, self._first = 0, 0
+        self.steps_from: Callable[[int], int] = lambda position: 1
 
     @property
     def sampler(self) -> "TrainingBatches":
-        """Where Lightning looks for `set_epoch`."""
+        """Lightning calls `set_epoch` of a loader's sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -61,7 +64,7 @@ class TrainingBatches:
             self.epoch = epoch
 
     def skip(self, batches: int) -> None:
-        """Leaves so many batches out of the next iteration, the first ones."""
+        """Leaves the first `batches` batches out of the next iteration."""
         self._first = batches
 
     def __len__(self) -> int:
@@ -76,16 +79,18 @@ class TrainingBatches:
         if self.stratified:
             mine = mine[spread(self.labels.cpu()[mine], generator)]
         mine = mine.to(self.images.device)
-        first, self._first = self._first, 0
-        for index in mine.split(self.batch_size)[first:]:
+        position, self._first = self._first, 0
+        while position < self.length:
+            index = mine[position * self.batch_size :][: self.steps_from(position) * self.batch_size]
+            position += len(index) // self.batch_size
             images = self._rows.index_select(0, index).view(torch.uint8)
             yield images.view(-1, *self.images.shape[1:]), self.labels[index]
 
 
 def spread(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Indices int64 [N] that put labels int64 [N] into an order in which each class comes at equal distances.
+    """Indices int64 [N] that reorder labels int64 [N] so that those of each class are equally far apart.
 
-    A class keeps its own order; the generator draws where each begins.
+    The order within a class stays; the generator draws the position of its first label.
     """
     places = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():
@@ -95,22 +100,22 @@ def spread(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class EvaluationBatches:
-    """All images once, in their order, as batches of at most `batch_size`; views where there is one rank.
+    """All images once, in their order, in batches of at most `batch_size`. With one rank, batches are views.
 
-    Each rank gets other images and as many batches: networks in DDP exchange buffers in every forward pass, so a batch
-    more on one rank would hang. Batches of a rank differ in size by one at most.
+    Ranks have different images and the same number of batches: in DDP each forward pass exchanges buffers, so one rank
+    with an extra batch would wait forever. The batches of a rank differ in size by at most one.
 
     Args:
         images: uint8 [N, C, 28, 28].
         labels: int64 [N].
         batch_size: of one rank.
-        rank: of this process, of `world_size`, which is N at most.
+        rank: of this process, of `world_size`, which is at most N.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         self.images, self.labels = images[rank::world_size], labels[rank::world_size]
         largest, smallest = math.ceil(len(images) / world_size), len(images) // world_size
-        # Never more batches than images, which only batches of one or uneven ranks could ask for.
+        # At most one batch for each image: with batches of one image, ranks of uneven size would have more.
         self.length = min(math.ceil(largest / batch_size), smallest)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""MNISTDataModule: images of any source, split, in memory, in batches."""
+"""MNISTDataModule: the images of any source, split, kept in memory, in batches."""
 
 import logging
 from pathlib import Path
@@ -21,22 +21,23 @@ log = logging.getLogger(__name__)
 
 
 class MNISTDataModule(LightningDataModule):
-    """Images as uint8 tensors in memory, on the GPU where there is one, and batches by indexing them.
+    """Images as uint8 tensors in memory, on the GPU if the trainer has one, and batches made by indexing them.
 
     `setup` fills `train_images`, `train_labels`, `val_images`, `val_labels`, `test_images` and `test_labels`: uint8
     [N, C, 28, 28] and int64 [N], on the CPU. Batches are tuples (images, labels). Errors are UserErrors of one line.
 
     Args:
-        source: MNIST when not given; see `gan.data.Source` for one of your own.
-        dir: where the source's files are or get downloaded to.
+        source: None is MNIST; see `gan.data.Source` for one of your own.
+        dir: the folder of the source's files, and of downloads.
         download: whether missing files may be downloaded.
-        offline_fallback: take the embedded digits, with a warning, where files can be neither found nor downloaded.
+        offline_fallback: whether scikit-learn's digits are used, with a warning, if there are no files and no download.
         batch_size: of training, per process.
-        val_size: training images held out for validation, the same for everyone whatever the seed; 0 trains on all of
-            them and validates on 5,000 of those.
+        val_size: training images held out for validation, the same for each seed. 0 trains on all of them and validates
+            on 5,000 of those.
         val_batch_size: of validation and test, per process.
-        images_per_epoch: length of an epoch, the first so many images of its order; a smaller set comes again.
-        stratified_batches: each training batch has its share of every class.
+        images_per_epoch: images of an epoch, the first ones of its order; a smaller data set repeats. None is each
+            image once.
+        stratified_batches: whether each training batch has its share of each class.
         seed: of the order of training images, together with the epoch.
     """
 
@@ -121,8 +122,7 @@ class MNISTDataModule(LightningDataModule):
         return EvaluationBatches(images, labels, self.val_batch_size, *self._rank())
 
     def _read(self) -> tuple[Examples, Examples]:
-        # Ranks that did not prepare come to the same end as the one that did: it has downloaded the files, or there are
-        # none.
+        # `prepare_data` ran on one rank only, so each rank decides here for itself; they all find the same files.
         try:
             train, test = self.source.train(), self.source.test()
         except DataNotFoundError as error:
@@ -137,7 +137,7 @@ class MNISTDataModule(LightningDataModule):
             raise error
         missing, self.source = self.source, Digits()
         count = len(self.source.train()[0])
-        # The size asked for was meant for a larger set; what was asked to be less stays less.
+        # `val_size` was chosen for a larger data set: hold out a fifth at most.
         self.val_size = min(self.val_size, count // 5)
         rank_zero_only(log.warning)(_box(_fallback_text(missing, count - self.val_size)))
 
@@ -162,7 +162,7 @@ class MNISTDataModule(LightningDataModule):
 
 
 def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
-    # Composing changes the channels of the split's images, not of those a source reads.
+    # `compose` may change the number of channels afterwards, so it is not checked here.
     fits = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[2:] == (28, 28) and len(images) > 0
     if not fits or labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
         raise UserError(
@@ -175,10 +175,10 @@ def _fallback_text(missing: Source, count: int) -> list[str]:
     return [
         f"NOT TRAINING ON {missing.name.upper()}",
         "",
-        f"Its files are neither in {missing.dir.absolute()} nor to be downloaded.",
-        f"Training on scikit-learn's embedded digits instead: {count:,} small images.",
-        "Results will be poorer, and must not be compared with others'.",
-        "data.offline_fallback=false ends the run here instead.",
+        f"Its files are not in {missing.dir.absolute()} and cannot be downloaded.",
+        f"Training on scikit-learn's digits instead: {count:,} small images.",
+        "Results will be poorer. Do not compare them with results on the real data.",
+        "With data.offline_fallback=false the run ends here with an error.",
     ]
 
 

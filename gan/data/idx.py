@@ -1,4 +1,8 @@
-"""IDX files, the format MNIST comes in: finding, reading and downloading them."""
+"""IDX files, the format of MNIST: finding, reading and downloading them.
+
+torchvision's readers and download are not used because they cannot read a `.gz` file, do not notice a truncated or
+overlong one, name neither the file nor the fault in their errors, have no timeout and do not write atomically.
+"""
 
 import gzip
 import hashlib
@@ -28,20 +32,20 @@ log = logging.getLogger(__name__)
 
 
 class DataNotFoundError(UserError):
-    """The files of a data set are neither on the disk nor to be had from a mirror."""
+    """The files of a data set are not on the disk, and no mirror has them."""
 
 
 def present(folder: Path) -> dict[str, Path]:
-    """Those of the four files that lie in a folder, plain or as `.gz`."""
+    """The path of each of the four files that is in a folder, plain or as `.gz`, by its name."""
     candidates = {name: (folder / name, folder / f"{name}.gz") for name in ALL_NAMES}
     return {name: path for name, paths in candidates.items() for path in reversed(paths) if path.is_file()}
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, unpacked where it is packed: its first bytes tell, since browsers unpack and keep `.gz`.
+    """The content of a file, decompressed if its first bytes are gzip's: browsers decompress a file and keep `.gz`.
 
     Raises:
-        UserError: the file can't be read or unpacked.
+        UserError: the file cannot be read or decompressed.
     """
     try:
         content = path.read_bytes()
@@ -51,27 +55,27 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(content: bytes, name: str) -> Tensor:
-    """The array in an IDX file of unsigned bytes: uint8, of the shape its header names.
+    """The array in an IDX file of unsigned bytes: uint8, of the shape in its header.
 
     Args:
-        name: the file or address, for the error.
+        name: the file or URL, for the error.
 
     Raises:
-        UserError: the content is something else, or cut off.
+        UserError: the content is something else, or truncated.
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
         raise UserError(f"{name}: not an IDX file of unsigned bytes; replace this file or delete it")
     start = 4 + 4 * content[3]
     if len(content) < start:
-        raise UserError(f"{name}: cut off within its header; replace this file or delete it")
+        raise UserError(f"{name}: truncated in its header; replace this file or delete it")
     shape = struct.unpack(f">{content[3]}I", content[4:start])
     if len(content) != start + math.prod(shape):
         raise UserError(
-            f"{name}: {len(content):,} bytes where its header promises {start + math.prod(shape):,}; "
+            f"{name}: it has {len(content):,} bytes, and by its header {start + math.prod(shape):,}; "
             "replace this file or delete it"
         )
     if 0 in shape:
-        raise UserError(f"{name}: holds nothing; replace this file or delete it")
+        raise UserError(f"{name}: it is empty; replace this file or delete it")
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).view(shape)
 
 
@@ -79,31 +83,31 @@ def read_split(images_path: Path, labels_path: Path, num_labels: int) -> tuple[T
     """Images and labels of one split: uint8 [N, 1, 28, 28] and int64 [N] in 0..num_labels-1.
 
     Raises:
-        UserError: a file is not IDX, is cut off, or the two don't fit each other; it names the file.
+        UserError: a file is not IDX, is truncated, or does not match the other one; the error names the file.
     """
     images = parse(read_bytes(images_path), str(images_path))
     labels = parse(read_bytes(labels_path), str(labels_path))
     if images.dim() != 3 or images.shape[1:] != (28, 28):
-        raise UserError(f"{images_path}: holds an array of {tuple(images.shape)}, not images of 28x28")
+        raise UserError(f"{images_path}: its array is {tuple(images.shape)}, not images of 28x28")
     if labels.dim() != 1 or len(labels) != len(images):
         raise UserError(f"{labels_path}: {tuple(labels.shape)} labels for the {len(images):,} images of {images_path}")
     if labels.max() >= num_labels:
-        raise UserError(f"{labels_path}: holds the label {labels.max()}, where 0..{num_labels - 1} are known")
+        raise UserError(f"{labels_path}: it has the label {labels.max()}; labels are 0..{num_labels - 1}")
     return images.unsqueeze(1), labels.long()
 
 
 def download(name: str, mirrors: Sequence[str], md5: str, folder: Path, timeout: float) -> None:
-    """Puts one file, unpacked, into the folder: from the first mirror that has `name.gz` with the right sum.
+    """Downloads `name.gz` from the first mirror that has it with the right checksum, and writes it decompressed.
 
-    The file appears whole or not at all, also when two processes download it at once.
+    The write is atomic, also when two processes download at once.
 
     Args:
-        md5: the sum of the packed file.
-        timeout: seconds without an answer after which a mirror is given up.
+        md5: the checksum of the compressed file.
+        timeout: seconds to wait for a mirror's answer before the next one is tried.
 
     Raises:
-        DataNotFoundError: what each mirror answered.
-        UserError: the folder can't be written.
+        DataNotFoundError: no mirror had the file; the error has the answer of each.
+        UserError: the folder cannot be written to.
     """
     failures = []
     for mirror in mirrors:
@@ -114,7 +118,7 @@ def download(name: str, mirrors: Sequence[str], md5: str, folder: Path, timeout:
             with urllib.request.urlopen(request, timeout=timeout) as response:
                 packed = response.read()
             if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
-                raise ValueError("another md5 sum than expected")
+                raise ValueError("wrong MD5 checksum")
             content = gzip.decompress(packed)
             parse(content, url)
         except (OSError, http.client.HTTPException, EOFError, zlib.error, ValueError) as error:
@@ -127,10 +131,10 @@ def download(name: str, mirrors: Sequence[str], md5: str, folder: Path, timeout:
 
 
 def save_file(path: Path, content: bytes) -> None:
-    """Writes a data file atomically, and its folder where there is none.
+    """Writes a data file atomically; makes its folder if there is none.
 
     Raises:
-        UserError: it can't be written.
+        UserError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

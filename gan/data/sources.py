@@ -1,4 +1,4 @@
-"""Where images come from: MNIST and Fashion-MNIST as IDX files, StackedMNIST built from them, embedded digits."""
+"""Where images come from: MNIST and Fashion-MNIST in IDX files, StackedMNIST made of MNIST, scikit-learn's digits."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
+from torchvision import datasets
 
 from gan.config.bounds import require_number
 from gan.data import idx
@@ -34,15 +35,15 @@ class Source(ABC):
             def test(self):
                 return images, labels
 
-    named in a config as `source: {_target_: my_package.Letters}`, with its arguments, if it has any, beside `_target_`.
+    A config names it as `source: {_target_: my_package.Letters}`; its arguments stand beside `_target_`.
 
     Attributes:
-        name: what a run prints and metrics go by.
-        num_classes: labels are 0..num_classes-1; None where they mean nothing.
-        channels: of an image, once composed.
-        shows_digits: whether each channel is a handwritten digit, which measures built on reading digits ask for.
-        dir: the folder for files, `data.dir`; set by the data module.
-        download: whether files may be fetched, `data.download`; set by the data module.
+        name: the name in logs and file names.
+        num_classes: labels are 0..num_classes-1; None if they have no meaning.
+        channels: channels of an image after `compose`.
+        shows_digits: whether each channel is a handwritten digit; measures that use the digit classifier need that.
+        dir: the folder of the files, `data.dir`; the data module sets it.
+        download: whether files may be downloaded, `data.download`; the data module sets it.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Source(ABC):
     download: bool = True
 
     def prepare(self) -> None:
-        """Fetches what `train` and `test` will read; one process on a machine calls it, before all call those."""
+        """Downloads what `train` and `test` read. One process of each machine calls it, before all processes read."""
         return
 
     @abstractmethod
@@ -62,24 +63,27 @@ class Source(ABC):
 
     @abstractmethod
     def test(self) -> Examples:
-        """Images for the final measures alone, as `train` returns them."""
+        """Images for the evaluation only, in the same format."""
 
     def compose(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
-        """What one split is made into: itself. Called after splitting, so that no image can get into two splits."""
+        """The images of one split that are used: by default, as they are.
+
+        It is called after the split, so that no image can be in two splits.
+        """
         return images, labels
 
 
 class IDXFiles(Source):
     """Four IDX files in `dir/<layout>/raw` (torchvision's layout) or in `dir` itself, plain or `.gz`.
 
-    Files put there by hand may be any valid ones; downloaded ones must have the known sums.
+    Files that a user puts there may be any valid ones. Downloaded files must have the known checksums.
 
     Attributes:
         layout: the folder's name in torchvision's layout.
         num_labels: labels in the files are 0..num_labels-1.
-        mirrors: base addresses, tried in this order.
-        md5: the sums of the packed files, in the order of `idx.ALL_NAMES`.
-        timeout: seconds without an answer after which a mirror is given up.
+        mirrors: base URLs, tried in this order.
+        md5: checksums of the compressed files, in the order of `idx.ALL_NAMES`.
+        timeout: seconds to wait for a mirror's answer before the next one is tried.
     """
 
     num_classes: int = 10
@@ -97,11 +101,11 @@ class IDXFiles(Source):
         if self.download and self._find() is None:
             folder = self.dir / self.layout / "raw"
             there, by_hand = idx.present(folder), idx.present(self.dir)
-            if 0 < len(by_hand) < len(idx.ALL_NAMES):  # whoever put these there does not mean what a mirror has
+            if 0 < len(by_hand) < len(idx.ALL_NAMES):  # a user's own files must not be mixed with downloaded ones
                 missing = ", ".join(name for name in idx.ALL_NAMES if name not in by_hand)
                 raise idx.DataNotFoundError(
                     f"data.dir={self.dir}: {missing} are missing beside the files that are there; add them, or name a "
-                    f"folder without any of the four, and {self.layout} is downloaded into it"
+                    f"folder with none of the four to download {self.layout} into it"
                 )
             try:
                 for name, md5 in zip(idx.ALL_NAMES, self.md5, strict=True):
@@ -132,7 +136,7 @@ class IDXFiles(Source):
         for folder in (self.dir / self.layout / "raw", self.dir):
             paths = idx.present(folder)
             if len(paths) == len(idx.ALL_NAMES):
-                # Files of both sets have the same names: MNIST put into `dir` by hand must not pass for another set.
+                # The files of both data sets have the same names: MNIST in `dir` must not be taken for another one.
                 foreign = folder == self.dir and self.layout != MNIST.layout and _are_mnist(paths)
                 return None if foreign else paths
         return None
@@ -140,7 +144,7 @@ class IDXFiles(Source):
     def _not_found(self, reason: str) -> idx.DataNotFoundError:
         return idx.DataNotFoundError(
             f"data.dir={self.dir}: no {self.layout} files there, and {reason}; put {', '.join(idx.ALL_NAMES)}, "
-            f"plain or .gz, into {(self.dir / self.layout / 'raw').absolute()}, or take the embedded data=digits"
+            f"plain or .gz, into {(self.dir / self.layout / 'raw').absolute()}, or use data=digits (no files)"
         )
 
 
@@ -155,13 +159,8 @@ class MNIST(IDXFiles):
     name = "mnist"
     shows_digits = True
     layout = "MNIST"
-    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
-    md5 = (
-        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "d53e105ee54ea40749a09fcbcd1e9432",
-        "9fb629c4189551a2d022fa330f9573f3",
-        "ec29112dd5afa0611ce80d1b7f02629c",
-    )
+    mirrors = tuple(datasets.MNIST.mirrors)
+    md5 = tuple(md5 for _, md5 in datasets.MNIST.resources)
 
 
 class FashionMNIST(IDXFiles):
@@ -169,23 +168,18 @@ class FashionMNIST(IDXFiles):
 
     name = "fashion_mnist"
     layout = "FashionMNIST"
-    mirrors = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
-    md5 = (
-        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "25c81989df183df01b3e8a0aad5dffbe",
-        "bef4ecab320f06d8554ea6380940ec79",
-        "bb300cfdad3c16e7a12a480ee83cd310",
-    )
+    mirrors = tuple(datasets.FashionMNIST.mirrors)
+    md5 = tuple(md5 for _, md5 in datasets.FashionMNIST.resources)
 
 
 class StackedMNIST(MNIST):
     """Three random digits a, b, c as the channels of one image with the label 100 a + 10 b + c: 1,000 modes.
 
-    Each split is composed of its own digits; which ones is the same for everyone. Validation and test images are as
-    many as the digits they are composed of.
+    Each split is made of its own digits, in the same way for everyone. It has as many images as it has digits, but for
+    `num_images`.
 
     Args:
-        num_images: training images to compose; as many as there are training digits when not given.
+        num_images: number of training images; None makes as many as there are training digits.
         mirrors: as for MNIST.
         timeout: as for MNIST.
     """
@@ -211,7 +205,7 @@ class StackedMNIST(MNIST):
 class Digits(Source):
     """The 1,797 handwritten 8x8 digits that come with scikit-learn, 1,500 and 297: no files, no network.
 
-    Enlarged to 20x20 in the middle of 28x28, as MNIST's digits lie.
+    They are enlarged to 20x20 and centred in 28x28, like MNIST's digits.
     """
 
     name = "digits"
@@ -225,11 +219,11 @@ class Digits(Source):
         return self._split()[1]
 
     def _split(self) -> tuple[Examples, Examples]:
-        # Costs a second, which nobody should pay who trains on something else.
+        # Imported on use: it takes a second.
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
-        # 16 is the whitest value there.
+        # Pixels are 0..16 there.
         small = torch.from_numpy(bunch.images).float().unsqueeze(1) * (255 / 16)
         large = interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
         images = pad(large.round().clamp(0, 255), (4, 4, 4, 4)).to(torch.uint8)

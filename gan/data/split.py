@@ -8,15 +8,15 @@ SPLIT_SEED = 28
 
 
 def stratified_split(labels: Tensor, held_out: int) -> tuple[Tensor, Tensor]:
-    """Indices to keep, ascending, and indices to hold out, in random order, with the same share of every class.
+    """Indices to keep, ascending, and indices to hold out, in random order, with the same share of each class.
 
-    Depends on the labels and on `held_out` alone.
+    The split depends only on the labels and on `held_out`.
 
     Args:
         labels: int64 [N].
-        held_out: how many to hold out, 0..N; met exactly, each class within one of its share.
+        held_out: number of images to hold out, 0..N. Each class differs from its exact share by less than one image.
     """
-    # numpy promises that RandomState's numbers never change; newer generators and torch's may, and with them the split.
+    # numpy guarantees that RandomState's numbers never change. Those of newer generators and of torch may.
     order = np.random.RandomState(SPLIT_SEED).permutation(len(labels))
     _, classes, counts = np.unique(labels.numpy()[order], return_inverse=True, return_counts=True)
     shares = counts * held_out / len(labels)

@@ -18,21 +18,24 @@ MAP_POINTS = 2000
 def save_pictures(
     folder: Path, generator: DigitGenerator, real: Tensor, training: Tensor, measures: ImageMeasures, seed: int
 ) -> None:
-    """Writes real beside generated images and their features, a sheet by class, nearest images and a confusion matrix.
+    """Writes the pictures of one model as PNG files.
+
+    Real beside generated images, a sheet by class, and a map of features; the nearest training images where a measure
+    has them; a confusion matrix for a conditional model of digits.
 
     Args:
         folder: where they are written.
         generator: the model.
         real: uint8 [N, C, 28, 28], at least one.
-        training: the images that the model was trained on, in the order that `measures` has them.
-        measures: of the generator's images.
+        training: the images that the model was trained on, in the order in which `measures` was given them.
+        measures: with the generator's images given.
         seed: of the images and the points shown.
     """
     images = generator.generate(200, seed=seed)
     _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
     grid(_by_class(generator, images, measures), columns=10).save(folder / "by_class.png")
     feature_map(*measures.seen(), measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
-    if "memorization" in measures.measures:
+    if measures.need_training:
         shown = images[:10]
         _, nearest = measures.nearest_training(shown, count=5)
         rows = torch.cat([torch.cat([shown[i : i + 1], training[nearest[i]]]) for i in range(len(shown))])
@@ -45,7 +48,7 @@ def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) 
     """Features of real and of generated images, projected onto the two principal components of the real ones.
 
     Args:
-        real, generated: up to MAP_POINTS of each are shown, drawn from `seed`.
+        real, generated: up to MAP_POINTS of each are shown, chosen at random by `seed`.
         reads_digits: whether the extractor does.
     """
     center = real.features.mean(0)
@@ -59,11 +62,11 @@ def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) 
         chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MAP_POINTS]
         points = ((images.features[chosen] - center) @ plane).T
         classes = _first_digits(images, reads_digits)[chosen]
-        drawn = axes.scatter(*points, c=classes, cmap="tab10", vmin=0, vmax=last_class, s=7, linewidths=0)
+        scatter = axes.scatter(*points, c=classes, cmap="tab10", vmin=0, vmax=last_class, s=7, linewidths=0)
         axes.set(title=f"{len(chosen):,} {title} images", xlabel="first principal component")
         if images is real:
             axes.set_ylabel("second principal component")
-            handles = drawn.legend_elements(num=None)
+            handles = scatter.legend_elements(num=None)
             kind = "digit" if reads_digits else "class"
             figure.legend(*handles, title=kind, loc="outside right center", frameon=False)
     share = variances[-2:].sum() / variances.sum()
@@ -72,7 +75,7 @@ def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) 
 
 
 def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
-    """The class that each image has or was asked for, else the digit read, the first of several; 0 where none is."""
+    """The class of each image: its label, else the digit read in it (the first of several), else 0."""
     if images.labels is None and not reads_digits:
         return torch.zeros(len(images))
     classes = images.digits if images.labels is None else images.labels
@@ -80,13 +83,12 @@ def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
 
 
 def _by_class(generator: DigitGenerator, images: Tensor, measures: ImageMeasures) -> Tensor:
-    """A hundred images: columns are the digits asked for or, for an unconditional model, those that were read."""
+    """A hundred images: columns are the requested digits or, for an unconditional model, the digits read in them."""
     if generator.num_classes == 10:
         return images[:100]
     if not measures.extractor.reads_digits:
         return images[:100]
-    device = next(measures.extractor.parameters()).device
-    first_digits = measures.extractor(images[:, :1].to(device))[1].argmax(1).cpu()
+    first_digits = measures.extractor(images[:, :1].to(measures.extractor.device))[1].argmax(1).cpu()
     columns = [images[first_digits == digit][:10] for digit in range(10)]
     blank = torch.zeros(10, *images.shape[1:], dtype=torch.uint8)
     return torch.stack([torch.cat([column, blank])[:10] for column in columns], dim=1).flatten(0, 1)
@@ -110,6 +112,6 @@ def _confusion(counts: Tensor) -> Figure:
         share = shares[row, column].item()
         color = "white" if share > 0.5 else "black"
         axes.text(column, row, f"{100 * share:.1f}", ha="center", va="center", fontsize=7, color=color)
-    axes.set(xlabel="digit read", ylabel="digit asked for", title="percent of the images asked for")
+    axes.set(xlabel="digit read", ylabel="requested digit", title="percent of the images of each requested digit")
     axes.set(xticks=range(10), yticks=range(10))
     return figure

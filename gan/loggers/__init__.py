@@ -1,5 +1,9 @@
-"""Where a run's numbers and pictures go: metrics.csv here, Weights & Biases and TensorBoard in modules of their own."""
+"""Where a run's numbers and pictures go: metrics.csv, TensorBoard or Weights & Biases, each in a file of its own.
+
+A logger is any `Logger` of Lightning. One that is an `ImageAxis` too learns how many images a run has seen.
+"""
 
 from gan.loggers.csv import CSVMetrics, read_rows
+from gan.loggers.image_axis import ImageAxis
 
-__all__ = ["CSVMetrics", "read_rows"]
+__all__ = ["CSVMetrics", "ImageAxis", "read_rows"]

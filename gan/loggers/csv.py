@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lightning import LightningModule
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import nn
 
 from gan.atomic_write import atomic_file
+from gan.loggers.image_axis import ImageAxis
 
 COUNTS = ("step", "epoch", "images_seen")
 
 
-class CSVMetrics(Logger):
+class CSVMetrics(ImageAxis, Logger):
     """A CSV file with one row per call, continued when a run resumes in its own folder.
 
     Lightning's CSVLogger deletes an existing file. This logger appends each row at once. When a run resumes, rows later
@@ -30,7 +31,6 @@ class CSVMetrics(Logger):
         super().__init__()
         self.path = Path(path)
         self._columns: list[str] | None = None
-        self._model: nn.Module | None = None
 
     @property
     def name(self) -> str:
@@ -45,14 +45,10 @@ class CSVMetrics(Logger):
         return str(self.path.parent)
 
     @rank_zero_only
-    def on_train_start(self, model: nn.Module) -> None:
-        """Deletes the rows that a resumed run logs again; the callback MidEpoch calls this before the first row.
-
-        Args:
-            model: its `images_seen` fills that column in rows that come without it, as validation's do.
-        """
-        self._model = model
-        self.truncate(model.images_seen)
+    def follow(self, module: LightningModule) -> None:
+        """Also deletes the rows that a resumed run logs again."""
+        super().follow(module)
+        self.truncate(module.images_seen)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any]) -> None:
@@ -61,8 +57,8 @@ class CSVMetrics(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {"step": step, **metrics}
-        if self._model is not None:
-            row.setdefault("images_seen", self._model.images_seen)
+        if self.module is not None:
+            row.setdefault("images_seen", self.module.images_seen)
         row |= {name: round(row[name]) for name in COUNTS if row.get(name) is not None}
         if self._columns is None:
             self._columns = _columns(self.path)

@@ -11,10 +11,10 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor, nn
 
 from gan.config import in_multirun
 from gan.errors import UserError, check_installed
+from gan.loggers.image_axis import ImageAxis
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -26,26 +26,27 @@ SUMMARIES = {f"val/{key}_{space}": best for key, best in BETTER.items() for spac
 SUMMARIES["val/digit_accuracy"] = "max"
 
 
-class WandbRun(WandbLogger):
-    """One run, with the first config it is handed, whose steps are images seen.
+class WandbRun(ImageAxis, WandbLogger):
+    """One run, with the first config it gets. Its steps are the images seen.
 
-    A resumed run goes on under its id. Online, what a killed run logged after its checkpoint stays, and steps that the
-    server has are not sent again; offline, each start has a file of its own, and such steps are in two of them.
+    A resumed run continues under its id. Online, the server keeps what a killed run logged after its checkpoint, and
+    those steps are not sent again. Offline, each start writes a file of its own, and those steps are in two files.
 
     Args:
-        save_dir: `wandb/` is made in it.
-        mode: online, offline (on the disk, until `wandb sync`) or disabled (nothing is kept).
-        project: of W&B.
-        entity: user or team; None: the account's own.
-        group: None: the name of the sweep or of the experiment.
-        job_type: None: train, or sweep.
-        name: None: model-loss-seed.
-        tags: beside the data set, the loss and git's short sum.
+        save_dir: the folder in which `wandb/` is made.
+        mode: online, offline (kept on the disk until `wandb sync`) or disabled (nothing is kept).
+        project: the W&B project.
+        entity: the user or team; None is the account's default.
+        group: None is the name of the sweep or of the experiment.
+        job_type: None is train, or sweep for a job of a sweep.
+        name: None is model-loss-seed.
+        tags: added to the data set, the loss and the commit hash.
         notes: a text for the run's page.
-        id: of the run to continue; None starts a new one.
+        id: the run to continue; None starts a new one.
 
     Raises:
-        UserError: another mode, no package wandb; at the run's start, what keeps W&B from starting it.
+        UserError: an unknown mode, or the package wandb is not installed; at the start of the run, the reason why W&B
+            cannot start it.
     """
 
     def __init__(
@@ -66,13 +67,12 @@ class WandbRun(WandbLogger):
             raise UserError(f"wandb.mode={mode}: it may be {', '.join(MODES)}")
         if isinstance(tags, str):
             raise UserError(f"wandb.tags={tags}: a list, such as [{tags}]")
-        if mode != "online":  # W&B's reports of its own errors are a connection as well
+        if mode != "online":  # W&B would connect to report its own errors
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         texts = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "name": name, "id": id}
         page = {key: None if value is None else str(value) for key, value in texts.items()}
         super().__init__(save_dir=save_dir, project=str(project), mode=mode, tags=[str(tag) for tag in tags], **page)
-        self._wandb_init.pop("anonymous", None)  # Lightning hands it over, and W&B warns of it
-        self._model: nn.Module | None = None
+        self._wandb_init.pop("anonymous", None)  # a setting of Lightning's that W&B warns about
 
     @property
     @rank_zero_experiment
@@ -82,9 +82,9 @@ class WandbRun(WandbLogger):
 
             try:
                 self._experiment = wandb.init(**self._wandb_init)
-            except (wandb.Error, ValueError) as error:  # what W&B's own check of a setting raises is a ValueError
+            except (wandb.Error, ValueError) as error:  # W&B raises a ValueError for a setting that it rejects
                 given = ", ".join(f"{key}={self._wandb_init.get(key)}" for key in SETTINGS)
-                raise UserError(f"W&B starts no run with wandb.{given}: {error}") from error
+                raise UserError(f"W&B cannot start a run with wandb.{given}: {error}") from error
             self._experiment.define_metric("images_seen", hidden=True)
             self._experiment.define_metric("*", step_metric="images_seen")
             for metric, best in SUMMARIES.items():
@@ -93,7 +93,7 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any]) -> None:
-        """The run's config and what follows from it; the module's own parameters, which come later, are in it."""
+        """Keeps the first config, the run's. Lightning passes the model's part of it once more."""
         if "config" not in self._wandb_init:
             told = described(params)
             tags = [*told["tags"], *self._wandb_init["tags"]]
@@ -101,19 +101,14 @@ class WandbRun(WandbLogger):
             self._wandb_init = {**told, **said, "tags": tags, "config": params}
 
     @rank_zero_only
-    def log_graph(self, model: nn.Module, input_array: Tensor | None = None) -> None:
-        """Takes the model whose images are counted: of Logger's methods, the one called before the first metric."""
-        self._model = model
-
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        seen = self._model.images_seen
+        seen = (step or 0) if self.module is None else self.module.images_seen
         if seen >= self.experiment.starting_step:
             self.experiment.log({**metrics, "images_seen": seen}, step=seen)
 
     @rank_zero_only
     def log_checkpoint(self, path: Path) -> None:
-        """A checkpoint as the artifact `model-<run id>`, with the JSON file beside it as its metadata."""
+        """Logs a checkpoint as the artifact `model-<run id>`; its metadata is the JSON file beside the checkpoint."""
         import wandb
 
         measures = json.loads(path.with_suffix(".json").read_text())
@@ -123,7 +118,7 @@ class WandbRun(WandbLogger):
 
 
 def described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Name, group, job type and tags of a run with this resolved config of `gan train`."""
+    """The name, group, job type and tags that W&B shows for a run with this resolved config of `gan train`."""
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     chosen = hydra.runtime.choices if hydra else {}
     model, data = config["model"], config["data"]
@@ -133,7 +128,7 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{chosen.get('model') or _last(model['_target_'])}-{loss}-{config['seed']}",
         "group": sweep or chosen.get("experiment"),
         "job_type": "sweep" if sweep else "train",
-        "tags": [chosen.get("data") or _last(data.get("source", data)["_target_"]), loss, *_git_sum()],
+        "tags": [chosen.get("data") or _last(data.get("source", data)["_target_"]), loss, *_commit_hash()],
     }
 
 
@@ -141,8 +136,8 @@ def _last(path: str) -> str:
     return path.rpartition(".")[2]
 
 
-def _git_sum() -> list[str]:
-    """The short sum of the commit this code is at; none outside a repository, or without git."""
+def _commit_hash() -> list[str]:
+    """The short hash of this code's commit; empty outside a repository or without git."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True).stdout.split()

@@ -1,135 +1,80 @@
-"""The digit extractor: a small MNIST classifier, shipped with the package, whose features and logits metrics use."""
+"""What an extractor is, and the one that `metrics.extractor` names: `mnist`, `inception` or one of your own."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gan.config import instantiate
 from gan.errors import UserError
-from gan.images import unit
-
-WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
-VERSION = "1"
-SUM = "322fd5e86c75ab51f8a05884dd5f9d879c15f0b9664d5bc595a8e16665bd5ae9"
 
 
-class DigitClassifier(nn.Module):
-    """Four convolutions, 64 features, ten digits: 211,178 parameters, 4 million multiplications an image.
+class Extractor(nn.Module):
+    """A frozen network whose features and logits the measures use.
 
-    The features are the 64 pre-activations of the last hidden layer, standardized: on the training images each has
-    mean 0 and variance 1, so that a Frechet distance is measured in units of the real spread and KID's kernel is as
-    well scaled as the day it was published.
-
-    The shipped weights are version 1, made by `python -m gan.metrics.train_extractor` with seed 0 on 55,000 training
-    images. Their sum is `SUM`, their accuracy on the 10,000 MNIST test images 99.65 %.
+    Attributes:
+        name: in the names of metrics that depend on its features, such as `fid_mnist`.
+        reads_digits: whether its logits are those of the digits 0 to 9 (of 10**C combinations for C channels).
+        slow: whether the features of a whole training set take so long that they are computed only on request.
+        chunk_size: how many images it is given at a time.
     """
 
-    num_features = 64
-    num_classes = 10
+    name: str
+    reads_digits: bool = False
+    slow: bool = False
+    chunk_size: int = 500
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.stages = nn.Sequential(
-            nn.Conv2d(1, 32, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(64, 64, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(64, 96, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        self.project = nn.Linear(96 * 4 * 4, self.num_features)
-        self.head = nn.Linear(self.num_features, self.num_classes)
-
-    def features(self, images: Tensor) -> Tensor:
-        """float [N, 1, 28, 28] in [0, 1] -> float [N, 64]."""
-        return self.project(self.stages(images))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """float [N, 64], this network's features -> logits float [N, 10]."""
-        return self.head(features.relu())
-
-    def forward(self, images: Tensor) -> Tensor:
-        """float [N, 1, 28, 28] in [0, 1] -> logits float [N, 10]."""
-        return self.classify(self.features(images))
-
-
-class DigitExtractor(nn.Module):
-    """Features and logits of digits by a `DigitClassifier`, on whatever device the module was moved to, in fp32.
-
-    Images of several channels are several digits, as in StackedMNIST: their features are joined, and their logits are
-    those of the 10**C combinations, the first channel counting most: the digits a, b, c are class 100 a + 10 b + c.
-    """
-
-    name = "mnist"
-    reads_digits = True
-    chunk_size = 500
-
-    def __init__(self, classifier: DigitClassifier | None = None) -> None:
-        super().__init__()
-        self.classifier = classifier if classifier is not None else load_digit_classifier()
-
-    @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [N, C, 28, 28] -> features float32 [N, 64 C] and logits float32 [N, 10**C]."""
-        with full_precision(images.device):
-            features = self.classifier.features(unit(images).flatten(0, 1).unsqueeze(1))
-            logits = self.classifier.classify(features)
-            joint, *others = logits.unflatten(0, images.shape[:2]).unbind(1)
-            for digit in others:
-                joint = (joint.unsqueeze(2) + digit.unsqueeze(1)).flatten(1)
-            return features.unflatten(0, images.shape[:2]).flatten(1), joint
+        """uint8 [N, C, 28, 28] -> features float32 [N, D] and logits float32 [N, K], without gradients."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """That of its weights; the CPU where it has none."""
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
 
-def load_digit_classifier(path: Path | None = None) -> DigitClassifier:
-    """The classifier, frozen, in evaluation mode, in fp32 on the CPU; no random number is drawn.
+def build_extractor(
+    chosen: str | Mapping[str, Any] | Extractor = "mnist",
+    inception_weights: str | Path | None = None,
+    device: torch.device | str = "cpu",
+) -> Extractor:
+    """The extractor of `metrics.extractor`, on a device; on the CPU in place of MPS, where measures lack float64.
 
     Args:
-        path: a file written by `train_extractor`; the shipped one when not given.
+        chosen: `mnist`, `inception`, or your own as `{_target_: my_package.MyExtractor, ...}` or an object.
+        inception_weights: `metrics.inception_weights`; torch-fidelity's file, downloaded when not given.
+        device: of the run.
 
     Raises:
-        UserError: the file is missing, unreadable, or its tensors are not those its sum was taken of; for the shipped
-            file that sum is `SUM`, so that everyone's measures are the same.
+        UserError: another name; weights that are missing, altered or of another network; not an `Extractor`.
     """
-    from safetensors import SafetensorError, safe_open
+    if isinstance(chosen, Mapping):
+        extractor = instantiate(chosen)
+    elif chosen == "mnist":
+        from gan.metrics.digit_extractor import DigitExtractor
 
-    file = WEIGHTS if path is None else Path(path)
-    try:
-        with safe_open(file, framework="pt") as opened:
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
-            expected = SUM if path is None else (opened.metadata() or {}).get("sum")
-    except FileNotFoundError:
-        raise UserError(f"{file}: the digit extractor's weights are missing; reinstall the package") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{file}: not a readable safetensors file ({error}); reinstall the package") from None
-    if weights_sum(tensors) != expected:
-        raise UserError(
-            f"{file}: the weights' sum is {weights_sum(tensors)[:16]}..., not {str(expected)[:16]}... of version "
-            f"{VERSION}; reinstall the package, or measure with metrics.extractor=inception"
-        )
-    with torch.device("meta"):
-        classifier = DigitClassifier()
-    classifier.load_state_dict(tensors, assign=True)
-    return classifier.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        extractor = DigitExtractor()
+    elif chosen == "inception":
+        from gan.metrics.inception import InceptionExtractor
 
-
-def weights_sum(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 in hex of the tensors' names, dtypes, shapes and bytes, in the order of their names."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        extractor = InceptionExtractor(inception_weights)
+    else:
+        extractor = chosen
+    if isinstance(extractor, str):
+        raise UserError(f"metrics.extractor={extractor}: mnist or inception, or {{_target_: your.Extractor}}")
+    if not isinstance(extractor, Extractor):
+        raise UserError(f"metrics.extractor: {extractor!r} is not a gan.metrics.Extractor")
+    return extractor if torch.device(device).type == "mps" else extractor.to(device)
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Neither autocast nor TF32 inside: the metrics' numbers don't depend on the precision a run trains in."""
+    """Neither autocast nor TF32 inside: the measures don't depend on the precision a run trains in."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = False

@@ -1,84 +1,105 @@
-"""What an extractor has seen of a growing set of images, and the same of all ranks together."""
+"""Features, logits and appearance of a growing set of images, on this rank and on all ranks together."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
-from gan.metrics.digits import appearance
+from gan.metrics.extractor import Extractor
 
 UNLABELED = -1
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
-    """N images as the measures see them, on the CPU: features float64 [N, D], logits [N, K], appearance [N, 3].
+    """N images as the measures see them, on the extractor's device: on the CPU where that is MPS, which lacks float64.
 
-    `labels` are int64 [N], or None when not every image had one.
+    `features` are float64 [N, D], `logits` [N, K], `appearance` [N, 3], or [N, 0] where it is not measured, and
+    `labels` int64 [N], or None when not every image had one.
     """
 
     features: Tensor
     logits: Tensor
     appearance: Tensor
     labels: Tensor | None
+    _kept: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.features)
 
-    @property
+    @cached_property
     def digits(self) -> Tensor:
-        """The classes read: int64 [N]."""
+        """The predicted classes: int64 [N]."""
         return self.logits.argmax(1)
+
+    def once(self, compute: Callable[..., T], *others: "Seen") -> T:
+        """What `compute(self, *others)` returns. It is computed at the first call and kept as long as these images."""
+        key = (compute, *others)
+        if key not in self._kept:
+            self._kept[key] = compute(self, *others)
+        return self._kept[key]
+
+    def cpu(self) -> "Seen":
+        """The same on the CPU."""
+        labels = None if self.labels is None else self.labels.cpu()
+        return Seen(self.features.cpu(), self.logits.cpu(), self.appearance.cpu(), labels)
 
 
 class Samples:
     """A growing set of images, of which only what the measures need is kept.
 
+    Nothing is read back from the device before `all`: adding images does not wait for it.
+
     Args:
-        extractor: of `gan.metrics.build_extractor`.
-        looks: whether the images' appearance is measured as well, zeros otherwise.
+        extractor: whose features and logits are kept.
+        appearance: from uint8 images [N, C, H, W] to what is kept of their pixels, float32 [N, W]; None keeps nothing.
     """
 
-    def __init__(self, extractor: nn.Module, looks: bool = False) -> None:
-        self.extractor = extractor
-        self.looks = looks
+    def __init__(self, extractor: Extractor, appearance: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.extractor, self.appearance = extractor, appearance
         self.clear()
 
     def clear(self) -> None:
         """Forgets all images."""
         self._rows: list[Tensor] = []
-        self._num_features = 0
+        self._widths = (0, 0)
         self._all: Seen | None = None
 
+    @torch.no_grad()
     def add(self, images: Tensor, labels: Tensor | None = None) -> None:
         """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any."""
         self._all = None
         if not len(images):
             return
-        device = next(self.extractor.parameters()).device
+        device, size = self.extractor.device, self.extractor.chunk_size
         if labels is None:
-            labels = torch.full((len(images),), UNLABELED)
-        size = self.extractor.chunk_size
-        for part, told in zip(images.split(size), labels.split(size), strict=True):
-            part = part.to(device)
-            features, logits = self.extractor(part)
-            looks = appearance(part) if self.looks else features.new_zeros(len(part), 3)
-            self._num_features = features.shape[1]
+            labels = torch.full((len(images),), UNLABELED, device=device)
+        for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
+            chunk = chunk.to(device)
+            features, logits = self.extractor(chunk)
+            looks = features.new_empty(len(chunk), 0) if self.appearance is None else self.appearance(chunk)
+            self._widths = (features.shape[1], looks.shape[1])
             # One table, so that ranks exchange one tensor; classes up to 1,000 are exact in float32.
-            told = told.to(device, torch.float32).unsqueeze(1)
-            self._rows.append(torch.cat([features, told, looks, logits], dim=1))
+            column = chunk_labels.to(device, torch.float32).unsqueeze(1)
+            self._rows.append(torch.cat([features, column, looks, logits], dim=1))
 
     def all(self) -> Seen:
-        """What was seen on all ranks, in the order of the ranks; every rank must ask."""
+        """The images of all ranks, in the order of the ranks; to be called on all ranks."""
         if self._all is None:
-            rows, width = torch.cat(self._rows) if self._rows else torch.empty(0, 0), self._num_features
+            rows, widths = torch.cat(self._rows) if self._rows else torch.empty(0, 0), self._widths
             if _several_ranks():
-                rows, width = _gathered(rows, width)
-            features, told, looks, logits = rows.cpu().tensor_split([width, width + 1, width + 4], dim=1)
-            labeled = len(told) > 0 and bool((told != UNLABELED).all())
-            labels = told[:, 0].long() if labeled else None
-            self._all = Seen(features.double(), logits, looks, labels)
+                rows, widths = _gathered(rows, widths)
+            device = self.extractor.device
+            rows = rows.to("cpu" if device.type == "mps" else device)
+            ends = (widths[0], widths[0] + 1, widths[0] + 1 + widths[1])
+            features, column, looks, logits = rows.tensor_split(ends, dim=1)
+            labeled = len(column) > 0 and bool((column != UNLABELED).all())
+            self._all = Seen(features.double(), logits, looks, column[:, 0].long() if labeled else None)
         return self._all
 
 
@@ -87,8 +108,8 @@ def is_first_rank() -> bool:
     return not _several_ranks() or dist.get_rank() == 0
 
 
-def from_first_rank(value: object) -> object:
-    """The first rank's value, on all ranks; every rank must ask."""
+def from_first_rank(value: T) -> T:
+    """The first rank's value, on all ranks; to be called on all ranks."""
     if not _several_ranks():
         return value
     holder = [value]
@@ -105,12 +126,12 @@ def _exchange_device() -> torch.device:
     return torch.device("cpu" if "gloo" in dist.get_backend() else "cuda")
 
 
-def _gathered(rows: Tensor, width: int) -> tuple[Tensor, int]:
+def _gathered(rows: Tensor, widths: tuple[int, int]) -> tuple[Tensor, tuple[int, ...]]:
     from torchmetrics.utilities.distributed import gather_all_tensors
 
     device = _exchange_device()
-    # A rank without images doesn't know how wide the features are.
-    widest = torch.tensor(width, device=device)
+    # A rank without images doesn't know how wide the columns are.
+    widest = torch.tensor(widths, device=device)
     dist.all_reduce(widest, dist.ReduceOp.MAX)
     shares = [share for share in gather_all_tensors(rows.to(device)) if len(share)]
-    return torch.cat(shares) if shares else rows, int(widest)
+    return torch.cat(shares) if shares else rows, tuple(widest.tolist())

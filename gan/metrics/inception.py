@@ -5,13 +5,13 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan.errors import UserError
-from gan.metrics.extractor import full_precision
+from gan.metrics.extractor import Extractor, full_precision
 
 
-class InceptionExtractor(nn.Module):
+class InceptionExtractor(Extractor):
     """The 2,048 features of the last pooling and the 1,008 unbiased logits of the 2015 Inception network, in fp32.
 
     The images are resized to 299x299 by torch-fidelity's own TensorFlow 1 compatible bilinear interpolation, without
@@ -26,8 +26,7 @@ class InceptionExtractor(nn.Module):
     """
 
     name = "inception"
-    reads_digits = False
-    num_features = 2048
+    slow = True
     chunk_size = 50
 
     def __init__(self, weights: str | Path | None = None) -> None:
@@ -75,7 +74,7 @@ def _downloaded() -> Path:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The hash's first digits are the last part of the name, as torch's hub has it.
+        # The file's name ends in the first digits of its hash, as all names in torch's hub do.
         torch.hub.download_url_to_file(_url(), str(path), path.stem.rpartition("-")[2], progress=False)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise UserError(

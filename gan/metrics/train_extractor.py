@@ -3,8 +3,8 @@
     python -m gan.metrics.train_extractor [--seed 0] [--epochs 14] [--threads 1] [--data data] [--output FILE]
 
 The same seed on the same machine with the same number of threads gives the same weights, bit for bit. Nothing is
-chosen on the test images: their accuracy is measured once, at the end. A new shipped file needs its sum in
-`extractor.SUM`.
+chosen on the test images: their accuracy is measured once, at the end. A new shipped file needs its checksum in
+`digit_extractor.CHECKSUM`.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from gan.atomic_write import atomic_file
 from gan.data import MNISTDataModule
 from gan.images import unit
-from gan.metrics.extractor import VERSION, WEIGHTS, DigitClassifier, weights_sum
+from gan.metrics.digit_extractor import VERSION, WEIGHTS, DigitClassifier, weights_checksum
 
 BATCH_SIZE = 128
 
@@ -41,11 +41,11 @@ def main() -> None:
     classifier = train(data.train_images, data.train_labels, arguments.seed, arguments.epochs)
     validation = accuracy(classifier, data.val_images, data.val_labels)
     test = accuracy(classifier, data.test_images, data.test_labels)
-    told = {"seed": arguments.seed, "epochs": arguments.epochs, "threads": arguments.threads, "accuracy": test}
-    total = save(classifier, arguments.output, {name: str(value) for name, value in told.items()})
+    facts = {"seed": arguments.seed, "epochs": arguments.epochs, "threads": arguments.threads, "accuracy": test}
+    checksum = save(classifier, arguments.output, {name: str(value) for name, value in facts.items()})
     print(f"accuracy on {len(data.val_images):,} validation images: {validation:.2%}")
     print(f"accuracy on {len(data.test_images):,} test images: {test:.2%}")
-    print(f"{arguments.output}: {arguments.output.stat().st_size:,} bytes, sum {total}")
+    print(f"{arguments.output}: {arguments.output.stat().st_size:,} bytes, checksum {checksum}")
 
 
 def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassifier:
@@ -55,7 +55,7 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
         images: uint8 [N, 1, 28, 28], N at least 128.
         labels: int64 [N] in 0..9.
     """
-    # Inside, all is drawn from the seed; outside, nothing has been drawn.
+    # Random numbers come from the seed alone, and the global generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = with_batch_norm(DigitClassifier()).to(memory_format=torch.channels_last)
@@ -75,14 +75,14 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
                 average.update_parameters(classifier)
                 losses[index] = loss.detach()
             print(f"epoch {epoch + 1}: loss {losses.mean():.4f}", flush=True)
-        # Statistics of the very images the features are to be standardized on: all, undistorted, nothing dropped.
+        # The features are standardized on all images, undistorted and without dropout.
         average.module.stages[-1].p = 0
         update_bn(map(unit, images.split(1000)), average.module)
         return fold_batch_norm(average.module.eval())
 
 
 def augment(images: Tensor) -> Tensor:
-    """Turns by up to 12 degrees, scales by 0.9..1.1, shears by up to 0.1 and shifts by up to 2 pixels, each at random.
+    """Rotates by up to 12 degrees, scales by 0.9..1.1, shears by up to 0.1, shifts by up to 2 pixels, each at random.
 
     Args:
         images: float [N, 1, 28, 28].
@@ -130,15 +130,15 @@ def accuracy(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> flo
     return (digits == labels).double().mean().item()
 
 
-def save(classifier: DigitClassifier, path: Path, told: dict[str, str]) -> str:
-    """Writes weights, version, sum and what else is told about them; returns the sum. Atomic: all of it or nothing."""
+def save(classifier: DigitClassifier, path: Path, facts: dict[str, str]) -> str:
+    """Writes weights, version, checksum and the facts given, in an atomic write; returns the checksum."""
     from safetensors.torch import save as packed
 
     tensors = {name: tensor.detach().contiguous() for name, tensor in classifier.state_dict().items()}
-    total = weights_sum(tensors)
+    checksum = weights_checksum(tensors)
     with atomic_file(path) as file:
-        file.write(packed(tensors, {"version": VERSION, "sum": total, **told}))
-    return total
+        file.write(packed(tensors, {"version": VERSION, "sum": checksum, **facts}))
+    return checksum
 
 
 if __name__ == "__main__":

@@ -1,6 +1,43 @@
 """Generators and discriminators: plain modules, their layers given by lists in `conf/model/`."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from gan.config.bounds import require_number
+from gan.config.targets import build
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
+from gan.networks.layers import initialize_dcgan
 
-__all__ = ["ConvDiscriminator", "ConvGenerator"]
+__all__ = ["ConvDiscriminator", "ConvGenerator", "build_networks", "initialize_dcgan"]
+
+
+def build_networks(
+    generator: Mapping[str, Any],
+    discriminator: Mapping[str, Any],
+    latent_dim: int,
+    num_classes: int | None,
+    image_channels: int,
+    trust: Sequence[str] = (),
+) -> tuple[nn.Module, nn.Module]:
+    """Both networks, from dicts that name their class as `_target_`.
+
+    Args:
+        latent_dim: length of the latent vector.
+        num_classes: of conditional networks; None for unconditional ones.
+        image_channels: 1 for grey images, 3 for colour.
+        trust: packages of the user's that the networks may come from.
+
+    Raises:
+        UserError: an impossible value, named with its key.
+    """
+    require_number("model.latent_dim", latent_dim, least=1, whole=True)
+    require_number("model.num_classes", num_classes, least=2, whole=True, optional=True)
+    require_number("model.image_channels", image_channels, least=1, whole=True)
+    own, shared = ["gan.networks"], {"num_classes": num_classes, "image_channels": image_channels}
+    return (
+        build(generator, "model.generator", own, trust, latent_dim=latent_dim, **shared),
+        build(discriminator, "model.discriminator", own, trust, **shared),
+    )

@@ -1,4 +1,4 @@
-"""`gan serve`: digits over HTTP."""
+"""`gan serve`: generated digits over HTTP."""
 
 from gan.serve.command import serve
 

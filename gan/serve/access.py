@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""API keys and rate limits."""
 
 import hashlib
 import hmac
@@ -17,24 +17,8 @@ from gan.serve.settings import Settings
 HEADER = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
-class KeyCheck:
-    """Lets a request with one of the keys in X-API-Key pass; how long it takes does not tell how near a guess was."""
-
-    def __init__(self, keys: Sequence[str], guesses: "RateLimit | None") -> None:
-        self.digests = [_digest(key.encode()) for key in keys]
-        self.guesses = guesses
-
-    async def __call__(self, request: Request, given: Annotated[str | None, Security(HEADER)]) -> None:
-        digest = _digest((given or "").encode("latin-1"))
-        if not any([hmac.compare_digest(digest, known) for known in self.digests]):  # noqa: C419 (all are compared)
-            if self.guesses is not None:
-                await self.guesses(request)  # of an address
-            raise HTTPException(401, "A key is needed in the header X-API-Key.", {"WWW-Authenticate": "X-API-Key"})
-        request.state.client = f"key {digest.hex()[:8]}"
-
-
 class RateLimit:
-    """Counts what each key, or else each address, asks for in a moving window, in this process."""
+    """Limits the requests of each client, in a moving window. The count is of this process alone."""
 
     def __init__(self, rate: str) -> None:
         self.items = limits.parse_many(rate)
@@ -45,21 +29,45 @@ class RateLimit:
         for item in self.items:
             if not self.limiter.hit(item, client):
                 wait = self.limiter.get_window_stats(item, client).reset_time - time.time()
-                raise HTTPException(429, f"More than {item}.", {"Retry-After": str(max(1, math.ceil(wait)))})
+                retry_after = str(max(1, math.ceil(wait)))
+                raise HTTPException(429, f"The rate limit is {item}.", {"Retry-After": retry_after})
 
 
-def gate(settings: Settings) -> tuple[list[params.Depends], dict]:
-    """The checks before each request that draws or tells of the models, and the answers they add to the schema."""
+class KeyCheck:
+    """Requires one of the keys in X-API-Key. From then on the key, not the address, names the client.
+
+    Args:
+        keys: the valid ones.
+        rate_limit: also counts requests with a wrong key, by address.
+    """
+
+    def __init__(self, keys: Sequence[str], rate_limit: RateLimit | None) -> None:
+        self.digests = [_digest(key.encode()) for key in keys]
+        self.rate_limit = rate_limit
+
+    async def __call__(self, request: Request, key: Annotated[str | None, Security(HEADER)]) -> None:
+        digest = _digest((key or "").encode("latin-1"))
+        matches = [hmac.compare_digest(digest, known) for known in self.digests]  # all of them: constant time
+        if not any(matches):
+            if self.rate_limit is not None:
+                await self.rate_limit(request)
+            detail = "The header X-API-Key must have a valid API key."
+            raise HTTPException(401, detail, {"WWW-Authenticate": "X-API-Key"})
+        request.state.client = f"key {digest.hex()[:8]}"
+
+
+def access_checks(settings: Settings) -> tuple[list[params.Depends], dict]:
+    """The checks before every request but the probes, and the error responses that they add to the schema."""
     checks: list[params.Depends] = []
-    problems: dict = {}
-    rate = None if settings.rate_limit is None else RateLimit(settings.rate_limit)
+    responses: dict = {}
+    rate_limit = None if settings.rate_limit is None else RateLimit(settings.rate_limit)
     if settings.api_keys:
-        checks.append(Security(KeyCheck(settings.api_keys, guesses=rate)))
-        problems |= schemas.KEY_PROBLEM
-    if rate is not None:
-        checks.append(Depends(rate))
-        problems |= schemas.RATE_PROBLEM
-    return checks, problems
+        checks.append(Security(KeyCheck(settings.api_keys, rate_limit)))
+        responses |= schemas.UNAUTHORIZED
+    if rate_limit is not None:
+        checks.append(Depends(rate_limit))
+        responses |= schemas.TOO_MANY_REQUESTS
+    return checks, responses
 
 
 def _digest(key: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Serves digits over HTTP: `gan serve ckpt=last port=8000`; `conf/serve.yaml` has all settings."""
+"""Serves generated digits over HTTP: `gan serve ckpt=last port=8000`. All settings are in `conf/serve.yaml`."""
 
 import errno
 import logging
@@ -36,13 +36,13 @@ LOGGING = {
 
 
 def serve(cfg: DictConfig) -> None:
-    """Serves until SIGTERM or an interrupt; what has begun is finished.
+    """Serves until SIGTERM or an interrupt; requests in progress are finished.
 
     Args:
         cfg: of `conf/serve.yaml`, which says what each key means.
 
     Raises:
-        UserError: a setting, a model or a port that cannot be used, before anything is served.
+        UserError: an invalid setting, a model or a port that cannot be used; nothing has been served then.
     """
     check_installed("gan serve", "serve", *PACKAGES)
     import uvicorn
@@ -51,18 +51,18 @@ def serve(cfg: DictConfig) -> None:
     from gan.serve.app import SETTINGS
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
-    from gan.serve.protocol import BoundedProtocol
+    from gan.serve.protocol import LimitedProtocol
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)
     logging.config.dictConfig(LOGGING)
     listener = _bind(settings.host, settings.port)
-    found = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
+    models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
     os.environ[SETTINGS] = settings.model_dump_json()
     config = uvicorn.Config(
         "gan.serve.app:from_environment",
         factory=True,
-        http=BoundedProtocol,
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
         log_config=LOGGING,
@@ -77,11 +77,11 @@ def serve(cfg: DictConfig) -> None:
     host, port = listener.getsockname()[:2]
     for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SETTINGS):
         if name.removeprefix(PREFIX).lower() not in cfg:
-            log.warning("%s: no such setting; conf/serve.yaml has all of them", name)
-    keys = f"{len(settings.api_keys)} keys" if settings.api_keys else "no key is asked for"
-    log.info("serving %s at http://%s:%d, %s", ", ".join(found), f"[{host}]" if ":" in host else host, port, keys)
+            log.warning("%s: no such setting; conf/serve.yaml lists them", name)
+    keys = f"{len(settings.api_keys)} API keys" if settings.api_keys else "no API key required"
+    log.info("serving %s at http://%s:%d, %s", ", ".join(models), f"[{host}]" if ":" in host else host, port, keys)
     if settings.workers == 1:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has stopped
         uvicorn.Server(config).run([listener])
         return
     with TemporaryDirectory(prefix="gan-serve-") as shared:

@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log and its count; the bounds of its body and its time."""
+"""Around every request: its id, log line and metrics, and the limits on its body, its duration and concurrency."""
 
 import asyncio
 import json
@@ -12,22 +12,21 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gan.serve.prometheus import observe_request
-from gan.serve.routes.operation import PROBES
+from gan.serve.routes import probes
 
-access = logging.getLogger("gan.access")
+access_log = logging.getLogger("gan.access")
 log = logging.getLogger("gan.serve")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-CLIENT_GONE = 499  # nginx's name for a request without an answer
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a request without a response
 MAX_LOGGED = 256
 
 
-def problem(status: int, detail: str, **headers: str) -> JSONResponse:
-    """An answer with a sentence that says what went wrong."""
+def error_response(status: int, detail: str, **headers: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status, headers)
 
 
-class Observe:
-    """Gives each request an id, the client's own if it is one, counts it, and writes a line of JSON about it."""
+class RequestLog:
+    """Gives each request an id (the client's own if it is valid), counts it, and logs it as a line of JSON."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,32 +36,33 @@ class Observe:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        client_id = Headers(scope=scope).get("x-request-id", "")
+        request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["client"] = scope["client"][0] if scope.get("client") else "unknown"
-        status, answered = CLIENT_GONE, MutableHeaders()
+        status, headers = CLIENT_CLOSED_REQUEST, MutableHeaders()
 
-        async def marked(message: Message) -> None:
-            nonlocal status, answered
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, headers
             if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
-                answered["X-Request-ID"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, marked)
-        except Exception:  # whatever a route raises is logged under the id that the client is told
+            await self.app(scope, receive, send_with_id)
+        except Exception:  # any error of a route is logged with the id that the client gets
             log.exception("request %s", request_id)
-            if status != CLIENT_GONE:  # half an answer must not look like a whole one: the server cuts the connection
+            if status != CLIENT_CLOSED_REQUEST:  # the response has begun: the server must cut the connection
                 raise
-            await problem(500, f"Something went wrong; the log says more under {request_id}.")(scope, receive, marked)
+            detail = f"Internal error; the log has more under request {request_id}."
+            await error_response(500, detail)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             path = scope["path"]
-            observe_request(scope["method"], _template(scope), status, seconds)
-            if path not in PROBES:
+            observe_request(scope["method"], _route_path(scope), status, seconds)
+            if path not in probes.PATHS:
                 line = {
                     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                     "request_id": request_id,
@@ -71,43 +71,43 @@ class Observe:
                     "status": status,
                     "ms": round(1000 * seconds, 1),
                     "client": state["client"],
-                    "model": answered.get("x-model"),
-                    "version": answered.get("x-model-version"),
+                    "model": headers.get("x-model"),
+                    "version": headers.get("x-model-version"),
                 }
-                access.info(json.dumps(line))
+                access_log.info(json.dumps(line))
 
 
-class Bounds:
-    """Reads a request's body, up to a size, and gives reading and answering together a time.
+class RequestLimits:
+    """Limits every request but the probes. It reads the whole body before the application starts.
 
     Args:
-        max_body_bytes: a larger one is answered 413, also where no Content-Length announced it.
-        timeout: seconds; after it the answer is 408 if the body is not there yet, else 504.
-        max_requests: at work at once; one beyond, unless it is a probe, is answered 503.
+        max_body_bytes: a larger body gets status 413, with or without a Content-Length.
+        timeout: seconds for reading and responding together; the status is then 408 without the whole body, else 504.
+        max_requests: concurrent requests; one more gets status 503.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, timeout: float, max_requests: int) -> None:
         self.app, self.max_body_bytes, self.timeout, self.max_requests = app, max_body_bytes, timeout, max_requests
-        self.at_work = 0
+        self.active_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        if scope["type"] != "http" or scope["path"] in probes.PATHS:
             await self.app(scope, receive, send)
             return
-        if self.at_work >= self.max_requests:
-            busy = problem(503, "Too many requests are at work; try again soon.", **{"Retry-After": "1"})
+        if self.active_requests >= self.max_requests:
+            busy = error_response(503, "Too many concurrent requests; try again soon.", **{"Retry-After": "1"})
             await busy(scope, receive, send)
             return
-        self.at_work += 1
+        self.active_requests += 1
         try:
-            await self._within_bounds(scope, receive, send)
+            await self._respond(scope, receive, send)
         finally:
-            self.at_work -= 1
+            self.active_requests -= 1
 
-    async def _within_bounds(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         stage = "reading"
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal stage
             stage = "sending"
             await send(message)
@@ -116,29 +116,30 @@ class Bounds:
         try:
             async with limit:
                 body = await self._read(scope, receive)
-                if body is None:  # the client has gone
+                if body is None:  # the client has disconnected
                     return
-                stage = "answering"
+                stage = "processing"
                 if len(body) > self.max_body_bytes:
                     detail = f"The body is larger than {self.max_body_bytes} bytes."
-                    await problem(413, detail, Connection="close")(scope, receive, noted)
+                    await error_response(413, detail, Connection="close")(scope, receive, send_and_note)
                 else:
-                    await self.app(scope, _replay(body, receive), noted)
+                    await self.app(scope, _replay(body, receive), send_and_note)
         except TimeoutError:
             if not limit.expired():
                 raise
-            if stage == "sending":  # to a client that does not read: the server cuts the connection
+            if stage == "sending":  # the client does not read the response: the server cuts the connection
                 return
             if stage == "reading":
                 detail = f"The body did not arrive within {self.timeout:g} seconds."
-                await problem(408, detail, Connection="close")(scope, receive, send)
+                await error_response(408, detail, Connection="close")(scope, receive, send)
             else:
-                await problem(504, f"The answer took more than {self.timeout:g} seconds.")(scope, receive, send)
+                detail = f"The request took more than {self.timeout:g} seconds."
+                await error_response(504, detail)(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The body, or a part of it that is too large already; None if the client went away."""
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced[:20]) > self.max_body_bytes:
+        """The body, or the beginning of one that is too large; None if the client has disconnected."""
+        content_length = Headers(scope=scope).get("content-length", "0")
+        if content_length.isdecimal() and int(content_length[:20]) > self.max_body_bytes:
             return bytes(self.max_body_bytes + 1)
         body, more = bytearray(), True
         while more and len(body) <= self.max_body_bytes:
@@ -151,18 +152,15 @@ class Bounds:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
+    """Hands the application the body that was read already, then whatever follows it."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def replayed() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(messages, None) or await receive()
 
     return replayed
 
 
-def _template(scope: Scope) -> str:
-    """The route of a request, such as /v1/models/{name}/reload: there are few, whatever clients ask for."""
+def _route_path(scope: Scope) -> str:
+    """The route's path, such as /v1/models/{name}/reload: a label with few values, whatever the clients send."""
     return getattr(scope.get("route"), "path", None) or ("/ui" if scope["path"].startswith("/ui/") else "none")

@@ -1,4 +1,4 @@
-"""The models of a service: which one answers a request, and loading one again while the old one draws on."""
+"""The models of a service: choosing one for a request, and reloading one while the old one stays in use."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve.settings import ModelSettings, Settings
 
-CPU_CHUNK = 32  # an image alone is drawn eight times sooner than with `gan.inference.CHUNK`, many as fast
+CPU_CHUNK = 32  # a single image takes an eighth of the time with `gan.inference.CHUNK`; large batches take no longer
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Model:
     """A loaded generator.
 
     Attributes:
-        version: the sum of its weights, which tells a new file from an old one; its label stands before it, if any.
+        label: the version label of the settings, if any.
+        version: the checksum of the weights, after the label and a + where there is one.
         info: of `DigitGenerator.info`.
     """
 
@@ -39,13 +40,13 @@ class Model:
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         model = cls(name, spec.version, version, generator, info, datetime.now(UTC))
-        generator.draw(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # the first call chooses its kernels
+        generator.draw(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
         return model
 
     def require_conditional(self, digits: Sequence[int] | None) -> None:
         if digits and self.generator.num_classes is None:
-            what = f"model {self.name} is unconditional"
-            raise UserError(f"digits={list(digits)}: {what}, it draws no digit on demand; leave digits out")
+            reason = f"model {self.name} is unconditional, it cannot generate a given digit; leave digits out"
+            raise UserError(f"digits={list(digits)}: {reason}")
 
 
 class Models:
@@ -71,29 +72,27 @@ class Models:
         return name in self._models
 
     def pick(self, name: str | None = None, version: str | None = None) -> Model:
-        """The model that a request is for; of no name, one by chance, as often as its share says.
+        """The model for a request. If the request names none, one is chosen at random by the models' shares.
 
         Args:
-            name, version: what the request named; the version in full, or its label.
+            name, version: from the request; the version in full or its label.
 
         Raises:
             UserError: there is no such model.
         """
         if name is None and version is None:
             name = random.choices(list(self.shares), list(self.shares.values()))[0]
-        fitting = [
-            model for model in self if name in (None, model.name) and version in (None, model.version, model.label)
-        ]
-        if not fitting:
-            there = ", ".join(f"{model.name} ({model.version})" for model in self)
-            raise UserError(f"model={name or 'null'}, version={version or 'null'}: no such model; there is {there}")
-        return fitting[0]
+        for model in self:
+            if name in (None, model.name) and version in (None, model.version, model.label):
+                return model
+        available = ", ".join(f"{model.name} ({model.version})" for model in self)
+        raise UserError(f"model={name or 'null'}, version={version or 'null'}: no such model; there is {available}")
 
     def reload(self, name: str) -> Model:
-        """Opens the file that the settings name for a model again, and lets it take the old one's place.
+        """Reads a model's file again and replaces the model.
 
         Raises:
-            UserError: it cannot be used; the old one stays.
+            UserError: the file cannot be used; the old model stays.
         """
         self._models[name] = self._open(name)
         return self._models[name]

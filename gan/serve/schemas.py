@@ -1,4 +1,4 @@
-"""What is asked for and answered, in JSON. Numbers whose bounds are settings are checked when a request is read."""
+"""The JSON bodies of requests and responses. Bounds that are settings, such as max_images, are checked in `Service`."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -10,51 +10,47 @@ from gan.serve.settings import NAME
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Digit = Annotated[int, Field(ge=0, le=9)]
 Class = Annotated[int, Field(ge=0, le=999)]
-Truncation = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, description="limit of the latents' values")]
+Truncation = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, description="bound of the latent values")]
 ModelName = Annotated[str, Field(pattern=NAME)]
 
 
-class Problem(BaseModel):
-    """Why there is no other answer."""
+class ErrorResponse(BaseModel):
+    """What went wrong."""
 
     detail: str = Field(description="one sentence")
-    errors: list[dict[str, Any]] | None = Field(None, description="of a value: where it is, and what is wrong with it")
+    errors: list[dict[str, Any]] | None = Field(None, description="for invalid fields: where each is, and its error")
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The body is no JSON text"},
-    408: {"model": Problem, "description": "The body did not arrive in time"},
-    413: {"model": Problem, "description": "The body is too large"},
-    422: {"model": Problem, "description": "A value cannot be used"},
-    503: {
-        "model": Problem,
-        "description": "Too much is waiting; Retry-After says when to try again",
-    },
-    504: {"model": Problem, "description": "The answer took too long"},
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "The body cannot be parsed"},
+    408: {"model": ErrorResponse, "description": "The body did not arrive in time"},
+    413: {"model": ErrorResponse, "description": "The body is too large"},
+    422: {"model": ErrorResponse, "description": "A value is invalid"},
+    503: {"model": ErrorResponse, "description": "The service is overloaded; Retry-After says when to try again"},
+    504: {"model": ErrorResponse, "description": "The request took too long"},
 }
-KEY_PROBLEM = {401: {"model": Problem, "description": "No key that is known in X-API-Key"}}
-RATE_PROBLEM = {429: {"model": Problem, "description": "Too many requests; Retry-After says when to try again"}}
+UNAUTHORIZED = {401: {"model": ErrorResponse, "description": "X-API-Key has no valid API key"}}
+TOO_MANY_REQUESTS = {429: {"model": ErrorResponse, "description": "Over the rate limit; see Retry-After"}}
 
 
 class PublishedRequest(BaseModel):
-    """Of a client of a published system: what it sends besides is not looked at."""
+    """A request to a published service's endpoint. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
 
-class GenerateRequest(PublishedRequest):
+class ImageRequest(PublishedRequest):
     num_images: int = Field(1, ge=1)
+
+
+class GenerateRequest(ImageRequest):
     return_format: Literal["base64"] = "base64"
 
 
-class Generated(BaseModel):
+class GenerateResponse(BaseModel):
     images: list[str] = Field(description="PNG files in base64")
     num_images: int
     latent_dim: int
-
-
-class ImageRequest(PublishedRequest):
-    num_images: int = Field(1, ge=1)
 
 
 class Health(BaseModel):
@@ -82,7 +78,7 @@ class DigitRequest(PublishedRequest):
     seed: Seed | None = None
 
 
-class OneDigit(BaseModel):
+class DigitResponse(BaseModel):
     success: Literal[True] = True
     image: str
     format: Literal["base64_png"] = "base64_png"
@@ -97,7 +93,7 @@ class BatchRequest(PublishedRequest):
     grid: bool = False
 
 
-class BatchGrid(BaseModel):
+class BatchGridResponse(BaseModel):
     success: Literal[True] = True
     image: str
     format: Literal["base64_png"] = "base64_png"
@@ -105,7 +101,7 @@ class BatchGrid(BaseModel):
     layout: Literal["grid"] = "grid"
 
 
-class BatchImages(BaseModel):
+class BatchImagesResponse(BaseModel):
     success: Literal[True] = True
     images: list[str]
     format: Literal["base64_png"] = "base64_png"
@@ -113,7 +109,7 @@ class BatchImages(BaseModel):
     count: int
 
 
-class ModelInfo(BaseModel):
+class GanModelInfo(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
     success: Literal[True] = True
     model_type: str
@@ -125,28 +121,28 @@ class ModelInfo(BaseModel):
     device: str
 
 
-class DrawRequest(BaseModel):
-    """What the requests under /v1 have in common."""
+class V1Request(BaseModel):
+    """The fields that all requests for images under /v1 share."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
-    digits: list[Class] | None = Field(None, min_length=1, description="image i shows digits[i mod their number]")
+    digits: list[Class] | None = Field(None, min_length=1, description="used in turn; null: all classes")
     truncation: Truncation | None = None
-    model: ModelName | None = Field(None, description="of /v1/models; null: the service chooses")
+    model: ModelName | None = Field(None, description="a name from /v1/models; null: the service chooses")
     version: ModelName | None = None
 
 
-class SampleRequest(DrawRequest):
-    num_images: int | None = Field(None, ge=1, description="null: one of each of the digits for each of the seeds")
-    seed: Seed | None = Field(None, description="null: a random one")
-    seeds: list[Seed] | None = Field(None, min_length=1, description="take turns; in place of seed")
+class SampleRequest(V1Request):
+    num_images: int | None = Field(None, ge=1, description="null: one per digit and seed")
+    seed: Seed | None = Field(None, description="null: a random seed")
+    seeds: list[Seed] | None = Field(None, min_length=1, description="several in place of seed, used in turn")
     format: Literal["json", "grid", "zip", "npy"] = "json"
-    columns: int | None = Field(None, ge=1, le=1000, description="of a grid")
+    columns: int | None = Field(None, ge=1, le=1000, description="of the grid; null: about as many as rows")
 
 
-class Drawn(BaseModel):
+class SampleResponse(BaseModel):
     images: list[str] = Field(description="PNG files in base64")
-    digits: list[int] | None = Field(description="what each image shows; null for an unconditional model")
-    seed: int | None
+    digits: list[int] | None = Field(description="the digit of each image; null: the model is unconditional")
+    seed: int | None = Field(description="null if there are several seeds")
     seeds: list[int]
     num_images: int
     model: str
@@ -155,13 +151,13 @@ class Drawn(BaseModel):
     size: Literal["28x28"] = "28x28"
 
 
-class WayRequest(DrawRequest):
+class InterpolationRequest(V1Request):
     seeds: list[Seed] = Field(min_length=2)
-    steps: int = Field(12, ge=2, le=64, description="images from each seed to the next, both included")
+    steps: int = Field(12, ge=2, le=64, description="images from one seed to the next, both ends included")
     format: Literal["gif", "frames"] = "gif"
 
 
-class Way(BaseModel):
+class InterpolationResponse(BaseModel):
     frames: list[str] = Field(description="PNG files in base64")
     seeds: list[int]
     digits: list[int] | None
@@ -173,7 +169,7 @@ class Way(BaseModel):
 class ModelEntry(BaseModel):
     name: str
     version: str
-    share: float = Field(description="the part it gets of the requests that name no model")
+    share: float = Field(description="its share of the requests that name no model, 0 to 1")
     path: str
     latent_dim: int
     classes: list[int] | None
@@ -188,5 +184,5 @@ class ModelList(BaseModel):
     models: list[ModelEntry]
 
 
-class Readiness(BaseModel):
+class ProbeStatus(BaseModel):
     status: str

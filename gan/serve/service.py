@@ -1,4 +1,4 @@
-"""What the routes share: the models, the queue, and whether new requests should come here."""
+"""What the endpoints share: the models, the queue, readiness, and reloads across workers."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
 
 log = logging.getLogger("gan.serve")
-FOLLOW_SECONDS = 1.0
+RELOAD_CHECK_SECONDS = 1.0
 
 
 class Service:
@@ -29,38 +29,38 @@ class Service:
 
     Args:
         settings: of the whole service.
-        shared: a folder for what its workers tell each other, None for a single one: a file for each model, written
-            when one of them has loaded it again, makes the others do the same within a second.
+        shared: a folder that all workers share; None for a single worker. A worker that reloads a model touches the
+            model's file there, and the others reload it within a second.
 
     Attributes:
-        state: "ready" between the loading of the models and SIGTERM.
+        state: "ready" from when the models are loaded until SIGTERM.
     """
 
     def __init__(self, settings: Settings, shared: Path | None = None) -> None:
         self.settings, self.shared = settings, shared
         self.state: Literal["starting", "ready", "draining"] = "starting"
         self.models: Models | None = None
-        self._marks = {name: self._mark(name) for name in settings.models}
-        self._reloading = asyncio.Lock()
+        self._reload_times = {name: self._reload_time(name) for name in settings.models}
+        self._reload_lock = asyncio.Lock()
         self._batcher: Batcher | None = None
-        self._drawing: asyncio.Task | None = None
+        self._batching: asyncio.Task | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Loads the models, then serves until the end of the block."""
+        """Loads the models, then generates images until the end of the block."""
         torch.set_num_threads(self.settings.threads)
         prometheus.forget_dead_workers()
         self.models = await asyncio.to_thread(Models, self.settings)
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
-        self._drawing = asyncio.create_task(self._batcher.run())
-        following = asyncio.create_task(self._follow())
+        self._batching = asyncio.create_task(self._batcher.run())
+        reloading = asyncio.create_task(self._follow_reloads())
         self.state = "ready"
         try:
             with self._draining_at_sigterm():
                 yield
         finally:
-            for task in (self._drawing, following):
+            for task in (self._batching, reloading):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
@@ -68,12 +68,8 @@ class Service:
 
     @property
     def alive(self) -> bool:
-        """Whether what draws still runs."""
-        return self._drawing is not None and not self._drawing.done()
-
-    def check_count(self, count: int, key: str) -> None:
-        if count > self.settings.max_images:
-            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
+        """Whether the batching task is running."""
+        return self._batching is not None and not self._batching.done()
 
     async def sample(
         self, model: Model, count: int, seeds: Sequence[int], digits: Sequence[int] | None, truncation: float | None
@@ -81,45 +77,55 @@ class Service:
         """The images of `gan generate` for these values: uint8 [count, C, 28, 28].
 
         Raises:
-            UserError: a value that does not fit the model.
-            QueueFullError: too many wait already.
+            UserError: a value that does not fit the model, or too many images.
+            QueueFullError: the queue has no room for them.
         """
-        self.check_count(count, "num_images")
-        model.require_conditional(digits)
 
         def inputs(start: int, stop: int) -> Inputs:
             return Samples(model.generator, digits, seeds, truncation).inputs(start, stop)
 
-        return await self._draw(model, count, inputs)
+        return await self._generate(model, count, "num_images", digits, inputs)
 
-    async def way(
+    async def interpolate(
         self, model: Model, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> Tensor:
-        """The images of `DigitGenerator.interpolate`, one way after the other; errors as for `sample`."""
-        count = (len(seeds) - 1) * steps
-        self.check_count(count, "steps")
-        model.require_conditional(digits)
+        """The images of `DigitGenerator.interpolate`, all paths in one tensor; raises what `sample` does."""
 
         def inputs(start: int, stop: int) -> Inputs:
             latents, labels = model.generator.way(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
-        return await self._draw(model, count, inputs)
+        return await self._generate(model, (len(seeds) - 1) * steps, "steps", digits, inputs)
+
+    async def _generate(
+        self,
+        model: Model,
+        count: int,
+        key: str,
+        digits: Sequence[int] | None,
+        inputs: Callable[[int, int], Inputs],
+    ) -> Tensor:
+        if count > self.settings.max_images:
+            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
+        model.require_conditional(digits)
+        images = await self._batcher.generate(model.generator, count, inputs)
+        prometheus.IMAGES.labels(model.name, model.version).inc(count)
+        return images
 
     async def reload(self, name: str) -> Model:
-        """Loads a model's file again, here and, a moment later, in the other workers.
+        """Reads a model's file again, here and, within a second, in the other workers.
 
         Raises:
-            UserError: it cannot be used; the old one draws on.
+            UserError: the file cannot be used; the old model stays.
         """
         model = await self._reload_here(name)
         if self.shared is not None:
-            self._mark_file(name).write_bytes(b"")
-            self._marks[name] = self._mark(name)
+            self._reload_file(name).write_bytes(b"")
+            self._reload_times[name] = self._reload_time(name)
         return model
 
     async def _reload_here(self, name: str) -> Model:
-        async with self._reloading:
+        async with self._reload_lock:
             outcome = "refused"
             try:
                 model = await asyncio.to_thread(self.models.reload, name)
@@ -129,44 +135,40 @@ class Service:
         log.info("model %s: version %s loaded", name, model.version)
         return model
 
-    async def _draw(self, model: Model, count: int, inputs: Callable[[int, int], Inputs]) -> Tensor:
-        images = await self._batcher.draw(model.generator, count, inputs)
-        prometheus.IMAGES.labels(model.name, model.version).inc(count)
-        return images
-
-    async def _follow(self) -> None:
-        """Loads again what another worker has loaded again."""
+    async def _follow_reloads(self) -> None:
+        """Reloads the models that other workers have reloaded."""
         while self.shared is not None:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            for name, known in self._marks.items():
-                mark = self._mark(name)
-                if mark != known:
-                    self._marks[name] = mark
+            await asyncio.sleep(RELOAD_CHECK_SECONDS)
+            for name, known in self._reload_times.items():
+                latest = self._reload_time(name)
+                if latest != known:
+                    self._reload_times[name] = latest
                     try:
                         await self._reload_here(name)
                     except UserError as error:
-                        log.warning("model %s: the old one stays, %s", name, error)
+                        log.warning("model %s: the old one stays in use, %s", name, error)
 
-    def _mark_file(self, name: str) -> Path:
+    def _reload_file(self, name: str) -> Path:
         return self.shared / f"{name}.reload"
 
-    def _mark(self, name: str) -> int | None:
-        if self.shared is None or not self._mark_file(name).exists():
+    def _reload_time(self, name: str) -> int | None:
+        """When a worker last reloaded the model, in nanoseconds; None if never."""
+        if self.shared is None or not self._reload_file(name).exists():
             return None
-        return self._mark_file(name).stat().st_mtime_ns
+        return self._reload_file(name).stat().st_mtime_ns
 
     @contextmanager
     def _draining_at_sigterm(self) -> Iterator[None]:
-        """After SIGTERM the server goes on for `drain_seconds`, with /readyz at 503, so that no new request comes."""
+        """After SIGTERM /readyz is 503 for `drain_seconds`, so that load balancers stop, before the server stops."""
         loop = asyncio.get_running_loop()
         stop = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
-            yield  # not under uvicorn, as in tests
+            yield  # outside uvicorn, as in tests
             return
 
         def drain() -> None:
             self.state = "draining"
-            log.info("draining: not ready any more, ends in %g s and when what has begun is done", seconds)
+            log.info("draining: not ready; stops in %g s, after the requests in progress", seconds)
             loop.call_later(seconds, stop, signal.SIGTERM, None)
 
         seconds = self.settings.drain_seconds
@@ -181,4 +183,4 @@ def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-ServiceOf = Annotated[Service, Depends(_service)]
+ServiceDep = Annotated[Service, Depends(_service)]

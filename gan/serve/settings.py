@@ -1,4 +1,4 @@
-"""What a service is told: the keys of `conf/serve.yaml`, where each one is explained."""
+"""The settings of a service: the keys of `conf/serve.yaml`, which explains them."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def _split(value: object) -> object:
         return value
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if not parts:
-        raise ValueError("it names none; leave it out, or null")
+        raise ValueError("the list is empty; leave it out, or null")
     return parts
 
 
@@ -36,7 +36,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 
 
 class ModelSettings(BaseModel):
-    """One of the models: its file, a label for its version, its part of the requests that name none."""
+    """One model: its file, a label for its version, and its share of the requests that name no model."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     ckpt: str | None = None
@@ -45,7 +45,7 @@ class ModelSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """All keys of `conf/serve.yaml`, checked."""
+    """All keys of `conf/serve.yaml`, validated."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
     host: str
@@ -81,47 +81,48 @@ class Settings(BaseModel):
 
     @field_validator("rate_limit")
     @classmethod
-    def _readable(cls, value: str | None) -> str | None:
+    def _valid_rate(cls, value: str | None) -> str | None:
         if value is not None:
             try:
                 items = limits.parse_many(value)
             except ValueError as error:
-                raise ValueError("a number and a time, such as 60/minute") from error
+                raise ValueError("must be a number and a period, such as 60/minute") from error
             if any(item.amount < 1 for item in items):
-                raise ValueError("at least one request in a time, such as 60/minute")
+                raise ValueError("must allow at least one request per period, such as 60/minute")
         return value
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _addresses(cls, value: str) -> str:
+    def _valid_addresses(cls, value: str) -> str:
         try:
             for part in value.split(",") if value != "*" else []:
                 ip_network(part.strip())
         except ValueError as error:
-            raise ValueError(f"addresses or networks with commas between them, or * alone; {error}") from error
+            raise ValueError(f"must be addresses or networks separated by commas, or *; {error}") from error
         return value
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _consistent(self) -> Self:
         if self.queue_size < self.max_images:
-            raise ValueError(f"queue_size={self.queue_size}: at least max_images={self.max_images}")
+            raise ValueError(f"queue_size={self.queue_size}: must be at least max_images={self.max_images}")
         if self.drain_seconds >= self.shutdown_timeout:
-            raise ValueError(f"drain_seconds={self.drain_seconds}: less than shutdown_timeout={self.shutdown_timeout}")
+            timeout = f"shutdown_timeout={self.shutdown_timeout}"
+            raise ValueError(f"drain_seconds={self.drain_seconds}: must be less than {timeout}")
         if self.models is not None and self.ckpt is not None:
-            raise ValueError(f"ckpt={self.ckpt}: models has the files; name one of the two")
+            raise ValueError(f"ckpt={self.ckpt}: models names the files already; give one of the two")
         if self.models is None:
             self.models = {"default": ModelSettings(ckpt=self.ckpt)}
             self.ckpt = None
         if not self.models:
-            raise ValueError("models={}: at least one, or null for the one of ckpt")
+            raise ValueError("models={}: must have at least one model; null serves the one of ckpt")
         if self.default is None:
             self.default = next(iter(self.models))
         if self.default not in self.models:
-            raise ValueError(f"default={self.default}: one of {', '.join(self.models)}")
-        named = self.models[self.default].weight
-        left = 1 - sum(model.weight or 0 for name, model in self.models.items() if name != self.default)
-        if left < -1e-9 or (named is not None and abs(named - left) > 1e-9):
-            raise ValueError(f"models: the weights are parts of 1, {left:g} is left for {self.default}")
+            raise ValueError(f"default={self.default}: must be one of {', '.join(self.models)}")
+        weight = self.models[self.default].weight
+        rest = 1 - sum(model.weight or 0 for name, model in self.models.items() if name != self.default)
+        if rest < -1e-9 or (weight is not None and abs(weight - rest) > 1e-9):
+            raise ValueError(f"models: the weights must sum to 1; the others leave {rest:g} for {self.default}")
         if self.api_keys_file is not None:
             self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
             self.api_keys_file = None
@@ -129,7 +130,7 @@ class Settings(BaseModel):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The part of each model of the requests that name none; they sum to 1."""
+        """The share of each model of the requests that name no model; they sum to 1."""
         others = {name: model.weight or 0.0 for name, model in self.models.items() if name != self.default}
         return {self.default: max(0.0, 1 - sum(others.values())), **others}
 
@@ -138,18 +139,18 @@ def read_settings(cfg: DictConfig) -> Settings:
     """The settings of a composed `conf/serve.yaml`.
 
     Raises:
-        UserError: the first value that cannot be used.
+        UserError: the first invalid value.
     """
     try:
         return Settings.model_validate(OmegaConf.to_container(cfg, resolve=True))
     except ValidationError as error:
-        raise UserError(_first_mistake(error)) from None
+        raise UserError(_first_error(error)) from None
 
 
-def _first_mistake(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:  # of `_fits`, which names the key
+    if not first["loc"]:  # raised by `_consistent`, whose text names the key
         return text
     key = ".".join(str(part) for part in first["loc"])
     return f"{key}: {text}" if key.startswith(SECRET) else f"{key}={first['input']}: {text}"
@@ -160,7 +161,7 @@ def _read_keys(path: Path) -> Sequence[str]:
         keys = [line.strip() for line in path.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ValueError(f"api_keys_file={path}: it cannot be read ({reason})") from error
+        raise ValueError(f"api_keys_file={path}: cannot be read ({reason})") from error
     if not keys:
-        raise ValueError(f"api_keys_file={path}: it has no key; one in a line")
+        raise ValueError(f"api_keys_file={path}: has no key; write one per line")
     return keys

@@ -19,6 +19,7 @@ from torch.distributed import DistError
 from gan.callbacks.mid_epoch import MidEpoch
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
+from gan.execution import Execution
 from gan.hardware import settle_hardware, slurm_plugins
 from gan.module import GAN
 from gan.train.checks import check_config, check_model_fits_data
@@ -67,10 +68,10 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         if last_metrics is not None:
             return module, last_metrics
 
+    module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution)
     if cfg.compile:
         module.generator.compile()
-        if not module.objectives.penalties:  # a compiled network cannot be differentiated twice, as penalties need
-            module.discriminator.compile()
+        module.discriminator.compile()
     trainer: Trainer = instantiate(
         cfg.trainer,
         callbacks=[MidEpoch(), *_built(cfg, "callbacks")],

@@ -29,7 +29,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(tmp_path):
-    """Address and folder of a local web server, and the sums of the four files that it has."""
+    """Address and folder of a local web server, and the checksums of its four files."""
     folder = tmp_path / "mirror"
     sums = write_mnist(folder, packed=True)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:

@@ -27,7 +27,7 @@ def numbers(images):
 
 
 def write_mnist(folder, train=200, test=60, packed=False):
-    """The four files, with labels 0..9 in turn; returns the md5 sum of each."""
+    """The four files, with labels 0..9 in turn; returns the MD5 checksum of each."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = [numbered(train), np.arange(train) % 10, numbered(test), np.arange(test) % 10]
     sums = []

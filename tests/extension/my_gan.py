@@ -1,9 +1,10 @@
-"""A network, a loss and a data set of one's own: what the README shows."""
+"""A network, a loss, a data set, a measure and an extractor of one's own: what the README shows."""
 
 import torch
 from torch import Tensor, nn
 
 from gan.data import Source
+from gan.metrics import Comparison, Extractor, Measure
 
 
 class MLPGenerator(nn.Module):
@@ -31,13 +32,21 @@ class FadingGenerator(MLPGenerator):
 class LeastSquares:
     """Least-squares loss (Mao et al. 2017, arXiv:1611.04076)."""
 
-    generator_needs_real = False
-
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return (real_logits - 1).square().mean() + fake_logits.square().mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         return (fake_logits - 1).square().mean()
+
+
+class TwoMethods:
+    """A relativistic least-squares loss: it says nothing of itself, and its generator's part reads the real logits."""
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return (real_logits - fake_logits - 1).square().mean()
+
+    def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return (fake_logits - real_logits - 1).square().mean()
 
 
 class Stripes(Source):
@@ -52,3 +61,29 @@ class Stripes(Source):
 
     def test(self) -> tuple[Tensor, Tensor]:
         return self.train()
+
+
+class EdgeExtractor(Extractor):
+    """The mean of each row and of each column, which needs no weights and reads no digits."""
+
+    name = "edges"
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        images = images.float().mean(1) / 255
+        return torch.cat([images.mean(1), images.mean(2)], dim=1), images.mean(1)
+
+
+class MeanShift(Measure):
+    """The distance between the mean features of real and of generated images."""
+
+    name = "mean_shift"
+    values = {"mean_shift": "lower"}
+    in_feature_space = True
+    least_real = 1
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        shift = sets.real.features.mean(0) - sets.generated.features.mean(0)
+        return {self.name: self.scale * shift.norm().item()}

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from gan.callbacks.throughput import Throughput
 from omegaconf import OmegaConf
 from tiny_runs import FAST, NARROW, TINY
 
-from gan.callbacks.throughput import Throughput
-from gan.config import CONFIG_DIR, compose
+from gan.config import compose
 from gan.errors import UserError
 from gan.train import train
 
@@ -191,7 +191,7 @@ def guarded(self, address):
         raise SystemExit(f"tried to reach {address}")
     return connect(self, address)
 socket.socket.connect = guarded
-from gan.cli.main import main
+from gan.cli import main
 assert main() == 0
 print("wandb" in sys.modules, "tensorboard" in sys.modules)
 """
@@ -218,8 +218,11 @@ def test_a_csv_alone_imports_no_tracker(tmp_path):
     assert ended.stdout.splitlines()[-1] == "False False"
 
 
+SWEEP = Path(__file__).parents[2] / "deploy" / "wandb" / "sweep.yaml"
+
+
 def sweep():
-    return yaml.safe_load(Path(CONFIG_DIR, "sweep.yaml").read_text())
+    return yaml.safe_load(SWEEP.read_text())
 
 
 def test_the_sweep_file_calls_gan_train():

@@ -6,11 +6,26 @@ import pytest
 import torch
 
 from gan.data.sources import Digits
-from gan.metrics import ImageMeasures, build_extractor
+from gan.metrics import Comparison, ImageMeasures, build_extractor, build_measures
+from gan.metrics.features import Seen
 
 SIZE = 599
 
 DigitSets = namedtuple("DigitSets", "held_out held_out_labels generated generated_labels training training_labels")
+
+
+@pytest.fixture(scope="session")
+def computed():
+    """A function from a measure and plain features, or logits, float [N, D] to the measure's values."""
+
+    def values(measure, real=None, generated=None, training=None, logits=None, labels=None, seed=0):
+        def seen(rows):
+            rows = torch.zeros(0 if logits is None else len(logits), 1) if rows is None else rows
+            return Seen(rows.double(), rows if logits is None else logits, rows[:, :0], labels)
+
+        return measure.compute(Comparison(seen(real), seen(generated), seen(training), seed))
+
+    return values
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +35,7 @@ def extractor():
 
 @pytest.fixture(scope="session")
 def sets():
-    """Images uint8 [599, 1, 28, 28] and labels, three times; `generated` is what a perfect generator would draw."""
+    """Images uint8 [599, 1, 28, 28] and labels, three times; `generated` is what a perfect generator would make."""
     source = Digits()
     (images, labels), (more_images, more_labels) = source.train(), source.test()
     images, labels = torch.cat([images, more_images]), torch.cat([labels, more_labels])
@@ -32,7 +47,7 @@ def sets():
 @pytest.fixture(scope="session")
 def measures(extractor, sets):
     """All measures, with the real and the training set given; a test resets the generated one first."""
-    measures = ImageMeasures(extractor, kid_subsets=5, kid_subset_size=200)
+    measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subsets": 5, "subset_size": 200}}))
     measures.update_real(sets.held_out, sets.held_out_labels)
     measures.update_training(sets.training)
     return measures

@@ -7,15 +7,15 @@ from safetensors.torch import load_file, save_file
 
 from gan.errors import UserError
 from gan.images import unit
-from gan.metrics import DigitClassifier, DigitExtractor, extractor, load_digit_classifier
-from gan.metrics.extractor import SUM, VERSION, WEIGHTS
+from gan.metrics import DigitClassifier, DigitExtractor, digit_extractor, load_digit_classifier
+from gan.metrics.digit_extractor import CHECKSUM, VERSION, WEIGHTS
 from gan.metrics.train_extractor import augment, fold_batch_norm, save, train, with_batch_norm
 
 
 def test_shipped_file():
     with safe_open(WEIGHTS, framework="pt") as opened:
         told = opened.metadata()
-    assert (told["sum"], told["version"], told["seed"]) == (SUM, VERSION, "0")
+    assert (told["sum"], told["version"], told["seed"]) == (CHECKSUM, VERSION, "0")
     assert float(told["accuracy"]) >= 0.995
     assert f"{float(told['accuracy']):.2%}".replace("%", " %") in DigitClassifier.__doc__
     assert WEIGHTS.stat().st_size <= 1_000_000
@@ -52,7 +52,7 @@ def test_altered_weights(tmp_path):
     altered = bytearray(WEIGHTS.read_bytes())
     altered[-1000] ^= 1
     path.write_bytes(altered)
-    with pytest.raises(UserError, match=r"altered\.safetensors: the weights' sum is .*, not "):
+    with pytest.raises(UserError, match=r"altered\.safetensors: the weights' checksum is .*, not "):
         load_digit_classifier(path)
 
 
@@ -60,12 +60,12 @@ def test_other_weights_in_the_place_of_the_shipped_ones(tmp_path, monkeypatch):
     path = tmp_path / "retrained.safetensors"
     save(DigitClassifier(), path, {})
     assert isinstance(load_digit_classifier(path), DigitClassifier)
-    monkeypatch.setattr(extractor, "WEIGHTS", path)
-    with pytest.raises(UserError, match="the weights' sum is"):
+    monkeypatch.setattr(digit_extractor, "WEIGHTS", path)
+    with pytest.raises(UserError, match="the weights' checksum is"):
         load_digit_classifier()
 
 
-def test_file_without_a_sum(tmp_path):
+def test_file_without_a_checksum(tmp_path):
     save_file(load_file(WEIGHTS), tmp_path / "bare.safetensors")
     with pytest.raises(UserError, match="not None"):
         load_digit_classifier(tmp_path / "bare.safetensors")

@@ -7,13 +7,14 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from gan.metrics import ImageMeasures, build_extractor
+from gan.metrics import ImageMeasures, build_extractor, build_measures
 
-SETTINGS = {"kid_subsets": 5, "kid_subset_size": 200}
+SETTINGS = {"kid": {"subsets": 5, "subset_size": 200}}
 
 
 def measured(sets, of_real, of_generated):
-    measures = ImageMeasures(build_extractor(), **SETTINGS)
+    extractor = build_extractor()
+    measures = ImageMeasures(extractor, build_measures(None, extractor, SETTINGS))
     measures.update_real(sets["held_out"][of_real])
     measures.update_training(sets["training"][of_real])
     for chosen in of_generated.split(100):
@@ -31,7 +32,7 @@ def work(rank, folder):
         measured(sets, every[rank::2], every[rank::2]),
         measured(sets, every[rank::2], every if rank == 1 else every[:0]),
     ]
-    empty = ImageMeasures(build_extractor(), ["fid"], **SETTINGS)
+    empty = ImageMeasures(build_extractor(), ["fid"])
     results.append((empty.compute(), empty.skipped))
     torch.save(results, folder / f"{rank}.pt")
     dist.barrier()  # one that leaves while the other still talks to it may abort it

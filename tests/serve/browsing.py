@@ -1,4 +1,4 @@
-"""Chromium on a page of a service, as its user sees it."""
+"""The page in Chromium, and a service for it in this process."""
 
 import base64
 import contextlib
@@ -20,11 +20,11 @@ PATIENCE = 60
 
 
 class Page:
-    """The page as its user sees it."""
+    """The page, used by its visible elements."""
 
     def __init__(self, browser, url):
         self.browser = browser
-        self.requested("")  # what other pages asked for
+        self.requested("")  # forgets the requests of earlier pages
         browser.get_log("browser")
         browser.get(f"{url}/ui")
 
@@ -34,43 +34,43 @@ class Page:
     def until(self, holds):
         return WebDriverWait(self.browser, PATIENCE, 0.05).until(lambda browser: holds())
 
-    def drawn(self):
-        """Waits until the page has drawn, and returns the pictures."""
-        self.until(lambda: self["draw-status"].text and self["images"].get_attribute("aria-busy") is None)
+    def images(self):
+        """Waits until the images have arrived, and returns their elements."""
+        self.until(lambda: self["generate-status"].text and self["images"].get_attribute("aria-busy") is None)
         return self["images"].find_elements(By.TAG_NAME, "img")
 
-    def draw(self, **fields):
+    def generate(self, **fields):
         for name, text in fields.items():
             self[name].clear()
             self[name].send_keys(text)
-        self["draw"].click()
+        self["generate"].click()
 
-    def morphed(self):
-        self.until(lambda: self["morph-status"].text and self["frame"].get_attribute("aria-busy") is None)
+    def interpolated(self):
+        self.until(lambda: self["interpolate-status"].text and self["frame"].get_attribute("aria-busy") is None)
         return self["frame"]
 
-    def error(self, name="draw-error"):
+    def error(self, name="generate-error"):
         return self.until(lambda: self[name].text)
 
     def requested(self, path):
-        """The addresses that contain a path, of the requests since the last call."""
+        """The URLs with this path among the requests since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         sent = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if path in url and not url.startswith(("data:", "blob:"))]
 
     def download(self, button, ending):
-        """Presses a button and returns the file that comes of it."""
+        """Clicks a button and returns the file that it downloads."""
         button.click()
         return self.until(lambda: next(self.browser.downloads.glob(f"*.{ending}"), None))
 
 
 @contextlib.contextmanager
 def listening(settings):
-    """The address of a service on a free port, in a thread of this process, and a function that ends it."""
+    """The URL of a service on a free port, in a thread of this process, and a function that stops it."""
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
 
-    def end():
+    def stop():
         server.should_exit = True
         thread.join()
 
@@ -79,22 +79,22 @@ def listening(settings):
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", end
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", stop
     finally:
-        end()
+        stop()
 
 
-def seen(element):
-    """What the screen shows of a picture, float [1, 28, 28] in 0..1."""
+def pixels_on_screen(element):
+    """An image as the screen shows it, float [1, 28, 28] in 0..1."""
     screen = Image.open(io.BytesIO(element.screenshot_as_png)).convert("L")
     return torch.from_numpy(np.asarray(screen.resize((28, 28), Image.Resampling.BOX), np.float32) / 255)[None]
 
 
-def sent(element):
-    """The picture itself, uint8 [28, 28]."""
+def pixels(element):
+    """An image as the service sent it, uint8 [28, 28]."""
     content = element.get_attribute("src").removeprefix("data:image/png;base64,")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 
-def read(classifier, elements):
-    return classifier(torch.stack([seen(element) for element in elements])).argmax(1).tolist()
+def classify(classifier, elements):
+    return classifier(torch.stack([pixels_on_screen(element) for element in elements])).argmax(1).tolist()

@@ -1,12 +1,16 @@
-"""Services over tiny generators, spoken to without a network."""
+"""Services with tiny generators, called without a network."""
 
+import threading
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoints
 
 from gan.config import compose
+from gan.inference import DigitGenerator
+from gan.serve import prometheus
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
@@ -23,7 +27,7 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture
 def settings(checkpoints):
-    """A function from overrides to settings, with the conditional model unless another is named."""
+    """A function from overrides to settings; the model is conditional unless the test names another."""
 
     def read(*overrides, model="conditional"):
         named = any(text.startswith("models=") for text in overrides)
@@ -35,7 +39,7 @@ def settings(checkpoints):
 
 @pytest.fixture
 def service(settings):
-    """A function from overrides to a running service's client, which has the service as an attribute."""
+    """A function from overrides to the client of a running service, with the service as an attribute."""
 
     @asynccontextmanager
     async def running(*overrides, **options):
@@ -49,3 +53,32 @@ def service(settings):
             yield client
 
     return running
+
+
+@pytest.fixture
+def hold(monkeypatch):
+    """An event; while it is cleared, no image is generated. Its `reached` is set when a batch has begun."""
+    released, draw = threading.Event(), DigitGenerator.draw
+    released.reached = threading.Event()
+    released.set()
+
+    def draw_when_released(self, *inputs):
+        released.reached.set()
+        assert released.wait(30)
+        return draw(self, *inputs)
+
+    monkeypatch.setattr(DigitGenerator, "draw", draw_when_released)
+    yield released
+    released.set()
+
+
+@pytest.fixture
+def metric():
+    """A function from a metric's name and labels to its value, summed over the labels left out."""
+
+    def value(name, **labels):
+        families = text_string_to_metric_families(prometheus.exposition().decode())
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+    return value

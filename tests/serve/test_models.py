@@ -1,4 +1,4 @@
-"""Several models: shares, versions, and new files in place of old ones."""
+"""Several models: shares, versions and reloads."""
 
 import asyncio
 import collections
@@ -20,8 +20,8 @@ def two(checkpoints):
     return f"models={{stable: {{ckpt: '{a}', version: v1}}, trial: {{ckpt: '{b}', weight: 0.25}}}}"
 
 
-def other_weights(path):
-    """A checkpoint whose weights are others."""
+def save_other_weights(path):
+    """Writes a checkpoint with other weights."""
     checkpoint = torch.load(save_checkpoint(path), weights_only=True)
     checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
     torch.save(checkpoint, path)
@@ -33,19 +33,19 @@ async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
         listed = (await client.get("/v1/models")).json()
         assert listed["default"] == "stable"
         assert [(model["name"], model["share"]) for model in listed["models"]] == [("stable", 0.75), ("trial", 0.25)]
-        answers = [await client.post("/v1/generate", json={"seed": 1}) for _ in range(60)]
-        counts = collections.Counter(answer.headers["x-model"] for answer in answers)
+        responses = [await client.post("/v1/generate", json={"seed": 1}) for _ in range(60)]
+        counts = collections.Counter(response.headers["x-model"] for response in responses)
         assert counts["stable"] > counts["trial"] > 0
         versions = {model["name"]: model["version"] for model in listed["models"]}
-        assert all(versions[a.headers["x-model"]] == a.headers["x-model-version"] for a in answers)
+        assert all(versions[a.headers["x-model"]] == a.headers["x-model-version"] for a in responses)
 
 
-async def test_a_named_model_or_version_answers(service, two):
+async def test_a_named_model_or_version_is_used(service, two):
     async with service(two) as client:
         for named in ({"model": "trial"}, {"model": "stable"}, {"version": "v1"}):
-            answers = [await client.post("/v1/generate", json={**named, "seed": 5}) for _ in range(8)]
-            assert {a.headers["x-model"] for a in answers} == {named.get("model", "stable")}
-            assert len({a.content for a in answers}) == 1
+            responses = [await client.post("/v1/generate", json={**named, "seed": 5}) for _ in range(8)]
+            assert {a.headers["x-model"] for a in responses} == {named.get("model", "stable")}
+            assert len({a.content for a in responses}) == 1
         stable = (await client.get("/v1/models")).json()["models"][0]
         assert stable["version"].startswith("v1+")
         full = {"model": "stable", "version": stable["version"]}
@@ -54,24 +54,24 @@ async def test_a_named_model_or_version_answers(service, two):
         assert (wrong.status_code, "no such model" in wrong.json()["detail"]) == (422, True)
 
 
-async def test_a_reload_takes_the_new_file_and_keeps_the_old_model_where_that_is_bad(service, tmp_path):
+async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, tmp_path):
     path = save_checkpoint(tmp_path / "a.ckpt")
     async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
 
-        async def drawn():
-            answer = await client.post("/v1/generate", json={"seed": 5})
-            return answer.headers["x-model-version"], answer.content
+        async def generate():
+            response = await client.post("/v1/generate", json={"seed": 5})
+            return response.headers["x-model-version"], response.content
 
-        before = await drawn()
+        before = await generate()
         path.write_bytes(b"no checkpoint")
         refused = await client.post("/v1/models/a/reload")
         assert refused.status_code == 409
-        assert "The model before draws on." in refused.json()["detail"]
-        assert await drawn() == before
-        other_weights(path)
-        told = (await client.post("/v1/models/a/reload")).json()
-        after = await drawn()
-        assert after[0] == told["version"] != before[0]
+        assert "The old model stays in use." in refused.json()["detail"]
+        assert await generate() == before
+        save_other_weights(path)
+        entry = (await client.post("/v1/models/a/reload")).json()
+        after = await generate()
+        assert after[0] == entry["version"] != before[0]
         assert after[1] != before[1]
         assert (await client.post("/v1/models/b/reload")).status_code == 404
         assert (await client.post("/v1/models/..%2Fa.ckpt/reload")).status_code == 404
@@ -80,17 +80,17 @@ async def test_a_reload_takes_the_new_file_and_keeps_the_old_model_where_that_is
 async def test_a_reload_does_not_interrupt(service, tmp_path):
     path = save_checkpoint(tmp_path / "a.ckpt")
     async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
-        other_weights(path)
-        asking = [client.post("/v1/generate", json={"seed": seed}) for seed in range(30)]
+        save_other_weights(path)
+        requests = [client.post("/v1/generate", json={"seed": seed}) for seed in range(30)]
         reloads = [client.post("/v1/models/a/reload") for _ in range(3)]
-        answers = await asyncio.gather(*asking[:15], *reloads, *asking[15:])
-        assert {answer.status_code for answer in answers} == {200}
+        responses = await asyncio.gather(*requests[:15], *reloads, *requests[15:])
+        assert {response.status_code for response in responses} == {200}
 
 
 async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
     from gan.serve import service as module
 
-    monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.01)
+    monkeypatch.setattr(module, "RELOAD_CHECK_SECONDS", 0.01)
     path = save_checkpoint(tmp_path / "a.ckpt")
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -98,7 +98,7 @@ async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
     first, second = module.Service(read, shared), module.Service(read, shared)
     async with first.running(), second.running():
         old = second.models.default.version
-        other_weights(path)
+        save_other_weights(path)
         new = (await first.reload("a")).version
         async with asyncio.timeout(20):
             while second.models.default.version == old:
@@ -106,12 +106,12 @@ async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
         assert second.models.default.version == new != old
 
 
-def test_shares_must_fit(settings, checkpoints):
+def test_weights_must_sum_to_one(settings, checkpoints):
     file = checkpoints["conditional"]
     shutil.copy(file, file.with_name("b.ckpt"))
     for weights, words in (
         (("null", "1.5"), "models.b.weight=1.5"),
-        (("0.9", "0.3"), "0.7 is left for a"),
+        (("0.9", "0.3"), "the others leave 0.7 for a"),
     ):
         models = ", ".join(f"{n}: {{ckpt: '{file}', weight: {w}}}" for n, w in zip("ab", weights, strict=True))
         with pytest.raises(UserError, match=words):

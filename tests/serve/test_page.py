@@ -10,14 +10,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from browsing import Page, listening, read, seen, sent
+from browsing import Page, classify, listening, pixels, pixels_on_screen
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from gan.metrics.extractor import load_digit_classifier
+from gan.metrics import load_digit_classifier
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRETRAINED = ("ckpt=pretrained",)
@@ -25,7 +25,7 @@ PRETRAINED = ("ckpt=pretrained",)
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """A browser that finds no host but this one; what it downloads lies in its `downloads`."""
+    """A browser that reaches this machine alone, with its downloads in the folder `downloads`."""
     browser, driver = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("chromedriver")
     if browser is None or driver is None:
         reason = "needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)"
@@ -55,9 +55,9 @@ def page(chromium, settings):
     with contextlib.ExitStack() as stack:
 
         def opened(*overrides, **options):
-            url, end = stack.enter_context(listening(settings(*overrides, **options)))
+            url, stop = stack.enter_context(listening(settings(*overrides, **options)))
             shown = Page(chromium, url)
-            shown.url, shown.end_service = url, end
+            shown.url, shown.stop_service = url, stop
             return shown
 
         yield opened
@@ -68,55 +68,55 @@ def classifier():
     return load_digit_classifier()
 
 
-def test_it_draws_and_says_what_drew_without_asking_anyone_else(page):
+def test_it_generates_and_names_the_model_without_requests_to_other_hosts(page):
     shown = page()
-    assert len(shown.drawn()) == 40
-    shown.morphed()
-    assert "40 images by default, version " in shown["draw-status"].text
+    assert len(shown.images()) == 40
+    shown.interpolated()
+    assert "40 images by model default, version " in shown["generate-status"].text
     assert not shown["key-form"].is_displayed()
     assert not shown["model-choice"].is_displayed()
-    asked = shown.requested("")
-    assert f"{shown.url}/v1/generate" in asked
-    assert [url for url in asked if not url.startswith(f"{shown.url}/")] == []
+    urls = shown.requested("")
+    assert f"{shown.url}/v1/generate" in urls
+    assert [url for url in urls if not url.startswith(f"{shown.url}/")] == []
     assert shown.browser.get_log("browser") == []
 
 
-def test_the_digits_asked_for_arrive(page, classifier):
+def test_it_shows_the_requested_digits(page, classifier):
     shown = page(*PRETRAINED)
-    shown.drawn()
+    shown.images()
     for key in "2026":
         shown["keypad"].find_elements(By.TAG_NAME, "button")[int(key)].click()
-    shown.draw(count="8", seed="3")
-    shown.until(lambda: "8 images" in shown["draw-status"].text)
-    assert read(classifier, shown.drawn()) == [2, 0, 2, 6] * 2
-    assert shown.drawn()[2].get_attribute("alt") == "a drawn 2"
+    shown.generate(count="8", seed="3")
+    shown.until(lambda: "8 images" in shown["generate-status"].text)
+    assert classify(classifier, shown.images()) == [2, 0, 2, 6] * 2
+    assert shown.images()[2].get_attribute("alt") == "a generated 2"
     shown["clear"].click()
-    shown.draw(digits="7", count="1")
-    shown.until(lambda: "1 image by" in shown["draw-status"].text)
-    assert read(classifier, shown.drawn()) == [7]
+    shown.generate(digits="7", count="1")
+    shown.until(lambda: "1 image by" in shown["generate-status"].text)
+    assert classify(classifier, shown.images()) == [7]
 
 
 def test_seeds_and_truncation(page):
     shown = page()
-    first = sent(shown.drawn()[0])
-    shown.draw(seed="8")
-    shown.until(lambda: "seed 8." in shown["draw-status"].text)
-    assert (sent(shown.drawn()[0]) != first).any()
-    shown.draw(seed="7")
-    shown.until(lambda: "seed 7." in shown["draw-status"].text)
-    assert (sent(shown.drawn()[0]) == first).all()
+    first = pixels(shown.images()[0])
+    shown.generate(seed="8")
+    shown.until(lambda: "seed 8." in shown["generate-status"].text)
+    assert (pixels(shown.images()[0]) != first).any()
+    shown.generate(seed="7")
+    shown.until(lambda: "seed 7." in shown["generate-status"].text)
+    assert (pixels(shown.images()[0]) == first).all()
     shown["truncation"].send_keys(Keys.HOME)
     assert shown["truncation-value"].text == "0.2"
-    shown["draw"].click()
-    shown.until(lambda: (sent(shown.drawn()[0]) != first).any())
+    shown["generate"].click()
+    shown.until(lambda: (pixels(shown.images()[0]) != first).any())
     shown["dice"].click()
-    shown.until(lambda: "seed 7." not in shown["draw-status"].text)
-    assert f"seed {shown['seed'].get_attribute('value')}." in shown["draw-status"].text
+    shown.until(lambda: "seed 7." not in shown["generate-status"].text)
+    assert f"seed {shown['seed'].get_attribute('value')}." in shown["generate-status"].text
 
 
-def test_a_mistake_is_told_in_a_sentence_and_what_was_drawn_stays(page):
+def test_an_error_is_one_sentence_and_the_images_stay(page):
     shown = page()
-    shown.drawn()
+    shown.images()
     for fields, sentence in (
         ({"count": "100000"}, "at most 1024 in one request"),
         ({"count": "-1"}, "The number of images is a whole number, 1 or more."),
@@ -124,53 +124,53 @@ def test_a_mistake_is_told_in_a_sentence_and_what_was_drawn_stays(page):
         ({"digits": "3,77"}, "digits are 0 to 9"),
         ({"digits": "3", "seed": "1.5"}, "A seed is a whole number, 0 or more."),
     ):
-        shown.draw(**fields)
+        shown.generate(**fields)
         assert sentence in shown.error()
-        assert shown["draw-error"].get_attribute("role") == "alert"
-        assert len(shown.drawn()) == 40
-    shown.draw(seed="1")
-    shown.until(lambda: not shown["draw-error"].is_displayed())
-    assert len(shown.drawn()) == 3
+        assert shown["generate-error"].get_attribute("role") == "alert"
+        assert len(shown.images()) == 40
+    shown.generate(seed="1")
+    shown.until(lambda: not shown["generate-error"].is_displayed())
+    assert len(shown.images()) == 3
 
 
-def test_a_service_that_is_busy_or_gone(page):
+def test_errors_when_the_service_is_busy_or_stopped(page):
     shown = page("rate_limit=3/minute")
-    shown.drawn()
-    shown.morphed()  # the third request
-    shown["draw"].click()
-    assert re.fullmatch(r"More than 3 per 1 minute; try again in \d+ seconds?\.", shown.error())
-    shown.end_service()
-    shown["draw"].click()
+    shown.images()
+    shown.interpolated()  # the third request
+    shown["generate"].click()
+    assert re.fullmatch(r"The rate limit is 3 per 1 minute; try again in \d+ seconds?\.", shown.error())
+    shown.stop_service()
+    shown["generate"].click()
     shown.until(lambda: "The service cannot be reached" in shown.error())
-    assert shown["draw"].is_enabled()
+    assert shown["generate"].is_enabled()
 
 
-def test_a_key_is_asked_for_when_the_service_wants_one(page):
+def test_it_asks_for_a_key_if_the_service_requires_one(page):
     shown = page("api_keys=[open-sesame]")
-    assert shown.error("key-error") == "A key is needed in the header X-API-Key."
+    assert shown.error("key-error") == "The header X-API-Key must have a valid API key."
     shown["key"].send_keys("wrong", Keys.ENTER)
     shown.until(lambda: len(shown.requested("/v1/models")) > 0)
     shown["key"].clear()
     shown["key"].send_keys("open-sesame", Keys.ENTER)
-    assert len(shown.drawn()) == 40
+    assert len(shown.images()) == 40
     assert not shown["key-form"].is_displayed()
     shown.browser.refresh()
-    assert len(shown.drawn()) == 40
+    assert len(shown.images()) == 40
 
 
-def test_dragging_the_morph_goes_from_one_digit_to_the_other(page, classifier):
+def test_the_slider_moves_from_one_digit_to_the_other(page, classifier):
     shown = page(*PRETRAINED)
-    shown.morphed()
+    shown.interpolated()
     Select(shown["from-digit"]).select_by_value("1")
     Select(shown["to-digit"]).select_by_value("0")
     before = shown["frame"].get_attribute("src")
-    shown["morph"].click()
+    shown["interpolate"].click()
     shown.until(lambda: shown["frame"].get_attribute("src") != before)
     shown.requested("")
     pictures = []
     for key in (Keys.HOME, Keys.PAGE_UP, Keys.ARROW_RIGHT, Keys.END):
         shown["position"].send_keys(key)
-        pictures.append(seen(shown["frame"]))
+        pictures.append(pixels_on_screen(shown["frame"]))
     assert len({picture.numpy().tobytes() for picture in pictures}) == 4
     assert classifier(torch.stack([pictures[0], pictures[-1]])).argmax(1).tolist() == [1, 0]
     assert shown["position"].get_attribute("aria-valuetext") == "frame 33 of 33"
@@ -179,10 +179,10 @@ def test_dragging_the_morph_goes_from_one_digit_to_the_other(page, classifier):
     shown.until(lambda: shown["position"].get_attribute("aria-valuetext") != "frame 33 of 33")
 
 
-def test_downloads_are_what_is_shown(page):
+def test_downloads_have_the_images_on_the_page(page):
     shown = page()
-    pictures = np.stack([sent(picture) for picture in shown.drawn()])
-    shown.draw(seed="99", digits="x")  # fields that were changed since
+    pictures = np.stack([pixels(picture) for picture in shown.images()])
+    shown.generate(seed="99", digits="x")  # changed fields do not count until they are submitted
     png, archive, npy = shown["downloads"].find_elements(By.TAG_NAME, "button")
     assert np.array_equal(np.load(shown.download(npy, "npy"))[:, 0], pictures)
     with zipfile.ZipFile(shown.download(archive, "zip")) as files:
@@ -193,26 +193,26 @@ def test_downloads_are_what_is_shown(page):
     assert Image.open(shown.download(shown["gif"], "gif")).n_frames == 33
 
 
-def test_an_unconditional_model_takes_no_digits_and_says_why(page):
+def test_digits_are_disabled_for_an_unconditional_model_with_a_reason(page):
     shown = page(model="unconditional")
-    assert len(shown.drawn()) == 40
+    assert len(shown.images()) == 40
     assert "unconditional" in shown["digits-hint"].text
     assert not shown["digits"].is_enabled()
     assert not shown["from-digit"].is_enabled()
-    shown.morphed()
+    shown.interpolated()
 
 
-def test_one_of_several_models_may_be_chosen(page, checkpoints):
+def test_choosing_one_of_several_models(page, checkpoints):
     models = f"{{one: {{ckpt: '{checkpoints['conditional']}'}}, other: {{ckpt: '{checkpoints['unconditional']}'}}}}"
     shown = page(f"models={models}")
-    shown.drawn()
-    assert "by one, version" in shown["draw-status"].text
+    shown.images()
+    assert "by model one, version" in shown["generate-status"].text
     Select(shown["model"]).select_by_index(2)
-    shown.until(lambda: "by other, version" in shown["draw-status"].text)
-    shown.drawn()
+    shown.until(lambda: "by model other, version" in shown["generate-status"].text)
+    shown.images()
     assert not shown["digits"].is_enabled()
     Select(shown["model"]).select_by_index(0)
-    shown.until(lambda: "by one, version" in shown["draw-status"].text)
+    shown.until(lambda: "by model one, version" in shown["generate-status"].text)
     assert shown["digits"].is_enabled()
 
 
@@ -224,8 +224,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, scheme):
     shown.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     shown.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     try:
-        shown.drawn()
-        shown.morphed()
+        shown.images()
+        shown.interpolated()
         assert shown.browser.execute_script("return document.documentElement.scrollWidth") == 360
         buttons = [each for each in shown.browser.find_elements(By.TAG_NAME, "button") if each.is_displayed()]
         assert min(min(each.size.values()) for each in buttons) >= 44
@@ -239,7 +239,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, scheme):
 
 def test_every_control_has_a_name(page):
     shown = page()
-    shown.morphed()
+    shown.interpolated()
     controls = shown.browser.find_elements(By.CSS_SELECTOR, "input, select, button, img")
     shown_controls = [each for each in controls if each.is_displayed()]
     assert len(shown_controls) > 50

@@ -1,4 +1,4 @@
-"""Whatever is sent: no server error, and nothing that the OpenAPI schema does not say."""
+"""Generated requests: no server error, and only responses that the OpenAPI schema describes."""
 
 import hypothesis
 import pytest
@@ -12,7 +12,7 @@ from gan.config import compose
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
-# values that fit one by one may not fit together, or not the model: 422 is the right answer then
+# valid values may not fit each other or the model; then 422 is right
 CHECKED = [check for check in CHECKS.get_all() if check is not positive_data_acceptance]
 OPERATIONS = [
     (method, path)
@@ -34,10 +34,10 @@ def schema(tmp_path_factory):
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_every_answer_is_one_that_the_schema_describes(schema, method, path, mode):
+def test_every_response_matches_the_schema(schema, method, path, mode):
     operation = schema[path][method]
     if mode.is_negative and not (operation.body or operation.path_parameters):
-        return  # there is nothing to get wrong
+        return  # no input that could be invalid
 
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     @hypothesis.settings(max_examples=20, deadline=None, derandomize=True, database=None)

@@ -129,14 +129,14 @@ def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path):
 
 
 def test_a_killed_search_goes_on_as_if_it_had_not_been(sweep, folder, tmp_path):
-    search = (*SEARCH, *snare(2), "model.label_smoothing=interval(0,0.2)", "data.batch_size=choice(8,16)")
+    search = (*SEARCH, *snare(2), "model.loss.label_smoothing=interval(0,0.2)", "data.batch_size=choice(8,16)")
     killed(tmp_path, *search)
     for _ in range(2):
         assert sweep(*search)[0] == 0
         assert started(tmp_path) == ["0", "1", "2", "2", "3", "4", "5"]
     resumed = rows(folder)
     assert [row["status"] for row in resumed] == ["finished"] * 6
-    assert len({row["model.label_smoothing"] for row in resumed}) == 6
+    assert len({row["model.loss.label_smoothing"] for row in resumed}) == 6
 
     code, out = sweep(*search, "data.batch_size=choice(8,20)")
     assert (code, len(out.strip().splitlines())) == (2, 1)
@@ -204,12 +204,13 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
     [
         (["model.latnt_dim=8,9"], "model.latnt_dim: no such key; model has latent_dim"),
         (["model=dcgan,dcgn"], "dcgn"),
+        (["loss=hinge,hing"], "loss/hing"),
         ([*SEARCH, "model.latnt_dim=choice(8,9)"], "model.latnt_dim: no such key"),
         ([*SEARCH, "model=choice(dcgan,dcgn)"], "dcgn"),
         ([*SEARCH, "hydra.sweeper.n_trials=0", "seed=choice(1,2)"], "n_trials=0"),
         ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
         ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
-        (["model.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has no end"),
+        (["model.loss.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has no end"),
         ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, 1 or more"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),

@@ -1,4 +1,4 @@
-// What the two tools share: the fields, the choice of a model, and telling how a request went.
+// What the two forms share: reading the fields, choosing a model, and showing the state of a request.
 
 import { getJson, postBlob } from "./service.js";
 
@@ -27,8 +27,8 @@ export function digits() {
   return parts.map((part) => wholeNumber(part, `“${part}” is not a digit; write digits such as 2026.`));
 }
 
-export function wholeNumber(text, otherwise) {
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw new Error(otherwise);
+export function wholeNumber(text, message) {
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw new Error(message);
   return Number(text);
 }
 
@@ -51,9 +51,9 @@ export function tell(id, text) {
   $(id).hidden = !text && !id.endsWith("-status");
 }
 
-export async function attempt(tool, busy, action) {
-  const buttons = [...$(`${tool}-form`).querySelectorAll("button"), ...$(busy).parentElement.querySelectorAll(".row button")];
-  tell(`${tool}-error`, "");
+export async function attempt(form, busy, action) {
+  const buttons = [...$(`${form}-form`).querySelectorAll("button"), ...$(busy).parentElement.querySelectorAll(".row button")];
+  tell(`${form}-error`, "");
   $(busy).setAttribute("aria-busy", "true");
   for (const button of buttons) button.disabled = true;
   try {
@@ -62,7 +62,7 @@ export async function attempt(tool, busy, action) {
     return true;
   } catch (error) {
     if (error.status === 401) askForKey(error.message);
-    else tell(`${tool}-error`, error.message);
+    else tell(`${form}-error`, error.message);
     return false;
   } finally {
     $(busy).removeAttribute("aria-busy");
@@ -71,8 +71,8 @@ export async function attempt(tool, busy, action) {
   }
 }
 
-function askForKey(why) {
-  tell("key-error", why);
+function askForKey(message) {
+  tell("key-error", message);
   $("key-form").hidden = false;
   $("key").select();
 }
@@ -95,14 +95,14 @@ export async function loadModels() {
   const options = catalogue.models.map(
     (model, index) => new Option(`${named(model.name, model.version)}${model.classes ? "" : ", unconditional"}`, String(index)),
   );
-  $("model").replaceChildren(...(several ? [new Option("as the service chooses", "")] : []), ...options);
+  $("model").replaceChildren(...(several ? [new Option("chosen by the service", "")] : []), ...options);
   $("model-choice").hidden = !several;
   enableDigits();
 }
 
 export function enableDigits() {
-  const able = classes() !== null;
-  for (const field of $("digit-choice").querySelectorAll("button, input")) field.disabled = !able;
-  for (const id of ["from-digit", "to-digit"]) $(id).disabled = !able;
-  tell("digits-hint", able ? "" : "This model is unconditional: it draws whatever digits come to it.");
+  const conditional = classes() !== null;
+  for (const field of $("digit-choice").querySelectorAll("button, input")) field.disabled = !conditional;
+  for (const id of ["from-digit", "to-digit"]) $(id).disabled = !conditional;
+  tell("digits-hint", conditional ? "" : "This model is unconditional: it cannot be given a digit.");
 }

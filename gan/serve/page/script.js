@@ -1,8 +1,8 @@
-// Where the page begins: its buttons and what they do.
+// The entry point of the page: connects the buttons to the two forms.
 
-import { download, draw } from "./draw.js";
 import { $, attempt, enableDigits, loadModels, randomSeed, truncation } from "./form.js";
-import { morph, saveGif } from "./morph.js";
+import { download, generate } from "./generate.js";
+import { interpolate, saveGif } from "./interpolate.js";
 import { keepKey } from "./service.js";
 
 function onSubmit(id, action) {
@@ -16,7 +16,7 @@ function onClick(id, action) {
   $(id).addEventListener("click", action);
 }
 
-function rollAnd(action, ...fields) {
+function withNewSeeds(action, ...fields) {
   return () => {
     for (const field of fields) $(field).value = String(randomSeed());
     action();
@@ -24,7 +24,7 @@ function rollAnd(action, ...fields) {
 }
 
 async function start() {
-  if ((await attempt("draw", "images", loadModels)) && (await draw())) await morph();
+  if ((await attempt("generate", "images", loadModels)) && (await generate())) await interpolate();
 }
 
 for (let digit = 0; digit < 10; digit += 1) {
@@ -45,17 +45,17 @@ onClick("clear", () => {
 $("truncation").addEventListener("input", () => {
   $("truncation-value").value = truncation()?.toFixed(1) ?? "off";
 });
-onSubmit("draw-form", draw);
-onClick("dice", rollAnd(draw, "seed"));
+onSubmit("generate-form", generate);
+onClick("dice", withNewSeeds(generate, "seed"));
 for (const button of $("downloads").querySelectorAll("button")) {
   button.addEventListener("click", () => download(button.dataset.format));
 }
-onSubmit("morph-form", morph);
-onClick("morph-dice", rollAnd(morph, "from-seed", "to-seed"));
+onSubmit("interpolate-form", interpolate);
+onClick("interpolate-dice", withNewSeeds(interpolate, "from-seed", "to-seed"));
 onClick("gif", saveGif);
 $("model").addEventListener("change", async () => {
   enableDigits();
-  if (await draw()) await morph();
+  if (await generate()) await interpolate();
 });
 onSubmit("key-form", () => {
   keepKey($("key").value);

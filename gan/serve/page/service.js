@@ -1,4 +1,4 @@
-// The service as the page sees it: requests with the key, and every failure as one sentence.
+// Requests to the service, with the API key. Every failure becomes an error with one sentence.
 
 const KEY = "gan-api-key";
 
@@ -37,16 +37,16 @@ async function request(path, options) {
   try {
     response = await fetch(`../v1/${path}`, { ...options, headers });
   } catch {
-    throw new ServiceError("The service cannot be reached; is it running, and is this device online?", 0);
+    throw new ServiceError("The service cannot be reached. Is it running, and is this device online?", 0);
   }
   if (response.ok) return response;
-  throw new ServiceError(await sentence(response), response.status);
+  throw new ServiceError(await errorMessage(response), response.status);
 }
 
-async function sentence(response) {
-  const answer = await response.json().catch(() => null);
-  const detail = answer?.detail;
-  const text = typeof detail === "string" && detail ? detail : `The service answered with status ${response.status}.`;
+async function errorMessage(response) {
+  const body = await response.json().catch(() => null);
+  const detail = body?.detail;
+  const text = typeof detail === "string" && detail ? detail : `The service responded with status ${response.status}.`;
   const seconds = Number.parseInt(response.headers.get("Retry-After"), 10);
   if (!(seconds >= 0)) return text;
   return `${text.replace(/\.$/, "")}; try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`;

@@ -1,1 +1,1 @@
-"""The endpoints: those of the published services, the project's own under /v1, and those for operation."""
+"""The endpoints, a file per group: the overview, the probes, those of two published services, and /v1."""

@@ -1,4 +1,4 @@
-"""The endpoints of two published services, with their fields: a client of either finds what it knows."""
+"""The endpoints of two published services, with their fields, so that a client of either works unchanged."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,103 +7,105 @@ from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
+from gan.images import as_format
 from gan.serve import schemas
 from gan.serve.models import Model
-from gan.serve.responses import base64_pngs, grid_base64, headers, one_png
-from gan.serve.service import Service, ServiceOf
+from gan.serve.responses import grid_base64, image_or_grid_png, model_headers
+from gan.serve.service import Service, ServiceDep
 
-router = APIRouter(tags=["published"])
-
-
-def _digits(model: Model, seed: int) -> Sequence[int] | None:
-    """All classes in turn, from one that depends on the seed: an image alone is not always a 0."""
-    classes = model.generator.num_classes
-    return None if classes is None else [(seed + index) % classes for index in range(classes)]
+router = APIRouter(tags=["published services"])
 
 
-async def _draw(service: Service, count: int) -> tuple[Model, Tensor, dict[str, str]]:
-    """Images of a random seed, and the headers that tell it."""
+def _classes(model: Model, seed: int) -> Sequence[int] | None:
+    """All classes in turn. The first depends on the seed, so that a single image is not always a 0."""
+    count = model.generator.num_classes
+    return None if count is None else [(seed + index) % count for index in range(count)]
+
+
+async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[str, str]]:
+    """The chosen model, its images for a random seed, and the headers that name both."""
     model, seed = service.models.pick(), secrets.randbits(48)
-    images = await service.sample(model, count, [seed], _digits(model, seed), None)
-    return model, images, headers(model, [seed])
+    images = await service.sample(model, count, [seed], _classes(model, seed), None)
+    return model, images, model_headers(model, [seed])
 
 
 @router.get("/info")
-async def info(service: ServiceOf) -> schemas.Info:
+async def info(service: ServiceDep) -> schemas.Info:
     """The default model."""
-    about = service.models.default.info
+    model = service.models.default.info
     return schemas.Info(
-        model_name=about["model_name"],
-        latent_dim=about["latent_dim"],
-        num_parameters=about["total_parameters"],
-        checkpoint_epoch=about["epoch"],
-        device=about["device"],
+        model_name=model["model_name"],
+        latent_dim=model["latent_dim"],
+        num_parameters=model["total_parameters"],
+        checkpoint_epoch=model["epoch"],
+        device=model["device"],
     )
 
 
-@router.post("/generate", responses=schemas.PROBLEMS)
+@router.post("/generate", responses=schemas.ERRORS)
 async def generate(
-    service: ServiceOf, response: Response, body: schemas.GenerateRequest | None = None
-) -> schemas.Generated:
-    """Images of a random seed, as PNG files in base64."""
+    service: ServiceDep, response: Response, body: schemas.GenerateRequest | None = None
+) -> schemas.GenerateResponse:
+    """Images from a random seed, as PNG files in base64."""
     body = body or schemas.GenerateRequest()
-    model, images, told = await _draw(service, body.num_images)
-    response.headers.update(told)
-    encoded = await run_in_threadpool(base64_pngs, images)
-    return schemas.Generated(images=encoded, num_images=len(encoded), latent_dim=model.generator.latent_dim)
+    model, images, headers = await _generate(service, body.num_images)
+    response.headers.update(headers)
+    encoded = await run_in_threadpool(as_format, images, "base64")
+    return schemas.GenerateResponse(images=encoded, num_images=len(encoded), latent_dim=model.generator.latent_dim)
 
 
 @router.post(
-    "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.PROBLEMS}
+    "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.ERRORS}
 )
-async def generate_image(service: ServiceOf, body: schemas.ImageRequest | None = None) -> Response:
+async def generate_image(service: ServiceDep, body: schemas.ImageRequest | None = None) -> Response:
     """One image as a PNG file, or several as a grid."""
-    _, images, told = await _draw(service, (body or schemas.ImageRequest()).num_images)
-    return Response(await run_in_threadpool(one_png, images), headers=told, media_type="image/png")
+    _, images, headers = await _generate(service, (body or schemas.ImageRequest()).num_images)
+    return Response(await run_in_threadpool(image_or_grid_png, images), headers=headers, media_type="image/png")
 
 
-@router.post("/generate-digit", responses=schemas.PROBLEMS)
+@router.post("/generate-digit", responses=schemas.ERRORS)
 async def generate_digit(
-    service: ServiceOf, response: Response, body: schemas.DigitRequest | None = None
-) -> schemas.OneDigit:
-    """One image of a digit and a seed; `note` says what was done where the model cannot choose the digit."""
+    service: ServiceDep, response: Response, body: schemas.DigitRequest | None = None
+) -> schemas.DigitResponse:
+    """One image for a digit and a seed; `note` says whether the model could be given the digit."""
     body = body or schemas.DigitRequest()
     seed = secrets.randbits(48) if body.seed is None else body.seed
     model = service.models.pick()
     conditional = model.generator.num_classes is not None
-    digits = [body.digit] if conditional and body.digit is not None else _digits(model, seed)
+    digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
     images = await service.sample(model, 1, [seed], digits, None)
-    response.headers.update(headers(model, [seed]))
+    response.headers.update(model_headers(model, [seed]))
     if conditional:
-        asked = "as asked for" if body.digit is not None else "chosen by the seed, since none was asked for"
-        note = f"The model is conditional: it drew a {digits[0]}, {asked}."
+        choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
+        note = f"The model is conditional: it generated a {digits[0]}, {choice}."
     elif body.digit is not None:
-        note = f"The model is unconditional: it draws no {body.digit} on demand; this is some digit, of the seed."
+        note = f"The model is unconditional: it cannot generate a {body.digit} on request; the seed decides the digit."
     else:
-        note = "The model is unconditional: this is some digit, of the seed."
-    (encoded,) = await run_in_threadpool(base64_pngs, images)
-    return schemas.OneDigit(image=encoded, requested_digit=body.digit, seed=seed, note=note)
+        note = "The model is unconditional: the seed decides the digit."
+    (image,) = await run_in_threadpool(as_format, images, "base64")
+    return schemas.DigitResponse(image=image, requested_digit=body.digit, seed=seed, note=note)
 
 
-@router.post("/generate-digits-batch", responses=schemas.PROBLEMS)
+@router.post("/generate-digits-batch", responses=schemas.ERRORS)
 async def generate_digits_batch(
-    service: ServiceOf, response: Response, body: schemas.BatchRequest | None = None
-) -> schemas.BatchGrid | schemas.BatchImages:
-    """Images of a random seed, each as a PNG file in base64, or all as one."""
+    service: ServiceDep, response: Response, body: schemas.BatchRequest | None = None
+) -> schemas.BatchGridResponse | schemas.BatchImagesResponse:
+    """Images from a random seed as PNG files in base64, one for each or one for all."""
     body = body or schemas.BatchRequest()
-    _, images, told = await _draw(service, body.batch_size)
-    response.headers.update(told)
+    _, images, headers = await _generate(service, body.batch_size)
+    response.headers.update(headers)
     if body.grid:
-        return schemas.BatchGrid(image=await run_in_threadpool(grid_base64, images), batch_size=body.batch_size)
-    encoded = await run_in_threadpool(base64_pngs, images)
-    return schemas.BatchImages(images=encoded, batch_size=body.batch_size, count=len(encoded))
+        grid = await run_in_threadpool(grid_base64, images)
+        return schemas.BatchGridResponse(image=grid, batch_size=body.batch_size)
+    encoded = await run_in_threadpool(as_format, images, "base64")
+    return schemas.BatchImagesResponse(images=encoded, batch_size=body.batch_size, count=len(encoded))
 
 
 @router.get("/gan-model-info")
-async def gan_model_info(service: ServiceOf) -> schemas.ModelInfo:
-    """The default model."""
+async def gan_model_info(service: ServiceDep) -> schemas.GanModelInfo:
+    """The default model, with the fields of the second service."""
     model = service.models.default
-    return schemas.ModelInfo(
+    return schemas.GanModelInfo(
         model_type=model.info["model_name"],
         noise_dimension=model.generator.latent_dim,
         output_channels=model.generator.image_channels,

@@ -1,4 +1,4 @@
-"""The service's own endpoints: digits, seeds and formats by choice, ways between images, the models themselves."""
+"""The service's own endpoints, under /v1: samples, interpolations, and the models."""
 
 import secrets
 from functools import partial
@@ -7,9 +7,10 @@ from fastapi import APIRouter, HTTPException, Path, Response
 from starlette.concurrency import run_in_threadpool
 
 from gan.errors import UserError
+from gan.images import as_format
 from gan.serve import responses, schemas
 from gan.serve.models import Model
-from gan.serve.service import Service, ServiceOf
+from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
@@ -17,33 +18,33 @@ NPY = "application/octet-stream"
 
 @router.post(
     "/generate",
-    response_model=schemas.Drawn,
-    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}, **schemas.PROBLEMS},
+    response_model=schemas.SampleResponse,
+    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}, **schemas.ERRORS},
 )
 async def generate(
-    service: ServiceOf, response: Response, body: schemas.SampleRequest | None = None
-) -> schemas.Drawn | Response:
+    service: ServiceDep, response: Response, body: schemas.SampleRequest | None = None
+) -> schemas.SampleResponse | Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
 
     The same model, seed and digits give the same images, as `gan generate` does.
     """
     body = body or schemas.SampleRequest()
     if body.seed is not None and body.seeds is not None:
-        raise UserError("seed, seeds: name one of the two")
+        raise UserError("seed, seeds: give one of the two")
     model = service.models.pick(body.model, body.version)
     seeds = body.seeds or [secrets.randbits(48) if body.seed is None else body.seed]
-    turn = len(body.digits or [0])
-    count = body.num_images or turn * len(seeds)
+    images_per_turn = len(body.digits or [0])
+    count = body.num_images or images_per_turn * len(seeds)
     images = await service.sample(model, count, seeds, body.digits, body.truncation)
 
     classes = body.digits or model.info["classes"]
-    shown = None if classes is None else [classes[index % len(classes)] for index in range(count)]
-    drawn_from = [seeds[index // turn % len(seeds)] for index in range(count)]
+    image_digits = None if classes is None else [classes[index % len(classes)] for index in range(count)]
+    image_seeds = [seeds[index // images_per_turn % len(seeds)] for index in range(count)]
     if body.format == "json":
-        response.headers.update(responses.headers(model, seeds))
-        return schemas.Drawn(
-            images=await run_in_threadpool(responses.base64_pngs, images),
-            digits=shown,
+        response.headers.update(responses.model_headers(model, seeds))
+        return schemas.SampleResponse(
+            images=await run_in_threadpool(as_format, images, "base64"),
+            digits=image_digits,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
             num_images=count,
@@ -52,28 +53,30 @@ async def generate(
         )
     encode, media_type = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
-        "zip": (partial(responses.zip_of_pngs, seeds=drawn_from, digits=shown), "application/zip"),
+        "zip": (partial(responses.zip_of_pngs, seeds=image_seeds, digits=image_digits), "application/zip"),
         "npy": (responses.npy, NPY),
     }[body.format]
     content = await run_in_threadpool(encode, images)
-    return Response(content, headers=responses.headers(model, seeds), media_type=media_type)
+    return Response(content, headers=responses.model_headers(model, seeds), media_type=media_type)
 
 
 @router.post(
     "/interpolate",
-    response_model=schemas.Way,
-    responses={200: {"content": {"image/gif": {}}}, **schemas.PROBLEMS},
+    response_model=schemas.InterpolationResponse,
+    responses={200: {"content": {"image/gif": {}}}, **schemas.ERRORS},
 )
-async def interpolate(service: ServiceOf, response: Response, body: schemas.WayRequest) -> schemas.Way | Response:
-    """The ways from the first image of each seed to that of the next, as an animation or as PNG files in base64."""
+async def interpolate(
+    service: ServiceDep, response: Response, body: schemas.InterpolationRequest
+) -> schemas.InterpolationResponse | Response:
+    """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
     model = service.models.pick(body.model, body.version)
-    images = await service.way(model, body.seeds, body.digits, body.steps, body.truncation)
+    images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
+    headers = responses.model_headers(model, body.seeds)
     if body.format == "gif":
-        content = await run_in_threadpool(responses.gif, images)
-        return Response(content, headers=responses.headers(model, body.seeds), media_type="image/gif")
-    response.headers.update(responses.headers(model, body.seeds))
-    return schemas.Way(
-        frames=await run_in_threadpool(responses.base64_pngs, images),
+        return Response(await run_in_threadpool(responses.gif, images), headers=headers, media_type="image/gif")
+    response.headers.update(headers)
+    return schemas.InterpolationResponse(
+        frames=await run_in_threadpool(as_format, images, "base64"),
         seeds=body.seeds,
         digits=body.digits,
         steps=body.steps,
@@ -83,8 +86,8 @@ async def interpolate(service: ServiceOf, response: Response, body: schemas.WayR
 
 
 @router.get("/models")
-async def models(service: ServiceOf) -> schemas.ModelList:
-    """All models, which is the default, and how the requests that name none are shared out."""
+async def models(service: ServiceDep) -> schemas.ModelList:
+    """All models, the default among them, and the share of requests that each one gets."""
     return schemas.ModelList(
         default=service.settings.default, models=[_entry(service, model) for model in service.models]
     )
@@ -93,19 +96,19 @@ async def models(service: ServiceOf) -> schemas.ModelList:
 @router.post(
     "/models/{name}/reload",
     responses={
-        404: {"model": schemas.Problem, "description": "There is no model of this name"},
-        409: {"model": schemas.Problem, "description": "The file cannot be used; the model before draws on"},
-        **schemas.PROBLEMS,
+        404: {"model": schemas.ErrorResponse, "description": "There is no model of this name"},
+        409: {"model": schemas.ErrorResponse, "description": "The file cannot be used; the old model stays in use"},
+        **schemas.ERRORS,
     },
 )
-async def reload(service: ServiceOf, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
-    """Opens the model's file again, as the settings name it. The one before draws until the new one is loaded."""
+async def reload(service: ServiceDep, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
+    """Reads the model's file again. The old model stays in use until the new one is loaded."""
     if name not in service.models:
         raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.settings.models)}")
     try:
         model = await service.reload(name)
     except UserError as error:
-        raise HTTPException(409, f"The model before draws on. {error}") from error
+        raise HTTPException(409, f"The old model stays in use. {error}") from error
     response.headers.update({"X-Model": model.name, "X-Model-Version": model.version})
     return _entry(service, model)
 

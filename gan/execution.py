@@ -1,0 +1,241 @@
+"""How the steps of a run are executed: one by one from Python, or as CUDA graphs, many in each call.
+
+A step of networks this small is bound by the launching of its several hundred kernels. A CUDA graph launches them all
+at once. Its code is that of the eager step: it is recorded once for each form that a step takes (which penalties are
+due, what has faded away) and replayed with other images and other values in the same memory.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from gan.config.bounds import require_number
+from gan.errors import UserError
+from gan.steps import Found, Step, StepValues
+
+if TYPE_CHECKING:
+    from gan.module import GAN
+
+STEPS_PER_CALL = 100  # with graphs: Lightning takes milliseconds for each call of `training_step`
+
+log = logging.getLogger("gan")
+
+
+StepFunction = Callable[[Step, Tensor, Tensor], Found]
+
+
+class CudaGraphs:
+    """Records Python calls that launch kernels on a stream of its own, and returns what launches them again."""
+
+    device_type = "cuda"
+
+    def __init__(self) -> None:
+        self.stream = torch.cuda.Stream()
+        self.pool = torch.cuda.graph_pool_handle()
+
+    @contextmanager
+    def warming_up(self) -> Iterator[None]:
+        """Runs on the stream that records: what a first run sets up (algorithms, workspaces) is there for the next."""
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            yield
+        torch.cuda.current_stream().wait_stream(self.stream)
+
+    def record(self, call: Callable[[], Found]) -> tuple[Callable[[], None], Found]:
+        """Records one call, without running it; what it returned is overwritten by each replay."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            found = call()
+        return graph.replay, found
+
+
+class GraphedStep:
+    """A step that is run once for each form, recorded the second time, and replayed from then on.
+
+    The first run of a form is a real step, so nothing of the warm-up has to be undone, and recording runs nothing.
+
+    Args:
+        step: the function to run; it must read no tensor on the host.
+        optimizers: the ones it steps, whose rates are the first values, in the same order.
+        graphs: what records and replays.
+    """
+
+    def __init__(self, step: StepFunction, graphs: CudaGraphs) -> None:
+        self.step, self.graphs = step, graphs
+        self.inputs: dict[torch.Size, tuple[Tensor, Tensor, Tensor]] = {}
+        self.recorded: dict[Any, tuple[Callable[[], None], Found] | None] = {}
+
+    def __call__(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+        """What the step found; tensors hold it until the next step."""
+        if images.shape not in self.inputs:
+            row = torch.zeros(len(step.values), device=images.device)
+            self.inputs[images.shape] = (torch.empty_like(images), torch.empty_like(labels), row)
+        inputs = self.inputs[images.shape]
+        values = torch.tensor([0.0 if value is None else value for value in step.values])
+        for target, source in zip(inputs, (images, labels, values), strict=True):
+            target.copy_(source, non_blocking=True)
+        on_card = step._replace(values=StepValues(*_tensors(step.values, inputs[2])))
+        key = (step.form(), images.shape)
+        if key not in self.recorded:
+            self.recorded[key] = None
+            with self.graphs.warming_up():
+                return self.step(on_card, *inputs[:2])
+        if self.recorded[key] is None:
+            self.recorded[key] = self.graphs.record(lambda: self.step(on_card, *inputs[:2]))
+        replay, found = self.recorded[key]
+        replay()
+        return found
+
+
+def _tensors(values: StepValues, row: Tensor) -> Iterator[Tensor | None]:
+    for value, tensor in zip(values, row.unbind(), strict=True):
+        yield None if value is None else tensor
+
+
+class Execution:
+    """Runs the steps of a module, as graphs where that is possible, and says how many batches a call takes.
+
+    Args:
+        cuda_graph: "auto" uses graphs on a CUDA device and runs eagerly, with a line that says why, where they cannot
+            be; True ends such a run instead; False always runs eagerly.
+        steps_per_execution: batches in each call of `training_step`; None: 100 with graphs, else 1. A call ends
+            earlier where something is due: the end of the epoch or of the run, a validation, a grid of samples.
+        graphs: what records and replays.
+
+    Raises:
+        UserError: another value.
+    """
+
+    def __init__(
+        self,
+        cuda_graph: str | bool = "auto",
+        steps_per_execution: int | None = None,
+        graphs: type[CudaGraphs] = CudaGraphs,
+    ) -> None:
+        if cuda_graph not in ("auto", True, False):
+            raise UserError(f"cuda_graph={cuda_graph}: auto, true or false")
+        require_number("steps_per_execution", steps_per_execution, least=1, whole=True, optional=True)
+        self.cuda_graph, self.steps_per_execution, self.graphs = cuda_graph, steps_per_execution, graphs
+        self._step: StepFunction | None = None
+        self._running: list[torch.cuda.Event] = []
+
+    def start(self, module: "GAN") -> None:
+        """Chooses how the module's steps run; to be called once its optimizers are as they shall be."""
+        self._module, self._step = module, module.step
+        hindrance = "cuda_graph=false" if self.cuda_graph is False else _hindrance(module, self.graphs.device_type)
+        if hindrance is None:
+            torch.set_autocast_cache_enabled(False)  # a cached bf16 weight would be the one of the step recorded
+            _make_capturable(module.optimizers(use_pl_optimizer=False))
+            self._step = GraphedStep(module.step, self.graphs())
+        elif self.cuda_graph is True:
+            raise UserError(f"cuda_graph=true: {hindrance}; auto runs without")
+        elif module.device.type == "cuda":
+            rank_zero_only(log.info)("%-10s  one by one: %s", "steps", hindrance)
+        steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
+        module.trainer.train_dataloader.steps_from = lambda position: min(steps, self._until_due(position))
+
+    def stop(self) -> None:
+        """Frees the graphs."""
+        self._step = self._module = None
+        self._running.clear()
+
+    def run(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+        """One step; what it found is kept until the next one."""
+        try:
+            return self._step(step, images, labels)
+        except RuntimeError as error:
+            if not isinstance(self._step, GraphedStep):
+                raise
+            reason = " ".join(str(error).split()[:20])
+            if self.cuda_graph is True:
+                raise UserError(f"cuda_graph=true: this step cannot be recorded ({reason})") from error
+            log.warning("%-10s  one by one: this step cannot be recorded (%s)", "steps", reason)
+            for network in (self._module.generator, self._module.discriminator):
+                network.requires_grad_(True)
+            self._step = self._module.step
+            return self._step(step, images, labels)
+
+    def count(self, batches: int, optimizer_steps: int) -> None:
+        """Makes Lightning count all batches of a call, of which it saw one, and all optimizer steps.
+
+        On a card it also waits for the call before this one, so that no more than two are under way.
+
+        Args:
+            batches: of this call.
+            optimizer_steps: of the run.
+        """
+        trainer = self._module.trainer
+        loop = trainer.fit_loop.epoch_loop
+        steps = loop.manual_optimization.optim_step_progress
+        steps.increment_by(optimizer_steps - steps.total.completed)
+        if batches > 1:
+            ends = loop.batch_progress.current.ready + batches - 1 >= trainer.num_training_batches
+            loop.batch_progress.increment_by(batches - 1, is_last_batch=ends)
+            loop._batches_that_stepped += batches - 1
+        if isinstance(self._step, GraphedStep) and self._module.device.type == "cuda":
+            self._running.append(torch.cuda.Event())
+            self._running[-1].record()
+            if len(self._running) > 2:
+                self._running.pop(0).synchronize()
+
+    def _until_due(self, position: int) -> int:
+        """Batches from one of an epoch to the next at whose end something is due, at least one."""
+        module, trainer = self._module, self._module.trainer
+        batch = trainer.fit_loop.total_batch_idx + 1
+        cadences = [(getattr(callback, "every_n_batches", None), batch) for callback in trainer.callbacks]
+        of_run = trainer.check_val_every_n_epoch is None
+        cadences.append((trainer.val_check_batch, batch if of_run else position))
+        due = [every - passed % every for every, passed in cadences if every and every < math.inf]
+        if module.hparams.max_images:
+            left = module.hparams.max_images - module.images_seen
+            due.append(math.ceil(left / (trainer.train_dataloader.batch_size * trainer.world_size)))
+        if trainer.max_steps > 0:
+            due.append((trainer.max_steps - trainer.global_step) // 2)
+        return max(1, min([trainer.num_training_batches - position, *due]))
+
+
+def _hindrance(module: "GAN", device_type: str) -> str | None:
+    """Why the module's steps cannot be graphs; None where they can."""
+    trainer = module.trainer
+    if module.device.type != device_type:
+        return f"graphs need a {device_type} device, not {module.device.type}"
+    if trainer.world_size > 1:
+        return f"the gradients of {trainer.world_size} processes are averaged between the kernels"
+    if trainer.precision == "16-mixed":
+        return "the loss scale of 16-mixed is read at each step"
+    if torch.is_anomaly_enabled():
+        return "trainer.detect_anomaly=true reads each gradient"
+    for optimizer in module.optimizers(use_pl_optimizer=False):
+        if not {"capturable", "fused"} & optimizer.param_groups[0].keys():
+            return f"{type(optimizer).__name__} reads its values on the host"
+    for config in trainer.lr_scheduler_configs:
+        if getattr(config.scheduler, "cycle_momentum", False):
+            return f"{type(config.scheduler).__name__} changes the momentum"
+    return None
+
+
+def _make_capturable(optimizers: list[torch.optim.Optimizer]) -> None:
+    """Lets optimizers keep their counts on the card and take a rate from there, in one kernel where they have one."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = True
+            if "fused" in group and group["fused"] is None and not group["foreach"]:
+                group["fused"] = True
+        for parameter, state in optimizer.state.items():
+            if "step" in state:
+                state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=parameter.device)
+
+
+def make_portable(optimizer_states: list[dict[str, Any]]) -> None:
+    """Takes out of a checkpoint what `_make_capturable` chose for this device, so that another one can resume it."""
+    for state in optimizer_states:
+        for group in state["param_groups"]:
+            if group.get("capturable"):
+                group |= {"capturable": False, "fused": None} if "fused" in group else {"capturable": False}

@@ -1,0 +1,55 @@
+"""The measures, a file for each family. To add one, add a `Measure` to the file of its family: it is found by itself.
+
+A measure of your own outside this package is an entry `{_target_: my_package.MyMeasure}` of `metrics.measures`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gan.config import instantiate
+from gan.errors import UserError
+from gan.metrics.extractor import Extractor
+from gan.metrics.measures import appearance, digits, distributions, memorization, neighbours
+from gan.metrics.measures.measure import Measure
+
+FAMILIES = (distributions, neighbours, digits, memorization, appearance)
+
+MEASURES: dict[str, type[Measure]] = {
+    kind.name: kind
+    for family in FAMILIES
+    for kind in vars(family).values()
+    if isinstance(kind, type) and issubclass(kind, Measure) and kind.__module__ == family.__name__ and kind.name
+}
+
+
+def build_measures(
+    wanted: Iterable[str | Mapping[str, Any] | Measure] | None,
+    extractor: Extractor,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Measure]:
+    """The measures named in `metrics.measures`, in that order.
+
+    Args:
+        wanted: names of MEASURES, `_target_` configs, or measures; None means all of MEASURES that fit the extractor.
+        extractor: whose features and logits they measure.
+        settings: constructor arguments of measures given by name, such as {"kid": {"subsets": 20}}.
+
+    Raises:
+        UserError: an unknown measure, or one that reads digits with an extractor that does not.
+    """
+    known = {name: kind for name, kind in MEASURES.items() if extractor.reads_digits or not kind.reads_digits}
+    entries = list(known if wanted is None else wanted)
+    if wrong := [entry for entry in entries if isinstance(entry, str) and entry not in known]:
+        raise UserError(f"metrics.measures={wrong}: with metrics.extractor={extractor.name} any of {list(known)}")
+    built = []
+    for entry in entries:
+        if isinstance(entry, str):
+            entry = known[entry](**(settings or {}).get(entry, {}))
+        elif isinstance(entry, Mapping):
+            entry = instantiate(entry)
+        if not isinstance(entry, Measure):
+            raise UserError(f"metrics.measures: {entry!r} is not a gan.metrics.Measure; known names are {list(known)}")
+        if entry.reads_digits and not extractor.reads_digits:
+            raise UserError(f"metrics.measures: {entry.name} reads digits; metrics.extractor={extractor.name} cannot")
+        built.append(entry)
+    return built

@@ -1,0 +1,59 @@
+"""How the images look, whatever they show: brightness, contrast and sharpness of the pixels."""
+
+import torch
+from torch import Tensor
+
+from gan.images import unit
+from gan.metrics.features import Seen
+from gan.metrics.measures.measure import Comparison, Measure
+
+LOOKS = ("mean", "std", "contrast", "sharpness")
+
+
+def appearance(images: Tensor) -> Tensor:
+    """Brightness, contrast and sharpness of each image: float32 [N, 3].
+
+    Brightness is the mean of the pixels in [0, 1]. Contrast is their standard deviation within the image (RMS contrast,
+    Peli 1990). Sharpness is the mean of sqrt(dx^2 + dy^2), dx and dy the differences to the pixel on the right and to
+    the one below (a Tenengrad with first differences), in brightness per pixel.
+
+    Args:
+        images: uint8 [N, C, H, W].
+    """
+    pixels = unit(images)
+    dx = pixels[..., :-1, 1:] - pixels[..., :-1, :-1]
+    dy = pixels[..., 1:, :-1] - pixels[..., :-1, :-1]
+    sharpness = (dx.square_() + dy.square_()).sqrt_().flatten(1).mean(1)
+    contrast, brightness = torch.std_mean(pixels.flatten(1), dim=1, correction=0)
+    return torch.stack([brightness, contrast, sharpness], dim=1)
+
+
+def quality(appearances: Tensor) -> dict[str, float]:
+    """The look of a set of images: `mean`, `std`, `contrast` and `sharpness`, all of pixels in [0, 1].
+
+    Mean and standard deviation are over all pixels of all images. Contrast and sharpness are means over the images.
+
+    Args:
+        appearances: [N, 3], the images' `appearance`.
+    """
+    brightness, contrast, sharpness = appearances.double().unbind(1)
+    variance = (contrast.square() + brightness.square()).mean() - brightness.mean().square()
+    looks = (brightness.mean(), variance.clamp_min(0).sqrt(), contrast.mean(), sharpness.mean())
+    return dict(zip(LOOKS, torch.stack(looks).tolist(), strict=True))
+
+
+class Quality(Measure):
+    """The look of the generated images beside that of the real ones, which it should be close to."""
+
+    name = "quality"
+    values = dict.fromkeys((*LOOKS, *(f"real_{look}" for look in LOOKS)))
+    needs_appearance = True
+    least_real = 1
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        of_real = sets.real.once(_quality_of)
+        return _quality_of(sets.generated) | {f"real_{look}": value for look, value in of_real.items()}
+
+
+def _quality_of(images: Seen) -> dict[str, float]:
+    return quality(images.appearance)

@@ -1,0 +1,169 @@
+"""Distances between two distributions of features, and the score of a distribution of logits.
+
+KID and the inception score are torchmetrics', which is given features and logits in place of images: one forward pass
+of the extractor serves all measures. Random draws come from a seed and leave the global generator unchanged.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from gan.config.bounds import require_number
+from gan.metrics.features import Seen
+from gan.metrics.measures.measure import Comparison, Measure
+from gan.randomness import derive_seed
+
+MAX_SURPRISE = 100.0
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Mean float64 [D] and covariance float64 [D, D] of a set of features."""
+
+    mean: Tensor
+    covariance: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Gaussian":
+        """That of features, float64 [N, D], N at least 2; above D for a covariance of full rank."""
+        count = len(features)
+        mean = (features.sum(0) / count).unsqueeze(0)
+        scatter = features.t().mm(features) - count * mean.t().mm(mean)
+        return cls(mean.squeeze(0), scatter / (count - 1))
+
+    @cached_property
+    def factor(self) -> Tensor:
+        """A matrix F with F F^T = covariance."""
+        variances, directions = torch.linalg.eigh(self.covariance)
+        return directions * variances.clamp_min(0).sqrt()
+
+
+def frechet_distance(real: Gaussian, generated: Gaussian) -> float:
+    """FID: |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)) of means and covariances (Heusel et al. 2017).
+
+    0 for identical sets. Biased upwards, more so for fewer samples: compare at equal numbers only.
+    """
+    shift = (real.mean - generated.mean).square().sum()
+    spread = real.covariance.trace() + generated.covariance.trace()
+    overlap = (root_trace_on_gpu if spread.is_cuda else root_trace)(real, generated)
+    # Rounding can make the distance of nearly equal covariances negative.
+    return max(0.0, (shift + spread - 2 * overlap).item())
+
+
+def root_trace(real: Gaussian, generated: Gaussian) -> Tensor:
+    """tr (S S')^(1/2) as torchmetrics computes it."""
+    return torch.linalg.eigvals(real.covariance @ generated.covariance).sqrt().real.sum()
+
+
+def root_trace_on_gpu(real: Gaussian, generated: Gaussian) -> Tensor:
+    """The same from F^T S' F, which has the eigenvalues of S S' and is symmetric: GPUs have a fast solver for that."""
+    return torch.linalg.eigvalsh(real.factor.T @ generated.covariance @ real.factor).clamp_min(0).sqrt().sum()
+
+
+class FrechetDistance(Measure):
+    """FID, see `frechet_distance`."""
+
+    name = "fid"
+    values = {"fid": "lower"}
+    in_feature_space = True
+    least_real = least_generated = 2
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {"fid": frechet_distance(sets.real.once(_gaussian), sets.generated.once(_gaussian))}
+
+
+class InceptionScore(Measure):
+    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over random splits (Salimans et al. 2016); 1 to K.
+
+    Args:
+        splits: at least 2, without which there is no spread.
+    """
+
+    name = "is"
+    values = {"is": "higher", "is_std": None}
+    in_feature_space = True
+
+    def __init__(self, splits: int = 10) -> None:
+        require_number("metrics.splits", splits, least=2, whole=True)
+        self.splits, self.least_generated = splits, 10 * splits
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        from torchmetrics.image.inception import InceptionScore
+
+        # A probability that underflows to 0 in a whole split would give 0 * log 0, which is NaN.
+        surprises = _ordered(sets.generated.logits).double().log_softmax(1).clamp_min(-MAX_SURPRISE)
+        with _seeded(sets.seed):
+            metric = InceptionScore(_PassThrough(surprises.shape[1]), splits=self.splits, sync_on_compute=False)
+            metric.update(surprises)
+            mean, spread = metric.compute()
+        return {"is": mean.item(), "is_std": spread.item()}
+
+
+class KernelDistance(Measure):
+    """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, mean and spread over subsets (Binkowski et al. 2018).
+
+    Around 0 for sets of one distribution, on either side of it; the spread is over subsets, not over training runs.
+
+    Args:
+        subsets: number of random subsets; fewer take less time and vary more.
+        subset_size: images of each set in a subset.
+    """
+
+    name = "kid"
+    values = {"kid": "lower", "kid_std": None}
+    in_feature_space = True
+
+    def __init__(self, subsets: int = 100, subset_size: int = 1000) -> None:
+        require_number("metrics.kid_subsets", subsets, least=1, whole=True)
+        require_number("metrics.kid_subset_size", subset_size, least=2, whole=True)
+        self.subsets = subsets
+        self.least_real = self.least_generated = self.subset_size = subset_size
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        from torchmetrics.image.kid import KernelInceptionDistance
+
+        real, generated = sets.real.once(_single_precision), sets.generated.once(_single_precision)
+        with _seeded(sets.seed):
+            metric = KernelInceptionDistance(
+                _PassThrough(real.shape[1]), subsets=self.subsets, subset_size=self.subset_size, sync_on_compute=False
+            )
+            metric.update(real, real=True)
+            metric.update(generated, real=False)
+            mean, spread = metric.compute()
+        return {"kid": mean.item(), "kid_std": spread.item()}
+
+
+def _gaussian(images: Seen) -> Gaussian:
+    return Gaussian.of(images.features)
+
+
+def _single_precision(images: Seen) -> Tensor:
+    # Enough for means over a million kernel values, at half the time.
+    return _ordered(images.features).float()
+
+
+def _ordered(rows: Tensor) -> Tensor:
+    # The same order whatever batches or ranks the rows came from, so that the seed alone chooses the subsets.
+    return rows[rows[:, 0].argsort(stable=True)]
+
+
+class _PassThrough(nn.Identity):
+    """Stands in for torchmetrics' extractor: features come out as they went in."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # Both metrics warn that they keep all features, which are kept here anyway.
+        warnings.filterwarnings("ignore", message="Metric .* will save all extracted features")
+        torch.manual_seed(derive_seed(seed))
+        yield

@@ -1,0 +1,76 @@
+"""What a measure declares, and the sets of images it is given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from gan.metrics.features import Seen
+
+Direction = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Generated images and what they are compared with.
+
+    `real` are held-out real images, `training` those the model was trained on. Each may be empty. `seed` is for random
+    draws: a measure draws none from the global generator.
+    """
+
+    real: Seen
+    generated: Seen
+    training: Seen
+    seed: int
+
+
+class Measure(ABC):
+    """One measure of generated images: its name, its values, what it needs, and how it is computed.
+
+    Tensors stay on the extractor's device, so a measure creates its own tensors there too.
+
+    Attributes:
+        name: by which `metrics.measures` selects it.
+        values: what `compute` returns, by key, and which direction is better. None means neither: an estimate's spread,
+            or a value that should be close to that of real images.
+        in_feature_space: whether the values depend on the extractor's features or logits as such. Their metric names
+            then end in the extractor's name: `val/fid_mnist`, but `val/digit_accuracy`.
+        reads_digits: whether the extractor must classify digits.
+        needs_labels: whether each generated image must have the label it was generated for.
+        needs_training: whether it compares with the training images.
+        needs_appearance: whether it uses `Seen.appearance`.
+        least_real, least_generated: the smallest numbers of images it can be computed from.
+        published_samples: by number of image channels, how many generated images published values are measured on.
+    """
+
+    name: ClassVar[str] = ""
+    values: ClassVar[Mapping[str, Direction | None]] = {}
+    in_feature_space: ClassVar[bool] = False
+    reads_digits: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
+    needs_training: ClassVar[bool] = False
+    needs_appearance: ClassVar[bool] = False
+    least_real: int = 0
+    least_generated: int = 1
+    published_samples: ClassVar[Mapping[int, int]] = {}
+
+    @abstractmethod
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        """The values by key, none of them NaN; called only where the sets hold what the measure needs."""
+
+    def too_few(self, num_real: int, num_generated: int) -> str | None:
+        """The error text when this measure needs more images than that; None when it does not."""
+        if num_real >= self.least_real and num_generated >= self.least_generated:
+            return None
+        takes = f"{self.name} takes at least {self.least_real:,} real and {self.least_generated:,} generated images"
+        return f"{takes}, not {num_real:,} and {num_generated:,}"
+
+    def missing(self, sets: Comparison) -> str | None:
+        """What the sets lack for this measure, as one line; None when it can be computed."""
+        if few := self.too_few(len(sets.real), len(sets.generated)):
+            return few
+        if self.needs_labels and sets.generated.labels is None:
+            return f"{self.name} needs the labels the images were generated for, and there are none"
+        if self.needs_training and not len(sets.training):
+            return f"{self.name} needs the training images, and there are none"
+        return None

@@ -1,0 +1,37 @@
+"""Whether the generator copies its training images."""
+
+import torch
+from torch import Tensor
+
+from gan.metrics.features import Seen
+from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.neighbours import nearest
+
+
+class Memorization(Measure):
+    """Whether generated digits lie closer to training digits than new handwritten ones do: ratio and share.
+
+    The ratio is the median distance of generated digits to their nearest training digit over the same median of
+    held-out digits: about 1 for new digits, towards 0 for copies. The share is that of generated digits closer to a
+    training digit than 99 in 100 held-out ones are: about 0.01 for new digits, towards 1 for copies, and it notices a
+    few copies among many new ones. A generator that makes only the most typical digits lowers the ratio as well: read
+    both beside recall. (The comparison of held-out and generated distances follows Meehan et al. 2020.)
+    """
+
+    name = "memorization"
+    # A ratio above 1 is no better than 1.
+    values = {"memorization_ratio": None, "memorization_share": "lower"}
+    in_feature_space = True
+    needs_training = True
+    least_real = 100
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        held_out = sets.real.once(_nearest_distances, sets.training)
+        generated = _nearest_distances(sets.generated, sets.training)
+        scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
+        share = (generated < held_out.quantile(0.01)).double().mean()
+        return {"memorization_ratio": (generated.median() / scale).item(), "memorization_share": share.item()}
+
+
+def _nearest_distances(images: Seen, training: Seen) -> Tensor:
+    return nearest(images.features, training.features)[0][:, 0]

@@ -1,0 +1,103 @@
+"""Nearest neighbours in feature space: precision, recall and coverage.
+
+Distances are Euclidean, in float64, on the device of the features. They are computed in chunks of rows, so that memory
+stays small for large sets. The three measures change with the sizes of the sets: compare at equal sizes only.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from gan.metrics.features import Seen
+from gan.metrics.measures.measure import Comparison, Measure
+
+CHUNK_ELEMENTS = 4_000_000
+PRECISION_K = 3
+COVERAGE_K = 5
+
+
+class _Neighbours(Measure):
+    in_feature_space = True
+    least_real = COVERAGE_K + 1
+    least_generated = PRECISION_K + 1
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {self.name: sets.generated.once(_all_three, sets.real)[self.name]}
+
+
+class Precision(_Neighbours):
+    """The share of generated samples within the 3rd-neighbour ball of some real one (Kynkaanniemi et al. 2019)."""
+
+    name = "precision"
+    values = {"precision": "higher"}
+
+
+class Recall(_Neighbours):
+    """The share of real samples within the 3rd-neighbour ball of some generated one (Kynkaanniemi et al. 2019)."""
+
+    name = "recall"
+    values = {"recall": "higher"}
+
+
+class Coverage(_Neighbours):
+    """The share of real samples with a generated one in their own 5th-neighbour ball (Naeem et al. 2020)."""
+
+    name = "coverage"
+    values = {"coverage": "higher"}
+
+
+def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances of all pairs, some rows at a time: the slice of rows and float64 [rows, M], at least 0.
+
+    Args:
+        rows: float64 [N, D].
+        columns: float64 [M, D].
+    """
+    # Around a common center the expansion |x|^2 - 2 x.y + |y|^2 loses the fewest digits.
+    center = columns.mean(0)
+    rows, columns = rows - center, columns - center
+    norms, size = columns.square().sum(1), max(1, CHUNK_ELEMENTS // len(columns))
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        squared = torch.addmm(norms.unsqueeze(0), part, columns.T, alpha=-2)
+        yield slice(start, start + len(part)), squared.add_(part.square().sum(1, keepdim=True)).clamp_min_(0)
+
+
+def radii(features: Tensor, *ks: int) -> list[Tensor]:
+    """For each k the squared distance of each sample to its k-th nearest other one: float64 [N] each.
+
+    Args:
+        features: float64 [N, D], N above the largest k.
+        ks: numbers of neighbours.
+    """
+    nearest = torch.cat([part.topk(max(ks) + 1, largest=False).values for _, part in chunks(features, features)])
+    # The nearest of all is the sample itself.
+    return [nearest[:, k] for k in ks]
+
+
+def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """The nearest members of a reference set: distances float64 [N, count] and indices int64 [N, count], nearest first.
+
+    Args:
+        features: float64 [N, D].
+        reference: float64 [M, D], M at least `count`.
+    """
+    found = [part.topk(count, largest=False) for _, part in chunks(features, reference)]
+    return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
+
+
+def _all_three(generated: Seen, real: Seen) -> dict[str, float]:
+    real_radii, generated_radii = real.once(_radii_of_real), radii(generated.features, PRECISION_K)[0]
+    precise = torch.zeros(len(generated), dtype=torch.bool, device=generated.features.device)
+    recalled, covered = precise.new_zeros(2, len(real))
+    for place, squared in chunks(real.features, generated.features):
+        precise |= (squared <= real_radii[0][place, None]).any(0)
+        recalled[place] = (squared <= generated_radii).any(1)
+        covered[place] = squared.amin(1) < real_radii[1][place]
+    shares = {"precision": precise, "recall": recalled, "coverage": covered}
+    return {name: within.double().mean().item() for name, within in shares.items()}
+
+
+def _radii_of_real(real: Seen) -> list[Tensor]:
+    return radii(real.features, PRECISION_K, COVERAGE_K)

@@ -1,0 +1,57 @@
+// The form "Generate": images of given digits, and their downloads.
+
+import { $, attempt, digits, modelFields, named, save, seedIn, tell, truncation, wholeNumber } from "./form.js";
+import { postJson } from "./service.js";
+
+const wide = matchMedia("(min-width: 560px)");
+let shown = null; // the request for the images on the page
+
+function columnsFor(count, list) {
+  const most = wide.matches ? 10 : 5;
+  const turn = list?.length ?? 1;
+  const whole = turn <= most ? most - (most % turn) : turn <= 2 * most ? turn : most; // each row ends with the last digit
+  return Math.min(whole, count);
+}
+
+export function generate() {
+  return attempt("generate", "images", async () => {
+    const body = {
+      digits: digits(),
+      num_images: wholeNumber($("count").value.trim(), "The number of images is a whole number, 1 or more."),
+      seed: seedIn($("seed")),
+      truncation: truncation(),
+      ...modelFields(),
+    };
+    const response = await postJson("generate", { ...body, format: "json" });
+    shown = { ...body, model: response.model, version: response.version };
+    showImages(response.images, response.digits);
+    const what = response.images.length === 1 ? "1 image" : `${response.images.length} images`;
+    tell("generate-status", `${what} by model ${named(response.model, response.version)}, seed ${body.seed}.`);
+    $("downloads").hidden = false;
+  });
+}
+
+function showImages(images, imageDigits) {
+  const pictures = images.map((image, index) => {
+    const picture = new Image(28, 28);
+    picture.src = `data:image/png;base64,${image}`;
+    picture.alt = imageDigits ? `a generated ${imageDigits[index]}` : `generated image ${index + 1}`;
+    return picture;
+  });
+  $("images").replaceChildren(...pictures);
+  arrange();
+}
+
+function arrange() {
+  if (shown) $("images").style.setProperty("--columns", columnsFor(shown.num_images, shown.digits));
+}
+
+export function download(format) {
+  const endings = { grid: "png", zip: "zip", npy: "npy" };
+  const columns = columnsFor(shown.num_images, shown.digits);
+  return attempt("generate", "images", () =>
+    save("generate", { ...shown, columns, format }, `digits_seed${shown.seed}.${endings[format]}`),
+  );
+}
+
+wide.addEventListener("change", arrange);

@@ -1,0 +1,22 @@
+"""The endpoint / with a list of all others. It needs no key."""
+
+from fastapi import APIRouter, Request
+
+from gan.serve import schemas
+
+router = APIRouter()
+
+
+@router.get("/")
+async def overview(request: Request) -> schemas.Overview:
+    """The service's name and its endpoints."""
+    app = request.app
+    endpoints = {
+        f"{method.upper()} {path}": operation["description"].partition("\n")[0]
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    }
+    endpoints["GET /docs"] = "Interactive documentation of these endpoints."
+    if app.state.service.settings.ui:
+        endpoints["GET /ui/"] = "A page to generate digits with."
+    return schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)

@@ -1,0 +1,45 @@
+"""Liveness, readiness, health and metrics, for whoever operates the service. They need no key and have no limits."""
+
+from fastapi import APIRouter, HTTPException, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
+
+from gan.serve import schemas
+from gan.serve.prometheus import exposition
+from gan.serve.service import ServiceDep
+
+router = APIRouter(tags=["probes"])
+
+
+@router.head("/health", include_in_schema=False)
+@router.get("/health")
+async def health(service: ServiceDep) -> schemas.Health:
+    """Whether a model is loaded."""
+    return schemas.Health(status="healthy", model_loaded=service.models is not None)
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", responses={503: {"model": schemas.ErrorResponse, "description": "The worker must be restarted"}})
+async def livez(service: ServiceDep) -> schemas.ProbeStatus:
+    """Liveness: whether the worker can generate images. One that cannot must be restarted."""
+    if not service.alive:
+        raise HTTPException(503, "The batching task has stopped.")
+    return schemas.ProbeStatus(status="alive")
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", responses={503: {"model": schemas.ErrorResponse, "description": "The worker is not ready"}})
+async def readyz(service: ServiceDep) -> schemas.ProbeStatus:
+    """Readiness: whether the worker takes requests, from when its models are loaded until it is told to stop."""
+    if service.state != "ready":
+        raise HTTPException(503, f"The service is {service.state}.", {"Retry-After": "1"})
+    return schemas.ProbeStatus(status="ready")
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics() -> Response:
+    """Metrics of all workers together, in the Prometheus text format."""
+    return Response(await run_in_threadpool(exposition), media_type=CONTENT_TYPE_LATEST)
+
+
+PATHS = {route.path for route in router.routes}

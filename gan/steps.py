@@ -1,0 +1,135 @@
+"""What one step of a run does, and what it found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan.averaging import AverageDecay
+from gan.config.bounds import require_number
+from gan.penalties import Penalty
+
+Found = dict[str, Tensor | float]
+Strength = float | Tensor | None  # None: off; a tensor where a captured step reads another value at each replay
+
+
+class StepValues(NamedTuple):
+    """All numbers of a step that may differ from the step before; None: that part of the step is left out."""
+
+    generator_rate: Strength
+    discriminator_rate: Strength
+    discriminator_noise: Strength
+    generator_noise: Strength
+    classification_weight: Strength
+    ema_decay: Strength
+
+
+class Fading:
+    """A value that falls to zero in a straight line.
+
+    Args:
+        key: of the config, such as "model.instance_noise".
+        value: at the start, 0 or more.
+        images: images seen until it is zero; None keeps it.
+    """
+
+    def __init__(self, key: str, value: float, images: float | None) -> None:
+        require_number(key, value, least=0)
+        require_number(f"{key.removesuffix('_weight')}_images", images, above=0, optional=True)
+        self.value, self.images = value, images
+
+    def at(self, images_seen: float) -> float | None:
+        """What is left of it after so many images; None for nothing."""
+        left = max(0.0, 1 - images_seen / self.images) if self.images else 1.0
+        return self.value * left or None
+
+
+class Step(NamedTuple):
+    """What one step does: its form, which a graph fixes, and its values, which a graph reads anew at each replay."""
+
+    trains_generator: bool
+    penalties: tuple[Penalty, ...]
+    values: StepValues
+
+    def form(self) -> tuple[Any, ...]:
+        """Equal for two steps that one graph can serve."""
+        return self.trains_generator, self.penalties, tuple(value is None for value in self.values)
+
+
+class StepSequence:
+    """The steps of a run, each from its number and the images seen before it.
+
+    Args:
+        discriminator_steps: discriminator steps for each generator step, on as many batches.
+        penalties: gradient penalties in use.
+        noise: standard deviation of the instance noise.
+        classification: weight of the classification loss.
+        average: how fast the averaged generator forgets.
+
+    Raises:
+        UserError: an impossible value.
+    """
+
+    def __init__(
+        self,
+        discriminator_steps: int,
+        penalties: Sequence[Penalty],
+        noise: Fading,
+        classification: Fading,
+        average: AverageDecay,
+    ) -> None:
+        require_number("model.discriminator_steps", discriminator_steps, least=1, whole=True)
+        self.discriminator_steps, self.penalties = discriminator_steps, tuple(penalties)
+        self.noise, self.classification, self.average = noise, classification, average
+
+    def step(self, number: int, images: int, images_seen: int, rates: Sequence[float]) -> Step:
+        """The step at a batch.
+
+        Args:
+            number: batches of the run before it.
+            images: real images of the step, on all processes.
+            images_seen: images before it.
+            rates: learning rates of generator and discriminator.
+        """
+        after = images_seen + images
+        return Step(
+            trains_generator=(number + 1) % self.discriminator_steps == 0,
+            penalties=tuple(penalty for penalty in self.penalties if number % penalty.every == 0),
+            values=StepValues(
+                *rates,
+                discriminator_noise=self.noise.at(images_seen),
+                generator_noise=self.noise.at(after),
+                classification_weight=self.classification.at(images_seen),
+                ema_decay=self.average.after(images * self.discriminator_steps, after),
+            ),
+        )
+
+
+class LoggedStep:
+    """What a step found, on its way to the host: reading it must not wait for the steps after it.
+
+    Attributes:
+        batch: batches of the run before it.
+        images_seen: images seen after it.
+    """
+
+    def __init__(self, batch: int, images_seen: int, found: Found) -> None:
+        self.batch, self.images_seen, self._names = batch, images_seen, list(found)
+        device = next(value.device for value in found.values() if isinstance(value, Tensor))
+        values = torch.stack([torch.as_tensor(value, dtype=torch.float32, device=device) for value in found.values()])
+        self._copied = torch.cuda.Event() if values.is_cuda else None
+        self._values = torch.empty(values.shape, pin_memory=values.is_cuda)
+        self._values.copy_(values, non_blocking=True)
+        if self._copied:
+            self._copied.record()
+
+    def ready(self) -> bool:
+        """Whether reading it takes no waiting."""
+        return self._copied is None or self._copied.query()
+
+    def values(self) -> Mapping[str, float]:
+        """By name."""
+        if self._copied:
+            self._copied.synchronize()
+        return dict(zip(self._names, self._values.tolist(), strict=True))

@@ -1,0 +1,36 @@
+"""The measures of validation: which real images they compare with, and measures of one's own."""
+
+import pytest
+
+from gan.errors import UserError
+from gan.loggers.csv import read_rows
+
+OWN = ("'metrics.extractor={_target_: my_gan.EdgeExtractor}'", "'metrics.measures=[fid,{_target_: my_gan.MeanShift}]'")
+
+
+def test_images_of_the_sanity_check_are_not_compared_with_later(run, tmp_path):
+    course = {}
+    for steps in (0, 2):
+        run(
+            *("data.val_batch_size=50", "trainer.limit_val_batches=4", "trainer.max_epochs=2"),
+            f"trainer.num_sanity_val_steps={steps}",
+            folder=f"run{steps}",
+        )
+        course[steps] = [row["val/fid_mnist"] for row in read_rows(tmp_path / f"run{steps}" / "metrics.csv")]
+    assert any(course[0])
+    assert course[0] == course[2]
+
+
+def test_own_measure_and_extractor_choose_the_best(run, tmp_path):
+    _, metrics = run(*(text.strip("'") for text in OWN))
+    assert {"val/fid_edges", "val/mean_shift_edges"} <= metrics.keys()
+    assert not any(name.endswith("_mnist") for name in metrics)
+    saved = (tmp_path / "run" / "checkpoints" / "best.json").read_text()
+    assert '"monitor": "val/fid_edges"' in saved
+    assert f'"best_score": {metrics["val/fid_edges"]:.4f}'[:-3] in saved
+
+
+def test_a_missing_extractor_is_one_line(run):
+    with pytest.raises(UserError, match=r"my_gan\.Missing") as raised:
+        run("metrics.extractor={_target_: my_gan.Missing}")
+    assert "\n" not in str(raised.value)

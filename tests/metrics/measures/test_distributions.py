@@ -1,0 +1,121 @@
+"""Closed forms of FID, KID and the inception score."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from gan.metrics.measures import distributions
+from gan.metrics.measures.distributions import Gaussian, InceptionScore, KernelDistance
+
+
+class Flat(nn.Identity):
+    """Hands features on to torchmetrics."""
+
+    num_features = 8
+
+
+@pytest.fixture
+def features():
+    return torch.randn(300, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def kernel_distance(computed):
+    """A function from two sets of features to the mean and the spread of KID."""
+    return lambda real, generated, subsets, subset_size, seed: tuple(
+        computed(KernelDistance(subsets, subset_size), real, generated, seed=seed).values()
+    )
+
+
+@pytest.fixture
+def inception_score(computed):
+    """A function from logits to the mean and the spread of IS."""
+    return lambda logits, splits, seed: tuple(computed(InceptionScore(splits), logits=logits, seed=seed).values())
+
+
+def frechet_distance(real, generated):
+    return distributions.frechet_distance(Gaussian.of(real), Gaussian.of(generated))
+
+
+def test_fid_of_shifted_and_scaled_features(features):
+    shift = torch.arange(8, dtype=torch.float64) / 4
+    assert frechet_distance(features, features + shift) == pytest.approx(shift.square().sum().item(), abs=1e-6)
+    centered = features - features.mean(0)
+    expected = 0.25 * torch.cov(centered.T).trace().item()
+    assert frechet_distance(centered, 1.5 * centered) == pytest.approx(expected, abs=1e-6)
+
+
+def test_fid_of_a_set_and_itself(features):
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(features[:3], features[:3]) == pytest.approx(0, abs=1e-6)
+
+
+def test_fid_is_symmetric(features):
+    other = features.square()
+    assert frechet_distance(features, other) == pytest.approx(frechet_distance(other, features))
+
+
+def test_fid_is_torchmetrics_to_the_bit(features):
+    metric = FrechetInceptionDistance(Flat())
+    other = features[:257].square()
+    metric.update(features, real=True)
+    metric.update(other, real=False)
+    assert frechet_distance(features, other) == metric.compute().item()
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_a_gpu_takes_the_root_another_way(features, count):
+    real, generated = Gaussian.of(features[:count]), Gaussian.of(features[:count].square())
+    torch.testing.assert_close(real.factor @ real.factor.T, real.covariance)
+    expected = distributions.root_trace(real, generated)
+    torch.testing.assert_close(distributions.root_trace_on_gpu(real, generated), expected, rtol=0, atol=1e-6)
+
+
+def test_kid_of_whole_sets_is_the_unbiased_estimate(features, kernel_distance):
+    real, generated = features[:100], features[100:200] * 2 + 1
+
+    def kernel(first, second):
+        return (first @ second.T / 8 + 1) ** 3
+
+    within = sum(kernel(part, part).fill_diagonal_(0).sum() for part in (real, generated)) / (100 * 99)
+    expected = (within - 2 * kernel(real, generated).mean()).item()
+    mean, spread = kernel_distance(real, generated, subsets=3, subset_size=100, seed=0)
+    assert mean == pytest.approx(expected, rel=1e-4)
+    assert spread == pytest.approx(0, abs=1e-4 * mean)
+
+
+def test_kid_of_one_distribution_is_around_zero(features, kernel_distance):
+    mean, spread = kernel_distance(features[:150], features[150:], subsets=50, subset_size=100, seed=0)
+    assert abs(mean) < 3 * spread
+
+
+def test_score_of_certain_balanced_and_of_uncertain_logits(inception_score):
+    certain = torch.eye(10).repeat(100, 1) * 1e4
+    # A random split isn't quite balanced.
+    mean, spread = inception_score(certain, splits=2, seed=0)
+    assert mean == pytest.approx(10, abs=0.2)
+    assert spread < 0.2
+    assert inception_score(torch.zeros(100, 10), splits=2, seed=0) == pytest.approx((1, 0))
+
+
+@pytest.mark.parametrize("scale", [0, 1, 1e3, 1e30])
+def test_score_is_never_nan(scale, inception_score):
+    logits = torch.randn(20, 1000, generator=torch.Generator().manual_seed(0)) * scale
+    mean, spread = inception_score(logits, splits=10, seed=0)
+    assert 1 - 1e-9 <= mean <= 1000
+    assert math.isfinite(spread)
+
+
+def test_draws_come_from_the_seed_and_not_from_the_order(features, kernel_distance, inception_score):
+    shuffled = features[torch.randperm(300, generator=torch.Generator().manual_seed(1))]
+    state = torch.get_rng_state()
+    for measure in (
+        lambda rows, seed: kernel_distance(rows, features + 1, 5, 50, seed),
+        lambda rows, seed: inception_score(rows, 10, seed),
+    ):
+        assert measure(features, 0) == measure(shuffled, 0)
+        assert measure(features, 0) != measure(features, 1)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,112 @@
+"""What every measure declares, and measures and extractors of one's own."""
+
+import math
+
+import pytest
+import torch
+from my_gan import EdgeExtractor, MeanShift
+
+from gan.errors import UserError
+from gan.metrics import MEASURES, ImageMeasures, build_extractor, build_measures
+from gan.metrics.measures.distributions import KernelDistance
+
+SHIFT = {"_target_": "my_gan.MeanShift", "scale": 2.0}
+
+
+def test_every_measure_returns_the_values_it_declares(extractor, sets):
+    measures = {measure.name: measure for measure in build_measures(None, extractor)}
+    assert list(measures) == list(MEASURES)
+    chosen = [KernelDistance(2, 100) if name == "kid" else name for name in measures]
+    for entry, measure in zip(chosen, measures.values(), strict=True):
+        one = ImageMeasures(extractor, [entry])
+        one.update_real(sets.held_out[:200], sets.held_out_labels[:200])
+        one.update_training(sets.training[:200])
+        one.update_generated(sets.generated[:200], sets.generated_labels[:200])
+        values = one.compute()
+        assert set(values) == set(measure.values)
+        assert all(type(value) is float for value in values.values())
+        assert one.need_training == measure.needs_training
+
+
+def test_a_measure_is_chosen_by_name_by_target_or_as_an_object(sets, extractor):
+    wanted = ["fid", SHIFT, KernelDistance(subsets=2, subset_size=100)]
+    measures = ImageMeasures(extractor, wanted)
+    measures.update_real(sets.held_out)
+    measures.update_generated(sets.generated)
+    values = measures.compute()
+    assert list(values) == ["fid", "mean_shift", "kid", "kid_std"]
+    real, generated = measures.seen()
+    shift = (real.features.mean(0) - generated.features.mean(0)).norm()
+    assert values["mean_shift"] == pytest.approx(2 * shift.item())
+    assert measures.metric_name("val", "mean_shift") == "val/mean_shift_mnist"
+
+
+def test_an_extractor_is_chosen_by_name_by_target_or_as_an_object(sets):
+    for chosen in ({"_target_": "my_gan.EdgeExtractor"}, EdgeExtractor()):
+        measures = ImageMeasures(build_extractor(chosen), ["fid", MeanShift()])
+        measures.update_real(sets.held_out)
+        measures.update_generated(sets.held_out)
+        values = measures.compute()
+        assert values == pytest.approx({"fid": 0, "mean_shift": 0}, abs=1e-6)
+        assert measures.metric_name("val", "fid") == "val/fid_edges"
+
+
+def test_features_of_an_extractor_with_weights_have_no_gradient(sets):
+    class Weighted(EdgeExtractor):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(28))
+
+        def forward(self, images):
+            features, logits = super().forward(images)
+            return features, logits * self.weight
+
+    measures = ImageMeasures(Weighted(), ["is"])
+    measures.update_generated(sets.generated)
+    assert not measures.seen()[1].logits.requires_grad
+    assert math.isfinite(measures.compute()["is"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["fidd"], r"metrics\.measures=\['fidd'\]: with metrics\.extractor=mnist any of \['fid', "),
+        ([{"_target_": "my_gan.Stripes"}], r"metrics\.measures: .*Stripes.* is not a gan\.metrics\.Measure"),
+        ([{"_target_": "my_gan.Missing"}], "my_gan"),
+        ([{"_target_": "my_gan.MeanShift", "size": 3}], "size"),
+    ],
+)
+def test_an_impossible_measure_is_one_line(extractor, wanted, message):
+    with pytest.raises(UserError, match=message) as raised:
+        build_measures(wanted, extractor)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_measure_of_digits_needs_an_extractor_that_reads_them():
+    with pytest.raises(UserError, match=r"modes reads digits; metrics\.extractor=edges cannot"):
+        build_measures([MEASURES["modes"]()], EdgeExtractor())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ("vgg", r"metrics\.extractor=vgg: mnist or inception"),
+        ({"_target_": "my_gan.Stripes"}, r"metrics\.extractor: .*Stripes.* is not a gan\.metrics\.Extractor"),
+    ],
+)
+def test_an_impossible_extractor_is_one_line(chosen, message):
+    with pytest.raises(UserError, match=message):
+        build_extractor(chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "key"),
+    [
+        ("is", {"splits": 1}, "splits"),
+        ("kid", {"subsets": 0}, "kid_subsets"),
+        ("kid", {"subset_size": 1}, "kid_subset_size"),
+    ],
+)
+def test_impossible_settings(extractor, name, wrong, key):
+    with pytest.raises(UserError, match=f"metrics.{key}="):
+        build_measures([name], extractor, {name: wrong})

@@ -1,0 +1,51 @@
+"""Measures of nearest neighbours against their definitions, written out for small sets."""
+
+import pytest
+import torch
+
+from gan.metrics.measures import neighbours
+from gan.metrics.measures.neighbours import Coverage, Precision, Recall, nearest, radii
+
+
+@pytest.fixture(params=[50, 4_000_000], ids=["chunks", "whole"])
+def clouds(request, monkeypatch):
+    monkeypatch.setattr(neighbours, "CHUNK_ELEMENTS", request.param)
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(40, 3, dtype=torch.float64, generator=generator) + shift for shift in (0, 0.7)]
+
+
+@pytest.fixture
+def three(computed):
+    """A function from real and generated features to precision, recall and coverage."""
+    kinds = {"precision": Precision, "recall": Recall, "coverage": Coverage}
+    return lambda real, generated: tuple(computed(kind(), real, generated)[name] for name, kind in kinds.items())
+
+
+def test_against_the_definitions(clouds, three):
+    real, generated = clouds
+    between = torch.cdist(real, generated)
+    own = [torch.cdist(cloud, cloud).sort(dim=1).values for cloud in clouds]
+    assert torch.allclose(radii(real, 3, 5)[1].sqrt(), own[0][:, 5])
+    assert three(real, generated) == (
+        (between <= own[0][:, 3, None]).any(0).double().mean().item(),
+        (between <= own[1][:, 3]).any(1).double().mean().item(),
+        (between.amin(1) < own[0][:, 5]).double().mean().item(),
+    )
+
+
+def test_far_apart_nothing_is_precise(clouds, three):
+    assert three(clouds[0], clouds[1] + 100) == (0, 0, 0)
+
+
+def test_one_good_image_again_and_again_is_precise_but_recalls_nothing(clouds, three):
+    precision, recall, coverage = three(clouds[0], clouds[0][:1].repeat(40, 1))
+    assert precision == 1
+    assert recall <= 1 / 40
+    assert coverage < 0.5
+
+
+def test_nearest(clouds):
+    distances, indices = nearest(*clouds, count=3)
+    expected = torch.cdist(*clouds).sort(dim=1)
+    assert torch.allclose(distances, expected.values[:, :3])
+    assert torch.equal(indices, expected.indices[:, :3])

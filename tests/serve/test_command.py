@@ -1,0 +1,145 @@
+"""`gan serve` as a process: shutdown, kill and workers."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import torch
+from prometheus_client.parser import text_string_to_metric_families
+from tiny_generators import save_checkpoint
+
+COMMAND = [sys.executable, "-m", "gan", "serve", "device=cpu"]
+PATIENCE = 120
+
+
+class Server:
+    """A running `gan serve`."""
+
+    def __init__(self, *overrides):
+        self.process = subprocess.Popen(
+            [*COMMAND, *overrides], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+        self.log = []
+        threading.Thread(target=lambda: self.log.extend(iter(self.process.stderr.readline, "")), daemon=True).start()
+        self.port = int(self.wait_for(r"at http://127\.0\.0\.1:(\d+)")[0])
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
+        while self.probe() != 200:
+            assert self.process.poll() is None, "".join(self.log)
+            time.sleep(0.05)
+
+    def probe(self):
+        """The status of /readyz; None if nothing listens."""
+        try:
+            return httpx.get(f"{self.client.base_url}/readyz", timeout=PATIENCE).status_code
+        except httpx.ConnectError:
+            return None
+
+    def wait_for(self, pattern, count=1):
+        deadline = time.monotonic() + PATIENCE
+        while len(found := re.findall(pattern, "".join(self.log))) < count:
+            assert self.process.poll() is None, "".join(self.log)
+            assert time.monotonic() < deadline, "".join(self.log)
+            time.sleep(0.02)
+        return found
+
+    def generate(self, **body):
+        """The response to a request on its own connection; None if the connection fails."""
+        try:
+            return httpx.post(f"{self.client.base_url}/v1/generate", json=body, timeout=PATIENCE)
+        except httpx.TransportError:
+            return None
+
+
+@pytest.fixture
+def serve():
+    started = []
+
+    def start(*overrides):
+        started.append(Server(*overrides))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.client.close()
+        server.process.kill()
+        server.process.wait()
+
+
+def test_a_killed_service_sends_no_truncated_response_and_a_stopped_one_finishes_its_requests(serve, tmp_path):
+    ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
+    server = serve(ckpt, "port=0")
+    expected = server.generate(num_images=256, seed=3).content
+    with ThreadPoolExecutor(8) as clients:
+        requests = [clients.submit(server.generate, num_images=256, seed=3) for _ in range(400)]
+        while sum(each.done() for each in requests) < 20:
+            time.sleep(0.01)
+        server.process.kill()
+        responses = [each.result() for each in requests]
+    assert None in responses
+    assert {response.content for response in responses if response is not None} == {expected}
+    assert server.probe() is None
+
+    server = serve(ckpt, f"port={server.port}", "drain_seconds=2", "keep_alive=1")
+    assert server.generate(num_images=256, seed=3).content == expected
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(b"GET /livez HTTP/1.1\r\nX-Slow:")
+        slow.settimeout(PATIENCE)
+        assert slow.recv(100) == b""  # closed without a response
+    with socket.create_connection(("127.0.0.1", server.port)) as endless:
+        endless.sendall(b"GET /livez HTTP/1.1\r\n" + b"X-Long: 1\r\n" * 6000)
+        assert endless.recv(100).startswith(b"HTTP/1.1 400")
+    with ThreadPoolExecutor(24) as clients:
+        requests = [clients.submit(server.generate, num_images=256, seed=3) for _ in range(24)]
+        while not any(each.done() for each in requests):
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("draining")
+        assert server.probe() == 503
+        assert [each.result().content for each in requests] == [expected] * 24
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serve, tmp_path):
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    server = serve(f"ckpt='{path}'", "port=0", "workers=2", "drain_seconds=0")
+    workers = [int(pid) for pid in server.wait_for(r"Started server process \[(\d+)\]", 2)]
+    server.wait_for("startup complete", 2)
+    before = {server.generate(seed=1).headers["x-model-version"] for _ in range(20)}
+    for _ in range(3):
+        families = text_string_to_metric_families(httpx.get(f"{server.client.base_url}/metrics").text)
+        samples = {sample.name: sample.value for family in families for sample in family.samples}
+        assert samples["gan_images_total"] == 20
+
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, path)
+    new = server.client.post("/v1/models/default/reload").json()["version"]
+    server.wait_for(f"version {new} loaded", 2)
+    assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new} != before
+
+    os.kill(workers[0], signal.SIGKILL)
+    server.wait_for("startup complete", 3)
+    assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
+    server.process.terminate()
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_an_error_at_startup_is_one_line(tmp_path):
+    ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for overrides, words in (
+            ([ckpt, f"port={port}"], f"host=127.0.0.1, port={port}: Address already in use; port=0 takes a free one"),
+            (["ckpt=nowhere.ckpt", "port=0"], "ckpt=nowhere.ckpt: there is no file"),
+        ):
+            result = subprocess.run([*COMMAND, *overrides], capture_output=True, text=True, timeout=PATIENCE)
+            assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+            assert result.stderr.startswith(f"gan serve: {words}")
