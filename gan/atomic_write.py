@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file under its name is always complete, even if the program is killed while it writes."""
 
 import json
 import os
@@ -11,26 +11,26 @@ from typing import Any, BinaryIO
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which takes its name, and the place of what has it, only once everything is in it.
+    """Opens a temporary file beside `path` and renames it to `path` at the end, replacing any existing file.
 
-    Until then it lies beside, under a name of its own, so that two processes may write the same file; it is removed
-    where writing fails.
+    The temporary name is unique, so two processes may write the same file. If writing fails, the temporary file is
+    deleted and the existing file is unchanged.
     """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with partial.open("xb") as file:
+        with temporary.open("xb") as file:
             yield file
-        os.replace(partial, path)
+        os.replace(temporary, path)
     finally:
-        partial.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Writes a file, text as UTF-8, that has its name only once it is whole."""
+    """Writes a file atomically; text is encoded as UTF-8."""
     with atomic_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes an indented JSON file that has its name only once it is whole."""
+    """Writes an indented JSON file atomically."""
     write_atomic(path, json.dumps(content, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Reading checkpoints: which file is meant, and whether it is one of ours."""
+"""Checkpoint files: which file a user means, whether it is a checkpoint of this project, and how far its run was."""
 
 import logging
 import pickle
@@ -25,7 +25,7 @@ def newest_run(root: Path = Path("outputs/train")) -> Path:
     """
     checkpoints = sorted(root.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
-        raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` makes one")
+        raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
     return checkpoints[-1].parent.parent.absolute()
 
 
@@ -33,9 +33,9 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
     """The file that a user means.
 
     Args:
-        ckpt: `last` or `best` (of the newest run), `pretrained` (the generator in the package), or a path; None is
-            `last`, and `pretrained` where there is no run yet, which the log then says.
-        key: of the config, for the error's text.
+        ckpt: `last` or `best` (of the newest run), `pretrained` (the generator in the package), or a path. None means
+            `last`, or `pretrained` if there is no run yet; the log then says so.
+        key: the config key, named in error messages.
 
     Raises:
         UserError: there is no such file.
@@ -58,16 +58,16 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
-    """A checkpoint on the CPU; nothing in it is executed.
+    """Reads a checkpoint onto the CPU without executing anything in it.
 
     Raises:
-        UserError: it is damaged, not a checkpoint of this project, or holds more than plain values.
+        UserError: it is damaged, not a checkpoint of this project, or contains more than tensors and plain values.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about foreign pickles, which are refused
+            warnings.simplefilter("ignore")  # about pickles of other programs, which are refused
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a stranger's file can make the reader raise anything
+    except Exception as error:  # a file from elsewhere can raise anything
         if isinstance(error, pickle.UnpicklingError):
             what = "not a checkpoint, or one that holds more than weights and plain values"
             raise UserError(f"{key}={path}: refused, {what}") from error
@@ -82,5 +82,13 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     if not isinstance(options.get("generator"), dict) or "_target_" not in options["generator"]:
         absent.insert(0, "generator")
     if absent:
-        raise UserError(f"{key}={path}: of another version of this project; it does not say {', '.join(absent)}")
+        raise UserError(f"{key}={path}: of another version of this project; it lacks {', '.join(absent)}")
     return checkpoint
+
+
+def progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    """Finished epochs of a checkpoint's run, and batches done in the epoch after them; 0 between two epochs."""
+    batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    if batches["is_last_batch"]:
+        return checkpoint["epoch"] + 1, 0
+    return checkpoint["epoch"], batches["current"]["processed"]

@@ -27,7 +27,8 @@ EXTENSION = Path(__file__).parent / "extension"
 def two_processes(tmp_path, *arguments, start=("-m",)):
     """Runs `gan train hardware=cpu_ddp`; it returns when the last process that holds its output has ended."""
     command = [sys.executable, *start, "gan", "train", "hardware=cpu_ddp", "data=digits", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
+    packages = os.pathsep.join([str(EXTENSION), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": packages, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
 
 
@@ -94,12 +95,16 @@ def test_a_killed_process_ends_the_other(tmp_path):
 
 
 def test_torchrun_starts_the_processes(tmp_path):
+    """Of a run that ends in the middle of an epoch: its checkpoint has the random states of both."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
-    run = (*NARROW, "data.batch_size=200", "trainer.max_epochs=1", "~callbacks.plots")
+    run = (*NARROW, "data.batch_size=200", "max_images=800", "~callbacks.plots")
     finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun)
     assert finished.returncode == 0, finished.stderr
     assert "processes: 2" in finished.stdout
-    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["images_seen"] == 800
+    (first,), (second,) = checkpoint["random_states"]
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize(

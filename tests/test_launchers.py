@@ -120,7 +120,7 @@ def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
     code, out = sweep("launcher=slurm", *quick, "seed=1,2", "+hydra.launcher.sbatch.account=me", *preempted)
     assert (code, rows(tmp_path)) == (0, [("1", "finished"), ("2", "finished")]), out
     assert (tmp_path / "epochs").read_text().split() == ["0", "1", "1", "0", "1"]
-    assert "goes on     after 1 epochs" in (tmp_path / "outputs" / "multirun" / "s" / "0" / "run.log").read_text()
+    assert "resumed     after 1 epochs" in (tmp_path / "outputs" / "multirun" / "s" / "0" / "run.log").read_text()
     submitted = (slurm / "submitted").read_text()
     assert "#SBATCH --account=me" in submitted
     assert "#SBATCH --array=0-1%2" in submitted

@@ -1,4 +1,4 @@
-"""A run that was interrupted between two epochs ends as if it had not been."""
+"""A run that was interrupted, between two epochs or in the middle of one, ends as if it had not been."""
 
 import csv
 import json
@@ -53,7 +53,7 @@ def assert_equal(first, second, where=""):
 
 
 def test_two_epochs_are_one_and_a_resumed_one(run, tmp_path):
-    """System A with its dropout and noise, and a step schedule: in another folder, and in its own."""
+    """System A with its dropout and noise, and a step schedule: resumed in another folder, and in its own."""
     whole, whole_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", folder="whole")
     run(*SYSTEM_A, "trainer.max_epochs=1", folder="half")
     first = tmp_path / "half" / "checkpoints" / "last.ckpt"
@@ -108,7 +108,7 @@ LINEAR = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
 
 
 @pytest.mark.parametrize("stop", ["trainer.max_time=00:00:00:06", "max_images=96"])
-def test_an_epoch_that_was_cut_short_goes_on_with_the_rest_of_it(run, tmp_path, shown, stop):
+def test_an_epoch_that_was_cut_short_resumes_with_the_rest_of_it(run, tmp_path, shown, stop):
     settings = ("trainer.max_epochs=2", f"model.generator_schedule={LINEAR}", "callbacks.checkpoints.every_n_epochs=1")
     run(*settings, folder="whole")
     expected, shown[:] = list(shown), []
@@ -132,14 +132,40 @@ def test_a_run_whose_only_epoch_was_cut_short_is_not_done(run, shown):
     assert len({batch.sum().item() for batch in shown}) == 4
 
 
-def test_the_rest_of_an_epoch_has_noise_of_its_own(run, shown, monkeypatch):
-    noise, draw = [], GAN._draw
+def test_a_run_that_was_cut_short_ends_as_an_undisturbed_one(run, tmp_path, shown):
+    """Bit for bit, with the dropout, noise and labels of the rest of the epoch; `metrics.csv` has a validation more."""
+    run(*SYSTEM_A, "trainer.max_epochs=2", folder="whole")
+    shown.clear()
+    run(*SYSTEM_A, "trainer.max_epochs=2", "trainer.max_time=00:00:00:06", folder="cut")
+    assert checkpoint(tmp_path, "cut")["images_seen"] == 96
+    run(*SYSTEM_A, "trainer.max_epochs=2", "ckpt_path=auto", folder="cut")
+    expected, actual = checkpoint(tmp_path, "whole"), checkpoint(tmp_path, "cut")
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "images_seen"):
+        assert_equal(expected[part], actual[part], part)
+    extra = [row for row in rows(tmp_path, "cut") if row not in rows(tmp_path, "whole")]
+    assert [(row["images_seen"], bool(row["val/fid_mnist"])) for row in extra] == [("96", True)]
+    assert len(rows(tmp_path, "cut")) == len(rows(tmp_path, "whole")) + 1
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_the_rest_of_an_epoch_has_noise_of_its_own(run, tmp_path, shown, monkeypatch, older):
+    """Also after a checkpoint of an older version, without the states of the random number generators."""
+    states, step = [], GAN.training_step
     monkeypatch.setattr(
-        GAN, "_draw", lambda module, *rest: (noise.append(torch.get_rng_state()), draw(module, *rest))[1]
+        GAN, "training_step", lambda module, *rest: (states.append(torch.get_rng_state()), step(module, *rest))[1]
     )
     run("trainer.max_time=00:00:00:02")
+    if older:
+        state = checkpoint(tmp_path, "run")
+        del state["random_states"]
+        torch.save(state, tmp_path / "run" / "checkpoints" / "last.ckpt")
     run("ckpt_path=auto")
-    assert len({bytes(state) for state in noise}) == len(noise)
+    assert len({bytes(state) for state in states}) == len(states) == 4
+
+
+def test_between_two_epochs_a_checkpoint_needs_no_random_states(run, tmp_path):
+    run()
+    assert "random_states" not in checkpoint(tmp_path, "run")
 
 
 def test_max_time_ends_with_a_checkpoint_and_is_used_up(run, tmp_path, shown, caplog):
@@ -158,7 +184,7 @@ def test_max_time_ends_with_a_checkpoint_and_is_used_up(run, tmp_path, shown, ca
 
 def test_an_existing_run_is_never_overwritten(run):
     run()
-    with pytest.raises(UserError, match="ckpt_path=auto continues that"):
+    with pytest.raises(UserError, match="ckpt_path=auto resumes it"):
         run()
 
 
@@ -171,12 +197,12 @@ def test_other_networks_are_refused(run, tmp_path):
         run(f"ckpt_path='{path}'", "model.generator_optimizer.lr=0.1", folder="b")
 
 
-def test_a_run_that_goes_on_says_what_changed(run, tmp_path, caplog):
+def test_a_resumed_run_says_what_changed(run, tmp_path, caplog):
     run()
     caplog.set_level("INFO", "gan")
     run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=0.25")
     assert [line for line in caplog.messages if line.startswith("changed")] == [
-        "changed     model.instance_noise=0.25, so far 0.1"
+        "changed     model.instance_noise=0.25, was 0.1"
     ]
 
 
@@ -246,7 +272,7 @@ def test_a_finished_run_is_left_as_it_is(run, tmp_path):
 def test_another_runs_folder_is_refused(run, tmp_path):
     run(folder="a")
     run(folder="b")
-    with pytest.raises(UserError, match="it holds another run"):
+    with pytest.raises(UserError, match="another run is there"):
         run(f"ckpt_path='{tmp_path}/a/checkpoints/last.ckpt'", "trainer.max_epochs=2", folder="b")
 
 

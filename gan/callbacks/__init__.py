@@ -1,1 +1,1 @@
-"""What watches a run: Lightning callbacks that write checkpoints and pictures."""
+"""Lightning callbacks: measures, checkpoints, the position inside an epoch, pictures and reports of a run."""

@@ -9,7 +9,11 @@ from gan.module import GAN
 
 
 class ImageBudget(Callback):
-    """Stops training once `max_images` real images were seen (the last batch included); None never stops it."""
+    """Ends training with the batch that brings `images_seen` to `max_images`.
+
+    Args:
+        max_images: real images of the whole run; None sets no limit.
+    """
 
     def __init__(self, max_images: int | None = None) -> None:
         require_number("callbacks.budget.max_images", max_images, least=1, whole=True, optional=True)

@@ -1,4 +1,4 @@
-"""The run's checkpoints: the last, the best, and every N epochs, each with its numbers beside it."""
+"""The run's checkpoints: the last, the best, and every N epochs, each with its metrics beside it."""
 
 import math
 import shutil
@@ -14,21 +14,20 @@ from gan.callbacks.report import finite
 from gan.config.bounds import require_number
 from gan.errors import UserError
 from gan.module import GAN
-from gan.randomness import derive_seed
 
 
 class RunCheckpoints(Checkpoint):
-    """Writes `last.ckpt` and `best.ckpt` at each epoch's end and `epoch_0005.ckpt` every N, a JSON file beside each.
+    """Writes `last.ckpt` after each epoch, and copies of it as `best.ckpt` and `epoch_0005.ckpt`.
 
-    Best is the lowest `monitor` so far; while it was never measured, the newest. Weights that are not finite are never
-    written. A run that continues in a new folder takes the best checkpoint so far along; one that ended in the middle
-    of an epoch goes on with the rest of that epoch.
+    The best checkpoint is the one with the lowest monitored value so far; the newest until there is a monitored value.
+    Beside each checkpoint is a JSON file with its metrics. Weights that are not finite are never written. A run that
+    resumes in a new folder copies the best checkpoint so far into it.
 
     Args:
-        directory: where they are written.
-        monitor: name of a logged value, lower is better.
-        every_n_epochs: epochs from one kept checkpoint to the next; 0 keeps none.
-        keep_last: how many of those stay.
+        directory: where the checkpoints are written.
+        monitor: name of the monitored value; lower is better.
+        every_n_epochs: epochs from one `epoch_*.ckpt` to the next; 0 writes none.
+        keep_last: how many `epoch_*.ckpt` are kept.
     """
 
     def __init__(self, directory: str, monitor: str, every_n_epochs: int = 5, keep_last: int = 3) -> None:
@@ -37,9 +36,8 @@ class RunCheckpoints(Checkpoint):
         self.directory, self.monitor = Path(directory), monitor
         self.every_n_epochs, self.keep_last = every_n_epochs, keep_last
         self.best_score: float | None = None
-        self._measured = False
+        self._validated = False
         self._older_best: Path | None = None
-        self._batches_done = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"directory": str(self.directory), "best_score": self.best_score}
@@ -47,25 +45,6 @@ class RunCheckpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score = state_dict["best_score"]
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
-        loops = checkpoint["loops"]["fit_loop"]
-        batches = loops["epoch_loop.batch_progress"]
-        if not batches["is_last_batch"]:  # Lightning would begin the next epoch: let it find this one ready to start
-            self._batches_done = batches["current"]["processed"]
-            for counts in (loops["epoch_progress"]["total"], loops["epoch_progress"]["current"]):
-                whole = counts["completed"]
-                counts |= {"ready": whole + 1, "started": whole, "processed": whole}
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        if self._batches_done:
-            trainer.train_dataloader.skip(self._batches_done)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
-        if self._batches_done:  # the noise of the batches before is not drawn again
-            seed = derive_seed(pl_module.hparams.seed, trainer.current_epoch, trainer.global_rank, self._batches_done)
-            torch.manual_seed(seed)
-            self._batches_done = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -78,12 +57,12 @@ class RunCheckpoints(Checkpoint):
             _copy(self._older_best, best)
 
     def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._measured = not trainer.sanity_checking and self.monitor in trainer.callback_metrics
+        self._validated = not trainer.sanity_checking and self.monitor in trainer.callback_metrics
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
         self._refuse_divergence(trainer, pl_module)
-        score = float(trainer.callback_metrics[self.monitor]) if self._measured else None
-        self._measured = False
+        score = float(trainer.callback_metrics[self.monitor]) if self._validated else None
+        self._validated = False  # an epoch without validation still shows the monitored value of an earlier one
         is_best = self.best_score is None
         if score is not None:
             is_best = score < (math.inf if is_best else self.best_score)
@@ -105,7 +84,7 @@ class RunCheckpoints(Checkpoint):
     def _refuse_divergence(self, trainer: Trainer, pl_module: GAN) -> None:
         if not all(torch.isfinite(parameter).all() for parameter in pl_module.parameters()):
             last = self.directory / "last.ckpt"
-            kept = f"; {last} is from before" if last.exists() else ""
+            kept = f"; {last} is from an earlier epoch" if last.exists() else ""
             raise UserError(f"training diverged: weights are not finite after epoch {trainer.current_epoch + 1}{kept}")
 
     def _metadata(self, trainer: Trainer, pl_module: GAN) -> dict[str, Any]:
@@ -119,7 +98,7 @@ class RunCheckpoints(Checkpoint):
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies a checkpoint and its JSON file; whoever reads the target sees the old or the new one, never half."""
+    """Copies a checkpoint and its JSON file, each atomically."""
     for suffix in (".ckpt", ".json"):
         with source.with_suffix(suffix).open("rb") as content, atomic_file(target.with_suffix(suffix)) as file:
             shutil.copyfileobj(content, file)

@@ -1,4 +1,4 @@
-"""What a run is about to do, and what it did."""
+"""What a run reports: at its start its device, data and sizes, at its end its results."""
 
 import json
 import logging
@@ -25,10 +25,10 @@ log = logging.getLogger("gan")
 
 
 class RunReport(Callback):
-    """Prints device, precision, data and sizes before the first batch.
+    """Logs device, precision, data and sizes before training, and writes the files that describe the run.
 
-    It writes `networks.txt`, the final networks (`generator.safetensors` is the averaged one) and `summary.json`, whose
-    minutes are those of all parts of a run that was resumed.
+    These are `networks.txt`, then at the end `generator.safetensors` (the averaged generator),
+    `discriminator.safetensors` and `summary.json`. The minutes of a resumed run include those before it was resumed.
     """
 
     _minutes_before = 0.0
@@ -79,22 +79,22 @@ class RunReport(Callback):
         }
         write_json(folder / "summary.json", summary)
         if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
-            log.info("%-10s  trainer.max_time is used up; a longer one goes on, or null", "ended")
+            log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
 
     @rank_zero_only
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
             last = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
-            goes_on = f"ckpt_path={last} goes on" if last.exists() else "there is no checkpoint yet"
-            log.info("%-10s  after %s images; %s", "interrupted", f"{pl_module.images_seen:,}", goes_on)
+            hint = f"ckpt_path={last} resumes the run" if last.exists() else "there is no checkpoint yet"
+            log.info("%-10s  after %s images; %s", "interrupted", f"{pl_module.images_seen:,}", hint)
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.perf_counter() - self._started) / 60
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:
-    """Metrics as JSON has them: what is not finite becomes null."""
+    """Metrics for a JSON file: a value that is not finite becomes null."""
     numbers = {name: float(value) for name, value in metrics.items()}
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 

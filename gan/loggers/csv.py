@@ -1,4 +1,4 @@
-"""metrics.csv, the table of every number a run logs."""
+"""metrics.csv, the table of every value that a run logs."""
 
 import csv
 import io
@@ -17,14 +17,14 @@ COUNTS = ("step", "epoch", "images_seen")
 
 
 class CSVMetrics(ImageAxis, Logger):
-    """A CSV file with one row per call, continued when a run is resumed in its own folder.
+    """A CSV file with one row per call, continued when a run resumes in its own folder.
 
-    Lightning's CSVLogger deletes the file it finds. Here a row is on the disk once it is logged, rows later than the
-    checkpoint that a run goes on from are dropped, and the file ends up as that of an uninterrupted run. The columns:
-    `step` (batches), `epoch`, `images_seen`, then the metrics in the order of their first appearance.
+    Lightning's CSVLogger deletes an existing file. This logger appends each row at once. When a run resumes, rows later
+    than its checkpoint are deleted, so the file ends up like that of an uninterrupted run. The columns are `step`
+    (batches), `epoch`, `images_seen`, then the metrics in the order of their first appearance.
 
     Args:
-        path: the file; its folder is made with the first row.
+        path: the file; its folder is created with the first row.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -46,13 +46,13 @@ class CSVMetrics(ImageAxis, Logger):
 
     @rank_zero_only
     def follow(self, module: LightningModule) -> None:
-        """Also drops the rows that a resumed run logs again."""
+        """Also deletes the rows that a resumed run logs again."""
         super().follow(module)
         self.truncate(module.images_seen)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any]) -> None:
-        """Nothing: the run's folder has its whole configuration in `.hydra/`."""
+        """Does nothing: `.hydra/` in the run's folder has the whole configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
@@ -70,7 +70,7 @@ class CSVMetrics(ImageAxis, Logger):
             csv.DictWriter(file, self._columns).writerow(row)
 
     def truncate(self, images_seen: int) -> None:
-        """Keeps the rows up to images_seen; none of them for a run that starts anew."""
+        """Keeps the rows up to `images_seen`; 0, for a new run, keeps none."""
         if not self.path.exists():
             return
         kept = []
@@ -82,7 +82,6 @@ class CSVMetrics(ImageAxis, Logger):
         self._rewrite(kept)
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        """Replaces the file as a whole, so that being killed here loses nothing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(self.path) as file, io.TextIOWrapper(file, newline="") as text:
             writer = csv.DictWriter(text, self._columns)
@@ -91,7 +90,7 @@ class CSVMetrics(ImageAxis, Logger):
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The file's complete rows as text, "" where a row has no value; none where there is no file."""
+    """The file's complete rows as text, "" where a row has no value; no rows if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:

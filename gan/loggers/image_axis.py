@@ -15,6 +15,6 @@ class ImageAxis:
     def follow(self, module: LightningModule) -> None:
         """Takes the module that counts the images. A subclass may drop what was logged after them.
 
-        `gan train` calls it before training starts, once a resumed module knows its `images_seen`.
+        The callback MidEpoch calls it when training starts: a resumed module has its `images_seen` then.
         """
         self.module = module

@@ -52,7 +52,7 @@ class Sweep:
         Raises:
             UserError, HydraException: it cannot be composed, or needs more than one process.
         """
-        from gan.train.command import check_one_process
+        from gan.train.checks import check_one_process
 
         config = self._loader.load_sweep_config(self._config, list(overrides))
         check_one_process(config)

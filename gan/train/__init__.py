@@ -6,7 +6,7 @@ __all__ = ["train"]
 
 
 def __getattr__(name: str) -> Any:
-    """Lightning is imported with the first use: the command line reads its arguments in `resume` before that."""
+    """Imports Lightning with the first use of `train`: the command line needs only `gan.train.resume` before that."""
     if name == "train":
         from gan.train.command import train
 

@@ -1,19 +1,42 @@
-"""`gan train ckpt_path=last`: the newest run goes on in its own folder, with its own settings."""
+"""What a training run starts from, what it keeps of that, and what may differ.
 
+option              folder                              what it keeps
+ckpt_path=last      the newest run's own                settings, weights, optimizers, schedules, counters, history
+ckpt_path=auto      hydra.run.dir, new if it has none   weights, optimizers, schedules, counters, history
+ckpt_path=FILE      a new one                           weights, optimizers, schedules, counters
+init_from=FILE      a new one                           weights
+
+Networks and optimizers must be those of the checkpoint (with `init_from`, the networks). Other settings may differ.
+"""
+
+import json
+import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import newest_run
+from gan.checkpoint_files import checkpoint_path, newest_run, progress, read_checkpoint
 from gan.errors import UserError
+
+if TYPE_CHECKING:  # Lightning waits until a run resumes: the command line and `gan sweeps` import this file as well
+    from lightning.pytorch.callbacks import Timer
+
+    from gan.module import GAN
+
+NETWORKS = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
+OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
+
+log = logging.getLogger("gan")
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
-    """The arguments of `gan train`, with those of the newest run before them where they ask for `ckpt_path=last`.
+    """Replaces `ckpt_path=last` in the arguments of `gan train` by the newest run's own arguments, file and folder.
 
     Raises:
-        UserError: there is no run to continue.
+        UserError: there is no such run.
     """
     given = [
         text for text in arguments if not (_key(text) == "ckpt_path" and text.partition("=")[2].strip("'\"") == "last")
@@ -24,7 +47,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     if not (run / ".hydra" / "overrides.yaml").is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
     overridden = {_key(argument) for argument in given} | {"ckpt_path", "init_from"}
-    before = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))  # any ${...} as it was written
+    before = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))  # ${...} stays unresolved
     old = [text for text in before if _key(text) not in overridden]
     flags = config_dir_flags(run) if "--config-dir" not in given else []
     folder = str(run).replace("\\", "\\\\").replace("'", "\\'")
@@ -35,6 +58,86 @@ def config_dir_flags(run: Path) -> list[str]:
     """The `--config-dir` that a run was started with."""
     sources = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.config_sources
     return [text for source in sources if source.provider == "command-line" for text in ("--config-dir", source.path)]
+
+
+def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
+    """The checkpoint file of `ckpt_path`; None starts a new run.
+
+    Raises:
+        UserError: there is no such file, or the run would overwrite another one in its folder.
+    """
+    last = output_dir / "checkpoints" / "last.ckpt"
+    if cfg.ckpt_path == "auto":
+        return last if last.is_file() else None
+    if cfg.ckpt_path in ("last", "best"):
+        raise UserError(
+            f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; from Python it is a file or auto"
+        )
+    path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
+    if last.is_file() and (path is None or path.parent != last.parent):
+        raise UserError(f"hydra.run.dir={output_dir}: another run is there; ckpt_path=auto resumes it")
+    return path
+
+
+def init_from(module: "GAN", file: str) -> None:
+    """Gives a new run the weights of a checkpoint.
+
+    Raises:
+        UserError: the file cannot be read, or the networks differ.
+    """
+    path = checkpoint_path(file, "init_from")
+    checkpoint = read_checkpoint(path, "init_from")
+    _refuse_differences(NETWORKS, module, checkpoint, path)
+    module.load_state_dict(checkpoint["state_dict"])
+
+
+def resume(cfg: DictConfig, module: "GAN", path: Path) -> dict[str, float] | None:
+    """Prepares a run that resumes a checkpoint, and logs which settings differ; Lightning restores it in `fit`.
+
+    Returns:
+        None for a run that continues. For one that has reached its end, its last metrics; the module has its weights.
+
+    Raises:
+        UserError: the file cannot be read, or the networks or optimizers differ.
+    """
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from gan.train.checks import timer
+
+    checkpoint = read_checkpoint(path, "ckpt_path")
+    _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
+    if reason := _end_reached(cfg, timer(cfg), checkpoint):
+        log.info("%s: %s", path, reason)
+        module.load_state_dict(checkpoint["state_dict"])
+        module.on_load_checkpoint(checkpoint)
+        metrics = path.with_suffix(".json")
+        return json.loads(metrics.read_text())["metrics"] if metrics.is_file() else {}
+    say = rank_zero_only(log.info)
+    say("resumed     after %d epochs and %s images", progress(checkpoint)[0], checkpoint["images_seen"])
+    for name, now in module.hparams.items():
+        if (then := checkpoint["hyper_parameters"].get(name)) != now:
+            say("changed     model.%s=%s, was %s", name, now, then)
+    if "wandb" in cfg and cfg.wandb.id is None:
+        cfg.wandb.id = checkpoint.get("wandb_id")
+    return None
+
+
+def _end_reached(cfg: DictConfig, timer: "Timer", checkpoint: dict[str, Any]) -> str | None:
+    epochs, images = progress(checkpoint)[0], checkpoint["images_seen"]
+    if 0 <= (cfg.trainer.get("max_epochs") or 1000) <= epochs or images >= (cfg.max_images or math.inf):
+        return f"{epochs} epochs and {images} images are done already"
+    timer.load_state_dict(checkpoint["callbacks"].get(timer.state_key, {}))
+    remaining = timer.time_remaining()
+    if remaining is not None and remaining <= 0:
+        return f"trainer.max_time={cfg.trainer.max_time} is used up; a longer one, or null, resumes the run"
+    return None
+
+
+def _refuse_differences(names: Sequence[str], module: "GAN", checkpoint: dict[str, Any], path: Path) -> None:
+    for name in names:
+        now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
+        if now != then:
+            raise UserError(f"model.{name}={now}: {path} was trained with {then}")
 
 
 def _key(override: str) -> str:

@@ -8,7 +8,7 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from gan.loggers import ImageAxis
+from gan.callbacks.mid_epoch import MidEpoch
 
 BATCH, BATCHES = 4, 5
 
@@ -66,7 +66,7 @@ def tiny_module():
 
 @pytest.fixture
 def fit():
-    """Trains a TinyModule in a folder, as `gan train` does, and returns its trainer."""
+    """Trains a TinyModule in a folder and returns its trainer."""
 
     def run(folder: Path, *callbacks, epochs=1, loggers=(), ckpt_path=None, module=None):
         torch.manual_seed(0)
@@ -74,7 +74,7 @@ def fit():
             default_root_dir=folder,
             accelerator="cpu",
             max_epochs=epochs,
-            callbacks=list(callbacks),
+            callbacks=[MidEpoch(), *callbacks],  # as `gan train` does
             logger=list(loggers),
             log_every_n_steps=2,
             enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in callbacks),
@@ -82,13 +82,7 @@ def fit():
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        module = module or TinyModule()
-        if ckpt_path:
-            module.on_load_checkpoint(torch.load(ckpt_path, weights_only=True))
-        for logger in loggers:
-            if isinstance(logger, ImageAxis):
-                logger.follow(module)
-        trainer.fit(module, datamodule=TinyData(), ckpt_path=ckpt_path)
+        trainer.fit(module or TinyModule(), datamodule=TinyData(), ckpt_path=ckpt_path)
         return trainer
 
     return run

@@ -1,0 +1,84 @@
+"""What `gan train` refuses before training starts: values and combinations that cannot work."""
+
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+
+from gan.config import in_multirun
+from gan.config.bounds import check_trainer, require_number, require_part
+from gan.data import Source
+from gan.errors import UserError
+from gan.hardware import processes_started
+from gan.module import GAN
+
+
+def check_config(cfg: DictConfig) -> None:
+    """Refuses a config whose values cannot work; those of the data and the model are checked where they are built.
+
+    Raises:
+        UserError: the first such value, named with its key.
+    """
+    _check_folder_is_shared()
+    if in_multirun():
+        check_one_process(cfg)
+    elif HydraConfig.initialized() and "n_trials" in cfg:
+        raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
+    require_number("seed", cfg.seed, least=0, below=2**32, whole=True)
+    require_number("max_images", cfg.max_images, least=1, whole=True, optional=True)
+    check_trainer(cfg.trainer)
+    for group in ("callbacks", "logger"):
+        for name, part in (cfg.get(group) or {}).items():
+            require_part(f"{group}.{name}", part, optional=True)
+    timer(cfg)
+
+
+def check_one_process(cfg: DictConfig) -> None:
+    """Refuses a job of a sweep with several processes, because each of them would start the whole sweep again.
+
+    Raises:
+        UserError: `trainer.devices` is not 1.
+    """
+    if str(cfg.trainer.devices) != "1":
+        raise UserError(
+            f"trainer.devices={cfg.trainer.devices}: a job of a sweep has one process; use hardware=cpu or gpu"
+        )
+
+
+def check_model_fits_data(module: GAN, source: Source) -> None:
+    """Refuses a model whose image channels or classes are not those of the data.
+
+    Raises:
+        UserError: they differ.
+    """
+    channels, classes = module.hparams.image_channels, module.num_classes
+    if channels != source.channels:
+        raise UserError(f"model.image_channels={channels}: the images of {source.name} have {source.channels}")
+    if classes and classes != source.num_classes:
+        raise UserError(
+            f"model.num_classes={classes}: {source.name} has {source.num_classes} classes; null ignores them"
+        )
+
+
+def timer(cfg: DictConfig) -> Timer:
+    """Lightning's timer for `trainer.max_time`.
+
+    Raises:
+        UserError: that is not a duration.
+    """
+    max_time = OmegaConf.to_container(cfg.trainer).get("max_time")
+    try:
+        return Timer(max_time)
+    except (MisconfigurationException, AttributeError, TypeError) as error:
+        allowed = "days:hours:minutes:seconds, such as 00:00:30:00, {minutes: 30}, or null"
+        raise UserError(f"trainer.max_time={max_time}: {allowed}") from error
+
+
+def _check_folder_is_shared() -> None:
+    # Without a name, each process started by torchrun or srun would make a folder of the second in which it started.
+    if (processes_started() or 1) > 1 and HydraConfig.initialized():
+        named = any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra)
+        if not named:
+            raise UserError(
+                "hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME"
+            )
