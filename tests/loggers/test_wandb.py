@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from gan.callbacks.throughput import Throughput
 from omegaconf import OmegaConf
 from tiny_runs import FAST, NARROW, TINY
 
+from gan.callbacks.training_log import TrainingLog
 from gan.config import compose
 from gan.errors import UserError
 from gan.train import train
@@ -129,7 +129,7 @@ def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monk
 
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
-        patch.setattr(Throughput, "on_train_epoch_start", interrupt)
+        patch.setattr(TrainingLog, "on_train_epoch_start", interrupt)
         with pytest.raises(SystemExit):
             run("logger=wandb", folder="a")
     signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
