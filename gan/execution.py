@@ -7,6 +7,7 @@ due, what has faded away) and replayed with other images and other values in the
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from gan.config.bounds import require_number
+from gan.config.bounds import require_number, require_switch
 from gan.errors import UserError
 from gan.steps import Found, Step, StepValues
 
@@ -106,6 +107,7 @@ class Execution:
             be; True ends such a run instead; False always runs eagerly.
         steps_per_execution: batches in each call of `training_step`; None: 100 with graphs, else 1. A call ends
             earlier where something is due: the end of the epoch or of the run, a validation, a grid of samples.
+        compile: both networks run through `torch.compile`; gradient penalties, which differentiate twice, without.
         graphs: what records and replays.
 
     Raises:
@@ -116,18 +118,24 @@ class Execution:
         self,
         cuda_graph: str | bool = "auto",
         steps_per_execution: int | None = None,
+        compile: bool = False,
         graphs: type[CudaGraphs] = CudaGraphs,
     ) -> None:
         if cuda_graph not in ("auto", True, False):
             raise UserError(f"cuda_graph={cuda_graph}: auto, true or false")
         require_number("steps_per_execution", steps_per_execution, least=1, whole=True, optional=True)
+        require_switch("compile", compile)
         self.cuda_graph, self.steps_per_execution, self.graphs = cuda_graph, steps_per_execution, graphs
+        self.compile = compile
         self._step: StepFunction | None = None
         self._running: list[torch.cuda.Event] = []
 
     def start(self, module: "GAN") -> None:
         """Chooses how the module's steps run; to be called once its optimizers are as they shall be."""
-        self._module, self._step = module, module.step
+        self._module, self._step, self._started = module, module.step, time.perf_counter()
+        if self.compile:
+            module.generator.compile()
+            module.discriminator.compile()
         hindrance = "cuda_graph=false" if self.cuda_graph is False else _hindrance(module, self.graphs.device_type)
         if hindrance is None:
             torch.set_autocast_cache_enabled(False)  # a cached bf16 weight would be the one of the step recorded
@@ -170,6 +178,9 @@ class Execution:
             batches: of this call.
             optimizer_steps: of the run.
         """
+        if self.compile and self._started:
+            seconds, self._started = time.perf_counter() - self._started, None
+            rank_zero_only(log.info)("%-10s  in %.0f seconds, with the first %d batches", "compiled", seconds, batches)
         trainer = self._module.trainer
         loop = trainer.fit_loop.epoch_loop
         steps = loop.manual_optimization.optim_step_progress

@@ -124,7 +124,7 @@ def test_a_loss_of_ones_own_is_a_choice_as_well(tmp_path):
         ("quick", None, 48_000),
         ("best_cpu", 832_000, 104_000),
         ("best_cpu", 1_280_000, 106_666),
-        ("best_gpu", 6_144_000, 307_200),
+        ("best_gpu", 1_040_000, 104_000),
         ("stacked_mnist", 1_000_000, 50_000),
         ("stacked_mnist", 400_000, 50_000),
     ],

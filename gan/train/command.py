@@ -20,7 +20,7 @@ from gan.callbacks.mid_epoch import MidEpoch
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.execution import Execution
-from gan.hardware import settle_hardware, slurm_plugins
+from gan.hardware import settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
 from gan.train.checks import check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
@@ -68,10 +68,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         if last_metrics is not None:
             return module, last_metrics
 
-    module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution)
-    if cfg.compile:
-        module.generator.compile()
-        module.discriminator.compile()
+    settle_precision(cfg.trainer, module, datamodule.batch_size)
+    module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     trainer: Trainer = instantiate(
         cfg.trainer,
         callbacks=[MidEpoch(), *_built(cfg, "callbacks")],

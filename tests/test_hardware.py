@@ -1,0 +1,34 @@
+"""The precision that `auto` becomes."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from gan.hardware import BF16_WORK, settle_precision
+
+MODULE = nn.Linear(100, 100, bias=False)
+LARGE = int(BF16_WORK / 10_000)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "capability", "batch_size", "precision"),
+    [
+        ("cpu", (9, 0), LARGE, "32-true"),
+        ("mps", (9, 0), LARGE, "32-true"),
+        ("gpu", (9, 0), LARGE, "bf16-mixed"),
+        ("gpu", (9, 0), LARGE // 2, "32-true"),
+        ("gpu", (7, 5), LARGE, "32-true"),
+    ],
+)
+def test_large_steps_take_bf16_where_the_gpu_has_it(monkeypatch, accelerator, capability, batch_size, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    trainer = OmegaConf.create({"accelerator": accelerator, "precision": "auto"})
+    settle_precision(trainer, MODULE, batch_size)
+    assert trainer.precision == precision
+
+
+def test_a_precision_that_was_given_stays():
+    trainer = OmegaConf.create({"accelerator": "gpu", "precision": "16-mixed"})
+    settle_precision(trainer, MODULE, LARGE)
+    assert trainer.precision == "16-mixed"
