@@ -9,7 +9,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from gan.config.bounds import require_number, require_switch
+from gan.cuda_graphs import CudaGraphs
 from gan.errors import UserError
 from gan.steps import Found, Step, StepValues
 
@@ -29,31 +29,6 @@ log = logging.getLogger("gan")
 
 
 StepFunction = Callable[[Step, Tensor, Tensor], Found]
-
-
-class CudaGraphs:
-    """Records Python calls that launch kernels on a stream of its own, and returns what launches them again."""
-
-    device_type = "cuda"
-
-    def __init__(self) -> None:
-        self.stream = torch.cuda.Stream()
-        self.pool = torch.cuda.graph_pool_handle()
-
-    @contextmanager
-    def warming_up(self) -> Iterator[None]:
-        """Runs on the stream that records: what a first run sets up (algorithms, workspaces) is there for the next."""
-        self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
-            yield
-        torch.cuda.current_stream().wait_stream(self.stream)
-
-    def record(self, call: Callable[[], Found]) -> tuple[Callable[[], None], Found]:
-        """Records one call, without running it; what it returned is overwritten by each replay."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            found = call()
-        return graph.replay, found
 
 
 class GraphedStep:

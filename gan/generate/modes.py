@@ -73,8 +73,10 @@ class Samples:
         self.labelled = digits is not None or generator.num_classes is not None
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
-        for span in chunks(start, stop):
-            yield self._images_of_chunk(*span)
+        spans = chunks(start, stop)
+        if self.select is None:
+            return self.generator.draw_chunks(self.inputs(*span) for span in spans)
+        return (self._take_turns(*span, self._selected) for span in spans)
 
     def labels(self, start: int, stop: int) -> Tensor:
         labels = self.generator.labels(self.digits, start, stop, self.select)
@@ -85,14 +87,8 @@ class Samples:
         z = self._take_turns(start, stop, lambda *span: self.generator.latents(*span, self.truncation))
         return z, self.generator.labels(self.digits, start, stop)
 
-    def _images_of_chunk(self, start: int, stop: int) -> Tensor:
-        if self.select is None:
-            return self.generator.draw(*self.inputs(start, stop))
-
-        def selected(seed: int, first: int, end: int) -> Tensor:
-            return self.generator.generate(end - first, self.digits, seed, first, self.truncation, self.select)
-
-        return self._take_turns(start, stop, selected)
+    def _selected(self, seed: int, first: int, end: int) -> Tensor:
+        return self.generator.generate(end - first, self.digits, seed, first, self.truncation, self.select)
 
     def _take_turns(self, start: int, stop: int, rows_of_seed: Callable[[int, int, int], Tensor]) -> Tensor:
         """Rows start..stop-1, each from the seed whose turn it is.

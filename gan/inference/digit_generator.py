@@ -2,8 +2,8 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan.checkpoint_files import checkpoint_path
 from gan.errors import UserError
 from gan.images import ReturnFormat, as_format, grid
-from gan.inference.chunks import CHUNK, chunks, generate_in_chunks
+from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
 from gan.inference.class_mixing import interpolate_labels
 from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.device import find_device
@@ -54,6 +54,7 @@ class DigitGenerator:
         self.data: str | None = facts.get("data")
         self.path = path
         self.chunk = CHUNK
+        self._runner: ChunkRunner | None = None
         self._facts = dict(facts)
 
     @classmethod
@@ -134,11 +135,10 @@ class DigitGenerator:
             seed = secrets.randbits(48)
         if num_images < 1 or seed < 0 or first < 0:
             raise UserError(f"num_images={num_images}, seed={seed}, first={first}: at least 1, 0 and 0")
-        for start, stop in chunks(first, first + num_images):
-            if select is not None:
-                yield self._selected(digits, seed, start, stop, truncation, select)
-            else:
-                yield self.draw(self.latents(seed, start, stop, truncation), self.labels(digits, start, stop, select))
+        spans = chunks(first, first + num_images)
+        if select is not None:
+            return (self._selected(digits, seed, *span, truncation, select) for span in spans)
+        return self.draw_chunks((self.latents(seed, *span, truncation), self.labels(digits, *span)) for span in spans)
 
     def _selected(
         self, digits: Sequence[int], seed: int, start: int, stop: int, truncation: float | None, select: Select
@@ -224,7 +224,12 @@ class DigitGenerator:
         """The images of `generate` as one picture, row by row; without `columns` about square."""
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
-    @torch.inference_mode()
+    def draw_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
+        """The images of each chunk of latents and labels; arguments as for `draw`, at most `chunk` latents each."""
+        if self._runner is None or self._runner.size != self.chunk:
+            self._runner = ChunkRunner(self.network, self.chunk, self.device)
+        return self._runner.run(inputs)
+
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The images of given latents.
 
@@ -236,7 +241,8 @@ class DigitGenerator:
         Returns:
             uint8 [N, C, 28, 28] on the CPU.
         """
-        return generate_in_chunks(self.network, z, labels, self.chunk, self.device)
+        label_chunks = repeat(None) if labels is None else labels.split(self.chunk)
+        return torch.cat(list(self.draw_chunks(zip(z.split(self.chunk), label_chunks, strict=False))))
 
     def info(self) -> dict[str, Any]:
         """Model name, sizes, classes, training progress, parameters, device, and version: a checksum of the weights."""
