@@ -16,6 +16,8 @@ from gan.cli import commands as cli
 from gan.config import compose
 from gan.train import train
 
+
+pytest_plugins = ["tiny_module"]
 torch.set_num_threads(1)  # tiny tensors are slower on several
 
 

@@ -191,7 +191,7 @@ def guarded(self, address):
         raise SystemExit(f"tried to reach {address}")
     return connect(self, address)
 socket.socket.connect = guarded
-from gan.cli.main import main
+from gan.cli import main
 assert main() == 0
 print("wandb" in sys.modules, "tensorboard" in sys.modules)
 """

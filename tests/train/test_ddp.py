@@ -21,7 +21,7 @@ from gan.metrics import ImageMeasures, build_extractor
 from gan.module import GAN, VALIDATION_SEED
 from gan.randomness import latents
 
-EXTENSION = Path(__file__).parent / "extension"
+EXTENSION = Path(__file__).parents[1] / "extension"
 
 
 def two_processes(tmp_path, *arguments, start=("-m",)):

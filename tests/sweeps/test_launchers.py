@@ -13,7 +13,7 @@ from tiny_runs import NARROW, TINY
 from gan.cli import commands as cli
 from gan.sweeps import parallel
 
-EXTENSION = Path(__file__).parent / "extension"
+EXTENSION = Path(__file__).parents[1] / "extension"
 SWEEP = (
     *("train", "--multirun", "sweep_name=s", *TINY, *NARROW, "trainer.limit_train_batches=1"),
     *("callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
