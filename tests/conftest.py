@@ -3,22 +3,64 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("WANDB_MODE", "offline")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors are slower on several, here and in processes of tests
 
 import torch
-from tiny_runs import FAST, NARROW, TINY
+from tiny_runs import FAST, NARROW, RUNS, TINY
 
 from gan.cli import commands as cli
 from gan.config import compose
 from gan.train import train
 
-
 pytest_plugins = ["tiny_module"]
-torch.set_num_threads(1)  # tiny tensors are slower on several
+torch.set_num_threads(1)
+SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
+
+
+def pytest_collection_modifyitems(items):
+    """The longest tests come first, so that all workers end together; those for CUDA are skipped without it."""
+    for item in items:
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(SLOW) if item.get_closest_marker(name)), 3))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A function that returns a folder by its name; the first worker of the session that asks for it fills it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # that of all workers
+
+    def folder(name, fill):
+        path, done = root / "shared" / name, root / "shared" / f"{name}.done"
+        path.parent.mkdir(exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not done.exists():
+                fill(path)
+                done.touch()
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(shared):
+    """A function from a name of RUNS to the folder of such a run, which tests read and leave as it is."""
+
+    def fill(folder):
+        train(compose("train", [*TINY, *NARROW, *FAST, f"output_dir='{folder}'", *RUNS[folder.name]]))
+
+    def run(name) -> Path:
+        return shared(name, fill)
+
+    return run
 
 
 @pytest.fixture(scope="session", autouse=True)

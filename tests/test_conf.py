@@ -8,6 +8,8 @@ from miniature import write_mnist
 from gan.config import CONFIG_DIR, compose
 from gan.train import train
 
+pytestmark = pytest.mark.slow
+
 
 def names(group):
     return sorted(path.stem for path in Path(CONFIG_DIR, group).glob("*.yaml"))

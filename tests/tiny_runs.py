@@ -18,3 +18,8 @@ NARROW = (
     "model.discriminator.channels=[8,8,8]",
 )
 FAST = ("~callbacks.plots", "~callbacks.samples")
+RUNS = {
+    "conditional": ("model.num_classes=10",),
+    "unconditional": (),
+    "stacked": ("model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"),
+}

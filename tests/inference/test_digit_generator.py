@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 from tiny_generators import save_checkpoint
-from tiny_runs import FAST, NARROW, TINY
 
 from gan import checkpoint_files
 from gan.config import compose
@@ -20,20 +19,12 @@ from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator, selection
 from gan.module import GAN
-from gan.train import train
 
 
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
+@pytest.fixture
+def checkpoints(trained):
     """A conditional and an unconditional run's last checkpoint."""
-
-    paths = {}
-    for name, classes in (("conditional", 10), ("unconditional", "null")):
-        folder = tmp_path_factory.mktemp(name)
-        overrides = [*TINY, *NARROW, *FAST, f"output_dir='{folder}'"]
-        train(compose("train", [*overrides, f"model.num_classes={classes}"]))
-        paths[name] = folder / "checkpoints" / "last.ckpt"
-    return paths
+    return {name: trained(name) / "checkpoints" / "last.ckpt" for name in ("conditional", "unconditional")}
 
 
 def test_an_image_depends_on_its_seed_and_index_alone(checkpoints):

@@ -198,6 +198,7 @@ def test_unknown_extractor():
         build_extractor("vgg")
 
 
+@pytest.mark.process
 def test_importing_is_light_and_touches_no_network():
     code = """
 import socket, sys

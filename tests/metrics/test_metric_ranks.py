@@ -38,6 +38,7 @@ def work(rank, folder):
     dist.destroy_process_group()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="gloo meets in a file here")
 def test_two_processes_measure_what_one_does(sets, tmp_path):
     plain = sets._asdict()

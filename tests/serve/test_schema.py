@@ -12,6 +12,8 @@ from gan.config import compose
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
+pytestmark = pytest.mark.slow
+
 # values that fit one by one may not fit together, or not the model: 422 is the right answer then
 CHECKED = [check for check in CHECKS.get_all() if check is not positive_data_acceptance]
 OPERATIONS = [

@@ -69,6 +69,7 @@ def test_a_key_is_not_told():
     assert "secret-key" not in str(caught.value)
 
 
+@pytest.mark.process
 def test_other_commands_do_without_the_extra():
     code = "import sys, gan.cli, gan.generate, gan.serve; print({'fastapi', 'uvicorn'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

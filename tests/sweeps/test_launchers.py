@@ -80,6 +80,7 @@ def rows(tmp_path):
         return [(row["seed"], row["status"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.process
 def test_parallel_jobs_share_the_cores_and_one_that_is_killed_takes_no_other_along(sweep, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(parallel, "cpu_count", lambda: 2)
@@ -108,12 +109,14 @@ def test_each_gpu_has_its_job(monkeypatch):
     assert parallel._gpus("cpu") == []
 
 
+@pytest.mark.process
 def test_a_job_ends_with_its_launcher():
     process = parallel._start((time.sleep, 600), dict(os.environ))
     process.stdin.close()  # as the end of the launcher's process does
     assert process.wait(60) == 1
 
 
+@pytest.mark.process
 def test_a_slurm_job_that_is_preempted_goes_on(sweep, slurm, tmp_path):
     quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=2")
     preempted = ("+callbacks.preempted._target_=preempted.Preempted", "+callbacks.preempted.notes=epochs")

@@ -42,6 +42,7 @@ def fid_of_one_process(path):
     return measures.compute()["fid"]
 
 
+@pytest.mark.process
 def test_a_mistake_of_two_processes_is_told_once(tmp_path):
     finished = two_processes(tmp_path, "data.batch_size=7000")
     assert finished.returncode != 0
@@ -49,6 +50,7 @@ def test_a_mistake_of_two_processes_is_told_once(tmp_path):
     assert "Traceback" not in finished.stderr
 
 
+@pytest.mark.process
 def test_two_processes_train_an_epoch(tmp_path):
     finished = two_processes(
         tmp_path,
@@ -84,6 +86,7 @@ def test_two_processes_train_an_epoch(tmp_path):
     assert tracked.name == f"run-{checkpoint['wandb_id']}.wandb"
 
 
+@pytest.mark.process
 def test_a_killed_process_ends_the_other(tmp_path):
     """Within the seconds that gloo or Lightning take to notice, not when the process group's timeout is over."""
     lost = ("+callbacks.lost._target_=lost.Lost", "+callbacks.lost.rank=1")
@@ -93,6 +96,7 @@ def test_a_killed_process_ends_the_other(tmp_path):
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
+@pytest.mark.process
 def test_torchrun_starts_the_processes(tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
     run = (*NARROW, "data.batch_size=200", "trainer.max_epochs=1", "~callbacks.plots")
