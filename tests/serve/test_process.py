@@ -1,6 +1,5 @@
 """`gan serve` as a process: its end, its death, its workers."""
 
-import logging
 import os
 import re
 import signal
@@ -140,17 +139,7 @@ def test_two_workers_count_together_follow_a_reload_and_take_a_dead_ones_place(s
     assert server.process.wait(PATIENCE) == 0
 
 
-@pytest.fixture
-def loggers():
-    """`gan serve` sets up logging for its whole process, which is that of the tests here."""
-    found = [logging.getLogger(name) for name in ("gan", "gan.access", "uvicorn")]
-    before = [([*each.handlers], each.level, each.propagate) for each in found]
-    yield
-    for each, (each.handlers, level, each.propagate) in zip(found, before, strict=True):
-        each.setLevel(level)
-
-
-def test_a_mistake_is_one_line_before_anything_is_served(gan, loggers, tmp_path):
+def test_a_mistake_is_one_line_before_anything_is_served(gan, tmp_path):
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

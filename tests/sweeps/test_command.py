@@ -14,11 +14,10 @@ import pytest
 import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
-from tiny_runs import NARROW, TINY
+from tiny_runs import NARROW, TINY, WITH_EXTENSION
 
 from gan.config import CONFIG_DIR
 
-EXTENSION = Path(__file__).parents[1] / "extension"
 JOB = (
     *(text for text in TINY if not text.startswith("trainer.limit_train_batches")),
     *NARROW,
@@ -75,7 +74,7 @@ def started(tmp_path):
 def killed(tmp_path, *arguments):
     """Runs a sweep in a process that kills itself."""
     command = [sys.executable, "-m", "gan", "train", "--multirun", *JOB, "sweep_name=s", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": WITH_EXTENSION}
     finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert finished.returncode == -signal.SIGKILL, finished.stderr
 

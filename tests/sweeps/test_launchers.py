@@ -5,15 +5,13 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from tiny_runs import NARROW, TINY
+from tiny_runs import NARROW, TINY, WITH_EXTENSION
 
 from gan.cli import commands as cli
 from gan.sweeps import parallel
 
-EXTENSION = Path(__file__).parents[1] / "extension"
 SWEEP = (
     *("train", "--multirun", "sweep_name=s", *TINY, *NARROW, "trainer.limit_train_batches=1"),
     *("callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
@@ -43,10 +41,10 @@ SLURM = {
 
 
 @pytest.fixture
-def sweep(monkeypatch, tmp_path, capfd):
+def sweep(monkeypatch, tmp_path, capfd, logging_kept):
     """A function that runs a sweep in an empty folder: its exit code and all that was printed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(EXTENSION))
+    monkeypatch.setenv("PYTHONPATH", WITH_EXTENSION)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
 
     def command(*arguments, words=SWEEP):

@@ -6,11 +6,10 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import NARROW
+from tiny_runs import NARROW, WITH_EXTENSION
 
 from gan.config import compose
 from gan.data import MNISTDataModule
@@ -21,13 +20,11 @@ from gan.metrics import ImageMeasures, build_extractor
 from gan.module import GAN, VALIDATION_SEED
 from gan.randomness import latents
 
-EXTENSION = Path(__file__).parents[1] / "extension"
-
 
 def two_processes(tmp_path, *arguments, start=("-m",)):
     """Runs `gan train hardware=cpu_ddp`; it returns when the last process that holds its output has ended."""
     command = [sys.executable, *start, "gan", "train", "hardware=cpu_ddp", "data=digits", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(EXTENSION), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": WITH_EXTENSION}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
 
 
