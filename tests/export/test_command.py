@@ -20,6 +20,8 @@ from gan.randomness import latents
 
 MODELS = ("conditional", "unconditional")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checkpoints(trained, tmp_path_factory):

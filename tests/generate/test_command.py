@@ -15,7 +15,7 @@ from gan.data import MNIST
 from gan.data.idx import read_split
 from gan.errors import UserError
 from gan.export import export
-from gan.generate import generate, parse_seeds, shards
+from gan.generate import generate, parse_seeds
 from gan.generate.sampling import Samples
 from gan.inference import DigitGenerator
 
@@ -233,7 +233,7 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(drawn, tm
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shards, "_write_array", full)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(UserError, match=r"a.npz: it cannot be written there \(No space left on device\)"):
         drawn("a.npz", "num_images=3", "overwrite=true")
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]

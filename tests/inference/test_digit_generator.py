@@ -18,6 +18,7 @@ from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator, selection
+from gan.metrics import DigitExtractor
 from gan.module import GAN
 
 
@@ -101,7 +102,7 @@ def tiny(tmp_path):
 def brightness_reader(monkeypatch):
     """Reads the digit (pixel in the middle) mod 10, in place of the classifier."""
     monkeypatch.setattr(
-        selection, "_extractor", lambda: lambda images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10])
+        DigitExtractor, "forward", lambda self, images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10])
     )
 
 
@@ -131,7 +132,7 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
         DigitGenerator.open("pretrained", key="model")
 
 
-@pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
+@pytest.mark.parametrize("file_format", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_an_exported_generator_draws_the_same_and_says_the_same_of_itself(tmp_path, file_format):
     original = save_checkpoint(tmp_path / "a.ckpt")
     options = [f"ckpt='{original}'", f"format={file_format}", f"output_dir='{tmp_path}'"]
@@ -200,7 +201,7 @@ def test_an_unconditional_model_draws_until_the_classifier_reads_the_digit(tiny,
 
 
 def test_the_number_of_tries_is_bounded(tiny, monkeypatch):
-    monkeypatch.setattr(selection, "_extractor", lambda: lambda images: (None, torch.eye(10)[[0] * len(images)]))
+    monkeypatch.setattr(DigitExtractor, "forward", lambda self, images: (None, torch.eye(10)[[0] * len(images)]))
     monkeypatch.setattr(selection, "MAX_CHUNKS", 2)
     assert len(tiny(None).generate(2, digits=[0], select="classifier")) == 2
     with pytest.raises(UserError, match=r"digits=\[7\], select=classifier: .* of 512 images it read 0 as 7"):

@@ -216,6 +216,7 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch):
     assert "the launcher failed: OSError: a worker was killed" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -65,7 +65,8 @@ def test_two_processes_train_an_epoch(tmp_path):
     assert len(set(seen[0]) & set(seen[1])) <= 2  # a few digits of the set are the same picture twice
     assert len(seen[0]) + len(seen[1]) == 1200
     for one, other in zip(first["rows"], second["rows"], strict=True):
-        assert one["noise"] != other["noise"]
+        assert not set(one["noise"]) & set(other["noise"])
+        assert one["noise"]
         assert one["weights"] == other["weights"]
     (tracked,) = tmp_path.rglob("*.wandb")
 
