@@ -97,7 +97,7 @@ def test_a_killed_process_ends_the_other(tmp_path):
 @pytest.mark.process
 def test_torchrun_starts_the_processes(tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
-    run = (*NARROW, "data.batch_size=200", "trainer.max_epochs=1", "~callbacks.plots")
+    run = (*NARROW, "data.batch_size=200", "trainer.max_epochs=1", "~callbacks.plots", "~callbacks.samples")
     finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun)
     assert finished.returncode == 0, finished.stderr
     assert "processes: 2" in finished.stdout
