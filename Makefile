@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint format clean
+.PHONY: help setup train test test-fast lint format clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything, in the tested versions
 
@@ -21,8 +22,11 @@ train: $(READY) ## train on MNIST for minutes, then measure what was learnt
 	$(VENV)/bin/gan train experiment=quick
 	$(VENV)/bin/gan evaluate ckpt=last data.offline_fallback=true
 
-test: $(READY) ## run the tests
-	$(VENV)/bin/python -m pytest -q
+test: $(READY) ## run all tests, on a GPU too if there is one (CUDA_VISIBLE_DEVICES= hides it)
+	$(PYTEST)
+
+test-fast: $(READY) ## run those without processes, a browser or longer runs
+	$(PYTEST) -m 'not process and not browser and not slow'
 
 lint: $(READY) ## check style and format
 	$(VENV)/bin/ruff check .

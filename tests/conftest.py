@@ -1,22 +1,68 @@
-"""The real configs, composed onto tiny data in a temporary folder."""
+"""The real configs, composed onto tiny data in a temporary folder.
 
+What takes long to import is imported by the fixtures that need it: pytest-xdist's controller reads this file as well.
+"""
+
+import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("WANDB_MODE", "offline")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors are slower on several; torch reads it when it is imported
 
-import torch
-from tiny_runs import FAST, NARROW, TINY
+from tiny_runs import FAST, NARROW, RUNS, TINY
 
-from gan.cli import commands as cli
-from gan.config import compose
-from gan.train import train
+SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
 
-torch.set_num_threads(1)  # tiny tensors are slower on several
+
+def pytest_collection_modifyitems(items):
+    """The longest tests come first, so that all workers end together; those for CUDA are skipped without it."""
+    import torch
+
+    for item in items:
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(SLOW) if item.get_closest_marker(name)), 3))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A function that returns a folder by its name; the first worker of the session that asks for it fills it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # that of all workers
+
+    def folder(name, fill):
+        path, done = root / "shared" / name, root / "shared" / f"{name}.done"
+        path.parent.mkdir(exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not done.exists():
+                fill(path)
+                done.touch()
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(shared):
+    """A function from a name of RUNS to the folder of such a run, which tests read and leave as it is."""
+
+    from gan.config import compose
+    from gan.train import train
+
+    def fill(folder):
+        train(compose("train", [*TINY, *NARROW, *FAST, f"output_dir='{folder}'", *RUNS[folder.name]]))
+
+    def run(name) -> Path:
+        return shared(name, fill)
+
+    return run
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +78,7 @@ def quiet_wandb(tmp_path_factory):
 @pytest.fixture
 def tiny(tmp_path):
     """A function from overrides to the config of a run of seconds, in a folder of its own."""
+    from gan.config import compose
 
     def composed(*overrides, folder="run", narrow=True, config_dirs=()):
         fixed = [*TINY, *(NARROW if narrow else ()), f"output_dir='{tmp_path / folder}'"]
@@ -45,6 +92,7 @@ def tiny(tmp_path):
 @pytest.fixture
 def run(tiny):
     """Trains such a config, without pictures."""
+    from gan.train import train
 
     def trained(*overrides, **options):
         return train(tiny(*FAST, *overrides, **options))
@@ -53,8 +101,37 @@ def run(tiny):
 
 
 @pytest.fixture
-def gan(monkeypatch, tmp_path, capsys):
+def tiny_module():
+    """The class: tiny_module(num_classes=10) is a conditional one."""
+    from tiny_module import TinyModule
+
+    return TinyModule
+
+
+@pytest.fixture
+def fit():
+    """Trains a TinyModule in a folder and returns its trainer."""
+    from tiny_module import fit
+
+    return fit
+
+
+@pytest.fixture
+def logging_kept():
+    """Commands set up logging for their whole process, which is that of the tests here."""
+    loggers = [logging.getLogger(name) for name in (None, "gan", "gan.access", "uvicorn")]
+    before = [([*each.handlers], each.level, each.propagate) for each in loggers]
+    yield
+    for each, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        each.handlers[:], each.propagate = handlers, propagate
+        each.setLevel(level)
+
+
+@pytest.fixture
+def gan(monkeypatch, tmp_path, capsys, logging_kept):
     """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
+    from gan.cli import main
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
 
@@ -62,7 +139,7 @@ def gan(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(sys, "argv", ["gan", *arguments])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         try:
-            code = cli.main()
+            code = main()
         except SystemExit as ended:
             code = ended.code
         finally:

@@ -1,14 +1,11 @@
 """A network, a loss and a data set of one's own are trained, saved and reloaded without touching `gan/`."""
 
-from pathlib import Path
-
 import pytest
 import torch
+from tiny_runs import EXTENSION
 
 from gan.errors import UserError
 from gan.module import GAN
-
-EXTENSION = Path(__file__).parent / "extension"
 
 
 def test_own_network_loss_and_data(run, tmp_path, monkeypatch):

@@ -1,5 +1,11 @@
 """Overrides that make a run of any config end in a second, on embedded digits."""
 
+import os
+from pathlib import Path
+
+EXTENSION = Path(__file__).parent / "extension"
+WITH_EXTENSION = os.pathsep.join(filter(None, [str(EXTENSION), os.environ.get("PYTHONPATH")]))  # for processes
+
 TINY = (
     "data=digits",
     "data.batch_size=16",
@@ -18,3 +24,8 @@ NARROW = (
     "model.discriminator.channels=[8,8,8]",
 )
 FAST = ("~callbacks.plots", "~callbacks.samples")
+RUNS = {
+    "conditional": ("model.num_classes=10",),
+    "unconditional": (),
+    "stacked": ("model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"),
+}

@@ -7,6 +7,8 @@ from gan.train import train
 event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 from tensorboard.plugins.hparams import plugin_data_pb2  # noqa: E402 (of the package that may be missing)
 
+pytestmark = pytest.mark.slow
+
 
 def events(folder):
     return event_accumulator.EventAccumulator(str(folder / "tensorboard"), {"tensors": 0, "images": 0}).Reload()

@@ -25,13 +25,7 @@ from offline_runs import offline_runs  # noqa: E402 (reads with the package that
 
 OWN = ("logger=[csv,wandb]", "~callbacks.plots")
 
-
-def command(tmp_path, *arguments, code=None, **environment):
-    """`gan train` in a process of its own."""
-    start = ("-c", code) if code else ("-m", "gan")
-    fixed = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", **environment}
-    line = [sys.executable, *start, "train", *arguments, *TINY, *NARROW, *FAST]
-    return subprocess.run(line, cwd=tmp_path, env=os.environ | fixed, capture_output=True, text=True, timeout=240)
+pytestmark = pytest.mark.slow
 
 
 def test_an_offline_run_has_config_curves_pictures_table_and_artifact(tiny, tmp_path):
@@ -108,9 +102,11 @@ def test_resuming_goes_on_in_the_same_run(run, tmp_path, monkeypatch):
     assert offline_runs(tmp_path / "branch")[0].run.run_id == "another"
 
 
-def test_jobs_of_a_multirun_are_runs_of_one_group_and_a_failing_one_is_marked(tmp_path):
-    ended = command(tmp_path, "--multirun", "logger=wandb", "model.instance_noise=0,1e38")
-    assert "diverged" in ended.stdout + ended.stderr
+def test_jobs_of_a_multirun_are_runs_of_one_group_and_a_failing_one_is_marked(gan, tmp_path):
+    arguments = ("--multirun", "logger=wandb", "model.instance_noise=0,1e38")
+    code, out, err = gan("train", *arguments, *TINY, *NARROW, *FAST)
+    assert code == 1
+    assert "diverged" in out + err
     well, failed = offline_runs(tmp_path)
     (folder,) = (tmp_path / "outputs" / "multirun").iterdir()
     assert {run.run.run_group for run in (well, failed)} == {folder.name}
@@ -184,7 +180,7 @@ def test_a_missing_package_is_one_line(run, monkeypatch):
 
 
 NO_SOCKETS = """
-import socket, sys
+import json, socket, sys
 connect = socket.socket.connect
 def guarded(self, address):
     if self.family != socket.AF_UNIX:
@@ -192,30 +188,31 @@ def guarded(self, address):
     return connect(self, address)
 socket.socket.connect = guarded
 from gan.cli import main
-assert main() == 0
-print("wandb" in sys.modules, "tensorboard" in sys.modules)
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["gan", *arguments]
+    assert main() == 0
+    print("imported", sorted({"wandb", "tensorboard"} & set(sys.modules)))
 """
 
 
-def test_nothing_reaches_for_the_network_offline(tmp_path):
+@pytest.mark.process
+def test_nothing_reaches_for_the_network_offline_and_a_csv_alone_imports_no_tracker(tmp_path):
     """W&B's service is a program of its own: its way to the network leads through this proxy."""
     proxy = socket.create_server(("127.0.0.1", 0))
     proxy.setblocking(False)
     address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
-    environment = {"HTTPS_PROXY": address, "HTTP_PROXY": address, "NO_PROXY": ""}
-    ended = command(tmp_path, "experiment=debug", "logger=wandb", code=NO_SOCKETS, **environment)
+    environment = {"HTTPS_PROXY": address, "HTTP_PROXY": address, "NO_PROXY": "", "WANDB_MODE": "offline"}
+    runs = (["logger=csv", "hydra.run.dir=csv"], ["experiment=debug", "logger=wandb"])
+    arguments = json.dumps([["train", *run, *TINY, *NARROW, *FAST] for run in runs])
+    line, environment = [sys.executable, "-c", NO_SOCKETS, arguments], os.environ | environment
+    ended = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1] == "True False"
+    imported = [line for line in ended.stdout.splitlines() if line.startswith("imported")]
+    assert imported == ["imported []", "imported ['wandb']"]
     (run,) = offline_runs(tmp_path)
     assert (run.run.run_group, run.run.job_type) == ("debug", "train")
     with proxy, pytest.raises(BlockingIOError):  # nobody waits to be let in
         proxy.accept()
-
-
-def test_a_csv_alone_imports_no_tracker(tmp_path):
-    ended = command(tmp_path, "logger=csv", code=NO_SOCKETS)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1] == "False False"
 
 
 SWEEP = Path(__file__).parents[2] / "deploy" / "wandb" / "sweep.yaml"

@@ -203,6 +203,7 @@ def test_no_measure_against_the_training_images_where_they_are_measured_themselv
     assert "memorization" not in measures.skipped
 
 
+@pytest.mark.process
 def test_importing_is_light_and_touches_no_network():
     code = """
 import socket, sys

@@ -10,6 +10,8 @@ from gan.metrics import ImageMeasures, build_extractor
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

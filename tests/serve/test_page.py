@@ -22,6 +22,8 @@ from gan.metrics import load_digit_classifier
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRETRAINED = ("ckpt=pretrained",)
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):

@@ -146,6 +146,7 @@ async def test_colour_images(service):
         assert pixels(data["images"][0]).shape == (28, 28, 3)
 
 
+@pytest.mark.slow
 async def test_an_exported_file_is_served(service, checkpoints, tmp_path):
     body = {"digits": [3, 1, 4], "seed": 7, "format": "npy"}
     images = {}

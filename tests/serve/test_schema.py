@@ -12,6 +12,8 @@ from gan.config import compose
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
+pytestmark = pytest.mark.slow
+
 # valid values may not fit each other or the model; then 422 is right
 CHECKED = [check for check in CHECKS.get_all() if check is not positive_data_acceptance]
 OPERATIONS = [

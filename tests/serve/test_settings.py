@@ -69,6 +69,7 @@ def test_an_error_does_not_reveal_an_api_key():
     assert "secret-key" not in str(caught.value)
 
 
+@pytest.mark.process
 def test_other_commands_work_without_the_extra():
     code = "import sys, gan.cli, gan.generate, gan.serve; print({'fastapi', 'uvicorn'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from lightning import LightningDataModule, LightningModule, Trainer
 from torch import nn
@@ -58,31 +57,20 @@ class TinyData(LightningDataModule):
         return DataLoader(torch.zeros(1, 1))
 
 
-@pytest.fixture
-def tiny_module():
-    """The class: tiny_module(num_classes=10) is a conditional one."""
-    return TinyModule
-
-
-@pytest.fixture
-def fit():
+def fit(folder: Path, *callbacks, epochs=1, loggers=(), ckpt_path=None, module=None):
     """Trains a TinyModule in a folder and returns its trainer."""
-
-    def run(folder: Path, *callbacks, epochs=1, loggers=(), ckpt_path=None, module=None):
-        torch.manual_seed(0)
-        trainer = Trainer(
-            default_root_dir=folder,
-            accelerator="cpu",
-            max_epochs=epochs,
-            callbacks=[MidEpoch(), *callbacks],  # as `gan train` does
-            logger=list(loggers),
-            log_every_n_steps=2,
-            enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        trainer.fit(module or TinyModule(), datamodule=TinyData(), ckpt_path=ckpt_path)
-        return trainer
-
-    return run
+    torch.manual_seed(0)
+    trainer = Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        max_epochs=epochs,
+        callbacks=[MidEpoch(), *callbacks],  # as `gan train` does
+        logger=list(loggers),
+        log_every_n_steps=2,
+        enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(module or TinyModule(), datamodule=TinyData(), ckpt_path=ckpt_path)
+    return trainer

@@ -49,12 +49,14 @@ def test_an_interrupted_run_is_one_line(gan, monkeypatch):
     assert gan("generate") == (130, "", "gan generate: interrupted\n")
 
 
+@pytest.mark.process
 def test_help_imports_nothing_heavy():
     code = "import sys; sys.argv = ['gan', '--help']; from gan.cli import main; main(); print(sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"'torch'", "'lightning'", "'hydra'", "'numpy'"} & set(out.replace("[", "").replace("]", "").split(", "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -146,6 +148,7 @@ def test_bf16_is_refused_where_it_is_slow(gan):
     assert "trainer.precision=bf16-mixed: this processor has no such arithmetic" in errors
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_setup_and_resumes(gan, tmp_path):
     code, _, _ = gan("train", *TINY, "model.discriminator_optimizer.lr=${model.generator_optimizer.lr}")
     assert code == 0
@@ -163,6 +166,7 @@ def test_a_run_prints_its_setup_and_resumes(gan, tmp_path):
     assert (checkpoint["epoch"], checkpoint["images_seen"]) == (1, 32)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_one_process_jobs_runs_and_more_processes_are_refused(gan, tmp_path):
     code, _, _ = gan("train", "--multirun", *TINY, "seed=1,2")
     assert code == 0

@@ -11,6 +11,8 @@ from tiny_runs import FAST, NARROW, TINY
 from gan.config import CONFIG_DIR, compose, instantiate
 from gan.train import train
 
+pytestmark = pytest.mark.slow
+
 BCE = {"_target_": "gan.losses.BinaryCrossEntropy"}
 SMOOTHED = {**BCE, "label_smoothing": 0.1}
 LOSSES = {
@@ -151,7 +153,7 @@ def test_what_is_counted_in_images_is_stretched_over_the_budget():
 def test_run_configs_run_an_epoch(tiny, choice, tmp_path):
     channels = ["data.source._target_=three_channels.ThreeDigits"] if choice == "experiment=stacked_mnist" else []
     small = ("data.val_size=300", "trainer.limit_train_batches=1", "~callbacks.plots")
-    train(tiny(choice, *small, *channels, narrow=False))
+    train(tiny(choice, *small, *channels, narrow=not choice.startswith("experiment=")))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     alone = choice.startswith("logger=") and choice != "logger=csv"
     assert (tmp_path / "run" / "metrics.csv").is_file() != alone
@@ -177,7 +179,9 @@ def test_hardware_composes(choice):
     assert compose("train", [choice]).trainer.devices
 
 
-@pytest.mark.parametrize("choice", ["hardware=auto", "hardware=cpu"])
+@pytest.mark.parametrize(
+    "choice", ["hardware=auto", "hardware=cpu", pytest.param("hardware=gpu", marks=pytest.mark.cuda)]
+)
 def test_hardware_that_is_here_runs(tiny, choice):
     train(tiny(choice, "~callbacks.plots", "callbacks.samples=null"))
 
@@ -185,7 +189,8 @@ def test_hardware_that_is_here_runs(tiny, choice):
 @pytest.mark.parametrize("penalty", [0, 1])
 def test_debug_compile_and_profiler(tiny, tmp_path, penalty):
     r1 = f"model.penalties.r1.weight={penalty}"
-    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", r1))
+    small = ("model=dcgan_compact", "model.generator.channels=[8,8]", "model.discriminator.channels=[8,8]")
+    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", r1, *small))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
 
 

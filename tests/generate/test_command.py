@@ -14,6 +14,7 @@ from gan.config import compose
 from gan.data import MNIST
 from gan.data.idx import read_split
 from gan.errors import UserError
+from gan.export import export
 from gan.generate import generate, parse_seeds
 from gan.generate.modes import Samples
 from gan.inference import DigitGenerator
@@ -298,22 +299,20 @@ def test_seeds():
 HEAVY = "lightning torchvision sklearn matplotlib scipy torchmetrics wandb pandas sympy torch._dynamo torch._inductor"
 
 
-@pytest.mark.parametrize("exported", [False, True])
-def test_it_starts_without_heavy_imports(checkpoints, tmp_path, exported):
-    path = checkpoints["conditional"]
-    if exported:
-        path = tmp_path / "exported.safetensors"
-        subprocess.run(
-            [sys.executable, "-m", "gan", "export", f"ckpt='{checkpoints['conditional']}'", f"output='{path}'"],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-    code = f"import sys; from gan.cli import main; main(); print([m for m in {HEAVY.split()} if m in sys.modules])"
-    arguments = ["generate", f"ckpt='{path}'", "digits=[3,1,4]"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    written, imported = done.stdout.splitlines()[-2:]
-    assert Image.open(written).size == (92, 32)
-    assert imported == "[]"
+@pytest.mark.process
+def test_it_starts_without_heavy_imports(checkpoints, tmp_path):
+    """From a checkpoint, then from an exported file."""
+    path, exported = checkpoints["conditional"], tmp_path / "exported.safetensors"
+    export(compose("export", [f"ckpt='{path}'", f"output='{exported}'", f"output_dir='{tmp_path}'"]))
+    code = f"""
+import sys
+from gan.cli import main
+for path in {[str(path), str(exported)]}:
+    sys.argv = ["gan", "generate", f"ckpt='{{path}}'", "digits=[3,1,4]"]
+    assert main() == 0
+    print([name for name in {HEAVY.split()} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert [Image.open(written).size for written in lines[::2]] == [(92, 32)] * 2
+    assert lines[1::2] == ["[]"] * 2

@@ -13,6 +13,8 @@ from lightning.pytorch.callbacks import timer
 from gan.errors import UserError
 from gan.module import GAN
 
+pytestmark = pytest.mark.slow
+
 STEP_SCHEDULE = "{_target_: torch.optim.lr_scheduler.StepLR, step_size: 3, gamma: 0.5}"
 SYSTEM_A = (
     "experiment=system_a",

@@ -5,15 +5,13 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from tiny_runs import NARROW, TINY
+from tiny_runs import NARROW, TINY, WITH_EXTENSION
 
 from gan.cli import commands as cli
 from gan.sweeps import parallel_launcher
 
-EXTENSION = Path(__file__).parent / "extension"
 SWEEP = (
     *("train", "--multirun", "sweep_name=s", *TINY, *NARROW, "trainer.limit_train_batches=1"),
     *("callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
@@ -43,10 +41,10 @@ SLURM = {
 
 
 @pytest.fixture
-def sweep(monkeypatch, tmp_path, capfd):
+def sweep(monkeypatch, tmp_path, capfd, logging_kept):
     """A function that runs a sweep in an empty folder: its exit code and all that was printed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(EXTENSION))
+    monkeypatch.setenv("PYTHONPATH", WITH_EXTENSION)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
 
     def command(*arguments, words=SWEEP):
@@ -80,6 +78,7 @@ def rows(tmp_path):
         return [(row["seed"], row["status"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.process
 def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(parallel_launcher, "cpu_count", lambda: 2)
@@ -108,12 +107,14 @@ def test_each_gpu_has_its_job(monkeypatch):
     assert parallel_launcher.visible_gpus("cpu") == []
 
 
+@pytest.mark.process
 def test_a_job_ends_with_its_launcher():
     process = parallel_launcher.start((time.sleep, 600), dict(os.environ))
     process.stdin.close()  # as if the launcher's process had ended
     assert process.wait(60) == 1
 
 
+@pytest.mark.process
 def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
     quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=2")
     preempted = ("+callbacks.preempted._target_=preempted.Preempted", "+callbacks.preempted.notes=epochs")

@@ -22,6 +22,7 @@ def test_it_is_committed_without_outputs(notebook):
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
+@pytest.mark.process
 def test_every_cell_runs(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

@@ -12,28 +12,20 @@ import pytest
 import torch
 from PIL import Image
 from tiny_generators import save_checkpoint
-from tiny_runs import FAST, NARROW, TINY
 
 from gan import checkpoint_files
 from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator, classifier_selection
+from gan.metrics import DigitExtractor
 from gan.module import GAN
-from gan.train import train
 
 
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
+@pytest.fixture
+def checkpoints(trained):
     """A conditional and an unconditional run's last checkpoint."""
-
-    paths = {}
-    for name, classes in (("conditional", 10), ("unconditional", "null")):
-        folder = tmp_path_factory.mktemp(name)
-        overrides = [*TINY, *NARROW, *FAST, f"output_dir='{folder}'"]
-        train(compose("train", [*overrides, f"model.num_classes={classes}"]))
-        paths[name] = folder / "checkpoints" / "last.ckpt"
-    return paths
+    return {name: trained(name) / "checkpoints" / "last.ckpt" for name in ("conditional", "unconditional")}
 
 
 def test_an_image_depends_on_its_seed_and_index_alone(checkpoints):
@@ -110,9 +102,7 @@ def tiny(tmp_path):
 def brightness_classifier(monkeypatch):
     """Replaces the classifier by one that recognizes the digit (middle pixel) mod 10."""
     monkeypatch.setattr(
-        classifier_selection,
-        "classifier",
-        lambda: lambda images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10]),
+        DigitExtractor, "forward", lambda self, images: (None, torch.eye(10)[images[:, 0, 14, 14].long() % 10])
     )
 
 
@@ -142,7 +132,7 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
         DigitGenerator.open("pretrained", key="model")
 
 
-@pytest.mark.parametrize("file_format", ["safetensors", "onnx"])
+@pytest.mark.parametrize("file_format", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_an_exported_generator_has_the_same_images_and_the_same_facts(tmp_path, file_format):
     original = save_checkpoint(tmp_path / "a.ckpt")
     options = [f"ckpt='{original}'", f"format={file_format}", f"output_dir='{tmp_path}'"]
@@ -211,9 +201,7 @@ def test_the_classifier_selects_digits_of_an_unconditional_model(tiny, brightnes
 
 
 def test_the_number_of_samples_to_select_from_is_bounded(tiny, monkeypatch):
-    monkeypatch.setattr(
-        classifier_selection, "classifier", lambda: lambda images: (None, torch.eye(10)[[0] * len(images)])
-    )
+    monkeypatch.setattr(DigitExtractor, "forward", lambda self, images: (None, torch.eye(10)[[0] * len(images)]))
     monkeypatch.setattr(classifier_selection, "MAX_CHUNKS", 2)
     assert len(tiny(None).generate(2, digits=[0], select="classifier")) == 2
     with pytest.raises(

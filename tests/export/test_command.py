@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,6 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
-from tiny_runs import FAST, NARROW, TINY
 
 from gan.config import compose
 from gan.errors import UserError
@@ -18,21 +18,17 @@ from gan.export.formats import write_safetensors
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import METADATA_KEY, read_export, read_metadata
 from gan.randomness import latents
-from gan.train import train
 
 MODELS = ("conditional", "unconditional")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    """A conditional and an unconditional run's last checkpoint."""
-    paths = {}
-    for name, classes in zip(MODELS, (10, "null"), strict=True):
-        folder = tmp_path_factory.mktemp(name)
-        overrides = [*TINY, *NARROW, *FAST, "trainer.limit_val_batches=0", f"output_dir='{folder}'"]
-        train(compose("train", [*overrides, f"model.num_classes={classes}"]))
-        paths[name] = folder / "checkpoints" / "last.ckpt"
-    return paths
+def checkpoints(trained, tmp_path_factory):
+    """A conditional and an unconditional run's last checkpoint, in folders that may be written to."""
+    root = tmp_path_factory.mktemp("runs")
+    return {name: shutil.copytree(trained(name), root / name) / "checkpoints" / "last.ckpt" for name in MODELS}
 
 
 @pytest.fixture
@@ -188,15 +184,16 @@ def split_card(path):
     return OmegaConf.to_container(OmegaConf.create(front)), text
 
 
-@pytest.mark.parametrize("form", ["safetensors", "onnx"])
-def test_reading_imports_nothing_heavy(files, form):
+@pytest.mark.process
+def test_reading_imports_nothing_heavy(files):
     heavy = {"lightning", "sklearn", "matplotlib", "torchmetrics", "onnx", "onnxscript", "torch._dynamo"}
     code = f"""
 import sys, torch
 before = set(sys.modules)
 from pathlib import Path
 from gan.inference.exported_files import read_export
-read_export(Path({str(files["conditional", form])!r}), "ckpt")
+for path in {[str(files["conditional", form]) for form in ("safetensors", "onnx")]}:
+    read_export(Path(path), "ckpt")
 print(*sorted({heavy!r} & (set(sys.modules) - before)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

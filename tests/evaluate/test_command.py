@@ -4,31 +4,27 @@ import json
 
 import pytest
 import torch
-from tiny_runs import FAST, NARROW, TINY
+from tiny_runs import RUNS
 
 from gan.config import compose
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown
 from gan.metrics import ImageMeasures
-from gan.train import train
 
-SMALL = ("data=digits", "num_samples=400", "metrics.measures=[fid,is,precision,recall,digit_accuracy,class_balance]")
+SMALL = (
+    "data=digits",
+    "device=cpu",
+    "num_samples=400",
+    "metrics.measures=[fid,is,precision,recall,digit_accuracy,class_balance]",
+)
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
+@pytest.fixture
+def checkpoints(trained):
     """Last checkpoints of a conditional, an unconditional and a three-channel run."""
-    paths = {}
-    for name, overrides in {
-        "conditional": ["model.num_classes=10"],
-        "unconditional": [],
-        "stacked": ["model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"],
-    }.items():
-        folder = tmp_path_factory.mktemp("runs") / name
-        fixed = [*TINY, *NARROW, *FAST, f"output_dir='{folder}'"]
-        train(compose("train", [*fixed, *overrides]))
-        paths[name] = folder / "checkpoints" / "last.ckpt"
-    return paths
+    return {name: trained(name) / "checkpoints" / "last.ckpt" for name in RUNS}
 
 
 @pytest.fixture
