@@ -112,7 +112,7 @@ def _measured(experiment: str, data: list[str], seeds: int) -> None:
     for seed in range(seeds):
         _, _, folder = run(f"{experiment}, seed {seed}", [*data, f"experiment={experiment}", f"seed={seed}"])
         started = time.perf_counter()
-        (values,) = evaluate(
+        values, _floor = evaluate(
             compose("evaluate", [*data, f"ckpt={folder}/checkpoints/last.ckpt", f"output_dir={folder}/evaluate"])
         ).values()
         seconds = time.perf_counter() - started
