@@ -7,6 +7,7 @@ import torch
 from lightning import Callback
 from lightning.pytorch.plugins.precision import MixedPrecision
 
+from gan.callbacks.training_log import TrainingLog
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.train import train
@@ -67,10 +68,9 @@ class ClippedNorms(Callback):
 
 
 def fit(cfg, *callbacks, **trainer_options):
-    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
-    trainer = instantiate(
-        cfg.trainer, callbacks=list(callbacks), logger=False, enable_checkpointing=False, **trainer_options
-    )
+    module, datamodule = instantiate(cfg.model, trust=["my_gan"]), instantiate(cfg.data)
+    callbacks = [TrainingLog(), *callbacks]
+    trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=False, enable_checkpointing=False, **trainer_options)
     trainer.fit(module, datamodule)
     return module, trainer
 
@@ -145,7 +145,6 @@ def test_a_loss_of_just_two_methods_trains(tiny, joint_batches, shared_latents, 
     steps = (f"model.shared_latents={shared_latents}", f"model.one_stage={one_stage}")
     cfg = tiny("model.discriminator.norm=false", f"model.joint_batches={joint_batches}", *steps)
     cfg.model.loss = {"_target_": "my_gan.TwoMethods"}
-    cfg.model.trust = ["my_gan"]
     module, trainer = fit(cfg)
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
     assert trainer.global_step == 2 * 4

@@ -1,6 +1,5 @@
 """The data module: splits, errors, the fallback, and Lightning's loop over it."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import hydra
@@ -8,12 +7,12 @@ import pytest
 import torch
 from lightning import LightningModule, Trainer
 from miniature import flat, numbers
-from omegaconf import OmegaConf
 
+from gan.config import CONFIG_DIR, compose
 from gan.data import DataNotFoundError, MNISTDataModule, Source, StackedMNIST
 from gan.errors import UserError
 
-CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
+CONFIGS = sorted((CONFIG_DIR / "data").glob("*.yaml"))
 
 
 def made(data_dir, **arguments):
@@ -126,7 +125,7 @@ def test_without_fallback_the_run_ends(tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_makes_a_data_module(path):
-    cfg = OmegaConf.create({"seed": 4, "data": OmegaConf.load(path)})
+    cfg = compose("train", [f"data={path.stem}", "seed=4", "output_dir=unused"])
     datamodule = hydra.utils.instantiate(cfg.data)
     assert isinstance(datamodule, MNISTDataModule)
     assert datamodule.source.name == path.stem
@@ -135,7 +134,7 @@ def test_every_config_makes_a_data_module(path):
 
 
 def test_the_digits_config_needs_no_fallback():
-    cfg = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIGS[0].with_name("digits.yaml"))})
+    cfg = compose("train", ["data=digits", "output_dir=unused"])
     datamodule = hydra.utils.instantiate(cfg.data)
     datamodule.prepare_data()
     datamodule.setup()
