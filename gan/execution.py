@@ -18,7 +18,7 @@ from torch import Tensor
 from gan.config.bounds import require_number, require_switch
 from gan.cuda_graphs import CudaGraphs
 from gan.errors import UserError
-from gan.steps import Found, Step, StepValues
+from gan.steps import Found, LoggedStep, Step, StepValues
 
 if TYPE_CHECKING:
     from gan.module import GAN
@@ -128,7 +128,36 @@ class Execution:
         self._step = self._module = None
         self._running.clear()
 
-    def run(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+    def run(self, images: Tensor, labels: Tensor, batch_idx: int) -> list[LoggedStep]:
+        """The steps on one or more batches of the loader, one behind the other; those that are due to be logged.
+
+        Args:
+            images: real ones, uint8 [batches * N, C, 28, 28].
+            labels: int64 [batches * N].
+            batch_idx: place of the first batch in its epoch.
+        """
+        module, trainer = self._module, self._module.trainer
+        size = trainer.train_dataloader.batch_size
+        batches = list(zip(images.split(size), labels.split(size), strict=True))
+        first, optimizer_steps = trainer.fit_loop.total_batch_idx, trainer.global_step
+        logged = []
+        for number, batch in enumerate(batches, start=first):
+            rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+            seen = len(batch[0]) * trainer.world_size
+            step = module.steps.step(number, seen, module.images_seen, rates)
+            found = self._run(step, *batch)
+            module.images_seen += seen
+            optimizer_steps += 1 + step.trains_generator
+            if step.trains_generator:
+                for config in trainer.lr_scheduler_configs:
+                    config.scheduler.step()
+            ends_epoch = batch_idx + number + 1 - first == trainer.num_training_batches
+            if (number + 1) % trainer.log_every_n_steps == 0 or ends_epoch:
+                logged.append(LoggedStep(number, module.images_seen, found))
+        self._count(len(batches), optimizer_steps)
+        return logged
+
+    def _run(self, step: Step, images: Tensor, labels: Tensor) -> Found:
         """One step; what it found is kept until the next one."""
         try:
             return self._step(step, images, labels)
@@ -144,14 +173,10 @@ class Execution:
             self._step = self._module.step
             return self._step(step, images, labels)
 
-    def count(self, batches: int, optimizer_steps: int) -> None:
+    def _count(self, batches: int, optimizer_steps: int) -> None:
         """Makes Lightning count all batches of a call, of which it saw one, and all optimizer steps.
 
-        On a card it also waits for the call before this one, so that no more than two are under way.
-
-        Args:
-            batches: of this call.
-            optimizer_steps: of the run.
+        On a card it waits for the call before this one: no more than two are under way.
         """
         if self.compile and self._started:
             seconds, self._started = time.perf_counter() - self._started, None

@@ -15,7 +15,7 @@ from gan.config.targets import build
 from gan.errors import UserError
 from gan.execution import Execution, make_portable
 from gan.images import normalize, quantize
-from gan.networks import build_networks, initialize_dcgan
+from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_one_stage
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
@@ -31,24 +31,22 @@ class GAN(LightningModule):
     Everything is plain values and plain dicts, so that a checkpoint rebuilds the module by itself; dicts name what they
     build as `_target_`. Images seen count each real image shown to the discriminator, on all processes.
 
+    What a part of the step needs is described there: the classification loss, joint batches and diversity in
+    `Objectives`, what fades in `Fading`, the average in `AverageDecay`, penalties in `build_penalties`.
+
     Args:
         generator, discriminator: networks; latent_dim, num_classes and image_channels are handed on to them.
         generator_optimizer, discriminator_optimizer: optimizers of `torch.optim`.
         loss: an adversarial loss, see `gan.losses`.
-        penalties: see `gan.penalties.build_penalties`.
         generator_schedule, discriminator_schedule: learning-rate schedulers, stepped once a generator step.
         num_classes: of a conditional model, which generates the requested class; None for an unconditional one.
         paired_labels: generated images of a batch have the labels of the real ones, else balanced random ones.
-        classification_weight, classification_images: see `Objectives.discriminator` and `Fading`.
-        joint_batches, diversity_weight: see `Objectives`.
-        instance_noise, instance_noise_images: standard deviation, in units of [-1, 1], of the noise on each image that
-            the discriminator sees; see `Fading`.
+        instance_noise: standard deviation, in units of [-1, 1], of noise on each image that the discriminator sees.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
         one_stage: it also takes its gradient from the discriminator's own backward pass, see `one_stage_loss`. With
             precision 16-mixed, whose range is too small for it, a second pass is made all the same.
         gradient_clip_norm: largest L2 norm of each network's gradient; None does not clip.
         discriminator_steps: discriminator steps for each generator step, on as many batches.
-        ema_half_life, ema_warmup: see `AverageDecay`.
         dcgan_initialization: weights N(0, 0.02) in place of PyTorch's defaults.
         max_images: length of the run in images, for schedules; None: as long as the trainer's epochs.
         seed: of noise, labels and dropout.
@@ -92,9 +90,7 @@ class GAN(LightningModule):
         super().__init__()
         self.save_hyperparameters(ignore=["trust"])
         require_number("model.gradient_clip_norm", gradient_clip_norm, above=0, optional=True)
-        require_number("model.max_images", max_images, least=1, whole=True, optional=True)
-        require_number("model.seed", seed, least=0, below=2**32, whole=True)
-        for name in ("paired_labels", "shared_latents", "one_stage", "dcgan_initialization"):
+        for name in ("paired_labels", "shared_latents", "one_stage"):
             require_switch(f"model.{name}", self.hparams[name])
         for name in ("generator", "discriminator"):
             require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])
@@ -105,10 +101,9 @@ class GAN(LightningModule):
         self.execution = Execution()
 
         shape = (latent_dim, num_classes, image_channels)
-        self.generator, self.discriminator = build_networks(generator, discriminator, *shape, trust)
-        if dcgan_initialization:
-            initialize_dcgan(self.generator)
-            initialize_dcgan(self.discriminator)
+        self.generator, self.discriminator = build_networks(
+            generator, discriminator, *shape, dcgan_initialization, trust
+        )
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
         adversarial = build(loss, "model.loss", ["gan.losses"], trust)
@@ -126,26 +121,8 @@ class GAN(LightningModule):
             check_one_stage(self.discriminator, adversarial, shared_latents)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, list[LoggedStep]]:
-        """One step for each batch in what the loader gave: one, or several where `Execution` asks for more at once."""
-        size = self.trainer.train_dataloader.batch_size
-        batches = list(zip(batch[0].split(size), batch[1].split(size), strict=True))
-        first, optimizer_steps = self.trainer.fit_loop.total_batch_idx, self.trainer.global_step
-        logged = []
-        for number, (images, labels) in enumerate(batches, start=first):
-            count = len(images) * self.trainer.world_size
-            rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers(use_pl_optimizer=False)]
-            step = self.steps.step(number, count, self.images_seen, rates)
-            found = self.execution.run(step, images, labels)
-            self.images_seen += count
-            optimizer_steps += 1 + step.trains_generator
-            if step.trains_generator:
-                for config in self.trainer.lr_scheduler_configs:
-                    config.scheduler.step()
-            ends_epoch = batch_idx + number + 1 - first == self.trainer.num_training_batches
-            if (number + 1) % self.trainer.log_every_n_steps == 0 or ends_epoch:
-                logged.append(LoggedStep(number, self.images_seen, found))
-        self.execution.count(len(batches), optimizer_steps)
-        return {"logged": logged}
+        """A `step` on each batch that the loader gave: one, or several joined into one, see `Execution`."""
+        return {"logged": self.execution.run(*batch, batch_idx)}
 
     def step(self, step: Step, images: Tensor, labels: Tensor) -> Found:
         """A step of the discriminator and, where it is due, of the generator and its average; what is logged.

@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import nn
 
-from gan.config.bounds import require_number
+from gan.config.bounds import require_number, require_switch
 from gan.config.targets import build
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
 from gan.networks.layers import initialize_dcgan
 
-__all__ = ["ConvDiscriminator", "ConvGenerator", "build_networks", "initialize_dcgan"]
+__all__ = ["ConvDiscriminator", "ConvGenerator", "build_networks"]
 
 
 def build_networks(
@@ -20,6 +20,7 @@ def build_networks(
     latent_dim: int,
     num_classes: int | None,
     image_channels: int,
+    dcgan_initialization: bool = False,
     trust: Sequence[str] = (),
 ) -> tuple[nn.Module, nn.Module]:
     """Both networks, from dicts that name their class as `_target_`.
@@ -28,6 +29,7 @@ def build_networks(
         latent_dim: length of the latent vector.
         num_classes: of conditional networks; None for unconditional ones.
         image_channels: 1 for grey images, 3 for colour.
+        dcgan_initialization: weights N(0, 0.02) in place of PyTorch's defaults.
         trust: packages of the user's that the networks may come from.
 
     Raises:
@@ -36,8 +38,13 @@ def build_networks(
     require_number("model.latent_dim", latent_dim, least=1, whole=True)
     require_number("model.num_classes", num_classes, least=2, whole=True, optional=True)
     require_number("model.image_channels", image_channels, least=1, whole=True)
+    require_switch("model.dcgan_initialization", dcgan_initialization)
     own, shared = ["gan.networks"], {"num_classes": num_classes, "image_channels": image_channels}
-    return (
+    networks = (
         build(generator, "model.generator", own, trust, latent_dim=latent_dim, **shared),
         build(discriminator, "model.discriminator", own, trust, **shared),
     )
+    if dcgan_initialization:
+        for network in networks:
+            initialize_dcgan(network)
+    return networks
