@@ -18,11 +18,7 @@ log = logging.getLogger("gan")
 
 
 def newest_run(root: Path = Path("outputs/train")) -> Path:
-    """The folder of the newest training run that left a checkpoint.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The folder of the newest training run that left a checkpoint; a UserError if there is none."""
     checkpoints = sorted(root.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
         raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")

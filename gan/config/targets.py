@@ -50,7 +50,8 @@ def build(
     """
     require_part(key, spec)
     target = locate(spec["_target_"], key, packages, trust)
-    arguments = {**{name: value for name, value in spec.items() if name != "_target_"}, **extra}
+    given = {name: value for name, value in spec.items() if name != "_target_"}
+    arguments = {**given, **extra}
     try:
         inspect.signature(target).bind(*inputs, **arguments)
     except TypeError as error:
@@ -61,7 +62,6 @@ def build(
     except UserError:
         raise
     except Exception as error:  # a wrong value can make a constructor raise any exception
-        given = {name: value for name, value in spec.items() if name != "_target_"}
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{key}: {reason}; it was given {given}") from error
 

@@ -139,7 +139,7 @@ class MNISTDataModule(LightningDataModule):
         count = len(self.source.train()[0])
         # `val_size` was chosen for a larger data set: hold out a fifth at most.
         self.val_size = min(self.val_size, count // 5)
-        rank_zero_only(log.warning)(_box(_fallback_text(missing, count - self.val_size)))
+        rank_zero_only(log.warning)(_fallback_text(missing, count - self.val_size))
 
     def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
@@ -171,8 +171,8 @@ def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
         )
 
 
-def _fallback_text(missing: Source, count: int) -> list[str]:
-    return [
+def _fallback_text(missing: Source, count: int) -> str:
+    lines = [
         f"NOT TRAINING ON {missing.name.upper()}",
         "",
         f"Its files are not in {missing.dir.absolute()} and cannot be downloaded.",
@@ -180,9 +180,6 @@ def _fallback_text(missing: Source, count: int) -> list[str]:
         "Results will be poorer. Do not compare them with results on the real data.",
         "With data.offline_fallback=false the run ends here with an error.",
     ]
-
-
-def _box(lines: list[str]) -> str:
     width = max(map(len, lines))
     edge = "#" * (width + 8)
     return "\n".join(["", edge, *(f"##  {line:<{width}}  ##" for line in lines), edge])

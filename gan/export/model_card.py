@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def card(
     return "\n\n".join(parts) + "\n"
 
 
-def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, Any]:
+def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
     """The evaluation of a checkpoint in a `metrics.json` of `gan evaluate`.
 
     Returns:
@@ -116,22 +117,21 @@ def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, An
         names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
         evaluation = {name: saved[name] for name in ("data", "split", "labels", "num_samples", "repeats", "seed")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{key}={path}: not a metrics.json of `gan evaluate` ({error})") from error
+        raise UserError(f"measures={path}: not a metrics.json of `gan evaluate` ({error})") from error
     name = names.get(ckpt.resolve())
     if name is None:
-        raise UserError(f"{key}={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
+        raise UserError(f"measures={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
     measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
     return {"checkpoint": name, "measures": measures, **evaluation}
 
 
-def newest_measures(ckpt: Path, root: Path = Path("outputs/evaluate")) -> dict[str, Any] | None:
+def newest_measures(ckpt: Path) -> dict[str, Any] | None:
     """The newest evaluation of a checkpoint; None if there is none that is newer than the checkpoint."""
-    found = [path for path in root.glob("*/metrics.json") if path.stat().st_mtime >= ckpt.stat().st_mtime]
+    saved = Path("outputs/evaluate").glob("*/metrics.json")
+    found = [path for path in saved if path.stat().st_mtime >= ckpt.stat().st_mtime]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
+        with suppress(UserError):
             return read_measures(path, ckpt)
-        except UserError:
-            continue
     return None
 
 

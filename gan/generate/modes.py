@@ -17,17 +17,11 @@ MAX_PATH = 10_000
 
 
 class ImageSequence(Protocol):
-    """Images by index.
+    """Images by index."""
 
-    Attributes:
-        default_count: number of images if the user gives none.
-        columns: columns of a grid of the images; None: no preference.
-        labelled: whether the images have labels.
-    """
-
-    default_count: int
-    columns: int | None
-    labelled: bool
+    default_count: int  # number of images if the user gives none
+    columns: int | None  # of a grid of the images; None: no preference
+    labelled: bool  # whether the images have labels
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         """Images start..stop-1 in pieces: uint8 [n, C, 28, 28]."""
@@ -95,11 +89,7 @@ class Samples:
         return self._take_turns(start, stop, selected)
 
     def _take_turns(self, start: int, stop: int, rows_of_seed: Callable[[int, int, int], Tensor]) -> Tensor:
-        """Rows start..stop-1, each from the seed whose turn it is.
-
-        Args:
-            rows_of_seed: called with (seed, first, end); returns the rows first..end-1 of this seed alone.
-        """
+        """Rows start..stop-1, each from the seed whose turn it is; rows_of_seed(seed, first, end) has those of one."""
         index = torch.arange(start, stop)
         turns, within = index // self.images_per_turn, index % self.images_per_turn
         seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)

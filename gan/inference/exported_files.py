@@ -72,11 +72,7 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
 
 
 def read_metadata(path: Path, key: str) -> dict[str, Any]:
-    """All metadata of an exported file: `FACTS`, `hyper_parameters` and, if known, the `command` that trained it.
-
-    Raises:
-        UserError: as for `read_export`.
-    """
+    """All metadata of an exported file: `FACTS`, `hyper_parameters` and, if known, the `command` that trained it."""
     with _prefixed_errors(f"{key}={path}"):
         return _parse_metadata(_open(path)[0])
 

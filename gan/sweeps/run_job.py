@@ -64,13 +64,9 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
     except (HydraException, OmegaConfBaseException) as error:
         return FAILED, explain(error), traceback.format_exc()
     except UserError as error:
-        return FAILED, _one_line(error), ""
+        return FAILED, explain(error), ""
     except Exception as error:
-        return FAILED, f"{type(error).__name__}: {_one_line(error)}", traceback.format_exc()
+        return FAILED, f"{type(error).__name__}: {explain(error)}", traceback.format_exc()
     finally:
         sys.argv = arguments
     return FINISHED, "", ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

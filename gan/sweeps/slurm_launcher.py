@@ -20,11 +20,7 @@ log = logging.getLogger("gan")
 
 
 def check(config: DictConfig) -> None:
-    """Checks that SLURM is there, and that no SLURM job of an earlier start of this sweep is left.
-
-    Raises:
-        UserError: a command of SLURM is missing or does not reach the cluster, or jobs are left.
-    """
+    """Raises a UserError if SLURM cannot be reached, or has jobs of an earlier start of this sweep left."""
     check_installed("launcher=slurm", "slurm", "submitit")
     for command in ("sbatch", "squeue", "scontrol"):
         if shutil.which(command) is None:
@@ -53,7 +49,6 @@ def run_on_slurm(
     no accounting (`sacct`), and waits for the other jobs if one is lost.
 
     Args:
-        job: runs a job of the sweep.
         batch: overrides of each job.
         first: number of the first job.
         options: of submitit's SlurmExecutor. None leaves an option to the cluster.

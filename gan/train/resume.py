@@ -33,11 +33,7 @@ log = logging.getLogger("gan")
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
-    """Replaces `ckpt_path=last` in the arguments of `gan train` by the newest run's own arguments, file and folder.
-
-    Raises:
-        UserError: there is no such run.
-    """
+    """Replaces `ckpt_path=last` in the arguments of `gan train` by the newest run's own arguments, file and folder."""
     given = [
         text for text in arguments if not (_key(text) == "ckpt_path" and text.partition("=")[2].strip("'\"") == "last")
     ]
@@ -80,11 +76,7 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
 
 
 def init_from(module: "GAN", file: str) -> None:
-    """Gives a new run the weights of a checkpoint.
-
-    Raises:
-        UserError: the file cannot be read, or the networks differ.
-    """
+    """Gives a new run the weights of a checkpoint; a UserError if the networks differ."""
     path = checkpoint_path(file, "init_from")
     checkpoint = read_checkpoint(path, "init_from")
     _refuse_differences(NETWORKS, module, checkpoint, path)
