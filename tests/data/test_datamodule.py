@@ -3,13 +3,12 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import hydra
 import pytest
 import torch
 from lightning import LightningModule, Trainer
 from miniature import flat, numbers
-from omegaconf import OmegaConf
 
+from gan.config import compose, instantiate
 from gan.data import DataNotFoundError, MNISTDataModule, Source, StackedMNIST
 from gan.errors import UserError
 
@@ -126,8 +125,7 @@ def test_without_fallback_the_run_ends(tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_makes_a_data_module(path):
-    cfg = OmegaConf.create({"seed": 4, "data": OmegaConf.load(path)})
-    datamodule = hydra.utils.instantiate(cfg.data)
+    datamodule = instantiate(compose("train", [f"data={path.stem}", "seed=4"]).data)
     assert isinstance(datamodule, MNISTDataModule)
     assert datamodule.source.name == path.stem
     assert datamodule.seed == 4
@@ -135,8 +133,7 @@ def test_every_config_makes_a_data_module(path):
 
 
 def test_the_digits_config_needs_no_fallback():
-    cfg = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIGS[0].with_name("digits.yaml"))})
-    datamodule = hydra.utils.instantiate(cfg.data)
+    datamodule = instantiate(compose("train", ["data=digits"]).data)
     datamodule.prepare_data()
     datamodule.setup()
     assert (len(datamodule.train_dataloader()), len(datamodule.val_dataloader())) == (20, 1)
