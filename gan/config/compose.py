@@ -65,11 +65,7 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
 
 
 def instantiate(cfg: DictConfig, **extra: Any) -> Any:
-    """Hydra's `instantiate`, which raises a UserError for a user's mistake.
-
-    Raises:
-        UserError: a value that its constructor refuses, a key that it does not take, or a name that does not exist.
-    """
+    """Hydra's `instantiate`; a UserError for a value that is refused, a key too many, or a name that does not exist."""
     try:
         return hydra.utils.instantiate(cfg, **extra)
     except InstantiationException as error:

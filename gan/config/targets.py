@@ -68,12 +68,12 @@ def build(
 
 def packages_of(config: Any) -> list[str]:
     """The top-level package of each `_target_` in a plain config."""
-    if isinstance(config, Mapping):
-        own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
-        return sorted({*own, *(package for value in config.values() for package in packages_of(value))})
     if isinstance(config, list):
         return sorted({package for value in config for package in packages_of(value)})
-    return []
+    if not isinstance(config, Mapping):
+        return []
+    own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
+    return sorted({*own, *packages_of(list(config.values()))})
 
 
 def _public(package: str) -> list[str]:

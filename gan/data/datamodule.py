@@ -146,11 +146,9 @@ class MNISTDataModule(LightningDataModule):
 
     def _require_enough(self) -> None:
         world_size = self._rank()[1]
-        available = (self.images_per_epoch or len(self.train_images)) // world_size
-        if self.batch_size > available:
-            raise UserError(
-                f"data.batch_size={self.batch_size}: at most {available:,}, the images of a process's epoch"
-            )
+        most = (self.images_per_epoch or len(self.train_images)) // world_size
+        if self.batch_size > most:
+            raise UserError(f"data.batch_size={self.batch_size}: at most {most:,}, the images of a process's epoch")
         if min(len(self.val_images), len(self.test_images)) < world_size:
             raise UserError(f"data.val_size={self.val_size}: at least one image for each of {world_size} processes")
 

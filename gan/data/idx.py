@@ -42,10 +42,9 @@ def present(folder: Path) -> dict[str, Path]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, decompressed if its first bytes are gzip's: browsers decompress a file and keep `.gz`.
+    """A file's content, decompressed if its first bytes are gzip's; a UserError if that cannot be done.
 
-    Raises:
-        UserError: the file cannot be read or decompressed.
+    Its name does not matter: browsers decompress a file and keep `.gz`.
     """
     try:
         content = path.read_bytes()

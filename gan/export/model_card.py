@@ -62,9 +62,7 @@ def card(
     """
     onnx, conditional = path.suffix == ".onnx", bool(metadata["num_classes"])
     kind = f"Conditional on the class, 0 to {metadata['num_classes'] - 1}" if conditional else "Unconditional"
-    columns = (
-        "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
-    )
+    rows = "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
     example = {
         "file": path.name,
         "arguments": "16, digits=[3, 1, 4], seed=0" if conditional else "16, seed=0",
@@ -82,8 +80,8 @@ def card(
         f"# {path.stem}",
         f"The generator of a GAN trained on {metadata['data'] or 'data that the checkpoint does not name'}. "
         f"{kind}; it generates images of 28x28 pixels with {metadata['image_channels']} channel(s).",
-        f"![{columns}]({grid.name})",
-        columns,
+        f"![{rows}]({grid.name})",
+        rows,
         "## How to use",
         USE_LIBRARY.format(**example),
         *([USE_ONNX.format(**example)] if onnx else []),

@@ -50,10 +50,8 @@ def generate(cfg: DictConfig) -> Path:
     if digits == "all":
         digits = list(range(generator.num_classes or 10**generator.image_channels))
     if cfg.mode in PATH_MODES:
-        closed = cfg.mode == "walk"
-        sequence: ImageSequence = LatentPath(
-            generator, digits, seeds, cfg.truncation, cfg.steps, closed, cfg.num_images
-        )
+        walk = cfg.mode == "walk"
+        sequence: ImageSequence = LatentPath(generator, digits, seeds, cfg.truncation, cfg.steps, walk, cfg.num_images)
     else:
         sequence = Samples(generator, digits, seeds, cfg.truncation, cfg.select, cfg.mode == "class_sweep")
     count = cfg.num_images or sequence.default_count
@@ -117,9 +115,7 @@ def _check_values(cfg: DictConfig) -> None:
 
 def _check_count(count: int, image_format: str, shard_size: int | None) -> None:
     if image_format in ("grid", "gif") and count > MAX_SHOWN:
-        raise UserError(
-            f"num_images={count}: format={image_format} shows up to {MAX_SHOWN:,}; format=npz takes any number"
-        )
+        raise UserError(f"num_images={count}: format={image_format} shows up to {MAX_SHOWN:,}; format=npz has no limit")
     if image_format == "idx" and min(count, shard_size or count) > MAX_IDX:
         raise UserError(f"num_images={count}: an IDX file holds up to {MAX_IDX:,}; shard_size=1000000 makes several")
 

@@ -147,9 +147,7 @@ class LatentPath:
         if len(seeds) == 1:
             seeds = range(seeds[0], seeds[0] + segments + (not closed))
         if digits is not None and len(digits) > len(seeds):
-            raise UserError(
-                f"digits={list(digits)}: the path has {len(seeds)} seeds with one digit each; name more seeds"
-            )
+            raise UserError(f"digits={list(digits)}: the path has {len(seeds)} seeds of one digit each; add more seeds")
         labels = generator.labels(digits, 0, len(seeds))
         ends = None if labels is None else [*labels.tolist(), *labels[:1].tolist()]
         if closed:

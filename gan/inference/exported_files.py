@@ -72,7 +72,10 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
 
 
 def read_metadata(path: Path, key: str) -> dict[str, Any]:
-    """All metadata of an exported file: `FACTS`, `hyper_parameters` and, if known, the `command` that trained it."""
+    """All metadata of an exported file: `FACTS`, `hyper_parameters` and, if known, the `command` that trained it.
+
+    Errors are those of `read_export`.
+    """
     with _prefixed_errors(f"{key}={path}"):
         return _parse_metadata(_open(path)[0])
 

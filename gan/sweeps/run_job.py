@@ -24,8 +24,7 @@ log = logging.getLogger("gan")
 def run_job(cfg: DictConfig) -> None:
     """Trains, and records in the job's folder and in the sweep's table how it ended. A failure does not end the sweep.
 
-    Raises:
-        KeyboardInterrupt, SystemExit: a user or a signal ends the sweep. Then no outcome is recorded.
+    A user's interrupt or a signal (KeyboardInterrupt, SystemExit) does, and no outcome is recorded.
     """
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()

@@ -30,9 +30,7 @@ def check(config: DictConfig) -> None:
         raise UserError("launcher=slurm: squeue does not reach the cluster")
     earlier = {path.name.partition("_")[0] for path in _folder(config).glob("[0-9]*")}
     if still := " ".join(sorted(earlier & queue)):
-        raise UserError(
-            f"sweep_name={config.sweep_name}: SLURM jobs {still} of it are still there; wait, or `scancel {still}`"
-        )
+        raise UserError(f"sweep_name={config.sweep_name}: SLURM still has its jobs {still}; wait, or `scancel {still}`")
 
 
 def run_on_slurm(

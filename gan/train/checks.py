@@ -32,9 +32,8 @@ def check_config(cfg: DictConfig) -> None:
 def check_one_process(cfg: DictConfig) -> None:
     """Raises a UserError for a job with several processes: each of them would start the whole sweep again."""
     if str(cfg.trainer.devices) != "1":
-        raise UserError(
-            f"trainer.devices={cfg.trainer.devices}: a job of a sweep has one process; use hardware=cpu or gpu"
-        )
+        devices = cfg.trainer.devices
+        raise UserError(f"trainer.devices={devices}: a job of a sweep has one process; use hardware=cpu or gpu")
 
 
 def check_model_fits_data(module: GAN, source: Source) -> None:
@@ -42,10 +41,9 @@ def check_model_fits_data(module: GAN, source: Source) -> None:
     channels, classes = module.hparams.image_channels, module.num_classes
     if channels != source.channels:
         raise UserError(f"model.image_channels={channels}: the images of {source.name} have {source.channels}")
-    if classes and classes != source.num_classes:
-        raise UserError(
-            f"model.num_classes={classes}: {source.name} has {source.num_classes} classes; null ignores them"
-        )
+    found = source.num_classes
+    if classes and classes != found:
+        raise UserError(f"model.num_classes={classes}: {source.name} has {found} classes; null ignores them")
 
 
 def timer(cfg: DictConfig) -> Timer:

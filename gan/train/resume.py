@@ -33,7 +33,7 @@ log = logging.getLogger("gan")
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
-    """Replaces `ckpt_path=last` in the arguments of `gan train` by the newest run's own arguments, file and folder."""
+    """Replaces `ckpt_path=last` by the newest run's own arguments, file and folder; a UserError without such a run."""
     given = [
         text for text in arguments if not (_key(text) == "ckpt_path" and text.partition("=")[2].strip("'\"") == "last")
     ]
@@ -66,9 +66,7 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     if cfg.ckpt_path == "auto":
         return last if last.is_file() else None
     if cfg.ckpt_path in ("last", "best"):
-        raise UserError(
-            f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; from Python it is a file or auto"
-        )
+        raise UserError(f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; Python takes a file or auto")
     path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
     if last.is_file() and (path is None or path.parent != last.parent):
         raise UserError(f"hydra.run.dir={output_dir}: another run is there; ckpt_path=auto resumes it")
