@@ -34,11 +34,8 @@ BATCHES = (1, 2, 7, 64)
 def export(cfg: DictConfig) -> Path:
     """Writes the generator, its model card (.md) and its grid of samples (.png): all of them or nothing.
 
-    Args:
-        cfg: composed from `conf/export.yaml`.
-
     Returns:
-        The file's absolute path.
+        The generator file's absolute path.
 
     Raises:
         UserError: a value, a checkpoint or a folder that cannot be used, a file that exists already, or images that

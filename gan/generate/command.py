@@ -28,10 +28,7 @@ MAX_IDX = 2**32 - 1
 
 
 def generate(cfg: DictConfig) -> Path:
-    """Generates images and writes them. Each file is written atomically.
-
-    Args:
-        cfg: composed from `conf/generate.yaml`, which explains each key.
+    """Generates images and writes them, each file atomically. `conf/generate.yaml` explains the keys of the config.
 
     Returns:
         The absolute path of the file or folder.

@@ -34,7 +34,6 @@ class Samples:
     """`sample`: each image has a latent of its own. `class_sweep`: the images of a row have one latent.
 
     Args:
-        generator: the model.
         digits: image i shows digits[i mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
         seeds: used in turn, each for one image of each of the digits.
         truncation, select: as for `DigitGenerator.generate`.
@@ -107,7 +106,6 @@ class LatentPath:
     """`interpolate`: images on the latent path from seed to seed, and from digit to digit. `walk`: the path is closed.
 
     Args:
-        generator: the model.
         digits: seed k shows digits[k mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
         seeds: ends of the path's segments. A single seed is followed by the seeds after it, one for each segment.
         truncation: as for `DigitGenerator.generate`.
