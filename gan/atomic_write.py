@@ -3,9 +3,10 @@
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 
@@ -23,6 +24,16 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Gives a temporary path for each file of one folder. At the end they are renamed; after an error none is."""
+    with TemporaryDirectory(prefix=".", dir=paths[0].parent) as folder:
+        temporary = [Path(folder, path.name) for path in paths]
+        yield temporary
+        for source, path in zip(temporary, paths, strict=True):
+            os.replace(source, path)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

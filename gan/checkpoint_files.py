@@ -18,11 +18,7 @@ log = logging.getLogger("gan")
 
 
 def newest_run(root: Path = Path("outputs/train")) -> Path:
-    """The folder of the newest training run that left a checkpoint.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The folder of the newest training run that left a checkpoint; a UserError if there is none."""
     checkpoints = sorted(root.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
         raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
@@ -73,9 +69,8 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
             raise UserError(f"{key}={path}: refused, {what}") from error
         reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise UserError(f"{key}={path}: not a readable checkpoint ({reason})") from error
-    if not isinstance(checkpoint, dict) or not all(
-        isinstance(checkpoint.get(part), kind) for part, kind in PARTS.items()
-    ):
+    complete = isinstance(checkpoint, dict) and all(isinstance(checkpoint.get(p), kind) for p, kind in PARTS.items())
+    if not complete:
         raise UserError(f"{key}={path}: not a checkpoint of this project; it needs {', '.join(PARTS)}")
     options = checkpoint["hyper_parameters"]
     absent = [name for name in SHAPE if name not in options]

@@ -68,11 +68,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
-    """uint8 [N, C, H, W] unchanged, as an array, as pictures, or as PNG files in base64.
-
-    Raises:
-        UserError: an unknown format.
-    """
+    """uint8 [N, C, H, W] unchanged, as an array, as pictures, or as PNG files in base64; a UserError otherwise."""
     if return_format == "tensor":
         return images
     if return_format == "numpy":

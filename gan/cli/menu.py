@@ -15,17 +15,11 @@ SYSTEMS = {
 
 
 class Task(NamedTuple):
-    """A line of the menu.
-
-    Args:
-        command: the command that does the task.
-        title: text of the line.
-        arguments: asks a few questions, and returns the command's arguments.
-    """
+    """A line of the menu, and the command that does the task."""
 
     command: str
     title: str
-    arguments: Callable[[Ask], list[str]]
+    arguments: Callable[[Ask], list[str]]  # asks a few questions, and returns the command's arguments
 
 
 def _published_system(ask: Ask) -> list[str]:
@@ -37,9 +31,8 @@ def _published_system(ask: Ask) -> list[str]:
 
 
 def _digits(ask: Ask) -> list[str]:
-    text = _answer(
-        ask, "Digits, such as 314", "all", lambda text: text == "all" or _digit_string(text), "0 to 9, or all"
-    )
+    question = "Digits, such as 314"
+    text = _answer(ask, question, "all", lambda text: text == "all" or _digit_string(text), "0 to 9, or all")
     return ["digits=all" if text == "all" else f"digits=[{','.join(text)}]"]
 
 

@@ -29,16 +29,9 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         if traceback_wanted:
             raise
         if is_first:
-            print(f"gan {command}: {_line(error)}", file=sys.stderr)
+            line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error)
+            print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return (
-        explain(error) if isinstance(error, HydraException | OmegaConfBaseException) else " ".join(str(error).split())
-    )
 
 
 def _lightning_mistakes() -> list[type[Exception]]:

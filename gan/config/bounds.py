@@ -28,18 +28,13 @@ def require_number(
     whole: bool = False,
     optional: bool = False,
 ) -> None:
-    """Checks that a value is a finite number within bounds.
+    """Raises a UserError that names the key unless a value is a finite number within bounds.
 
     Args:
-        key: config key of the value, for the error text.
-        value: the value.
         least, most: bounds that the value may have.
         above, below: bounds that the value may not have.
         whole: whether it must be an integer.
         optional: whether it may be None.
-
-    Raises:
-        UserError: it is not.
     """
     bounds = (
         ("{:,} or more", operator.ge, least),
@@ -56,30 +51,18 @@ def require_number(
 
 
 def require_switch(key: str, value: Any) -> None:
-    """Checks that a value is true or false.
-
-    Raises:
-        UserError: it is not.
-    """
+    """Raises a UserError unless a value is true or false."""
     if type(value) is not bool:
         raise UserError(f"{key}={value}: true or false")
 
 
 def require_part(key: str, value: Any, *, optional: bool = False) -> None:
-    """Checks that a value is a mapping with a `_target_`, or None if it is optional.
-
-    Raises:
-        UserError: it is not.
-    """
+    """Raises a UserError unless a value is a mapping with a `_target_`, or None if it is optional."""
     if not (isinstance(value, Mapping) and "_target_" in value) and not (value is None and optional):
         raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
 
 
 def check_trainer(trainer: Mapping[str, Any]) -> None:
-    """Checks those numbers of `conf/trainer/` that Lightning checks late, or not at all.
-
-    Raises:
-        UserError: for the first one that cannot be used.
-    """
+    """Raises a UserError for a wrong number in `conf/trainer/` that Lightning would refuse late, or not at all."""
     for key in TRAINER_NUMBERS.keys() & trainer.keys():
         require_number(f"trainer.{key}", trainer[key], **TRAINER_NUMBERS[key])

@@ -65,11 +65,7 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
 
 
 def instantiate(cfg: DictConfig, **extra: Any) -> Any:
-    """Hydra's `instantiate`, which raises a UserError for a user's mistake.
-
-    Raises:
-        UserError: a value that its constructor refuses, a key that it does not take, or a name that does not exist.
-    """
+    """Hydra's `instantiate`; a UserError for a value that is refused, a key too many, or a name that does not exist."""
     try:
         return hydra.utils.instantiate(cfg, **extra)
     except InstantiationException as error:
@@ -93,8 +89,10 @@ def in_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def explain(error: HydraException | OmegaConfBaseException) -> str:
-    """One line that explains why a config cannot be composed. For a misspelt key it has the closest names."""
+def explain(error: Exception) -> str:
+    """One line that says what is wrong. For a misspelt key it has the closest names."""
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return " ".join(str(error).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
         groups = [] if "." in cause.full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]

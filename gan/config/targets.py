@@ -50,7 +50,8 @@ def build(
     """
     require_part(key, spec)
     target = locate(spec["_target_"], key, packages, trust)
-    arguments = {**{name: value for name, value in spec.items() if name != "_target_"}, **extra}
+    given = {name: value for name, value in spec.items() if name != "_target_"}
+    arguments = {**given, **extra}
     try:
         inspect.signature(target).bind(*inputs, **arguments)
     except TypeError as error:
@@ -61,19 +62,18 @@ def build(
     except UserError:
         raise
     except Exception as error:  # a wrong value can make a constructor raise any exception
-        given = {name: value for name, value in spec.items() if name != "_target_"}
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{key}: {reason}; it was given {given}") from error
 
 
 def packages_of(config: Any) -> list[str]:
     """The top-level package of each `_target_` in a plain config."""
-    if isinstance(config, Mapping):
-        own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
-        return sorted({*own, *(package for value in config.values() for package in packages_of(value))})
     if isinstance(config, list):
         return sorted({package for value in config for package in packages_of(value)})
-    return []
+    if not isinstance(config, Mapping):
+        return []
+    own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
+    return sorted({*own, *packages_of(list(config.values()))})
 
 
 def _public(package: str) -> list[str]:

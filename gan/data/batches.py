@@ -105,11 +105,7 @@ class EvaluationBatches:
     Ranks have different images and the same number of batches: in DDP each forward pass exchanges buffers, so one rank
     with an extra batch would wait forever. The batches of a rank differ in size by at most one.
 
-    Args:
-        images: uint8 [N, C, 28, 28].
-        labels: int64 [N].
-        batch_size: of one rank.
-        rank: of this process, of `world_size`, which is at most N.
+    Arguments as for `TrainingBatches`; `world_size` is at most N.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:

@@ -139,18 +139,16 @@ class MNISTDataModule(LightningDataModule):
         count = len(self.source.train()[0])
         # `val_size` was chosen for a larger data set: hold out a fifth at most.
         self.val_size = min(self.val_size, count // 5)
-        rank_zero_only(log.warning)(_box(_fallback_text(missing, count - self.val_size)))
+        rank_zero_only(log.warning)(_fallback_text(missing, count - self.val_size))
 
     def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def _require_enough(self) -> None:
         world_size = self._rank()[1]
-        available = (self.images_per_epoch or len(self.train_images)) // world_size
-        if self.batch_size > available:
-            raise UserError(
-                f"data.batch_size={self.batch_size}: at most {available:,}, the images of a process's epoch"
-            )
+        most = (self.images_per_epoch or len(self.train_images)) // world_size
+        if self.batch_size > most:
+            raise UserError(f"data.batch_size={self.batch_size}: at most {most:,}, the images of a process's epoch")
         if min(len(self.val_images), len(self.test_images)) < world_size:
             raise UserError(f"data.val_size={self.val_size}: at least one image for each of {world_size} processes")
 
@@ -171,8 +169,8 @@ def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
         )
 
 
-def _fallback_text(missing: Source, count: int) -> list[str]:
-    return [
+def _fallback_text(missing: Source, count: int) -> str:
+    lines = [
         f"NOT TRAINING ON {missing.name.upper()}",
         "",
         f"Its files are not in {missing.dir.absolute()} and cannot be downloaded.",
@@ -180,9 +178,6 @@ def _fallback_text(missing: Source, count: int) -> list[str]:
         "Results will be poorer. Do not compare them with results on the real data.",
         "With data.offline_fallback=false the run ends here with an error.",
     ]
-
-
-def _box(lines: list[str]) -> str:
     width = max(map(len, lines))
     edge = "#" * (width + 8)
     return "\n".join(["", edge, *(f"##  {line:<{width}}  ##" for line in lines), edge])

@@ -42,10 +42,9 @@ def present(folder: Path) -> dict[str, Path]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, decompressed if its first bytes are gzip's: browsers decompress a file and keep `.gz`.
+    """A file's content, decompressed if its first bytes are gzip's; a UserError if that cannot be done.
 
-    Raises:
-        UserError: the file cannot be read or decompressed.
+    Its name does not matter: browsers decompress a file and keep `.gz`.
     """
     try:
         content = path.read_bytes()
@@ -57,11 +56,8 @@ def read_bytes(path: Path) -> bytes:
 def parse(content: bytes, name: str) -> Tensor:
     """The array in an IDX file of unsigned bytes: uint8, of the shape in its header.
 
-    Args:
-        name: the file or URL, for the error.
-
     Raises:
-        UserError: the content is something else, or truncated.
+        UserError: the content is something else, or truncated. The error names the file or URL.
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
         raise UserError(f"{name}: not an IDX file of unsigned bytes; replace this file or delete it")
@@ -131,11 +127,7 @@ def download(name: str, mirrors: Sequence[str], md5: str, folder: Path, timeout:
 
 
 def save_file(path: Path, content: bytes) -> None:
-    """Writes a data file atomically; makes its folder if there is none.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    """Writes a data file atomically, and its folder if there is none; a UserError if that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, content)

@@ -175,13 +175,8 @@ class FashionMNIST(IDXFiles):
 class StackedMNIST(MNIST):
     """Three random digits a, b, c as the channels of one image with the label 100 a + 10 b + c: 1,000 modes.
 
-    Each split is made of its own digits, in the same way for everyone. It has as many images as it has digits, but for
-    `num_images`.
-
-    Args:
-        num_images: number of training images; None makes as many as there are training digits.
-        mirrors: as for MNIST.
-        timeout: as for MNIST.
+    Each split is made of its own digits, in the same way for everyone. It has as many images as it has digits; only the
+    number of training images can be chosen, by `num_images`. Other arguments are those of MNIST.
     """
 
     name = "stacked_mnist"

@@ -4,17 +4,16 @@ A model card and a grid of samples are written beside it. Before that, the new f
 """
 
 import logging
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from gan.atomic_write import atomic_files
 from gan.checkpoint_files import read_checkpoint
 from gan.config import settle_output_dir
 from gan.errors import UserError, check_installed
@@ -35,11 +34,8 @@ BATCHES = (1, 2, 7, 64)
 def export(cfg: DictConfig) -> Path:
     """Writes the generator, its model card (.md) and its grid of samples (.png): all of them or nothing.
 
-    Args:
-        cfg: composed from `conf/export.yaml`.
-
     Returns:
-        The file's absolute path.
+        The generator file's absolute path.
 
     Raises:
         UserError: a value, a checkpoint or a folder that cannot be used, a file that exists already, or images that
@@ -57,11 +53,8 @@ def export(cfg: DictConfig) -> Path:
     evaluation = read_measures(Path(str(cfg.measures)), ckpt) if cfg.measures is not None else newest_measures(ckpt)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-            staged = [Path(folder, file.name) for file in files]
-            difference = _write(generator, form, staged, evaluation, cfg)
-            for source, target in zip(staged, files, strict=True):
-                os.replace(source, target)
+        with atomic_files(files) as temporary:
+            difference = _write(generator, form, temporary, evaluation, cfg)
     except OSError as error:
         raise UserError(f"output={path}: it cannot be written there ({error.strerror or error})") from error
     log.info("largest difference to the checkpoint's images in [-1, 1]: %.2g", difference)

@@ -18,19 +18,12 @@ OPSET = 20
 
 
 class Format(NamedTuple):
-    """A file format.
-
-    Args:
-        write: called as write(network, metadata, path, type of the weights).
-        dtypes: names of the types that weights can have.
-        packages: optional packages that it needs.
-        note: what the model card adds about it.
-    """
+    """A file format, written by write(network, metadata, path, type of the weights)."""
 
     write: Callable[[nn.Module, Mapping[str, Any], Path, torch.dtype], None]
-    dtypes: tuple[str, ...]
-    packages: tuple[str, ...] = ()
-    note: str = ""
+    dtypes: tuple[str, ...]  # names of the types that weights can have
+    packages: tuple[str, ...] = ()  # optional packages that it needs
+    note: str = ""  # what the model card adds about it
 
 
 def write_safetensors(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype) -> None:

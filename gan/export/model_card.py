@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,7 @@ def card(
     """
     onnx, conditional = path.suffix == ".onnx", bool(metadata["num_classes"])
     kind = f"Conditional on the class, 0 to {metadata['num_classes'] - 1}" if conditional else "Unconditional"
-    columns = (
-        "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
-    )
+    rows = "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
     example = {
         "file": path.name,
         "arguments": "16, digits=[3, 1, 4], seed=0" if conditional else "16, seed=0",
@@ -81,8 +80,8 @@ def card(
         f"# {path.stem}",
         f"The generator of a GAN trained on {metadata['data'] or 'data that the checkpoint does not name'}. "
         f"{kind}; it generates images of 28x28 pixels with {metadata['image_channels']} channel(s).",
-        f"![{columns}]({grid.name})",
-        columns,
+        f"![{rows}]({grid.name})",
+        rows,
         "## How to use",
         USE_LIBRARY.format(**example),
         *([USE_ONNX.format(**example)] if onnx else []),
@@ -100,7 +99,7 @@ def card(
     return "\n\n".join(parts) + "\n"
 
 
-def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, Any]:
+def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
     """The evaluation of a checkpoint in a `metrics.json` of `gan evaluate`.
 
     Returns:
@@ -116,22 +115,21 @@ def read_measures(path: Path, ckpt: Path, key: str = "measures") -> dict[str, An
         names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
         evaluation = {name: saved[name] for name in ("data", "split", "labels", "num_samples", "repeats", "seed")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{key}={path}: not a metrics.json of `gan evaluate` ({error})") from error
+        raise UserError(f"measures={path}: not a metrics.json of `gan evaluate` ({error})") from error
     name = names.get(ckpt.resolve())
     if name is None:
-        raise UserError(f"{key}={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
+        raise UserError(f"measures={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
     measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
     return {"checkpoint": name, "measures": measures, **evaluation}
 
 
-def newest_measures(ckpt: Path, root: Path = Path("outputs/evaluate")) -> dict[str, Any] | None:
+def newest_measures(ckpt: Path) -> dict[str, Any] | None:
     """The newest evaluation of a checkpoint; None if there is none that is newer than the checkpoint."""
-    found = [path for path in root.glob("*/metrics.json") if path.stat().st_mtime >= ckpt.stat().st_mtime]
+    saved = Path("outputs/evaluate").glob("*/metrics.json")
+    found = [path for path in saved if path.stat().st_mtime >= ckpt.stat().st_mtime]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
+        with suppress(UserError):
             return read_measures(path, ckpt)
-        except UserError:
-            continue
     return None
 
 

@@ -4,8 +4,10 @@ Images are written while they are generated, so memory does not grow with their 
 """
 
 import json
+import logging
 import re
 import struct
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,40 +27,32 @@ SETTINGS = "shards.json"
 SPLITS = {"train": "train", "test": "t10k"}
 Span = tuple[int, int]
 
+log = logging.getLogger("gan")
+
 
 class ArrayFiles:
     """Where the arrays of a sequence of images are written: one file or pair of files, or one for each shard.
 
+    An .npz file always has labels: -1 for an image without one.
+
     Args:
+        sequence: the images; `channels` is the number of their channels.
         image_format: npy, npz or idx.
         path: the file; for idx and for shards the folder.
-        channels: of the images.
-        labelled: whether IDX files of labels are written too. An .npz file always has labels: -1 without one.
         split: which of MNIST's pairs of IDX files is written, "train" or "test".
     """
 
-    def __init__(self, image_format: str, path: Path, channels: int, labelled: bool, split: str = "train") -> None:
-        self.image_format, self.path, self.channels, self.labelled = image_format, path, channels, labelled
-        self.split = split
+    def __init__(self, sequence: ImageSequence, channels: int, image_format: str, path: Path, split: str) -> None:
+        self.sequence, self.channels = sequence, channels
+        self.image_format, self.path, self.split = image_format, path, split
 
-    def write(
-        self,
-        sequence: ImageSequence,
-        start: int,
-        stop: int,
-        shard_size: int | None,
-        settings: dict[str, Any],
-        overwrite: bool,
-    ) -> int:
-        """Generates images start..stop-1 and writes them, with a progress bar on a terminal.
+    def write(self, start: int, stop: int, shard_size: int | None, settings: dict[str, Any], overwrite: bool) -> None:
+        """Generates images start..stop-1 and writes them, with a progress bar on a terminal. Logs how fast.
 
         Args:
             shard_size: shards end at its multiples. Complete shards of the same settings are kept.
             settings: everything that the images depend on.
             overwrite: whether existing IDX files and shards are replaced, also shards of other settings.
-
-        Returns:
-            The number of images that were generated.
 
         Raises:
             UserError: IDX files exist already, or shards of other settings or of another size.
@@ -77,17 +71,22 @@ class ArrayFiles:
         for path in old:
             path.unlink()
         total = sum(end - first for first, end in spans)
+        started = time.perf_counter()
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None, leave=False) as bar:
             for first, end in spans:
-                self._write_span(sequence, first, end, self._files((first, end) if sharded else None), bar)
-        return total
+                self._write_span(first, end, self._files((first, end) if sharded else None), bar)
+        seconds = time.perf_counter() - started
+        if total:
+            log.info("%s images in %.1f s, %s images/s", f"{total:,}", seconds, f"{total / seconds:,.0f}")
+        else:
+            log.info("all %s images are there already", f"{stop - start:,}")
 
     def _files(self, shard: Span | None) -> list[Path]:
         """The files of a shard, or of all images. The last one holds the images."""
         middle = "" if shard is None else f"-{shard[0]:09d}-{shard[1] - 1:09d}"
         if self.image_format == "idx":
             split = SPLITS[self.split]
-            labels = [self.path / f"{split}-labels{middle}-idx1-ubyte"] if self.labelled else []
+            labels = [self.path / f"{split}-labels{middle}-idx1-ubyte"] if self.sequence.labelled else []
             return [*labels, self.path / f"{split}-images{middle}-idx3-ubyte"]
         return [self.path / f"images{middle}.npz" if middle else self.path]
 
@@ -119,11 +118,7 @@ class ArrayFiles:
         return [path for path in self.path.iterdir() if re.fullmatch(name, path.name)]
 
     def _recorded_settings(self, settings: dict[str, Any]) -> dict[str, Any] | None:
-        """The settings recorded beside the shards in the folder, if any.
-
-        Raises:
-            UserError: another program wrote the file of that name.
-        """
+        """The settings recorded beside the shards in the folder, if any."""
         path = self.path / SETTINGS
         if not path.exists():
             return None
@@ -135,10 +130,10 @@ class ArrayFiles:
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 
-    def _write_span(self, sequence: ImageSequence, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
+    def _write_span(self, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
         shape = (stop - start, self.channels, 28, 28)
-        images = _with_progress(sequence.images(start, stop), bar)
-        labels = (sequence.labels(*piece) for piece in chunks(start, stop))
+        images = _with_progress(self.sequence.images(start, stop), bar)
+        labels = (self.sequence.labels(*piece) for piece in chunks(start, stop))
         if self.image_format == "npy":
             with atomic_file(files[-1]) as file:
                 _write_array(file, shape, "|u1", images)
@@ -149,7 +144,7 @@ class ArrayFiles:
                     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                         _write_array(member, *array)
         else:
-            if self.labelled:
+            if self.sequence.labelled:
                 _write_idx(files[0], shape[:1], labels)
             _write_idx(files[-1], (shape[0], 28, 28), images)
 

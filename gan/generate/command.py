@@ -6,7 +6,6 @@ gan generate num_images=60000 format=npz output=generated.npz
 
 import logging
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,7 @@ MAX_IDX = 2**32 - 1
 
 
 def generate(cfg: DictConfig) -> Path:
-    """Generates images and writes them. Each file is written atomically.
-
-    Args:
-        cfg: composed from `conf/generate.yaml`, which explains each key.
+    """Generates images and writes them, each file atomically. `conf/generate.yaml` explains the keys of the config.
 
     Returns:
         The absolute path of the file or folder.
@@ -51,10 +47,8 @@ def generate(cfg: DictConfig) -> Path:
     if digits == "all":
         digits = list(range(generator.num_classes or 10**generator.image_channels))
     if cfg.mode in PATH_MODES:
-        closed = cfg.mode == "walk"
-        sequence: ImageSequence = LatentPath(
-            generator, digits, seeds, cfg.truncation, cfg.steps, closed, cfg.num_images
-        )
+        walk = cfg.mode == "walk"
+        sequence: ImageSequence = LatentPath(generator, digits, seeds, cfg.truncation, cfg.steps, walk, cfg.num_images)
     else:
         sequence = Samples(generator, digits, seeds, cfg.truncation, cfg.select, cfg.mode == "class_sweep")
     count = cfg.num_images or sequence.default_count
@@ -66,8 +60,8 @@ def generate(cfg: DictConfig) -> Path:
         else:
             settings = {"model": generator.info()["version"], "device": generator.device.type, "digits": digits}
             settings |= {"seeds": seeds} | {key: cfg[key] for key in ("mode", "truncation", "select", "split")}
-            files = ArrayFiles(image_format, path, generator.image_channels, sequence.labelled, cfg.split)
-            _write_arrays(files, sequence, count, settings, cfg)
+            files = ArrayFiles(sequence, generator.image_channels, image_format, path, cfg.split)
+            files.write(cfg.first, cfg.first + count, cfg.shard_size, settings, cfg.overwrite)
     except OSError as error:
         raise UserError(f"output={path}: it cannot be written there ({error.strerror or error})") from error
     log.info("%s", path)
@@ -75,11 +69,7 @@ def generate(cfg: DictConfig) -> Path:
 
 
 def parse_seeds(value: Any) -> list[int]:
-    """Seeds of a number, of a range such as "0-15" (both ends included), or of a list of these.
-
-    Raises:
-        UserError: it is something else.
-    """
+    """Seeds of a number, a range such as "0-15" (both ends included) or a list of these; a UserError for the rest."""
     seeds: list[int] = []
     for part in value if isinstance(value, ListConfig | list) else [value]:
         match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(part), re.ASCII)
@@ -122,9 +112,7 @@ def _check_values(cfg: DictConfig) -> None:
 
 def _check_count(count: int, image_format: str, shard_size: int | None) -> None:
     if image_format in ("grid", "gif") and count > MAX_SHOWN:
-        raise UserError(
-            f"num_images={count}: format={image_format} shows up to {MAX_SHOWN:,}; format=npz takes any number"
-        )
+        raise UserError(f"num_images={count}: format={image_format} shows up to {MAX_SHOWN:,}; format=npz has no limit")
     if image_format == "idx" and min(count, shard_size or count) > MAX_IDX:
         raise UserError(f"num_images={count}: an IDX file holds up to {MAX_IDX:,}; shard_size=1000000 makes several")
 
@@ -151,15 +139,3 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     if taken and not cfg.overwrite:
         raise UserError(f"output={path}: it is there already; overwrite=true replaces it")
     return image_format, path
-
-
-def _write_arrays(
-    files: ArrayFiles, sequence: ImageSequence, count: int, settings: dict[str, Any], cfg: DictConfig
-) -> None:
-    started = time.perf_counter()
-    generated = files.write(sequence, cfg.first, cfg.first + count, cfg.shard_size, settings, cfg.overwrite)
-    seconds = time.perf_counter() - started
-    if generated:
-        log.info("%s images in %.1f s, %s images/s", f"{generated:,}", seconds, f"{generated / seconds:,.0f}")
-    else:
-        log.info("all %s images are there already", f"{count:,}")

@@ -17,17 +17,11 @@ MAX_PATH = 10_000
 
 
 class ImageSequence(Protocol):
-    """Images by index.
+    """Images by index."""
 
-    Attributes:
-        default_count: number of images if the user gives none.
-        columns: columns of a grid of the images; None: no preference.
-        labelled: whether the images have labels.
-    """
-
-    default_count: int
-    columns: int | None
-    labelled: bool
+    default_count: int  # number of images if the user gives none
+    columns: int | None  # of a grid of the images; None: no preference
+    labelled: bool  # whether the images have labels
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         """Images start..stop-1 in pieces: uint8 [n, C, 28, 28]."""
@@ -40,7 +34,6 @@ class Samples:
     """`sample`: each image has a latent of its own. `class_sweep`: the images of a row have one latent.
 
     Args:
-        generator: the model.
         digits: image i shows digits[i mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
         seeds: used in turn, each for one image of each of the digits.
         truncation, select: as for `DigitGenerator.generate`.
@@ -91,11 +84,7 @@ class Samples:
         return self.generator.generate(end - first, self.digits, seed, first, self.truncation, self.select)
 
     def _take_turns(self, start: int, stop: int, rows_of_seed: Callable[[int, int, int], Tensor]) -> Tensor:
-        """Rows start..stop-1, each from the seed whose turn it is.
-
-        Args:
-            rows_of_seed: called with (seed, first, end); returns the rows first..end-1 of this seed alone.
-        """
+        """Rows start..stop-1, each from the seed whose turn it is; rows_of_seed(seed, first, end) has those of one."""
         index = torch.arange(start, stop)
         turns, within = index // self.images_per_turn, index % self.images_per_turn
         seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)
@@ -113,7 +102,6 @@ class LatentPath:
     """`interpolate`: images on the latent path from seed to seed, and from digit to digit. `walk`: the path is closed.
 
     Args:
-        generator: the model.
         digits: seed k shows digits[k mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
         seeds: ends of the path's segments. A single seed is followed by the seeds after it, one for each segment.
         truncation: as for `DigitGenerator.generate`.
@@ -153,9 +141,7 @@ class LatentPath:
         if len(seeds) == 1:
             seeds = range(seeds[0], seeds[0] + segments + (not closed))
         if digits is not None and len(digits) > len(seeds):
-            raise UserError(
-                f"digits={list(digits)}: the path has {len(seeds)} seeds with one digit each; name more seeds"
-            )
+            raise UserError(f"digits={list(digits)}: the path has {len(seeds)} seeds of one digit each; add more seeds")
         labels = generator.labels(digits, 0, len(seeds))
         ends = None if labels is None else [*labels.tolist(), *labels[:1].tolist()]
         if closed:

@@ -6,11 +6,7 @@ from gan.errors import UserError
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name such as "cuda:1"; for "auto" the best device of this machine.
-
-    Raises:
-        UserError: this machine has no such device.
-    """
+    """The device of a name such as "cuda:1", or the best one for "auto". A UserError if this machine lacks it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -4,7 +4,7 @@ Such a file holds a network, and as JSON in its metadata what `DigitGenerator` h
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
@@ -17,6 +17,7 @@ from gan.errors import UserError, check_installed
 from gan.inference.network_loading import build_network, check_output
 
 METADATA_KEY = "mnist_gan"
+READERS = (".safetensors", ".onnx")
 FORMAT_VERSION = 1
 FACTS = {
     "model_name": str,
@@ -29,7 +30,6 @@ FACTS = {
     "total_parameters": int,
     "version": str,
 }
-Opened = tuple[str | None, Callable[[Mapping[str, Any], Sequence[str]], nn.Module]]
 
 
 class OnnxGenerator(nn.Module):
@@ -63,47 +63,37 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
             not installed.
     """
     with _prefixed_errors(f"{key}={path}"):
-        text, load = _open(path)
-        metadata = _parse_metadata(text)
-        network = load(metadata, trust).requires_grad_(False)
-        if not isinstance(network, OnnxGenerator):
+        if path.suffix not in READERS:
+            raise UserError(f"exported files end in {' or '.join(READERS)}")
+        if not path.is_file():
+            raise UserError("there is no such file")
+        if path.suffix == ".onnx":
+            metadata, network = _read_onnx(path)
+        else:
+            metadata, tensors = _read_safetensors(path)
+            network = build_network(metadata["hyper_parameters"]["generator"], metadata, tensors, trust)
             del metadata["version"]
-        return network, {name: metadata[name] for name in FACTS if name in metadata}
+        return network.requires_grad_(False), {name: metadata[name] for name in FACTS if name in metadata}
 
 
 def read_metadata(path: Path, key: str) -> dict[str, Any]:
-    """All metadata of an exported file: `FACTS`, `hyper_parameters` and, if known, the `command` that trained it.
+    """All metadata of a .safetensors export: `FACTS`, `hyper_parameters` and, if known, its training's `command`.
 
-    Raises:
-        UserError: as for `read_export`.
+    Errors are those of `read_export`.
     """
     with _prefixed_errors(f"{key}={path}"):
-        return _parse_metadata(_open(path)[0])
+        return _read_safetensors(path)[0]
 
 
-def _open(path: Path) -> Opened:
-    """The text of the metadata, and a function from (metadata, trusted packages) to the network."""
-    if path.suffix not in READERS:
-        raise UserError(f"exported files end in {' or '.join(READERS)}")
-    if not path.is_file():
-        raise UserError("there is no such file")
-    return READERS[path.suffix](path)
-
-
-def _open_safetensors(path: Path) -> Opened:
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        text = (file.metadata() or {}).get(METADATA_KEY)
-
-    def load(metadata: Mapping[str, Any], trust: Sequence[str]) -> nn.Module:
-        return build_network(metadata["hyper_parameters"]["generator"], metadata, tensors, trust)
-
-    return text, load
+        return _parse_metadata((file.metadata() or {}).get(METADATA_KEY)), tensors
 
 
-def _open_onnx(path: Path) -> Opened:
+def _read_onnx(path: Path) -> tuple[dict[str, Any], OnnxGenerator]:
     check_installed(path.name, "export", "onnxruntime")
     import onnxruntime
 
@@ -111,16 +101,10 @@ def _open_onnx(path: Path) -> Opened:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # onnxruntime also raises every error it would log
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-    def load(metadata: Mapping[str, Any], trust: Sequence[str]) -> nn.Module:
-        network = OnnxGenerator(session).eval()
-        check_output(network, metadata)
-        return network
-
-    return session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), load
-
-
-READERS: dict[str, Callable[[Path], Opened]] = {".safetensors": _open_safetensors, ".onnx": _open_onnx}
+    metadata = _parse_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
+    network = OnnxGenerator(session).eval()
+    check_output(network, metadata)
+    return metadata, network
 
 
 def _parse_metadata(text: str | None) -> dict[str, Any]:

@@ -15,12 +15,7 @@ from gan.errors import UserError
 
 
 def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
-    """The averaged generator of a checkpoint, on the CPU, and the facts known about it.
-
-    Args:
-        path: a checkpoint; nothing in it is executed.
-        key: config key that named the checkpoint, for error texts.
-        trust: the user's packages that its network may come from.
+    """The averaged generator of a checkpoint, on the CPU, and the facts known about it. Nothing in it is executed.
 
     Raises:
         UserError: as for `read_checkpoint`; also a network that is not permitted, or does not fit its weights.

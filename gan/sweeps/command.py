@@ -13,13 +13,7 @@ ROOT = Path("outputs/multirun")
 
 
 def sweeps(cfg: DictConfig) -> str:
-    """Writes the table and the figure of a sweep again, and prints the table.
-
-    Args:
-        cfg: composed from `conf/sweeps.yaml`.
-
-    Returns:
-        The table and the best job's command line, in Markdown.
+    """Writes the table and the figure of a sweep again; prints and returns the table and the best job's command line.
 
     Raises:
         UserError: there is no such sweep.

@@ -24,11 +24,11 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for axes in panels[count:]:
         axes.set_axis_off()
-    _plot_over_jobs(panels[0], jobs)
+    _plot_over_jobs(panels[0], jobs, scored)
     for axes, key in zip(panels[1:], keys, strict=False):
         _plot_against(axes, key, scored)
     for axes in panels[:count]:
-        if _needs_log_scale(job.score for job in scored):
+        if _needs_log_scale([job.score for job in scored]):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
             axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
@@ -38,9 +38,8 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     return figure
 
 
-def _plot_over_jobs(axes: Axes, jobs: Sequence[Job]) -> None:
+def _plot_over_jobs(axes: Axes, jobs: Sequence[Job], scored: Sequence[Job]) -> None:
     places = {job.name: place for place, job in enumerate(jobs)}
-    scored = [job for job in jobs if job.score is not None]
     failed = [places[job.name] for job in jobs if job.status == FAILED]
     x = [places[job.name] for job in scored]
     axes.plot(x, [job.score for job in scored], "o", color="tab:blue", label="job")
@@ -77,5 +76,4 @@ def _plot_against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
 
 def _needs_log_scale(numbers: Sequence[float]) -> bool:
     """Whether a logarithmic scale suits the numbers better."""
-    found = list(numbers)
-    return min(found) > 0 and max(found) >= LOG_FROM * min(found)
+    return min(numbers) > 0 and max(numbers) >= LOG_FROM * min(numbers)

@@ -27,9 +27,7 @@ def run_grid(sweep: Sweep) -> None:
     choices = [[text] for text in sweep.fixed]
     for key, override in sweep.swept.items():
         if not override.is_discrete_sweep():
-            raise UserError(
-                f"{override.input_line}: an interval has infinitely many values; sweep=optuna samples from it"
-            )
+            raise UserError(f"{override.input_line}: an interval has infinitely many values; sweep=optuna samples it")
         choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
     wanted = {frozenset(settings(combination).items()): combination for combination in itertools.product(*choices)}
     configs = {key: sweep.compose(combination) for key, combination in wanted.items()}

@@ -19,25 +19,17 @@ OUTCOME = "job.json"
 class Job(NamedTuple):
     """One run of a sweep.
 
-    Args:
-        folder: folder of the run. Its name is also the job's.
-        overrides: of the command line, in Hydra's grammar.
-        status: finished, failed or unfinished (still running, or interrupted).
-        reason: why it failed, in one line.
-        monitor: name of the monitored value, such as val/fid_mnist; "" before the first checkpoint.
-        measures: of the best checkpoint (lowest monitored value), by name; None for a value that is not finite.
-        images: real images seen.
-        minutes: minutes of training.
+    Its `measures` are those of the best checkpoint (lowest monitored value); None stands for one that is not finite.
     """
 
     folder: Path
-    overrides: list[str]
-    status: str
-    reason: str = ""
-    monitor: str = ""
+    overrides: list[str]  # of the command line, in Hydra's grammar
+    status: str  # finished, failed or unfinished (still running, or interrupted)
+    reason: str = ""  # why it failed, in one line
+    monitor: str = ""  # name of the monitored value, such as val/fid_mnist; "" before the first checkpoint
     measures: dict[str, float | None] = {}
-    images: int | None = None
-    minutes: float | None = None
+    images: int | None = None  # real images seen
+    minutes: float | None = None  # of training
 
     @property
     def name(self) -> str:

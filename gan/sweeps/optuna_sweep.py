@@ -80,23 +80,18 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
 
 
 def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
-    """The study in the sweep's folder, or a new one.
-
-    Raises:
-        UserError: the study there is of another search.
-    """
+    """The study in the sweep's folder, or a new one; a UserError if the study there is of another search."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = f"sqlite:///{sweep.folder / STUDY}"
     study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
-    before = study.user_attrs.get("search")
-    if before is None:
-        study.set_user_attr("search", search)
-    for key in sorted({*search, *(before or search)}):
-        then, now = (before or search).get(key, "not set"), search.get(key, "not set")
+    before = study.user_attrs.get("search", search)
+    for key in sorted({*search, *before}):
+        then, now = before.get(key, "not set"), search.get(key, "not set")
         if then != now:
             raise UserError(f"sweep_name={sweep.name}: {key} is {now}, but was {then}; choose another name for it")
+    study.set_user_attr("search", search)
     return study
 
 

@@ -13,17 +13,12 @@ from collections.abc import Sequence
 import torch
 from joblib import cpu_count
 
-from gan.config.bounds import require_number
 from gan.sweeps.remote_job import RemoteJob
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10
 
 log = logging.getLogger("gan")
-
-
-def check(n_jobs: int | None) -> None:
-    require_number("hydra.launcher.n_jobs", n_jobs, least=1, whole=True, optional=True)
 
 
 def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_jobs: int | None) -> None:
@@ -33,7 +28,6 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
     ends, even if it is killed.
 
     Args:
-        job: runs a job of the sweep.
         batch: overrides of each job.
         first: number of the first job.
         n_jobs: jobs at a time; None: one for each GPU, or for each core if no GPU is used.

@@ -24,8 +24,7 @@ log = logging.getLogger("gan")
 def run_job(cfg: DictConfig) -> None:
     """Trains, and records in the job's folder and in the sweep's table how it ended. A failure does not end the sweep.
 
-    Raises:
-        KeyboardInterrupt, SystemExit: a user or a signal ends the sweep. Then no outcome is recorded.
+    A user's interrupt or a signal (KeyboardInterrupt, SystemExit) does, and no outcome is recorded.
     """
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
@@ -64,13 +63,9 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
     except (HydraException, OmegaConfBaseException) as error:
         return FAILED, explain(error), traceback.format_exc()
     except UserError as error:
-        return FAILED, _one_line(error), ""
+        return FAILED, explain(error), ""
     except Exception as error:
-        return FAILED, f"{type(error).__name__}: {_one_line(error)}", traceback.format_exc()
+        return FAILED, f"{type(error).__name__}: {explain(error)}", traceback.format_exc()
     finally:
         sys.argv = arguments
     return FINISHED, "", ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

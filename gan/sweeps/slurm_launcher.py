@@ -20,11 +20,7 @@ log = logging.getLogger("gan")
 
 
 def check(config: DictConfig) -> None:
-    """Checks that SLURM is there, and that no SLURM job of an earlier start of this sweep is left.
-
-    Raises:
-        UserError: a command of SLURM is missing or does not reach the cluster, or jobs are left.
-    """
+    """Raises a UserError if SLURM cannot be reached, or has jobs of an earlier start of this sweep left."""
     check_installed("launcher=slurm", "slurm", "submitit")
     for command in ("sbatch", "squeue", "scontrol"):
         if shutil.which(command) is None:
@@ -34,9 +30,7 @@ def check(config: DictConfig) -> None:
         raise UserError("launcher=slurm: squeue does not reach the cluster")
     earlier = {path.name.partition("_")[0] for path in _folder(config).glob("[0-9]*")}
     if still := " ".join(sorted(earlier & queue)):
-        raise UserError(
-            f"sweep_name={config.sweep_name}: SLURM jobs {still} of it are still there; wait, or `scancel {still}`"
-        )
+        raise UserError(f"sweep_name={config.sweep_name}: SLURM still has its jobs {still}; wait, or `scancel {still}`")
 
 
 def run_on_slurm(
@@ -53,7 +47,6 @@ def run_on_slurm(
     no accounting (`sacct`), and waits for the other jobs if one is lost.
 
     Args:
-        job: runs a job of the sweep.
         batch: overrides of each job.
         first: number of the first job.
         options: of submitit's SlurmExecutor. None leaves an option to the cluster.

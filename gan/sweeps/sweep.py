@@ -47,11 +47,7 @@ class Sweep:
         self.swept = {key: override for key, override in overrides.items() if override.is_sweep_override()}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """A job's config.
-
-        Raises:
-            UserError, HydraException: it cannot be composed, or needs more than one process.
-        """
+        """A job's config; a UserError or HydraException if it cannot be composed, or needs more than one process."""
         from gan.train.checks import check_one_process
 
         config = self._loader.load_sweep_config(self._config, list(overrides))

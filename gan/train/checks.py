@@ -14,11 +14,7 @@ from gan.module import GAN
 
 
 def check_config(cfg: DictConfig) -> None:
-    """Refuses a config whose values cannot work; those of the data and the model are checked where they are built.
-
-    Raises:
-        UserError: the first such value, named with its key.
-    """
+    """Raises a UserError for the first value that cannot work. Data and model check theirs when they are built."""
     _check_folder_is_shared()
     if in_multirun():
         check_one_process(cfg)
@@ -34,38 +30,24 @@ def check_config(cfg: DictConfig) -> None:
 
 
 def check_one_process(cfg: DictConfig) -> None:
-    """Refuses a job of a sweep with several processes, because each of them would start the whole sweep again.
-
-    Raises:
-        UserError: `trainer.devices` is not 1.
-    """
+    """Raises a UserError for a job with several processes: each of them would start the whole sweep again."""
     if str(cfg.trainer.devices) != "1":
-        raise UserError(
-            f"trainer.devices={cfg.trainer.devices}: a job of a sweep has one process; use hardware=cpu or gpu"
-        )
+        devices = cfg.trainer.devices
+        raise UserError(f"trainer.devices={devices}: a job of a sweep has one process; use hardware=cpu or gpu")
 
 
 def check_model_fits_data(module: GAN, source: Source) -> None:
-    """Refuses a model whose image channels or classes are not those of the data.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Raises a UserError unless a model has the image channels of the data and, if any, its classes."""
     channels, classes = module.hparams.image_channels, module.num_classes
     if channels != source.channels:
         raise UserError(f"model.image_channels={channels}: the images of {source.name} have {source.channels}")
-    if classes and classes != source.num_classes:
-        raise UserError(
-            f"model.num_classes={classes}: {source.name} has {source.num_classes} classes; null ignores them"
-        )
+    found = source.num_classes
+    if classes and classes != found:
+        raise UserError(f"model.num_classes={classes}: {source.name} has {found} classes; null ignores them")
 
 
 def timer(cfg: DictConfig) -> Timer:
-    """Lightning's timer for `trainer.max_time`.
-
-    Raises:
-        UserError: that is not a duration.
-    """
+    """Lightning's timer for `trainer.max_time`; a UserError if that is not a duration."""
     max_time = OmegaConf.to_container(cfg.trainer).get("max_time")
     try:
         return Timer(max_time)
@@ -76,9 +58,6 @@ def timer(cfg: DictConfig) -> Timer:
 
 def _check_folder_is_shared() -> None:
     # Without a name, each process started by torchrun or srun would make a folder of the second in which it started.
-    if (processes_started() or 1) > 1 and HydraConfig.initialized():
-        named = any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra)
-        if not named:
-            raise UserError(
-                "hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME"
-            )
+    several = (processes_started() or 1) > 1 and HydraConfig.initialized()
+    if several and not any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra):
+        raise UserError("hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME")

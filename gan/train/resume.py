@@ -33,11 +33,7 @@ log = logging.getLogger("gan")
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
-    """Replaces `ckpt_path=last` in the arguments of `gan train` by the newest run's own arguments, file and folder.
-
-    Raises:
-        UserError: there is no such run.
-    """
+    """Replaces `ckpt_path=last` by the newest run's own arguments, file and folder; a UserError without such a run."""
     given = [
         text for text in arguments if not (_key(text) == "ckpt_path" and text.partition("=")[2].strip("'\"") == "last")
     ]
@@ -70,9 +66,7 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     if cfg.ckpt_path == "auto":
         return last if last.is_file() else None
     if cfg.ckpt_path in ("last", "best"):
-        raise UserError(
-            f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; from Python it is a file or auto"
-        )
+        raise UserError(f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; Python takes a file or auto")
     path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
     if last.is_file() and (path is None or path.parent != last.parent):
         raise UserError(f"hydra.run.dir={output_dir}: another run is there; ckpt_path=auto resumes it")
@@ -80,11 +74,7 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
 
 
 def init_from(module: "GAN", file: str) -> None:
-    """Gives a new run the weights of a checkpoint.
-
-    Raises:
-        UserError: the file cannot be read, or the networks differ.
-    """
+    """Gives a new run the weights of a checkpoint; a UserError if the networks differ."""
     path = checkpoint_path(file, "init_from")
     checkpoint = read_checkpoint(path, "init_from")
     _refuse_differences(NETWORKS, module, checkpoint, path)

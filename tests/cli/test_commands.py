@@ -66,7 +66,7 @@ def test_help_imports_nothing_heavy():
         (["train", "model=dcgn"], "dcgan_compact"),
         (["train", "loss=hing"], "bce bce_smoothed hinge relativistic wasserstein"),
         (["train", "losss=hinge"], "losss: no such key; the config has loss"),
-        (["train", "loss=null"], "loss=null: a group of configs takes one of their names"),
+        (["train", "loss=null"], "loss=null: a config group takes the name of one of its configs"),
         (["train", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no file"),
         (["train", "ckpt_path=last"], "no run with a checkpoint"),
         (["train", *TINY, "model.num_classes=1"], "model.num_classes=1: a whole number, 2 or more, or null"),

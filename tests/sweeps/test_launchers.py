@@ -129,7 +129,7 @@ def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
     (slurm / "queue").write_text("7\n")
     code, out = sweep("launcher=slurm", *quick, "seed=1,2,3")
     assert (code, len(out.strip().splitlines())) == (2, 1)
-    assert "SLURM jobs 7 of it are still there" in out
+    assert "SLURM still has its jobs 7" in out
 
 
 @pytest.mark.parametrize(
