@@ -34,11 +34,10 @@ StepFunction = Callable[[Step, Tensor, Tensor], Found]
 class GraphedStep:
     """A step that is run once for each form, recorded the second time, and replayed from then on.
 
-    The first run of a form is a real step, so nothing of the warm-up has to be undone, and recording runs nothing.
+    The first run of a form is a real step, so no warm-up has to be undone. Recording runs nothing.
 
     Args:
         step: the function to run; it must read no tensor on the host.
-        optimizers: the ones it steps, whose rates are the first values, in the same order.
         graphs: what records and replays.
     """
 
@@ -125,8 +124,7 @@ class Execution:
 
     def stop(self) -> None:
         """Frees the graphs."""
-        self._step = self._module = None
-        self._running.clear()
+        self._step, self._module, self._running = None, None, []
 
     def run(self, images: Tensor, labels: Tensor, batch_idx: int) -> list[LoggedStep]:
         """The steps on one or more batches of the loader, one behind the other; those that are due to be logged.
@@ -174,7 +172,7 @@ class Execution:
             return self._step(step, images, labels)
 
     def _count(self, batches: int, optimizer_steps: int) -> None:
-        """Makes Lightning count all batches of a call, of which it saw one, and all optimizer steps.
+        """Makes Lightning count all batches of a call, of which it saw one, and all optimizer steps of the run.
 
         On a card it waits for the call before this one: no more than two are under way.
         """

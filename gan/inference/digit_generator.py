@@ -110,8 +110,7 @@ class DigitGenerator:
             seed: 0 or more; None: a random one.
             first: index of the first image.
             truncation: limit of the latents' values, see `gan.randomness.truncate`; None: no limit.
-            select: "classifier" keeps those samples of an unconditional model that the MNIST classifier recognizes as
-                the requested digits.
+            select: "classifier" keeps samples of an unconditional model that it recognizes as the requested digits.
 
         Returns:
             uint8 [num_images, C, 28, 28] on the CPU.
@@ -131,8 +130,7 @@ class DigitGenerator:
         select: Select = None,
     ) -> Iterator[Tensor]:
         """The images of `generate`, in pieces of bounded memory."""
-        if seed is None:
-            seed = secrets.randbits(48)
+        seed = secrets.randbits(48) if seed is None else seed
         if num_images < 1 or seed < 0 or first < 0:
             raise UserError(f"num_images={num_images}, seed={seed}, first={first}: at least 1, 0 and 0")
         spans = chunks(first, first + num_images)
@@ -235,8 +233,7 @@ class DigitGenerator:
 
         Args:
             z: float [N, latent_dim].
-            labels: int64 [N]; or float [N, num_classes], the share of each class in a mix; or None for an unconditional
-                model.
+            labels: int64 [N]; float [N, num_classes], the share of each class; None for an unconditional model.
 
         Returns:
             uint8 [N, C, 28, 28] on the CPU.
