@@ -20,14 +20,12 @@ MAP_POINTS = 2000
 def save_pictures(
     folder: Path, generator: DigitGenerator, real: Tensor, training: Tensor, measures: ImageMeasures, seed: int
 ) -> None:
-    """Writes the pictures of one model as PNG files.
+    """Writes the pictures of one model into a folder, as PNG files.
 
     Real beside generated images, a sheet by class, and a map of features; the nearest training images where a measure
     has them; a confusion matrix for a conditional model of digits.
 
     Args:
-        folder: where they are written.
-        generator: the model.
         real: uint8 [N, C, 28, 28], at least one.
         training: the images that the model was trained on, in the order in which they were added to `measures`.
         measures: with the images of the generator added.
@@ -52,9 +50,7 @@ def save_pictures(
 def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) -> Figure:
     """Features of real and of generated images, projected onto the two principal components of the real ones.
 
-    Args:
-        real, generated: up to MAP_POINTS of each are shown, chosen at random by `seed`.
-        reads_digits: whether the extractor does.
+    Up to MAP_POINTS of each are shown, chosen at random by `seed`.
     """
     center = real.features.mean(0)
     variances, components = torch.linalg.eigh((real.features - center).T.cov(correction=0))
@@ -89,9 +85,7 @@ def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
 
 def _by_class(generator: DigitGenerator, images: Tensor, measures: ImageMeasures) -> Tensor:
     """A hundred images: columns are the requested digits or, for an unconditional model, the digits read in them."""
-    if generator.num_classes == 10:
-        return images[:100]
-    if not measures.extractor.reads_digits:
+    if generator.num_classes == 10 or not measures.extractor.reads_digits:
         return images[:100]
     first_digits = measures.extractor(images[:, :1].to(measures.extractor.device))[1].argmax(1).cpu()
     columns = [images[first_digits == digit][:10] for digit in range(10)]

@@ -37,11 +37,11 @@ class Seen:
         """The predicted classes: int64 [N]."""
         return self.logits.argmax(1)
 
-    def once(self, compute: Callable[..., T], *others: "Seen") -> T:
-        """What `compute(self, *others)` returns. It is computed at the first call and kept as long as these images."""
-        key = (compute, *others)
+    def once(self, compute: Callable[..., T], *arguments: Any) -> T:
+        """What `compute(*arguments)` returns. It is computed at the first call and kept as long as these images."""
+        key = (compute, *arguments)
         if key not in self._kept:
-            self._kept[key] = compute(self, *others)
+            self._kept[key] = compute(*arguments)
         return self._kept[key]
 
     def cpu(self) -> "Seen":

@@ -54,12 +54,7 @@ class ImageMeasures:
         return any(measure.needs_training for measure in self.measures.values())
 
     def metric_name(self, split: str, key: str) -> str:
-        """The name under which a value of `compute` is logged: `val/fid_mnist`, `val/digit_accuracy`.
-
-        Args:
-            split: train, val or test.
-            key: of that value.
-        """
+        """The name under which the value `key` of `compute` is logged: `val/fid_mnist`, `val/digit_accuracy`."""
         in_space = any(measure.in_feature_space and key in measure.values for measure in self.measures.values())
         return f"{split}/{key}_{self.extractor.name}" if in_space else f"{split}/{key}"
 
