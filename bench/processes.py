@@ -73,10 +73,10 @@ def fid_of_one_process(checkpoint: Path, overrides: list[str]) -> float:
     count = len(data.val_images)
     labels = data.val_labels if module.num_classes else None
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
-    measures.update_real(data.val_images)
+    measures.real.add(data.val_images)
     z = latents(VALIDATION_SEED, 0, count, module.latent_dim)
     for index in torch.arange(count).split(500):
-        measures.update_generated(module.generate(z[index], None if labels is None else labels[index]))
+        measures.generated.add(module.generate(z[index], None if labels is None else labels[index]))
     return measures.compute()["fid"]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
@@ -27,7 +27,6 @@ class Curves(NamedTuple):
     """One picture of curves. `columns` are columns of metrics.csv, each with its name in the legend."""
 
     name: str
-    title: str
     y_label: str
     columns: dict[str, str]
     noisy: bool = True
@@ -37,13 +36,11 @@ class Curves(NamedTuple):
 CURVES = (
     Curves(
         "losses",
-        "Losses",
         "loss (mean over a batch)",
         {"train/loss_discriminator": "discriminator", "train/loss_generator": "generator"},
     ),
     Curves(
         "learning_rates",
-        "Learning rates",
         "learning rate",
         {"train/lr_discriminator": "discriminator", "train/lr_generator": "generator"},
         noisy=False,
@@ -51,7 +48,6 @@ CURVES = (
     ),
     Curves(
         "discriminator_accuracy",
-        "Discriminator accuracy",
         "share of images judged right",
         {"train/accuracy_real": "real images", "train/accuracy_fake": "generated images"},
         y_range=(0, 1.02),
@@ -148,7 +144,7 @@ def _plot(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path:
             axes.plot(x, _smoothed(y), color=colour, linewidth=2, label=f"{label} (running mean)")
         else:
             axes.plot(x, y, style, color=colour, linewidth=2, label=label, marker="o" if len(y) == 1 else None)
-    axes.set(title=curves.title, xlabel="real images seen", ylabel=curves.y_label)
+    axes.set(title=curves.name.replace("_", " ").capitalize(), xlabel="real images seen", ylabel=curves.y_label)
     if curves.y_range:
         axes.set_ylim(*curves.y_range)
     axes.ticklabel_format(axis="y", scilimits=(-3, 4))
@@ -162,10 +158,8 @@ def _plot(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path:
 
 def _smoothed(values: list[float]) -> list[float]:
     """The mean of each value and up to SMOOTHED_OVER - 1 before it."""
-    return [
-        sum(window) / len(window)
-        for window in (values[max(0, i - SMOOTHED_OVER + 1) : i + 1] for i in range(len(values)))
-    ]
+    ends = range(1, len(values) + 1)
+    return [sum(values[max(0, end - SMOOTHED_OVER) : end]) / min(end, SMOOTHED_OVER) for end in ends]
 
 
 def plot_progress(run_dir: Path, folder: Path) -> None:
@@ -202,9 +196,8 @@ def captioned(picture: Image.Image, caption: str, scale: int) -> Image.Image:
     size = 14 if scale == 1 else 20
     margin = size // 2
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    sheet = Image.new(picture.mode, (picture.width + 2 * margin, picture.height + size + 3 * margin), "white")
+    sheet = ImageOps.expand(picture, (margin, size + 2 * margin, margin, margin), "white")
     ImageDraw.Draw(sheet).text((margin, margin), caption, fill="black", font=ImageFont.load_default(size))
-    sheet.paste(picture, (margin, size + 2 * margin))
     return sheet
 
 

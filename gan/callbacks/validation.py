@@ -60,17 +60,17 @@ class ValidationMeasures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if self._measures is not None:
-            self._measures.update_generated(*outputs)
+            self._measures.generated.add(*outputs)
             if not self._has_real:
-                self._measures.update_real(*batch)
+                self._measures.real.add(*batch)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
         if self._measures is None:
             return
         values = self._measures.compute()
-        self._measures.reset_generated()
+        self._measures.generated.clear()
         if trainer.sanity_checking:  # which takes a few batches only, and not the whole validation set
-            self._measures.reset_real()
+            self._measures.real.clear()
             return
         self._has_real = True
         first = next(iter(self._measures.measures), None)

@@ -62,10 +62,10 @@ def choose_measures(
 def measure_real(measures: ImageMeasures, data: LightningDataModule, images: Tensor, labels: Tensor) -> None:
     """Gives the measures the real images and, where one needs them, the training images."""
     for chunk, chunk_labels in _progress(chunks(images, labels), "real images"):
-        measures.update_real(chunk, chunk_labels)
+        measures.real.add(chunk, chunk_labels)
     if measures.need_training:
         for chunk, _ in _progress(chunks(data.train_images, data.train_labels), "training images"):
-            measures.update_training(chunk)
+            measures.training.add(chunk)
 
 
 def measure_set(
@@ -76,12 +76,12 @@ def measure_set(
     Raises:
         UserError: a measure lacks something, except labels where the model takes none.
     """
-    measures.reset_generated()
+    measures.generated.clear()
     seconds, labeled = 0.0, False
     for images, labels in _progress(batches, name):
         labeled = labels is not None
         started = time.perf_counter()
-        measures.update_generated(images, labels)
+        measures.generated.add(images, labels)
         seconds += time.perf_counter() - started
     started = time.perf_counter()
     values = measures.compute(against_training)

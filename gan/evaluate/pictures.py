@@ -11,6 +11,8 @@ from gan.images import grid
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures
 from gan.metrics.features import Seen
+from gan.metrics.measures.digits import confusion
+from gan.metrics.measures.neighbours import nearest
 
 MAP_POINTS = 2000
 
@@ -18,38 +20,37 @@ MAP_POINTS = 2000
 def save_pictures(
     folder: Path, generator: DigitGenerator, real: Tensor, training: Tensor, measures: ImageMeasures, seed: int
 ) -> None:
-    """Writes the pictures of one model as PNG files.
+    """Writes the pictures of one model into a folder, as PNG files.
 
     Real beside generated images, a sheet by class, and a map of features; the nearest training images where a measure
     has them; a confusion matrix for a conditional model of digits.
 
     Args:
-        folder: where they are written.
-        generator: the model.
         real: uint8 [N, C, 28, 28], at least one.
-        training: the images that the model was trained on, in the order in which `measures` was given them.
-        measures: with the generator's images given.
+        training: the images that the model was trained on, in the order in which they were added to `measures`.
+        measures: with the images of the generator added.
         seed: of the images and the points shown.
     """
     images = generator.generate(200, seed=seed)
     _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
     grid(_by_class(generator, images, measures), columns=10).save(folder / "by_class.png")
-    feature_map(*measures.seen(), measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
+    sets = measures.sets()
+    seen = sets.generated.cpu()
+    feature_map(sets.real.cpu(), seen, measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
     if measures.need_training:
         shown = images[:10]
-        _, nearest = measures.nearest_training(shown, count=5)
-        rows = torch.cat([torch.cat([shown[i : i + 1], training[nearest[i]]]) for i in range(len(shown))])
+        features, _ = measures.extractor(shown.to(measures.extractor.device))
+        _, neighbours = nearest(features.to(sets.training.features), sets.training.features, count=5)
+        rows = torch.cat([torch.cat([shown[i : i + 1], training[neighbours[i].cpu()]]) for i in range(len(shown))])
         grid(rows, columns=6).save(folder / "nearest_training.png")
     if generator.num_classes == 10 and measures.extractor.reads_digits:
-        _confusion(measures.confusion()).savefig(folder / "confusion.png", dpi=150)
+        _confusion(confusion(seen.labels, seen.digits, seen.logits.shape[1])).savefig(folder / "confusion.png", dpi=150)
 
 
 def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) -> Figure:
     """Features of real and of generated images, projected onto the two principal components of the real ones.
 
-    Args:
-        real, generated: up to MAP_POINTS of each are shown, chosen at random by `seed`.
-        reads_digits: whether the extractor does.
+    Up to MAP_POINTS of each are shown, chosen at random by `seed`.
     """
     center = real.features.mean(0)
     variances, components = torch.linalg.eigh((real.features - center).T.cov(correction=0))
@@ -84,9 +85,7 @@ def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
 
 def _by_class(generator: DigitGenerator, images: Tensor, measures: ImageMeasures) -> Tensor:
     """A hundred images: columns are the requested digits or, for an unconditional model, the digits read in them."""
-    if generator.num_classes == 10:
-        return images[:100]
-    if not measures.extractor.reads_digits:
+    if generator.num_classes == 10 or not measures.extractor.reads_digits:
         return images[:100]
     first_digits = measures.extractor(images[:, :1].to(measures.extractor.device))[1].argmax(1).cpu()
     columns = [images[first_digits == digit][:10] for digit in range(10)]

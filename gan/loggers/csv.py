@@ -30,7 +30,7 @@ class CSVMetrics(ImageAxis, Logger):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         self.path = Path(path)
-        self._columns: list[str] | None = None
+        self._columns = _columns(self.path)
 
     @property
     def name(self) -> str:
@@ -60,8 +60,6 @@ class CSVMetrics(ImageAxis, Logger):
         if self.module is not None:
             row.setdefault("images_seen", self.module.images_seen)
         row |= {name: round(row[name]) for name in COUNTS if row.get(name) is not None}
-        if self._columns is None:
-            self._columns = _columns(self.path)
         new = [name for name in (*COUNTS, *row) if name not in self._columns]
         if new:
             self._columns += dict.fromkeys(new)
@@ -78,7 +76,8 @@ class CSVMetrics(ImageAxis, Logger):
             if int(row["images_seen"] or 0) > images_seen:
                 break
             kept.append(row)
-        self._columns = _columns(self.path) if images_seen else list(COUNTS)
+        if not images_seen:
+            self._columns = list(COUNTS)
         self._rewrite(kept)
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:

@@ -53,9 +53,7 @@ def build_extractor(
     Raises:
         UserError: another name; weights that are missing, altered or of another network; not an `Extractor`.
     """
-    if isinstance(chosen, Mapping):
-        extractor = instantiate(chosen)
-    elif chosen == "mnist":
+    if chosen == "mnist":
         from gan.metrics.digit_extractor import DigitExtractor
 
         extractor = DigitExtractor()
@@ -63,10 +61,10 @@ def build_extractor(
         from gan.metrics.inception import InceptionExtractor
 
         extractor = InceptionExtractor(inception_weights)
+    elif isinstance(chosen, str):
+        raise UserError(f"metrics.extractor={chosen}: mnist or inception, or {{_target_: your.Extractor}}")
     else:
-        extractor = chosen
-    if isinstance(extractor, str):
-        raise UserError(f"metrics.extractor={extractor}: mnist or inception, or {{_target_: your.Extractor}}")
+        extractor = instantiate(chosen) if isinstance(chosen, Mapping) else chosen
     if not isinstance(extractor, Extractor):
         raise UserError(f"metrics.extractor: {extractor!r} is not a gan.metrics.Extractor")
     return extractor if torch.device(device).type == "mps" else extractor.to(device)

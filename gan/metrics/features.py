@@ -37,11 +37,11 @@ class Seen:
         """The predicted classes: int64 [N]."""
         return self.logits.argmax(1)
 
-    def once(self, compute: Callable[..., T], *others: "Seen") -> T:
-        """What `compute(self, *others)` returns. It is computed at the first call and kept as long as these images."""
-        key = (compute, *others)
+    def once(self, compute: Callable[..., T], *arguments: Any) -> T:
+        """What `compute(*arguments)` returns. It is computed at the first call and kept as long as these images."""
+        key = (compute, *arguments)
         if key not in self._kept:
-            self._kept[key] = compute(self, *others)
+            self._kept[key] = compute(*arguments)
         return self._kept[key]
 
     def cpu(self) -> "Seen":
@@ -110,10 +110,9 @@ def is_first_rank() -> bool:
 
 def from_first_rank(value: T) -> T:
     """The first rank's value, on all ranks; to be called on all ranks."""
-    if not _several_ranks():
-        return value
     holder = [value]
-    dist.broadcast_object_list(holder, device=_exchange_device())
+    if _several_ranks():
+        dist.broadcast_object_list(holder)
     return holder[0]
 
 
@@ -121,17 +120,9 @@ def _several_ranks() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def _exchange_device() -> torch.device:
-    # NCCL can't exchange what is on the CPU, gloo can.
-    return torch.device("cpu" if "gloo" in dist.get_backend() else "cuda")
-
-
-def _gathered(rows: Tensor, widths: tuple[int, int]) -> tuple[Tensor, tuple[int, ...]]:
-    from torchmetrics.utilities.distributed import gather_all_tensors
-
-    device = _exchange_device()
-    # A rank without images doesn't know how wide the columns are.
-    widest = torch.tensor(widths, device=device)
-    dist.all_reduce(widest, dist.ReduceOp.MAX)
-    shares = [share for share in gather_all_tensors(rows.to(device)) if len(share)]
-    return torch.cat(shares) if shares else rows, tuple(widest.tolist())
+def _gathered(rows: Tensor, widths: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """The rows of all ranks, and the widths of a rank that has images: one without does not know them."""
+    shares = [(rows, widths)] * dist.get_world_size()
+    dist.all_gather_object(shares, (rows.cpu(), widths))
+    filled = [share for share in shares if len(share[0])]
+    return (torch.cat([share for share, _ in filled]), filled[0][1]) if filled else (rows, widths)

@@ -32,11 +32,12 @@ class InceptionExtractor(Extractor):
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
         # Imported on use: torch-fidelity is slow to import and most runs never need it.
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
-        path = _downloaded() if weights is None else Path(weights).expanduser()
+        name = Path(urlparse(URL_INCEPTION_V3).path).name
+        path = _downloaded(URL_INCEPTION_V3, name) if weights is None else Path(weights).expanduser()
         if not path.is_file():
-            raise UserError(f"metrics.inception_weights={weights}: no such file; put {_file_name()} there")
+            raise UserError(f"metrics.inception_weights={weights}: no such file; put {name} there")
         try:
             # torch-fidelity unpickles whatever is in the file, so let torch refuse anything but tensors first.
             torch.load(path, map_location="cpu", weights_only=True)
@@ -44,7 +45,7 @@ class InceptionExtractor(Extractor):
                 self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
         except Exception as error:
             reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-            raise UserError(f"metrics.inception_weights={path}: not the weights {_file_name()} ({reason})") from None
+            raise UserError(f"metrics.inception_weights={path}: not the weights {name} ({reason})") from None
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,28 +58,17 @@ class InceptionExtractor(Extractor):
         return super().train(False)
 
 
-def _url() -> str:
-    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-
-    return URL_INCEPTION_V3
-
-
-def _file_name() -> str:
-    return Path(urlparse(_url()).path).name
-
-
-def _downloaded() -> Path:
-    name = _file_name()
+def _downloaded(url: str, name: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if path.is_file():
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The file's name ends in the first digits of its hash, as all names in torch's hub do.
-        torch.hub.download_url_to_file(_url(), str(path), path.stem.rpartition("-")[2], progress=False)
+        torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress=False)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise UserError(
-            f"metrics.extractor=inception: {name} can't be downloaded ({error}); get it from {_url()} and put it into "
+            f"metrics.extractor=inception: {name} can't be downloaded ({error}); get it from {url} and put it into "
             f"{path.parent}, or name it in metrics.inception_weights"
         ) from None
     return path

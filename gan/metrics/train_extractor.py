@@ -84,8 +84,7 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
 def augment(images: Tensor) -> Tensor:
     """Rotates by up to 12 degrees, scales by 0.9..1.1, shears by up to 0.1, shifts by up to 2 pixels, each at random.
 
-    Args:
-        images: float [N, 1, 28, 28].
+    float [N, 1, 28, 28] -> float [N, 1, 28, 28].
     """
     random = torch.rand(6, len(images)) * 2 - 1
     angle, shear = random[0] * 0.21, random[1] * 0.1

@@ -23,17 +23,10 @@ def build_networks(
     dcgan_initialization: bool = False,
     trust: Sequence[str] = (),
 ) -> tuple[nn.Module, nn.Module]:
-    """Both networks, from dicts that name their class as `_target_`.
-
-    Args:
-        latent_dim: length of the latent vector.
-        num_classes: of conditional networks; None for unconditional ones.
-        image_channels: 1 for grey images, 3 for colour.
-        dcgan_initialization: weights N(0, 0.02) in place of PyTorch's defaults.
-        trust: packages of the user's that the networks may come from.
+    """Both networks, from dicts that name their class as `_target_`: unconditional without `num_classes`.
 
     Raises:
-        UserError: an impossible value, named with its key.
+        UserError: an impossible value, named with its key, or a class that is not trusted.
     """
     require_number("model.latent_dim", latent_dim, least=1, whole=True)
     require_number("model.num_classes", num_classes, least=2, whole=True, optional=True)

@@ -89,11 +89,7 @@ def activation(negative_slope: float) -> nn.Module:
 
 
 def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) -> None:
-    """Each layer needs its number of channels.
-
-    Raises:
-        UserError: the two lists differ in length, or a number of channels is not positive.
-    """
+    """Raises a UserError where the two lists differ in length or a number of channels is not positive."""
     if len(channels) != len(layers) or not channels or min(channels) < 1:
         raise UserError(
             f"model.{name}.channels={list(channels)}: give {len(layers)} positive numbers, "
@@ -104,8 +100,7 @@ def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) ->
 def stage(inputs: int, outputs: int, layer: Layer, *modules: nn.Module) -> list[nn.Module]:
     """A convolution and what follows it; around a layer that says `residual: true` goes a skip connection.
 
-    Raises:
-        UserError: such a layer changes the number of channels or the side.
+    Raises a UserError where such a layer changes the number of channels or the side.
     """
     if not layer.get("residual", False):
         return list(modules)
@@ -125,11 +120,7 @@ def convolution(inputs: int, outputs: int, layer: Layer, bias: bool) -> nn.Modul
 
 
 def output_side(name: str, side: int, layers: Sequence[Layer]) -> int:
-    """Side of the feature map that layers make of one of `side` pixels.
-
-    Raises:
-        UserError: nothing is left of the image.
-    """
+    """Side of the feature map that layers make of one of `side` pixels; a UserError where nothing is left."""
     for layer in layers:
         kernel, stride, padding = layer["kernel_size"], layer.get("stride", 1), layer.get("padding", 0)
         if layer.get("transposed", False):

@@ -27,12 +27,7 @@ SETTINGS = "GAN_SERVE_SETTINGS"
 
 
 def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
-    """The application; its models are loaded when it starts.
-
-    Args:
-        settings: of the whole service.
-        shared: see `Service`.
-    """
+    """The application; its models are loaded when it starts. For the arguments see `Service`."""
     service = Service(settings, shared)
 
     @asynccontextmanager

@@ -72,10 +72,7 @@ class Models:
         return name in self._models
 
     def pick(self, name: str | None = None, version: str | None = None) -> Model:
-        """The model for a request. If the request names none, one is chosen at random by the models' shares.
-
-        Args:
-            name, version: from the request; the version in full or its label.
+        """The model of a name and of a version, in full or its label. Without both, the shares choose one at random.
 
         Raises:
             UserError: there is no such model.

@@ -65,7 +65,6 @@ class Overview(BaseModel):
 
 
 class Info(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
     model_name: str
     latent_dim: int
     num_parameters: int
@@ -110,7 +109,6 @@ class BatchImagesResponse(BaseModel):
 
 
 class GanModelInfo(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
     success: Literal[True] = True
     model_type: str
     noise_dimension: int

@@ -136,11 +136,7 @@ class Settings(BaseModel):
 
 
 def read_settings(cfg: DictConfig) -> Settings:
-    """The settings of a composed `conf/serve.yaml`.
-
-    Raises:
-        UserError: the first invalid value.
-    """
+    """The settings of a composed `conf/serve.yaml`; raises a UserError for the first invalid value."""
     try:
         return Settings.model_validate(OmegaConf.to_container(cfg, resolve=True))
     except ValidationError as error:

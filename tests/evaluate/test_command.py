@@ -9,7 +9,7 @@ from tiny_runs import RUNS
 from gan.config import compose
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown
-from gan.metrics import ImageMeasures
+from gan.metrics.features import Samples
 
 SMALL = (
     "data=digits",
@@ -67,22 +67,23 @@ def test_several_checkpoints_and_repeats_make_one_table(checkpoints, measured):
 
 
 def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monkeypatch):
-    given = {"real": [], "generated": []}
-    for kind, labels in given.items():
-        original = getattr(ImageMeasures, f"update_{kind}")
+    given = {}
+    add = Samples.add
 
-        def kept(self, images, asked, labels=labels, original=original):
-            labels.extend(asked.tolist())
-            original(self, images, asked)
+    def kept(self, images, labels):
+        given.setdefault(self, []).extend(labels.tolist())
+        add(self, images, labels)
 
-        monkeypatch.setattr(ImageMeasures, f"update_{kind}", kept)
+    monkeypatch.setattr(Samples, "add", kept)
     _, folder = measured(checkpoints["conditional"], "metrics.measures=[class_balance]")
-    model, real = given["generated"][:400], given["real"]
+    real, generated = given.values()
+    model = generated[:400]
     assert model == (real * 2)[:400]
     assert json.loads((folder / "metrics.json").read_text())["labels"] == "real"
-    given["generated"].clear()
+    given.clear()
     measured(checkpoints["conditional"], "metrics.measures=[class_balance]", "labels=even")
-    model, floor = given["generated"][:400], given["generated"][400:]
+    _, generated = given.values()
+    model, floor = generated[:400], generated[400:]
     assert model == [i % 10 for i in range(400)]
     assert sorted(floor) == sorted(model)
 
@@ -132,7 +133,7 @@ def test_stacked_digits_count_modes(checkpoints, measured):
     ],
 )
 def test_mistakes_are_one_line_before_images_are_read(checkpoints, measured, model, overrides, message, monkeypatch):
-    monkeypatch.setattr(ImageMeasures, "update_real", lambda *images: pytest.fail("images were read"))
+    monkeypatch.setattr(Samples, "add", lambda *images: pytest.fail("images were read"))
     with pytest.raises(UserError, match=message) as raised:
         measured(checkpoints[model], *overrides)
     assert "\n" not in str(raised.value)

@@ -23,11 +23,17 @@ def seen(digits):
 
     def compared(images, labels=None):
         measures = ImageMeasures(build_extractor("mnist"))
-        measures.update_real(*digits)
-        measures.update_generated(images, labels)
-        return measures.seen()
+        measures.real.add(*digits)
+        measures.generated.add(images, labels)
+        return compared_sets(measures)
 
     return compared
+
+
+def compared_sets(measures):
+    """What the extractor saw of the real and of the generated images."""
+    sets = measures.sets()
+    return sets.real, sets.generated
 
 
 def panels(figure):
@@ -62,9 +68,9 @@ def test_the_plane_is_that_of_the_real_images(digits, seen):
 def test_several_digits_are_coloured_by_the_first(digits):
     images, labels = digits
     measures = ImageMeasures(build_extractor("mnist"))
-    measures.update_real(images[:30].view(10, 3, 28, 28), labels[:30].view(10, 3) @ torch.tensor([100, 10, 1]))
-    measures.update_generated(images[:30].view(10, 3, 28, 28))
-    (_, real_digits), (_, read) = panels(feature_map(*measures.seen(), reads_digits=True))
+    measures.real.add(images[:30].view(10, 3, 28, 28), labels[:30].view(10, 3) @ torch.tensor([100, 10, 1]))
+    measures.generated.add(images[:30].view(10, 3, 28, 28))
+    (_, real_digits), (_, read) = panels(feature_map(*compared_sets(measures), reads_digits=True))
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
     assert torch.equal(real_digits, labels[:30:3][order])
     assert (real_digits == read).float().mean() >= 0.8
@@ -74,9 +80,9 @@ def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
     images, labels = digits
     generator = DigitGenerator.from_checkpoint(save_checkpoint(tmp_path / "tiny.ckpt"), device="cpu")
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
-    measures.update_real(images, labels)
-    measures.update_generated(generator.generate(MAP_POINTS + 1, seed=0), generator.labels(None, 0, MAP_POINTS + 1))
-    assert "2,000 generated" in feature_map(*measures.seen(), reads_digits=True).axes[1].get_title()
+    measures.real.add(images, labels)
+    measures.generated.add(generator.generate(MAP_POINTS + 1, seed=0), generator.labels(None, 0, MAP_POINTS + 1))
+    assert "2,000 generated" in feature_map(*compared_sets(measures), reads_digits=True).axes[1].get_title()
     save_pictures(tmp_path, generator, images, images, measures, seed=0)
     first = (tmp_path / "features.png").read_bytes()
     save_pictures(tmp_path, generator, images, images, measures, seed=0)

@@ -48,8 +48,8 @@ def sets():
 def measures(extractor, sets):
     """All measures, with the real and the training set given; a test resets the generated one first."""
     measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subsets": 5, "subset_size": 200}}))
-    measures.update_real(sets.held_out, sets.held_out_labels)
-    measures.update_training(sets.training)
+    measures.real.add(sets.held_out, sets.held_out_labels)
+    measures.training.add(sets.training)
     return measures
 
 
@@ -58,8 +58,8 @@ def measure(measures):
     """A function from generated images and labels to all their measures."""
 
     def measured(images, labels=None):
-        measures.reset_generated()
-        measures.update_generated(images, labels)
+        measures.generated.clear()
+        measures.generated.add(images, labels)
         return measures.compute()
 
     return measured

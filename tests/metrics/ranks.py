@@ -11,11 +11,11 @@ SETTINGS = {"kid": {"subsets": 5, "subset_size": 200}}
 def measured(sets, of_real, of_generated):
     extractor = build_extractor()
     measures = ImageMeasures(extractor, build_measures(None, extractor, SETTINGS))
-    measures.update_real(sets["held_out"][of_real])
-    measures.update_training(sets["training"][of_real])
+    measures.real.add(sets["held_out"][of_real])
+    measures.training.add(sets["training"][of_real])
     for chosen in of_generated.split(100):
-        measures.update_generated(sets["generated"][chosen], sets["generated_labels"][chosen])
-    return {**measures.compute(), "read": measures.confusion().sum().item()}, measures.skipped
+        measures.generated.add(sets["generated"][chosen], sets["generated_labels"][chosen])
+    return {**measures.compute(), "seen": len(measures.sets().generated)}, measures.skipped
 
 
 def work(rank, folder):

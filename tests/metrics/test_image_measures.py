@@ -11,7 +11,7 @@ from torch import nn
 
 from gan.errors import UserError
 from gan.metrics import MEASURES, ImageMeasures, build_measures
-from gan.metrics.measures import appearance, distributions, neighbours
+from gan.metrics.measures import appearance, digits, distributions, neighbours
 
 
 def test_all_measures_of_a_perfect_generator(measure, measures, sets):
@@ -42,43 +42,43 @@ def test_a_set_equals_itself(measure, sets):
 @pytest.mark.parametrize("size", [31, 300])
 def test_batches_and_order_change_nothing(measures, measure, sets, size):
     whole = measure(sets.generated, sets.generated_labels)
-    measures.reset_generated()
+    measures.generated.clear()
     order = torch.randperm(len(sets.generated), generator=torch.Generator().manual_seed(0))
     for chosen in order.split(size):
-        measures.update_generated(sets.generated[chosen], sets.generated_labels[chosen])
+        measures.generated.add(sets.generated[chosen], sets.generated_labels[chosen])
     assert measures.compute() == pytest.approx(whole, rel=1e-3, abs=1e-4)
 
 
 def test_real_images_stay_and_generated_ones_go(extractor, sets):
     measures = ImageMeasures(extractor, ["fid"])
-    measures.update_real(sets.held_out)
+    measures.real.add(sets.held_out)
     results = []
     for images in (sets.generated, sets.training, sets.generated):
-        measures.reset_generated()
-        measures.update_generated(images)
+        measures.generated.clear()
+        measures.generated.add(images)
         results.append(measures.compute()["fid"])
     assert results[0] == results[2] != results[1]
-    measures.reset_real()
+    measures.real.clear()
     assert measures.compute() == {}
 
 
 def test_new_real_images_replace_what_was_computed_of_the_old(extractor, sets):
     grown, fresh = (ImageMeasures(extractor, ["precision", "coverage"]) for _ in range(2))
     for measures in (grown, fresh):
-        measures.update_generated(sets.generated)
-    grown.update_real(sets.held_out)
+        measures.generated.add(sets.generated)
+    grown.real.add(sets.held_out)
     grown.compute()
-    grown.update_real(sets.training)
-    fresh.update_real(torch.cat([sets.held_out, sets.training]))
+    grown.real.add(sets.training)
+    fresh.real.add(torch.cat([sets.held_out, sets.training]))
     assert grown.compute() == pytest.approx(fresh.compute(), abs=0.005)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 20, 150])
 def test_few_images_give_reasons_instead_of_nan(extractor, sets, count):
     measures = ImageMeasures(extractor)
-    measures.update_real(sets.held_out[:count], sets.held_out_labels[:count])
-    measures.update_generated(sets.generated[:count], sets.generated_labels[:count])
-    measures.update_training(sets.training[:count])
+    measures.real.add(sets.held_out[:count], sets.held_out_labels[:count])
+    measures.generated.add(sets.generated[:count], sets.generated_labels[:count])
+    measures.training.add(sets.training[:count])
     result = measures.compute()
     assert all(math.isfinite(value) for value in result.values())
     assert measures.skipped["kid"] == (
@@ -91,8 +91,8 @@ def test_few_images_give_reasons_instead_of_nan(extractor, sets, count):
 
 def test_what_is_not_given_is_named(extractor, sets):
     measures = ImageMeasures(extractor, ["digit_accuracy", "memorization", "modes"])
-    measures.update_real(sets.held_out)
-    measures.update_generated(sets.generated)
+    measures.real.add(sets.held_out)
+    measures.generated.add(sets.generated)
     assert set(measures.compute()) == {"modes"}
     assert set(measures.skipped) == {"digit_accuracy", "memorization"}
 
@@ -110,42 +110,40 @@ def test_three_channels_are_three_digits(extractor, sets):
         return images, (labels * torch.tensor([100, 10, 1])).sum(1)
 
     measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subset_size": 100, "subsets": 2}}))
-    measures.update_real(*stacked(sets.held_out, sets.held_out_labels))
-    measures.update_generated(*stacked(sets.generated, sets.generated_labels))
-    measures.update_training(stacked(sets.training, sets.training_labels)[0])
+    measures.real.add(*stacked(sets.held_out, sets.held_out_labels))
+    measures.generated.add(*stacked(sets.generated, sets.generated_labels))
+    measures.training.add(stacked(sets.training, sets.training_labels)[0])
     result = measures.compute()
     assert measures.skipped == {}
     assert all(math.isfinite(value) for value in result.values())
     single = ImageMeasures(extractor, ["digit_accuracy"])
-    single.update_generated(sets.generated[:597], sets.generated_labels[:597])
+    single.generated.add(sets.generated[:597], sets.generated_labels[:597])
     # All three digits have to be right.
     assert result["digit_accuracy"] <= single.compute()["digit_accuracy"]
     assert 150 < result["modes"] <= 199
     assert math.log(1000 / 199) <= result["class_balance"] < math.log(1000 / 150)
 
 
-def test_confusion_and_nearest_training_images(measures, measure, sets):
+def test_confusion(measures, measure, sets):
     accuracy = measure(sets.generated, sets.generated_labels)["digit_accuracy"]
-    confusion = measures.confusion()
+    seen = measures.sets().generated
+    confusion = digits.confusion(seen.labels, seen.digits, 10)
     assert confusion.sum(1).tolist() == sets.generated_labels.bincount(minlength=10).tolist()
     assert confusion.diagonal().sum() / confusion.sum() == pytest.approx(accuracy)
-    distances, indices = measures.nearest_training(sets.training[100:110], 3)
+
+
+def test_nearest_training_images(measures, extractor, sets):
+    features = extractor(sets.training[100:110])[0].double()
+    distances, indices = neighbours.nearest(features, measures.sets().training.features, 3)
     assert indices[:, 0].tolist() == list(range(100, 110))
     assert distances[:, 0] == pytest.approx(torch.zeros(10), abs=1e-3)
     assert (distances.diff(dim=1) >= 0).all()
 
 
-def test_confusion_takes_labels(extractor, sets):
-    measures = ImageMeasures(extractor)
-    measures.update_generated(sets.generated[:10])
-    with pytest.raises(ValueError, match="no labels"):
-        measures.confusion()
-
-
 def test_an_extractor_that_reads_no_digits(sets):
     measures = ImageMeasures(EdgeExtractor())
-    measures.update_real(sets.held_out)
-    measures.update_generated(sets.generated)
+    measures.real.add(sets.held_out)
+    measures.generated.add(sets.generated)
     assert {"fid", "is", "precision", "sharpness"} <= set(measures.compute())
     assert not {"digit_accuracy", "class_balance", "modes"} & set(measures.measures)
     with pytest.raises(UserError, match=r"metrics\.measures=\['modes'\]: with metrics\.extractor=edges any of"):
@@ -186,10 +184,10 @@ def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkey
 
         monkeypatch.setattr(module, name, counted)
     measures = ImageMeasures(extractor, ["fid", "precision", "recall", "coverage", "quality"])
-    measures.update_real(sets.held_out)
+    measures.real.add(sets.held_out)
     for _ in range(2):
-        measures.reset_generated()
-        measures.update_generated(sets.generated[:500])
+        measures.generated.clear()
+        measures.generated.add(sets.generated[:500])
         measures.compute()
     for name in ("of", "radii", "quality"):
         assert calls.count((name, len(sets.held_out))) == 1
@@ -197,8 +195,8 @@ def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkey
 
 
 def test_no_measure_against_the_training_images_where_they_are_measured_themselves(measures, sets):
-    measures.reset_generated()
-    measures.update_generated(sets.training)
+    measures.generated.clear()
+    measures.generated.add(sets.training)
     assert not {"memorization_ratio", "memorization_share"} & set(measures.compute(against_training=False))
     assert "memorization" not in measures.skipped
 

@@ -68,8 +68,8 @@ def test_frozen_and_drawn_from_nothing(inception, weights):
 
 def test_measures(inception, sets):
     measures = ImageMeasures(inception, ["precision", "recall", "quality"])
-    measures.update_real(sets.held_out[:6])
-    measures.update_generated(sets.held_out[:6])
+    measures.real.add(sets.held_out[:6])
+    measures.generated.add(sets.held_out[:6])
     assert measures.compute()["precision"] == 1
     with pytest.raises(UserError, match=r"metrics\.measures=\['digit_accuracy'\]"):
         ImageMeasures(inception, ["digit_accuracy"])

@@ -33,9 +33,9 @@ def fid_of_one_process(path):
     digits = MNISTDataModule(Digits(), val_size=compose("train", ["data=digits"]).data.val_size)
     digits.setup()
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
-    measures.update_real(digits.val_images)
+    measures.real.add(digits.val_images)
     z = latents(VALIDATION_SEED, 0, len(digits.val_images), module.latent_dim)
-    measures.update_generated(module.generate(z, digits.val_labels))
+    measures.generated.add(module.generate(z, digits.val_labels))
     return measures.compute()["fid"]
 
 

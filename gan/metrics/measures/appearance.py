@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from gan.images import unit
-from gan.metrics.features import Seen
 from gan.metrics.measures.measure import Comparison, Measure
 
 LOOKS = ("mean", "std", "contrast", "sharpness")
@@ -31,10 +30,8 @@ def appearance(images: Tensor) -> Tensor:
 def quality(appearances: Tensor) -> dict[str, float]:
     """The look of a set of images: `mean`, `std`, `contrast` and `sharpness`, all of pixels in [0, 1].
 
-    Mean and standard deviation are over all pixels of all images. Contrast and sharpness are means over the images.
-
-    Args:
-        appearances: [N, 3], the images' `appearance`.
+    Mean and standard deviation are over all pixels of all images. Contrast and sharpness are means over the images,
+    whose `appearance` is given: [N, 3].
     """
     brightness, contrast, sharpness = appearances.double().unbind(1)
     variance = (contrast.square() + brightness.square()).mean() - brightness.mean().square()
@@ -51,9 +48,5 @@ class Quality(Measure):
     least_real = 1
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        of_real = sets.real.once(_quality_of)
-        return _quality_of(sets.generated) | {f"real_{look}": value for look, value in of_real.items()}
-
-
-def _quality_of(images: Seen) -> dict[str, float]:
-    return quality(images.appearance)
+        of_real = sets.real.once(quality, sets.real.appearance)
+        return quality(sets.generated.appearance) | {f"real_{look}": value for look, value in of_real.items()}

@@ -1,9 +1,7 @@
 """Whether the generator copies its training images."""
 
 import torch
-from torch import Tensor
 
-from gan.metrics.features import Seen
 from gan.metrics.measures.measure import Comparison, Measure
 from gan.metrics.measures.neighbours import nearest
 
@@ -26,12 +24,8 @@ class Memorization(Measure):
     least_real = 100
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        held_out = sets.real.once(_nearest_distances, sets.training)
-        generated = _nearest_distances(sets.generated, sets.training)
+        held_out = sets.real.once(nearest, sets.real.features, sets.training.features)[0][:, 0]
+        generated = nearest(sets.generated.features, sets.training.features)[0][:, 0]
         scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
         share = (generated < held_out.quantile(0.01)).double().mean()
         return {"memorization_ratio": (generated.median() / scale).item(), "memorization_share": share.item()}
-
-
-def _nearest_distances(images: Seen, training: Seen) -> Tensor:
-    return nearest(images.features, training.features)[0][:, 0]

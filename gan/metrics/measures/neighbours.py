@@ -23,7 +23,7 @@ class _Neighbours(Measure):
     least_generated = PRECISION_K + 1
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: sets.generated.once(_all_three, sets.real)[self.name]}
+        return {self.name: sets.generated.once(_all_three, sets.generated, sets.real)[self.name]}
 
 
 class Precision(_Neighbours):
@@ -48,12 +48,7 @@ class Coverage(_Neighbours):
 
 
 def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances of all pairs, some rows at a time: the slice of rows and float64 [rows, M], at least 0.
-
-    Args:
-        rows: float64 [N, D].
-        columns: float64 [M, D].
-    """
+    """Squared distances between float64 [N, D] and [M, D]: some rows at a time, their slice and float64 [rows, M]."""
     # Around a common center the expansion |x|^2 - 2 x.y + |y|^2 loses the fewest digits.
     center = columns.mean(0)
     rows, columns = rows - center, columns - center
@@ -65,11 +60,9 @@ def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 
 def radii(features: Tensor, *ks: int) -> list[Tensor]:
-    """For each k the squared distance of each sample to its k-th nearest other one: float64 [N] each.
+    """For each k the squared distance of each of N samples, float64 [N, D], to its k-th nearest other one: float64 [N].
 
-    Args:
-        features: float64 [N, D], N above the largest k.
-        ks: numbers of neighbours.
+    N must be above the largest k.
     """
     nearest = torch.cat([part.topk(max(ks) + 1, largest=False).values for _, part in chunks(features, features)])
     # The nearest of all is the sample itself.
@@ -88,7 +81,8 @@ def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor
 
 
 def _all_three(generated: Seen, real: Seen) -> dict[str, float]:
-    real_radii, generated_radii = real.once(_radii_of_real), radii(generated.features, PRECISION_K)[0]
+    real_radii = real.once(radii, real.features, PRECISION_K, COVERAGE_K)
+    (generated_radii,) = radii(generated.features, PRECISION_K)
     precise = torch.zeros(len(generated), dtype=torch.bool, device=generated.features.device)
     recalled, covered = precise.new_zeros(2, len(real))
     for place, squared in chunks(real.features, generated.features):
@@ -97,7 +91,3 @@ def _all_three(generated: Seen, real: Seen) -> dict[str, float]:
         covered[place] = squared.amin(1) < real_radii[1][place]
     shares = {"precision": precise, "recall": recalled, "coverage": covered}
     return {name: within.double().mean().item() for name, within in shares.items()}
-
-
-def _radii_of_real(real: Seen) -> list[Tensor]:
-    return radii(real.features, PRECISION_K, COVERAGE_K)

@@ -1,6 +1,6 @@
 // What the two forms share: reading the fields, choosing a model, and showing the state of a request.
 
-import { getJson, postBlob } from "./service.js";
+import { request, requestJson } from "./service.js";
 
 let catalogue = { default: null, models: [] };
 
@@ -83,14 +83,14 @@ export function named(model, version) {
 
 export async function save(path, body, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await postBlob(path, body));
+  link.href = URL.createObjectURL(await (await request(path, body)).blob());
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 export async function loadModels() {
-  catalogue = await getJson("models");
+  catalogue = await requestJson("models");
   const several = catalogue.models.length > 1;
   const options = catalogue.models.map(
     (model, index) => new Option(`${named(model.name, model.version)}${model.classes ? "" : ", unconditional"}`, String(index)),

@@ -1,7 +1,7 @@
 // The form "Generate": images of given digits, and their downloads.
 
 import { $, attempt, digits, modelFields, named, save, seedIn, tell, truncation, wholeNumber } from "./form.js";
-import { postJson } from "./service.js";
+import { requestJson } from "./service.js";
 
 const wide = matchMedia("(min-width: 560px)");
 let shown = null; // the request for the images on the page
@@ -22,7 +22,7 @@ export function generate() {
       truncation: truncation(),
       ...modelFields(),
     };
-    const response = await postJson("generate", { ...body, format: "json" });
+    const response = await requestJson("generate", { ...body, format: "json" });
     shown = { ...body, model: response.model, version: response.version };
     showImages(response.images, response.digits);
     const what = response.images.length === 1 ? "1 image" : `${response.images.length} images`;

@@ -1,7 +1,7 @@
 // The form "Interpolate": a latent path between two digits. Its frames are fetched once; the slider shows one of them.
 
 import { $, attempt, classes, modelFields, named, save, seedIn, tell } from "./form.js";
-import { postJson } from "./service.js";
+import { requestJson } from "./service.js";
 
 const FRAMES = 33;
 const MILLISECONDS_PER_FRAME = 60;
@@ -17,7 +17,7 @@ export function interpolate() {
       steps: FRAMES,
       ...modelFields(),
     };
-    const response = await postJson("interpolate", { ...body, format: "frames" });
+    const response = await requestJson("interpolate", { ...body, format: "frames" });
     shown = { body: { ...body, model: response.model, version: response.version }, frames: response.frames };
     $("position").max = String(response.frames.length - 1);
     showFrame();

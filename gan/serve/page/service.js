@@ -1,46 +1,28 @@
-// Requests to the service, with the API key. Every failure becomes an error with one sentence.
+// Requests to the service, with the API key. Every failure becomes an error with one sentence, and the status if any.
 
 const KEY = "gan-api-key";
-
-export class ServiceError extends Error {
-  constructor(message, status) {
-    super(message);
-    this.status = status;
-  }
-}
 
 export function keepKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
-export function getJson(path) {
-  return request(path, {}).then((response) => response.json());
+export async function requestJson(path, body) {
+  return (await request(path, body)).json();
 }
 
-export function postJson(path, body) {
-  return post(path, body).then((response) => response.json());
-}
-
-export function postBlob(path, body) {
-  return post(path, body).then((response) => response.blob());
-}
-
-function post(path, body) {
-  return request(path, { method: "POST", body: JSON.stringify(body) });
-}
-
-async function request(path, options) {
+// A POST request if there is a body, otherwise a GET request.
+export async function request(path, body) {
   const headers = { "Content-Type": "application/json" };
   const key = sessionStorage.getItem(KEY);
   if (key) headers["X-API-Key"] = key;
   let response;
   try {
-    response = await fetch(`../v1/${path}`, { ...options, headers });
+    response = await fetch(`../v1/${path}`, { method: body ? "POST" : "GET", body: JSON.stringify(body), headers });
   } catch {
-    throw new ServiceError("The service cannot be reached. Is it running, and is this device online?", 0);
+    throw new Error("The service cannot be reached. Is it running, and is this device online?");
   }
   if (response.ok) return response;
-  throw new ServiceError(await errorMessage(response), response.status);
+  throw Object.assign(new Error(await errorMessage(response)), { status: response.status });
 }
 
 async function errorMessage(response) {

@@ -19,9 +19,9 @@ def test_every_measure_returns_the_values_it_declares(extractor, sets):
     chosen = [KernelDistance(2, 100) if name == "kid" else name for name in measures]
     for entry, measure in zip(chosen, measures.values(), strict=True):
         one = ImageMeasures(extractor, [entry])
-        one.update_real(sets.held_out[:200], sets.held_out_labels[:200])
-        one.update_training(sets.training[:200])
-        one.update_generated(sets.generated[:200], sets.generated_labels[:200])
+        one.real.add(sets.held_out[:200], sets.held_out_labels[:200])
+        one.training.add(sets.training[:200])
+        one.generated.add(sets.generated[:200], sets.generated_labels[:200])
         values = one.compute()
         assert set(values) == set(measure.values)
         assert all(type(value) is float for value in values.values())
@@ -31,12 +31,12 @@ def test_every_measure_returns_the_values_it_declares(extractor, sets):
 def test_a_measure_is_chosen_by_name_by_target_or_as_an_object(sets, extractor):
     wanted = ["fid", SHIFT, KernelDistance(subsets=2, subset_size=100)]
     measures = ImageMeasures(extractor, wanted)
-    measures.update_real(sets.held_out)
-    measures.update_generated(sets.generated)
+    measures.real.add(sets.held_out)
+    measures.generated.add(sets.generated)
     values = measures.compute()
     assert list(values) == ["fid", "mean_shift", "kid", "kid_std"]
-    real, generated = measures.seen()
-    shift = (real.features.mean(0) - generated.features.mean(0)).norm()
+    seen = measures.sets()
+    shift = (seen.real.features.mean(0) - seen.generated.features.mean(0)).norm()
     assert values["mean_shift"] == pytest.approx(2 * shift.item())
     assert measures.metric_name("val", "mean_shift") == "val/mean_shift_mnist"
 
@@ -44,8 +44,8 @@ def test_a_measure_is_chosen_by_name_by_target_or_as_an_object(sets, extractor):
 def test_an_extractor_is_chosen_by_name_by_target_or_as_an_object(sets):
     for chosen in ({"_target_": "my_gan.EdgeExtractor"}, EdgeExtractor()):
         measures = ImageMeasures(build_extractor(chosen), ["fid", MeanShift()])
-        measures.update_real(sets.held_out)
-        measures.update_generated(sets.held_out)
+        measures.real.add(sets.held_out)
+        measures.generated.add(sets.held_out)
         values = measures.compute()
         assert values == pytest.approx({"fid": 0, "mean_shift": 0}, abs=1e-6)
         assert measures.metric_name("val", "fid") == "val/fid_edges"
@@ -62,8 +62,8 @@ def test_features_of_an_extractor_with_weights_have_no_gradient(sets):
             return features, logits * self.weight
 
     measures = ImageMeasures(Weighted(), ["is"])
-    measures.update_generated(sets.generated)
-    assert not measures.seen()[1].logits.requires_grad
+    measures.generated.add(sets.generated)
+    assert not measures.sets().generated.logits.requires_grad
     assert math.isfinite(measures.compute()["is"])
 
 
