@@ -47,7 +47,7 @@ class Source(ABC):
     """
 
     name: str
-    num_classes: int | None
+    num_classes: int | None = None
     channels: int = 1
     shows_digits: bool = False
     dir: Path = Path("data")
