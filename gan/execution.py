@@ -111,8 +111,8 @@ class Execution:
             module.generator.compile()
             module.discriminator.compile()
         hindrance = "cuda_graph=false" if self.cuda_graph is False else _hindrance(module, self.graphs.device_type)
+        torch.set_autocast_cache_enabled(hindrance is not None)  # a graph would read the cached bf16 weights for ever
         if hindrance is None:
-            torch.set_autocast_cache_enabled(False)  # a cached bf16 weight would be the one of the step recorded
             _make_capturable(module.optimizers(use_pl_optimizer=False))
             self._step = GraphedStep(module.step, self.graphs())
         elif self.cuda_graph is True:
