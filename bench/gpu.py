@@ -1,10 +1,11 @@
 """What a run costs on a GPU: each part prints its rows, in a process that has imported everything.
 
-    python bench/gpu.py data.dir=DIR [--parts steps,quick,best,system_a,evaluate,generate,repeat,share] [--seeds 1]
+    python bench/gpu.py data.dir=DIR [--parts steps,quick,best,system_a,compiled,generate,repeat,share] [--seeds 1]
 
 steps: images per second of the step alone, eager and replayed, and of `gan train`, over batch sizes.
 quick, best: seconds of `experiment=quick` and `best_gpu`, from config to last file, and what `gan evaluate` says.
 system_a: images per second and seconds an epoch, with logging, validation and checkpoints.
+compiled: `quick` with `compile=true`.
 generate: `gan generate` of a million images as npz, against the network alone.
 repeat: whether two runs of a seed, and a resumed one, have the same bits with `deterministic=true`, and its cost.
 share: trials per hour of a sweep, one at a time and two sharing the card.
@@ -154,6 +155,10 @@ def repeat(data: list[str], seeds: int) -> None:
     run("not deterministic", [*overrides, "deterministic=false"])
 
 
+def compiled(data: list[str], seeds: int) -> None:
+    run("quick, compiled", [*data, "experiment=quick", "compile=true"])
+
+
 def share(data: list[str], seeds: int) -> None:
     for jobs in (1, 2):
         command = [sys.executable, "-m", "gan", "train", "--multirun", *SILENT, *data, "experiment=quick"]
@@ -168,7 +173,7 @@ def _weights(module: GAN) -> torch.Tensor:
     return torch.cat([value.detach().flatten().float().cpu() for value in module.state_dict().values()])
 
 
-PARTS = {part.__name__: part for part in (steps, quick, best, system_a, generate, repeat, share)}
+PARTS = {part.__name__: part for part in (steps, quick, best, system_a, compiled, generate, repeat, share)}
 
 
 def main() -> None:
