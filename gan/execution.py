@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 STEPS_PER_CALL = 100  # with graphs: Lightning takes milliseconds for each call of `training_step`
 
 log = logging.getLogger("gan")
-
-
 StepFunction = Callable[[Step, Tensor, Tensor], Found]
 
 
@@ -111,7 +109,6 @@ class Execution:
             module.generator.compile()
             module.discriminator.compile()
         hindrance = "cuda_graph=false" if self.cuda_graph is False else _hindrance(module, self.graphs.device_type)
-        torch.set_autocast_cache_enabled(hindrance is not None)  # a graph would read the cached bf16 weights for ever
         if hindrance is None:
             _make_capturable(module.optimizers(use_pl_optimizer=False))
             self._step = GraphedStep(module.step, self.graphs())
@@ -120,6 +117,8 @@ class Execution:
         elif module.device.type == "cuda":
             rank_zero_only(log.info)("%-10s  one by one: %s", "steps", hindrance)
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
+        # Weights that autocast keeps in bf16 would outlive their update: in a graph, and in a call of several steps.
+        torch.set_autocast_cache_enabled(hindrance is not None and steps == 1)
         module.trainer.train_dataloader.steps_from = lambda position: min(steps, self._until_due(position))
 
     def stop(self) -> None:

@@ -36,17 +36,17 @@ class TrainingLog(Callback):
 
     def _write(self, trainer: Trainer, wait: bool) -> dict[str, float]:
         """Hands the rows that are there to the loggers; the last of them."""
-        steps = []
+        found = []
         while self._pending and (wait or self._pending[0].ready()):
-            steps.append(self._pending.pop(0))
-            steps[-1].values()
-        if not steps:
+            step = self._pending.pop(0)
+            found.append((step, step.values()))
+        if not found:
             return {}
         now = time.perf_counter()
-        rate = (steps[-1].images_seen - self._images) / (now - self._time)
-        self._time, self._images = now, steps[-1].images_seen
-        for step in steps:
-            row = {f"train/{name}": value for name, value in step.values().items()}
+        rate = (step.images_seen - self._images) / (now - self._time)
+        self._time, self._images = now, step.images_seen
+        for step, values in found:
+            row = {f"train/{name}": value for name, value in values.items()}
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
             if (step.batch + 1) % trainer.log_every_n_steps == 0 or trainer.should_stop:
                 for logger in trainer.loggers:
