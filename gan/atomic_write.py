@@ -1,10 +1,10 @@
-"""Atomic writes: a file under its name is always complete, even if the program is killed while it writes."""
+"""Atomic and durable writes: a file under its name is always complete, even after a kill or a power cut."""
 
 import json
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -14,26 +14,41 @@ from typing import Any, BinaryIO
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Opens a temporary file beside `path` and renames it to `path` at the end, replacing any existing file.
 
-    The temporary name is unique, so two processes may write the same file. If writing fails, the temporary file is
-    deleted and the existing file is unchanged.
+    The temporary name is unique, so two processes may write the same file. Content and name are on the disk when this
+    ends. If writing fails, the temporary file is deleted and the existing file is unchanged.
+
+    Raises:
+        OSError: with `path` as its file name, also where the system names none (a full disk).
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
             yield file
+            flush_to_disk(file)
         os.replace(temporary, path)
+        flush_folder(path.parent)
+    except OSError as error:
+        raise _named(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone already, or its folder is
+            temporary.unlink()
 
 
 @contextmanager
 def atomic_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Gives a temporary path for each file of one folder. At the end they are renamed; after an error none is."""
-    with TemporaryDirectory(prefix=".", dir=paths[0].parent) as folder:
-        temporary = [Path(folder, path.name) for path in paths]
-        yield temporary
-        for source, path in zip(temporary, paths, strict=True):
-            os.replace(source, path)
+    try:
+        with TemporaryDirectory(prefix=".", dir=paths[0].parent) as folder:
+            temporary = [Path(folder, path.name) for path in paths]
+            yield temporary
+            for source in temporary:
+                with source.open("rb") as file:
+                    os.fsync(file.fileno())
+            for source, path in zip(temporary, paths, strict=True):
+                os.replace(source, path)
+        flush_folder(paths[0].parent)
+    except OSError as error:
+        raise _named(error, paths[0].parent) from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -45,3 +60,25 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Writes an indented JSON file atomically."""
     write_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def flush_to_disk(file: Any) -> None:
+    """Waits until what was written to an open file is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk. Windows opens no folders, and needs no such thing."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The same error with the name of the file that was to be written, not of the temporary one."""
+    return OSError(error.errno, error.strerror or str(error), str(path))

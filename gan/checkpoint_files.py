@@ -1,17 +1,23 @@
-"""Checkpoint files: which file a user means, whether it is a checkpoint of this project, and how far its run was."""
+"""Checkpoint files: which file a user means, whether it is whole, how it is written and read, and how far its run was.
 
+A checkpoint is what `torch.save` writes. Its zip archive ends with a comment, the SHA-256 checksum of all before it.
+"""
+
+import hashlib
+import io
 import logging
 import pickle
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from gan.atomic_write import write_atomic
 from gan.errors import UserError
 
 SHAPE = ("latent_dim", "num_classes", "image_channels")
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}
+CHECKSUM, DIGITS = b"sha256=", 64
 PRETRAINED = Path(__file__).parent / "pretrained" / "generator.safetensors"
 
 log = logging.getLogger("gan")
@@ -23,6 +29,28 @@ def newest_run(root: Path = Path("outputs/train")) -> Path:
     if not checkpoints:
         raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
     return checkpoints[-1].parent.parent.absolute()
+
+
+def newest_whole(last: Path) -> Path:
+    """A run's `last.ckpt`; where that is damaged, the newest whole checkpoint beside it, and the log says so.
+
+    Raises:
+        UserError: none of them is whole.
+    """
+    others = sorted(last.parent.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in (last, *(path for path in others if path != last)):
+        if path.is_file() and not is_damaged(path.read_bytes()):
+            if path != last:
+                log.warning("%s is damaged or missing: taking %s, the newest whole one", last, path.name)
+            return path
+    raise UserError(f"{last}: damaged or missing, and there is no whole checkpoint beside it")
+
+
+def is_damaged(content: bytes) -> bool:
+    """Whether the content of a file differs from its checksum. A file without one is damaged if it has no end."""
+    if content[-DIGITS - len(CHECKSUM) : -DIGITS] == CHECKSUM:
+        return hashlib.sha256(content[:-DIGITS]).hexdigest().encode() != content[-DIGITS:]
+    return b"PK\5\6" not in content[-128:]  # the record that ends a zip archive
 
 
 def checkpoint_path(ckpt: str | None, key: str) -> Path:
@@ -38,19 +66,32 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
     """
     if ckpt is None:
         try:
-            return newest_run() / "checkpoints" / "last.ckpt"
+            return newest_whole(newest_run() / "checkpoints" / "last.ckpt")
         except UserError:
             log.info("no training run here yet: taking the pretrained generator (%s=pretrained)", key)
             ckpt = "pretrained"
     if ckpt == "pretrained":
         path = PRETRAINED
-    elif ckpt in ("last", "best"):
-        path = newest_run() / "checkpoints" / f"{ckpt}.ckpt"
+    elif ckpt == "last":
+        path = newest_whole(newest_run() / "checkpoints" / "last.ckpt")
+    elif ckpt == "best":
+        path = newest_run() / "checkpoints" / "best.ckpt"
     else:
         path = Path(ckpt).absolute()
     if not path.is_file():
         raise UserError(f"{key}={ckpt}: there is no file {path}")
     return path
+
+
+def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Writes a checkpoint atomically, with its checksum; an OSError that names the file if that is not possible."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    length = struct.pack("<H", len(CHECKSUM) + DIGITS)  # of the comment: the last two bytes of the archive
+    content = buffer.getvalue()[:-2] + length + CHECKSUM
+    write_atomic(path, content + hashlib.sha256(content).hexdigest().encode())
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
@@ -59,10 +100,18 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     Raises:
         UserError: it is damaged, not a checkpoint of this project, or contains more than tensors and plain values.
     """
+    import torch
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{key}={path}: {error.strerror}") from error
+    if content[-DIGITS - len(CHECKSUM) : -DIGITS] == CHECKSUM and is_damaged(content):
+        raise UserError(f"{key}={path}: damaged, its checksum is that of another content")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles of other programs, which are refused
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a file from elsewhere can raise anything
         if isinstance(error, pickle.UnpicklingError):
             what = "not a checkpoint, or one that holds more than weights and plain values"

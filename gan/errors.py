@@ -1,10 +1,14 @@
-"""The error for a mistake of the user's, in one line."""
+"""The error for a mistake of the user's, in one line, and the exception of a run that was told to stop."""
 
 from importlib.util import find_spec
 
 
 class UserError(ValueError):
     """A wrong value or setting of the user's. The text names the key, the value and what is allowed."""
+
+
+class Stopped(SystemExit):
+    """A run has stopped because of a signal, with a checkpoint. Its code is the exit status, 143 or 130."""
 
 
 def check_installed(what: str, extra: str, *packages: str) -> None:

@@ -47,6 +47,7 @@ class TinyModule(LightningModule):
 
 
 class TinyData(LightningDataModule):
+    batch_size, epoch_images = BATCH, BATCH * BATCHES
     val_images = torch.arange(30).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).to(torch.uint8)
     val_labels = torch.arange(30) % 10
 

@@ -1,7 +1,10 @@
 """The run's checkpoints: the last, the best, and every N epochs, each with its metrics beside it."""
 
+import json
+import logging
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,94 +14,194 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
+from gan.callbacks.stop_signals import StopSignals
 from gan.config.bounds import require_number
-from gan.errors import UserError
+from gan.errors import Stopped, UserError
 from gan.module import GAN
+
+log = logging.getLogger("gan")
 
 
 class RunCheckpoints(Checkpoint):
-    """Writes `last.ckpt` after each epoch, and copies of it as `best.ckpt` and `epoch_0005.ckpt`.
+    """Writes `last.ckpt`, and copies of it as `best.ckpt` and `epoch_0005.ckpt`.
+
+    It is written after each epoch, after a validation inside an epoch, every few minutes between them, and when a
+    signal tells the run to stop; then the run ends. On several processes all do so at the same batch. Each file holds
+    the exact position in its epoch.
 
     The best checkpoint is the one with the lowest monitored value so far; the newest until there is a monitored value.
-    Beside each checkpoint is a JSON file with its metrics. Weights that are not finite are never written. A run that
-    resumes in a new folder copies the best checkpoint so far into it.
+    Beside each checkpoint is a JSON file with the metrics of its weights. Weights that are not finite are never
+    written. A run that resumes in a new folder copies the best checkpoint so far into it.
 
     Args:
         directory: where the checkpoints are written.
         monitor: name of the monitored value; lower is better.
         every_n_epochs: epochs from one `epoch_*.ckpt` to the next; 0 writes none.
+        every_n_minutes: the longest time without a new `last.ckpt`; None writes none inside an epoch.
         keep_last: how many `epoch_*.ckpt` are kept.
     """
 
-    def __init__(self, directory: str, monitor: str, every_n_epochs: int = 5, keep_last: int = 3) -> None:
+    def __init__(
+        self,
+        directory: str,
+        monitor: str,
+        every_n_epochs: int = 5,
+        every_n_minutes: float | None = 10,
+        keep_last: int = 3,
+    ) -> None:
         require_number("callbacks.checkpoints.every_n_epochs", every_n_epochs, least=0, whole=True)
+        require_number("callbacks.checkpoints.every_n_minutes", every_n_minutes, above=0, optional=True)
         require_number("callbacks.checkpoints.keep_last", keep_last, least=1, whole=True)
         self.directory, self.monitor = Path(directory), monitor
-        self.every_n_epochs, self.keep_last = every_n_epochs, keep_last
+        self.every_n_epochs, self.every_n_minutes, self.keep_last = every_n_epochs, every_n_minutes, keep_last
         self.best_score: float | None = None
-        self._validated = False
+        self._signals = StopSignals()
+        self._measured_at: int | None = None  # images seen by the weights of the last validation
+        self._saved: dict[str, Any] = {}
         self._older_best: Path | None = None
 
+    @property
+    def last(self) -> Path:
+        return self.directory / "last.ckpt"
+
     def state_dict(self) -> dict[str, Any]:
-        return {"directory": str(self.directory), "best_score": self.best_score}
+        return {"directory": str(self.directory), "best_score": self.best_score, "saved": self._saved}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_score = state_dict["best_score"]
+        self.best_score, self._saved = state_dict["best_score"], state_dict.get("saved", {})
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
 
+    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            _require_space(self.directory, pl_module)
+
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        best = self.directory / "best.ckpt"
-        if self._older_best is None or self.best_score is None or best.exists():
+        self._signals.install()
+        self._written, self._group = time.monotonic(), None
+        if trainer.world_size > 1 and torch.distributed.get_backend() != "gloo":
+            self._group = torch.distributed.new_group(backend="gloo")  # the processes agree without the GPUs
+        if self._older_best is None or self.best_score is None:
             return
-        if not self._older_best.exists():
+        best = self.directory / "best.ckpt"
+        if self._older_best == best:
+            self._finish_writing(trainer)
+        elif not self._older_best.exists():
             self.best_score = None
-        elif trainer.is_global_zero:
+        elif trainer.is_global_zero and not best.exists():
             _copy(self._older_best, best)
+            _copy(self._older_best.with_suffix(".json"), best.with_suffix(".json"))
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+        loop = trainer.fit_loop
+        if trainer.is_last_batch or loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
+            return  # what follows writes one as well, with the measures
+        due, number = self._agreed(trainer)
+        if due or number:
+            self._save(trainer, pl_module)
+        if number:
+            self._stop(trainer, pl_module, number)
 
     def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._validated = not trainer.sanity_checking and self.monitor in trainer.callback_metrics
+        if trainer.sanity_checking:
+            return
+        if self.monitor in trainer.callback_metrics:
+            self._measured_at = pl_module.images_seen
+        if not (trainer.is_last_batch or trainer.should_stop):
+            self._save(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._refuse_divergence(trainer, pl_module)
-        score = float(trainer.callback_metrics[self.monitor]) if self._validated else None
-        self._validated = False  # an epoch without validation still shows the monitored value of an earlier one
+        self._save(trainer, pl_module, ends_epoch=trainer.is_last_batch)
+        _, number = self._agreed(trainer)
+        if number and not trainer.fit_loop.done:
+            self._stop(trainer, pl_module, number)
+
+    def _agreed(self, trainer: Trainer) -> tuple[bool, int]:
+        """Whether a checkpoint is due by time, and the signal that came, if any: the same on all processes."""
+        late = self.every_n_minutes is not None and time.monotonic() - self._written >= 60 * self.every_n_minutes
+        if trainer.world_size == 1:
+            return late, self._signals.received
+        told = torch.tensor([late, self._signals.received])
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, group=self._group)
+        return bool(told[0]), int(told[1])
+
+    def _stop(self, trainer: Trainer, pl_module: GAN, number: int) -> None:
+        if not trainer.is_global_zero:
+            raise Stopped(0)  # Lightning kills the first process if another one ends with a status of its own
+        log.info("%-10s  after %s images, which %s has", "stopped", f"{pl_module.images_seen:,}", self.last)
+        self._signals.stop(number)
+
+    def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
+        if not all(torch.isfinite(parameter).all() for parameter in pl_module.parameters()):
+            raise UserError(f"training diverged: weights are not finite; {self._kept()}")
+        measured = self._measured_at == pl_module.images_seen
+        score = float(trainer.callback_metrics[self.monitor]) if measured else None
         is_best = self.best_score is None
         if score is not None:
             is_best = score < (math.inf if is_best else self.best_score)
             self.best_score = score if is_best else self.best_score
-
-        last = self.directory / "last.ckpt"
-        trainer.save_checkpoint(last)
-        if trainer.is_global_zero:
-            write_json(last.with_suffix(".json"), self._metadata(trainer, pl_module))
-            if is_best:
-                _copy(last, self.directory / "best.ckpt")
-            if self.every_n_epochs and trainer.is_last_batch and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-                _copy(last, self.directory / f"epoch_{trainer.current_epoch + 1:04d}.ckpt")
-                for old in sorted(self.directory.glob("epoch_*.ckpt"))[: -self.keep_last]:
-                    old.unlink()
-                    old.with_suffix(".json").unlink(missing_ok=True)
-        trainer.strategy.barrier()
-
-    def _refuse_divergence(self, trainer: Trainer, pl_module: GAN) -> None:
-        if not all(torch.isfinite(parameter).all() for parameter in pl_module.parameters()):
-            last = self.directory / "last.ckpt"
-            kept = f"; {last} is from an earlier epoch" if last.exists() else ""
-            raise UserError(f"training diverged: weights are not finite after epoch {trainer.current_epoch + 1}{kept}")
-
-    def _metadata(self, trainer: Trainer, pl_module: GAN) -> dict[str, Any]:
-        return {
-            "epoch": trainer.current_epoch + 1,
+        epoch = trainer.current_epoch + 1
+        of_epoch = ends_epoch and self.every_n_epochs and epoch % self.every_n_epochs == 0
+        metrics = finite(trainer.callback_metrics).items()
+        self._saved = {
+            "epoch": epoch,
             "images_seen": pl_module.images_seen,
             "monitor": self.monitor,
             "best_score": self.best_score,
-            "metrics": finite(trainer.callback_metrics),
+            "metrics": {name: value for name, value in metrics if measured or not name.startswith("val/")},
+            "copies": [*(["best"] if is_best else []), *([f"epoch_{epoch:04d}"] if of_epoch else [])],
         }
+        for logger in trainer.loggers:
+            logger.save()
+        try:
+            trainer.save_checkpoint(self.last)
+            self._finish_writing(trainer)
+        except OSError as error:
+            raise UserError(f"{error.filename}: {error.strerror}; a checkpoint cannot be written; {self._kept()}") from error
+        trainer.strategy.barrier()
+        self._written = time.monotonic()
+
+    def _finish_writing(self, trainer: Trainer) -> None:
+        """Writes what belongs to `last.ckpt`, its JSON file after all else; a kill may have come before that."""
+        described = self.last.with_suffix(".json")
+        before = read_metadata(described)
+        if not self._saved or not trainer.is_global_zero or before.get("images_seen", 0) > self._saved["images_seen"]:
+            return
+        content = {key: value for key, value in self._saved.items() if key != "copies"}
+        if before == content:
+            return
+        for name in self._saved["copies"]:
+            _copy(self.last, self.directory / f"{name}.ckpt")
+            write_json(self.directory / f"{name}.json", content)
+        for old in sorted(self.directory.glob("epoch_*.ckpt"))[: -self.keep_last]:
+            old.unlink()
+            old.with_suffix(".json").unlink(missing_ok=True)
+        write_json(described, content)
+
+    def _kept(self) -> str:
+        """Which checkpoint there is."""
+        seen = read_metadata(self.last.with_suffix(".json")).get("images_seen")
+        return f"{self.last} is whole, of {seen:,} images" if seen else "there is no checkpoint yet"
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The JSON file beside a checkpoint; empty where there is none or it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies a checkpoint and its JSON file, each atomically."""
-    for suffix in (".ckpt", ".json"):
-        with source.with_suffix(suffix).open("rb") as content, atomic_file(target.with_suffix(suffix)) as file:
-            shutil.copyfileobj(content, file)
+    with source.open("rb") as content, atomic_file(target) as file:
+        shutil.copyfileobj(content, file)
+
+
+def _require_space(folder: Path, module: GAN) -> None:
+    """Raises a UserError where a new checkpoint would not find room; optimizers keep two values of each weight."""
+    weights = sum(value.nbytes for value in module.state_dict().values())
+    trained = sum(value.nbytes for value in module.parameters() if value.requires_grad)
+    files = 1 if (folder / "best.ckpt").exists() else 2
+    needed, free = files * (weights + 2 * trained), shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(f"hydra.run.dir: {folder} has {free:,} bytes free, and the checkpoints need {needed:,}")

@@ -18,26 +18,43 @@ class MidEpoch(Callback):
     Lightning counts an epoch that `max_time` or `max_images` ended early as done, and would start the next one. With
     this callback, which `gan train` always adds, the run ends as an undisturbed one does (bit for bit on the CPU).
 
-    A checkpoint in the middle of an epoch has `random_states`: for each process, the states of its random number
-    generators after its last batch. Without them (an older checkpoint, another number of processes), the generators
-    are seeded from the position.
+    A checkpoint in the middle of an epoch has two more entries. `random_states` holds for each process the states of
+    its random number generators after its last batch. Without them (an older checkpoint, another number of processes),
+    the generators are seeded from the position. `epoch_position` holds the images of the epoch that are done, and the
+    batch size and the number of processes that it was begun with. A run that resumes with others trains on exactly the
+    images that are left.
     """
 
     def __init__(self) -> None:
-        self._batches_done = 0
+        self._begun = (0, 0, 0)  # `epoch_position` when this process began its part of the epoch
+        self._batches_before = 0  # batches of the present size that this stands for
+        self._resumes = False
         self._states_now: list[Tensor] = []
         self._states_to_restore: list[Tensor] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
-        _, self._batches_done = progress(checkpoint)
-        if not self._batches_done:
+        _, batches = progress(checkpoint)
+        if not batches:
             return
-        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]
-        for counts in (epochs["total"], epochs["current"]):  # Lightning finds the epoch ready to start, not processed
-            done = counts["completed"]
-            counts |= {"ready": done + 1, "started": done, "processed": done}
+        data, world_size = trainer.datamodule, trainer.world_size
+        unchanged = (batches * data.batch_size * world_size, data.batch_size, world_size)
+        self._begun = checkpoint.get("epoch_position", unchanged)
+        batches_left = (data.epoch_images - self._begun[0]) // (data.batch_size * world_size)
+        batches = data.epoch_images // (data.batch_size * world_size) - batches_left
+
+        loops = checkpoint["loops"]["fit_loop"]
+        counts, epochs = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
+        total = counts["total"]["processed"]
+        loops["epoch_loop.state_dict"]["_batches_that_stepped"] = total
+        counts |= {"total": dict.fromkeys(counts["total"], total), "current": dict.fromkeys(counts["current"], batches)}
+        counts["is_last_batch"] = batches_left == 0  # too few images are left for a batch
+        for of_epoch in (epochs["total"], epochs["current"]):
+            done = of_epoch["completed"]
+            processed = done + counts["is_last_batch"]  # Lightning finds an unfinished epoch ready to start
+            of_epoch |= {"ready": done + 1, "started": processed, "processed": processed}
+        self._batches_before, self._resumes = batches, batches_left > 0
         states = checkpoint.get("random_states", [])
-        if len(states) == trainer.world_size:
+        if len(states) == world_size:
             self._states_to_restore = states[trainer.global_rank]
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -47,16 +64,18 @@ class MidEpoch(Callback):
                 logger.follow(pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        if self._batches_done:
-            trainer.train_dataloader.skip(self._batches_done)
+        if self._resumes:
+            trainer.train_dataloader.skip(*self._begun)
+        else:
+            self._begun, self._batches_before = (0, trainer.datamodule.batch_size, trainer.world_size), 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
-        if self._batches_done:  # after the module has seeded the epoch
-            position = (trainer.current_epoch, trainer.global_rank, self._batches_done)
+        if self._resumes:  # after the module has seeded the epoch
+            position = (trainer.current_epoch, trainer.global_rank, self._batches_before)
             torch.manual_seed(derive_seed(pl_module.hparams.seed, *position))
             for generator, state in zip(_generators(pl_module.device), self._states_to_restore, strict=False):
                 generator.set_state(state)
-            self._batches_done = 0
+            self._resumes = False
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         # Validation may follow, and draw random numbers that an undisturbed run does not draw here.
@@ -69,6 +88,9 @@ class MidEpoch(Callback):
             if trainer.world_size > 1:
                 torch.distributed.all_gather_object(states, self._states_now)
             checkpoint["random_states"] = states
+            images, batch_size, world_size = self._begun
+            images += (batches - self._batches_before) * trainer.datamodule.batch_size * trainer.world_size
+            checkpoint["epoch_position"] = (images, batch_size, world_size)
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:

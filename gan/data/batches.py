@@ -50,7 +50,7 @@ class TrainingBatches:
         self.images_per_epoch = images_per_epoch or len(images)
         self.length = self.images_per_epoch // world_size // batch_size
         self.reshuffle, self.stratified = reshuffle, stratified
-        self.epoch, self._first = 0, 0
+        self.epoch, self._begun = 0, (0, batch_size, world_size)
         self.steps_from: Callable[[int], int] = lambda position: 1
 
     @property
@@ -63,28 +63,48 @@ class TrainingBatches:
         if self.reshuffle:
             self.epoch = epoch
 
-    def skip(self, batches: int) -> None:
-        """Leaves the first `batches` batches out of the next iteration."""
-        self._first = batches
+    def skip(self, images: int, batch_size: int, world_size: int) -> None:
+        """Leaves images out of the next iteration.
+
+        Args:
+            images: how many of the epoch are done, on all ranks together.
+            batch_size, world_size: of the iteration that began with them.
+        """
+        self._begun = images, batch_size, world_size
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[Batch]:
         # A generator's body starts with its first batch: Lightning makes the iterator before it sets the epoch.
+        done, *begun_with = self._begun
+        self._begun = 0, self.batch_size, self.world_size
+        order = self._order(*begun_with)[done:]
+        position = self.length - len(order) // (self.batch_size * self.world_size)
+        mine = order[self.rank :: self.world_size].to(self.images.device)
+        start = 0
+        while position < self.length:
+            steps = min(self.steps_from(position), self.length - position)
+            index = mine[start : start + steps * self.batch_size]
+            position, start = position + steps, start + len(index)
+            images = self._rows.index_select(0, index).view(torch.uint8)
+            yield images.view(-1, *self.images.shape[1:]), self.labels[index]
+
+    def _order(self, batch_size: int, world_size: int) -> Tensor:
+        """The images of the epoch, int64 [images_per_epoch]: rank r has each `world_size`-th of them, from r on."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         permutations = math.ceil(self.images_per_epoch / len(self.images))
         order = torch.cat([torch.randperm(len(self.images), generator=generator) for _ in range(permutations)])
-        mine = order[self.rank :: self.world_size][: self.length * self.batch_size]
-        if self.stratified:
-            mine = mine[spread(self.labels.cpu()[mine], generator)]
-        mine = mine.to(self.images.device)
-        position, self._first = self._first, 0
-        while position < self.length:
-            index = mine[position * self.batch_size :][: self.steps_from(position) * self.batch_size]
-            position += len(index) // self.batch_size
-            images = self._rows.index_select(0, index).view(torch.uint8)
-            yield images.view(-1, *self.images.shape[1:]), self.labels[index]
+        order = order[: self.images_per_epoch]
+        if not self.stratified:
+            return order
+        used = len(order) // (batch_size * world_size) * batch_size
+        state, shares = generator.get_state(), []
+        for rank in range(world_size):
+            share = order[rank::world_size][:used]
+            generator.set_state(state)
+            shares.append(share[spread(self.labels.cpu()[share], generator)])
+        return torch.cat([torch.stack(shares, dim=1).flatten(), order[used * world_size :]])
 
 
 def spread(labels: Tensor, generator: torch.Generator) -> Tensor:

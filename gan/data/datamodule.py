@@ -99,6 +99,11 @@ class MNISTDataModule(LightningDataModule):
             self._is_set_up = True
         self._require_enough()
 
+    @property
+    def epoch_images(self) -> int:
+        """Images of a training epoch, on all processes together."""
+        return self.images_per_epoch or len(self.train_images)
+
     def train_dataloader(self) -> TrainingBatches:
         rank, world_size = self._rank()
         return TrainingBatches(
@@ -146,7 +151,7 @@ class MNISTDataModule(LightningDataModule):
 
     def _require_enough(self) -> None:
         world_size = self._rank()[1]
-        most = (self.images_per_epoch or len(self.train_images)) // world_size
+        most = self.epoch_images // world_size
         if self.batch_size > most:
             raise UserError(f"data.batch_size={self.batch_size}: at most {most:,}, the images of a process's epoch")
         if min(len(self.val_images), len(self.test_images)) < world_size:

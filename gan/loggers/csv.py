@@ -10,7 +10,7 @@ from lightning import LightningModule
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan.atomic_write import atomic_file
+from gan.atomic_write import flush_to_disk, write_atomic
 from gan.loggers.image_axis import ImageAxis
 
 COUNTS = ("step", "epoch", "images_seen")
@@ -61,11 +61,21 @@ class CSVMetrics(ImageAxis, Logger):
             row.setdefault("images_seen", self.module.images_seen)
         row |= {name: round(row[name]) for name in COUNTS if row.get(name) is not None}
         new = [name for name in (*COUNTS, *row) if name not in self._columns]
-        if new:
-            self._columns += dict.fromkeys(new)
-            self._rewrite(read_rows(self.path))
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow(row)
+        with self.optional_write():
+            if new:
+                columns = list(dict.fromkeys([*self._columns, *new]))
+                self._rewrite(read_rows(self.path), columns)
+                self._columns = columns
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self._columns).writerow(row)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Waits until the rows are on the disk."""
+        with self.optional_write():
+            if self.path.exists():
+                with self.path.open("ab") as file:
+                    flush_to_disk(file)
 
     def truncate(self, images_seen: int) -> None:
         """Keeps the rows up to `images_seen`; 0, for a new run, keeps none."""
@@ -78,14 +88,16 @@ class CSVMetrics(ImageAxis, Logger):
             kept.append(row)
         if not images_seen:
             self._columns = list(COUNTS)
-        self._rewrite(kept)
+        with self.optional_write():
+            self._rewrite(kept, self._columns)
 
-    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(self.path) as file, io.TextIOWrapper(file, newline="") as text:
-            writer = csv.DictWriter(text, self._columns)
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.path, text.getvalue())
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,12 @@
 """The axis of this project's loggers: the real images seen so far."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from lightning import LightningModule
+
+log = logging.getLogger("gan")
 
 
 class ImageAxis:
@@ -11,6 +17,7 @@ class ImageAxis:
     """
 
     module: LightningModule | None = None
+    _failed = False
 
     def follow(self, module: LightningModule) -> None:
         """Takes the module that counts the images. A subclass may drop what was logged after them.
@@ -18,3 +25,13 @@ class ImageAxis:
         The callback MidEpoch calls it when training starts: a resumed module has its `images_seen` then.
         """
         self.module = module
+
+    @contextmanager
+    def optional_write(self) -> Iterator[None]:
+        """What cannot be written here (a full disk, say) costs one warning in a run, and the training continues."""
+        try:
+            yield
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                log.warning("%s cannot be written, rows are missing there: %s", type(self).__name__, error)

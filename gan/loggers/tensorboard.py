@@ -47,16 +47,23 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self._measures |= {name: float(value) for name, value in metrics.items() if name.startswith("val/")}
-        super().log_metrics(metrics, step if self.module is None else self.module.images_seen)
+        with self.optional_write():
+            super().log_metrics(metrics, step if self.module is None else self.module.images_seen)
+
+    @rank_zero_only
+    def save(self) -> None:
+        with self.optional_write():
+            super().save()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         from torch.utils.tensorboard.summary import hparams
 
-        # SummaryWriter.add_hparams would also log each measure once more.
-        for summary in hparams(dict(_flat(self.hparams)), self._measures):
-            self.experiment.file_writer.add_summary(summary)
-        super().finalize(status)
+        with self.optional_write():
+            # SummaryWriter.add_hparams would also log each measure once more.
+            for summary in hparams(dict(_flat(self.hparams)), self._measures):
+                self.experiment.file_writer.add_summary(summary)
+            super().finalize(status)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
