@@ -7,6 +7,10 @@ class UserError(ValueError):
     """A wrong value or setting of the user's. The text names the key, the value and what is allowed."""
 
 
+class Diverged(UserError):
+    """A loss, a gradient or a weight is not finite. The text names it, and the batch where that can be known."""
+
+
 class Stopped(SystemExit):
     """A run has stopped because of a signal, with a checkpoint. Its code is the exit status, 143 or 130."""
 

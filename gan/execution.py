@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gan.config.bounds import require_number, require_switch
 from gan.cuda_graphs import CudaGraphs
+from gan.divergence import FiniteWatch
 from gan.errors import UserError
 from gan.steps import Found, LoggedStep, Step, StepValues
 
@@ -100,18 +101,21 @@ class Execution:
         self.cuda_graph, self.steps_per_execution, self.graphs = cuda_graph, steps_per_execution, graphs
         self.compile = compile
         self._step: StepFunction | None = None
-        self._running: list[torch.cuda.Event] = []
+        self._watch: FiniteWatch | None = None
 
     def start(self, module: "GAN") -> None:
         """Chooses how the module's steps run; to be called once its optimizers are as they shall be."""
-        self._module, self._step, self._started = module, module.step, time.perf_counter()
+        self._module, self._started = module, time.perf_counter()
+        first_batch = module.trainer.fit_loop.total_batch_idx + 1
+        self._watch = FiniteWatch(module.device, first_batch, gradients=module.trainer.precision != "16-mixed")
+        self._step = self._watched
         if self.compile:
             module.generator.compile()
             module.discriminator.compile()
         hindrance = "cuda_graph=false" if self.cuda_graph is False else _hindrance(module, self.graphs.device_type)
         if hindrance is None:
             _make_capturable(module.optimizers(use_pl_optimizer=False))
-            self._step = GraphedStep(module.step, self.graphs())
+            self._step = GraphedStep(self._watched, self.graphs())
         elif self.cuda_graph is True:
             raise UserError(f"cuda_graph=true: {hindrance}; auto runs without")
         elif module.device.type == "cuda":
@@ -123,7 +127,17 @@ class Execution:
 
     def stop(self) -> None:
         """Frees the graphs."""
-        self._step, self._module, self._running = None, None, []
+        self._step, self._module, self._watch = None, None, None
+
+    def require_finite(self) -> None:
+        """Raises Diverged if a loss or a gradient of the steps so far is not finite."""
+        if self._watch is not None:
+            self._watch.check()
+
+    def _watched(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+        found = self._module.step(step, images, labels)
+        self._watch.add(found)
+        return found
 
     def run(self, images: Tensor, labels: Tensor, batch_idx: int) -> list[LoggedStep]:
         """The steps on one or more batches of the loader, one behind the other; those that are due to be logged.
@@ -139,7 +153,7 @@ class Execution:
         first, optimizer_steps = trainer.fit_loop.total_batch_idx, trainer.global_step
         logged = []
         for number, batch in enumerate(batches, start=first):
-            rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+            rates = [module.rate_factor * optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
             seen = len(batch[0]) * trainer.world_size
             step = module.steps.step(number, seen, module.images_seen, rates)
             found = self._run(step, *batch)
@@ -167,13 +181,14 @@ class Execution:
             log.warning("%-10s  one by one: this step cannot be recorded (%s)", "steps", reason)
             for network in (self._module.generator, self._module.discriminator):
                 network.requires_grad_(True)
-            self._step = self._module.step
+            self._step = self._watched
             return self._step(step, images, labels)
 
     def _count(self, batches: int, optimizer_steps: int) -> None:
         """Makes Lightning count all batches of a call, of which it saw one, and all optimizer steps of the run.
 
-        On a card it waits for the call before this one: no more than two are under way.
+        On a card it waits for the call before the last one, so that no more than two are under way, and checks that
+        one's values.
         """
         if self.compile and self._started:
             seconds, self._started = time.perf_counter() - self._started, None
@@ -186,11 +201,7 @@ class Execution:
             ends = loop.batch_progress.current.ready + batches - 1 >= trainer.num_training_batches
             loop.batch_progress.increment_by(batches - 1, is_last_batch=ends)
             loop._batches_that_stepped += batches - 1
-        if isinstance(self._step, GraphedStep) and self._module.device.type == "cuda":
-            self._running.append(torch.cuda.Event())
-            self._running[-1].record()
-            if len(self._running) > 2:
-                self._running.pop(0).synchronize()
+        self._watch.check(calls_behind=2)
 
     def _until_due(self, position: int) -> int:
         """Batches from one of an epoch to the next at whose end something is due, at least one."""

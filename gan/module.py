@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from gan.averaging import AverageDecay, update_average
 from gan.config.bounds import require_number, require_part, require_switch
 from gan.config.targets import build
-from gan.errors import UserError
+from gan.divergence import ADVICE
+from gan.errors import Diverged, UserError
 from gan.execution import Execution, make_portable
 from gan.images import normalize, quantize
 from gan.networks import build_networks
@@ -96,7 +97,7 @@ class GAN(LightningModule):
             require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
-        self.latent_dim, self.num_classes, self.images_seen = latent_dim, num_classes, 0
+        self.latent_dim, self.num_classes, self.images_seen, self.rewinds = latent_dim, num_classes, 0, 0
         self.trust = tuple(trust)
         self.execution = Execution()
 
@@ -240,10 +241,19 @@ class GAN(LightningModule):
                 schedules.append(build_schedule(schedule, key, self.trust, optimizers[-1], steps))
         return optimizers, schedules
 
+    @property
+    def rate_factor(self) -> float:
+        """By which the learning rates are multiplied: a half for each time that training has diverged."""
+        return 0.5**self.rewinds
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["images_seen"] = self.images_seen
+        self.execution.require_finite()
+        if not all(torch.isfinite(parameter).all() for parameter in self.parameters()):
+            raise Diverged(f"training diverged after {self.images_seen:,} images: weights are not finite; {ADVICE}")
+        checkpoint["images_seen"], checkpoint["rewinds"] = self.images_seen, self.rewinds
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
         make_portable(checkpoint["optimizer_states"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]
+        self.rewinds = max(self.rewinds, checkpoint.get("rewinds", 0))

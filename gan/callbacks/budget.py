@@ -22,3 +22,14 @@ class ImageBudget(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.max_images is not None and pl_module.images_seen >= self.max_images:
             trainer.should_stop = True
+
+
+class NoMoreBatches(Callback):
+    """Ends a resumed run whose training is complete with what was still to come: its pictures and its summary."""
+
+    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+        if trainer.max_epochs >= 0:
+            trainer.fit_loop.max_epochs += 1  # Lightning ends a run without more epochs before its first hook
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        trainer.should_stop = True

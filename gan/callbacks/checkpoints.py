@@ -16,7 +16,7 @@ from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.stop_signals import StopSignals
 from gan.config.bounds import require_number
-from gan.errors import Stopped, UserError
+from gan.errors import Diverged, Stopped, UserError
 from gan.module import GAN
 
 log = logging.getLogger("gan")
@@ -116,6 +116,10 @@ class RunCheckpoints(Checkpoint):
         if number and not trainer.fit_loop.done:
             self._stop(trainer, pl_module, number)
 
+    def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
+        if trainer.is_global_zero and isinstance(exception, Diverged):
+            log.info("%-10s  %s", "diverged", self._kept())
+
     def _agreed(self, trainer: Trainer) -> tuple[bool, int]:
         """Whether a checkpoint is due by time, and the signal that came, if any: the same on all processes."""
         late = self.every_n_minutes is not None and time.monotonic() - self._written >= 60 * self.every_n_minutes
@@ -132,8 +136,6 @@ class RunCheckpoints(Checkpoint):
         self._signals.stop(number)
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
-        if not all(torch.isfinite(parameter).all() for parameter in pl_module.parameters()):
-            raise UserError(f"training diverged: weights are not finite; {self._kept()}")
         measured = self._measured_at == pl_module.images_seen
         score = float(trainer.callback_metrics[self.monitor]) if measured else None
         is_best = self.best_score is None

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import explain
-from gan.errors import UserError
+from gan.errors import Stopped, UserError
 from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, read_job, write_outcome
 from gan.sweeps.table import command_line, write_report
 
@@ -45,18 +45,14 @@ def run_job(cfg: DictConfig) -> None:
 
 def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
     """Status, reason and traceback of one training run."""
-    from lightning.pytorch.utilities.exceptions import SIGTERMException
-
     from gan.train import train
 
     arguments, sys.argv = sys.argv, command_line(read_job(folder))  # summary.json records it
     try:
         train(cfg)
-    except SIGTERMException:  # a SystemExit whose status is 0
-        raise SystemExit(143) from None
+    except Stopped:
+        raise
     except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into it
-            raise KeyboardInterrupt from None
         if error.code == REQUEUED:
             raise
         return FAILED, f"it ended with exit status {error.code}", traceback.format_exc()

@@ -22,6 +22,10 @@ def check_config(cfg: DictConfig) -> None:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
     require_number("seed", cfg.seed, least=0, below=2**32, whole=True)
     require_number("max_images", cfg.max_images, least=1, whole=True, optional=True)
+    if cfg.on_divergence not in ("stop", "rewind"):
+        raise UserError(f"on_divergence={cfg.on_divergence}: stop or rewind")
+    if cfg.on_divergence == "rewind" and str(cfg.trainer.devices) != "1":
+        raise UserError(f"on_divergence=rewind: only with one process, not trainer.devices={cfg.trainer.devices}")
     check_trainer(cfg.trainer)
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():

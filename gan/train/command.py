@@ -13,17 +13,28 @@ from typing import Any
 import lightning
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
+from gan.atomic_write import write_atomic
+from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.mid_epoch import MidEpoch
+from gan.checkpoint_files import newest_whole
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
+from gan.errors import Diverged, Stopped
 from gan.execution import Execution
 from gan.hardware import settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
+from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
+from gan.train.run_folder import RunFolder
+
+MAX_REWINDS = 3  # of a run, with on_divergence=rewind
+
+log = logging.getLogger("gan")
 
 # RunReport prints what Lightning would print when training starts.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -59,26 +70,63 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     lightning.seed_everything(cfg.seed, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data)
     rank_zero_only(datamodule.prepare_data)()  # an error of the data ends the run before it starts other processes
-    module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
-    check_model_fits_data(module, datamodule.source)
-    if cfg.init_from:
-        init_from(module, cfg.init_from)
-    if resume_from:
-        last_metrics = resume(cfg, module, resume_from)
-        if last_metrics is not None:
-            return module, last_metrics
+    folder = RunFolder(output_dir)
+    try:
+        rewinds = 0
+        while True:
+            module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
+            module.rewinds = rewinds
+            check_model_fits_data(module, datamodule.source)
+            if cfg.init_from:
+                init_from(module, cfg.init_from)
+            end = resume(cfg, module, resume_from) if resume_from else None
+            if end and end.is_complete:
+                return module, end.metrics
+            try:
+                return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
+            except Diverged as error:
+                last, rewinds = output_dir / "checkpoints" / "last.ckpt", module.rewinds + 1
+                if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
+                    raise
+                log.warning("%s", error)
+                log.warning("%-10s  to %s, with half the learning rates", "rewound", last)
+                resume_from = newest_whole(last)
+    finally:
+        folder.release()
 
+
+def _fit(
+    cfg: DictConfig, module: GAN, datamodule: LightningDataModule, resume_from: Path | None, ended: bool
+) -> dict[str, float]:
+    """Trains, and returns the last value of each logged metric. `ended`: only what follows the training is to be done."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
     module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *_built(cfg, "callbacks")],
+        callbacks=[MidEpoch(), *([NoMoreBatches()] if ended else []), *_built(cfg, "callbacks")],
         logger=_built(cfg, "logger") or False,
-        plugins=slurm_plugins(),
+        plugins=[CheckpointIO(), *slurm_plugins()],
     )
-    _record_config(cfg, trainer, output_dir)
-    _fit(trainer, module, datamodule, resume_from, output_dir)
-    return module, {name: float(value) for name, value in trainer.callback_metrics.items()}
+    _record_config(cfg, trainer)
+    ended_well = False
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+        ended_well = True
+    except SIGTERMException:  # before or after training, where there is nothing to save
+        raise Stopped(143) from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into it
+            raise KeyboardInterrupt from None
+        raise
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not (isinstance(error, DistError) or "gloo" in str(error)):
+            raise
+        lost = f"lost another of this run's {trainer.world_size} processes, which ended or did not answer in time"
+        raise RuntimeError(f"{lost}; ckpt_path=auto hydra.run.dir={cfg.output_dir} resumes the run") from error
+    finally:
+        if "wandb" in sys.modules:  # else the next job of a sweep would write into this run
+            sys.modules["wandb"].finish(exit_code=int(not ended_well))
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def _built(cfg: DictConfig, group: str) -> list[Any]:
@@ -86,27 +134,9 @@ def _built(cfg: DictConfig, group: str) -> list[Any]:
     return [part for part in instantiate(cfg.get(group) or {}).values() if part is not None]
 
 
-def _record_config(cfg: DictConfig, trainer: Trainer, output_dir: Path) -> None:
+def _record_config(cfg: DictConfig, trainer: Trainer) -> None:
     settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     for logger in trainer.loggers:
         logger.log_hyperparams(settings)
     if trainer.is_global_zero:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(cfg, output_dir / "config.yaml", resolve=True)
-
-
-def _fit(
-    trainer: Trainer, module: GAN, datamodule: LightningDataModule, resume_from: Path | None, output_dir: Path
-) -> None:
-    ended_well = False
-    try:
-        trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
-        ended_well = True
-    except RuntimeError as error:
-        if trainer.world_size == 1 or not (isinstance(error, DistError) or "gloo" in str(error)):
-            raise
-        lost = f"lost another of this run's {trainer.world_size} processes, which ended or did not answer in time"
-        raise RuntimeError(f"{lost}; ckpt_path=auto hydra.run.dir={output_dir} resumes the run") from error
-    finally:
-        if "wandb" in sys.modules:  # else the next job of a sweep would write into this run
-            sys.modules["wandb"].finish(exit_code=int(not ended_well))
+        write_atomic(Path(cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(cfg, resolve=True))

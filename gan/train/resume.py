@@ -9,16 +9,15 @@ init_from=FILE      a new one                           weights
 Networks and optimizers must be those of the checkpoint (with `init_from`, the networks). Other settings may differ.
 """
 
-import json
 import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import checkpoint_path, newest_run, progress, read_checkpoint
+from gan.checkpoint_files import checkpoint_path, newest_run, newest_whole, progress, read_checkpoint
 from gan.errors import UserError
 
 if TYPE_CHECKING:  # Lightning waits until a run resumes: the command line and `gan sweeps` import this file as well
@@ -63,12 +62,15 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
         UserError: there is no such file, or the run would overwrite another one in its folder.
     """
     last = output_dir / "checkpoints" / "last.ckpt"
+    another_run = any(last.parent.glob("*.ckpt"))
     if cfg.ckpt_path == "auto":
-        return last if last.is_file() else None
+        return newest_whole(last) if another_run else None
     if cfg.ckpt_path in ("last", "best"):
         raise UserError(f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; Python takes a file or auto")
+    if cfg.ckpt_path and Path(cfg.ckpt_path).absolute() == last:
+        return newest_whole(last)
     path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
-    if last.is_file() and (path is None or path.parent != last.parent):
+    if another_run and (path is None or path.parent != last.parent):
         raise UserError(f"hydra.run.dir={output_dir}: another run is there; ckpt_path=auto resumes it")
     return path
 
@@ -81,34 +83,43 @@ def init_from(module: "GAN", file: str) -> None:
     module.load_state_dict(checkpoint["state_dict"])
 
 
-def resume(cfg: DictConfig, module: "GAN", path: Path) -> dict[str, float] | None:
+class End(NamedTuple):
+    """What is known of a run whose training has reached its end."""
+
+    metrics: dict[str, float]  # the last ones
+    is_complete: bool  # whether nothing is left to do; else it was killed before its last files were written
+
+
+def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     """Prepares a run that resumes a checkpoint, and logs which settings differ; Lightning restores it in `fit`.
 
     Returns:
-        None for a run that continues. For one that has reached its end, its last metrics; the module has its weights.
+        None for a run that continues, else its end; the module then has its weights.
 
     Raises:
         UserError: the file cannot be read, or the networks or optimizers differ.
     """
     from lightning.pytorch.utilities import rank_zero_only
 
+    from gan.callbacks.checkpoints import read_metadata
     from gan.train.checks import timer
 
     checkpoint = read_checkpoint(path, "ckpt_path")
     _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
+    if "wandb" in cfg and cfg.wandb.id is None:
+        cfg.wandb.id = checkpoint.get("wandb_id")
+    say, run = rank_zero_only(log.info), path.parent.parent
     if reason := _end_reached(cfg, timer(cfg), checkpoint):
-        log.info("%s: %s", path, reason)
+        say("%s: %s", path, reason)
         module.load_state_dict(checkpoint["state_dict"])
         module.on_load_checkpoint(checkpoint)
-        metrics = path.with_suffix(".json")
-        return json.loads(metrics.read_text())["metrics"] if metrics.is_file() else {}
-    say = rank_zero_only(log.info)
+        written = read_metadata(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
+        elsewhere = run != Path(cfg.output_dir)
+        return End(read_metadata(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
     say("resumed     after %d epochs and %s images", progress(checkpoint)[0], checkpoint["images_seen"])
     for name, now in module.hparams.items():
         if (then := checkpoint["hyper_parameters"].get(name)) != now:
             say("changed     model.%s=%s, was %s", name, now, then)
-    if "wandb" in cfg and cfg.wandb.id is None:
-        cfg.wandb.id = checkpoint.get("wandb_id")
     return None
 
 

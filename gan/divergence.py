@@ -1,0 +1,59 @@
+"""Finds the first step whose losses or gradients are not finite, without waiting for a GPU at each step."""
+
+import torch
+from torch import Tensor
+
+from gan.errors import Diverged
+from gan.steps import Found
+
+WATCHED = ("loss_discriminator", "gradient_norm_discriminator", "loss_generator", "gradient_norm_generator")
+ADVICE = "lower the learning rates or clip gradients (model.gradient_clip_norm); on_divergence=rewind does the former"
+
+
+class FiniteWatch:
+    """Keeps, for each watched value, the number of the first step where it was not finite. Works in a CUDA graph.
+
+    Args:
+        device: of the values.
+        first_batch: batches of the run before the first step.
+        gradients: whether gradients are watched; with precision 16-mixed some are infinite by design.
+    """
+
+    def __init__(self, device: torch.device, first_batch: int, gradients: bool) -> None:
+        self.names = [name for name in WATCHED if gradients or not name.startswith("gradient")]
+        self.first_batch = first_batch
+        self._steps = torch.zeros((), dtype=torch.int64, device=device)
+        self._first = torch.zeros(len(self.names), dtype=torch.int64, device=device)  # 0: none; steps count from 1
+        self._pending: list[tuple[Tensor, torch.cuda.Event]] = []
+
+    def add(self, found: Found) -> None:
+        """Takes note of a step; `found` may lack the generator's values."""
+        values = torch.stack([found[name].detach() for name in self.names if name in found])
+        first = self._first[: len(values)]
+        self._steps += 1
+        torch.where((first > 0) | torch.isfinite(values), first, self._steps, out=first)
+
+    def check(self, calls_behind: int = 0) -> None:
+        """Raises Diverged if a value was not finite. On a GPU, up to so many earlier calls' steps are left for later.
+
+        Raises:
+            Diverged: it names the values and the batch.
+        """
+        if not self._first.is_cuda:
+            self._require_none(self._first)
+            return
+        host, event = torch.empty(self._first.shape, dtype=torch.int64, pin_memory=True), torch.cuda.Event()
+        host.copy_(self._first, non_blocking=True)
+        event.record()
+        self._pending.append((host, event))
+        while len(self._pending) > calls_behind:
+            host, event = self._pending.pop(0)
+            event.synchronize()
+            self._require_none(host)
+
+    def _require_none(self, first: Tensor) -> None:
+        steps = {name: step for name, step in zip(self.names, first.tolist(), strict=True) if step}
+        if steps:
+            step = min(steps.values())
+            names = " and ".join(name for name, at in steps.items() if at == step)
+            raise Diverged(f"training diverged at batch {self.first_batch + step:,} of the run: {names} not finite; {ADVICE}")
