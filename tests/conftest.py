@@ -3,6 +3,7 @@
 What takes long to import is imported by the fixtures that need it: pytest-xdist's controller reads this file as well.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors are slower on several; torch
 
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
+gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
 
 
@@ -28,6 +30,15 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
     items.sort(key=lambda item: next((rank for rank, name in enumerate(SLOW) if item.get_closest_marker(name)), 3))
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what was imported stays
+    gc.enable()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()  # some libraries complain of what is left at the end
 
 
 @pytest.fixture(scope="session")
