@@ -16,6 +16,7 @@ from filelock import FileLock
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors are slower on several; torch reads it when it is imported
 
+import warm_python
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
 gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
@@ -41,12 +42,15 @@ def pytest_unconfigure():
     gc.unfreeze()  # some libraries complain of what is left at the end
 
 
+def root_of_all_workers(tmp_path_factory):
+    root = tmp_path_factory.getbasetemp()
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """A function that returns a folder by its name; the first worker of the session that asks for it fills it."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # that of all workers
+    root = root_of_all_workers(tmp_path_factory)
 
     def folder(name, fill):
         path, done = root / "shared" / name, root / "shared" / f"{name}.done"
@@ -74,6 +78,18 @@ def trained(shared):
         return shared(name, fill)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory):
+    """A Python for processes of `gan` that need no seconds for its imports; Python itself where that cannot be."""
+    folder = root_of_all_workers(tmp_path_factory) / "python"
+    if sys.platform != "linux" or len(str(folder)) > 90:  # the address of a socket is short
+        yield sys.executable
+        return
+    path, lifeline = warm_python.start(folder)
+    yield path
+    lifeline.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -71,6 +71,7 @@ def fit(cfg, *callbacks, **trainer_options):
     module, datamodule = instantiate(cfg.model, trust=["my_gan"]), instantiate(cfg.data)
     callbacks = [TrainingLog(), *callbacks]
     trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=False, enable_checkpointing=False, **trainer_options)
+    trainer.limit_val_batches = 0
     trainer.fit(module, datamodule)
     return module, trainer
 
