@@ -2,8 +2,8 @@
 
 `start(folder)` returns a path that is called as `sys.executable` is: `python -m gan train`, with any environment,
 folder and open files. It has a server fork a process that does what Python would do, with the files of the caller. It
-passes signals on to that process, ends as it ends, and takes it along when it is killed. What the process starts in turn
-with its `sys.executable` is as warm. Only the imports differ from a Python started afresh: `WARM` is there before.
+passes signals on to that process, ends as it ends, and takes it along when it is killed. What the process starts in
+turn with its `sys.executable` is as warm. Only the imports differ from a Python started afresh: `WARM` is there before.
 """
 
 import array
