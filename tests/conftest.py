@@ -3,6 +3,7 @@
 What takes long to import is imported by the fixtures that need it: pytest-xdist's controller reads this file as well.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -15,8 +16,10 @@ from filelock import FileLock
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors are slower on several; torch reads it when it is imported
 
+import warm_python
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
+gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
 
 
@@ -30,12 +33,24 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: next((rank for rank, name in enumerate(SLOW) if item.get_closest_marker(name)), 3))
 
 
+def pytest_collection_finish():
+    gc.freeze()  # what was imported stays
+    gc.enable()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()  # some libraries complain of what is left at the end
+
+
+def root_of_all_workers(tmp_path_factory):
+    root = tmp_path_factory.getbasetemp()
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """A function that returns a folder by its name; the first worker of the session that asks for it fills it."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # that of all workers
+    root = root_of_all_workers(tmp_path_factory)
 
     def folder(name, fill):
         path, done = root / "shared" / name, root / "shared" / f"{name}.done"
@@ -63,6 +78,18 @@ def trained(shared):
         return shared(name, fill)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory):
+    """A Python for processes of `gan` that need no seconds for its imports; Python itself where that cannot be."""
+    folder = root_of_all_workers(tmp_path_factory) / "python"
+    if sys.platform != "linux" or len(str(folder)) > 90:  # the address of a socket is short
+        yield sys.executable
+        return
+    path, lifeline = warm_python.start(folder)
+    yield path
+    lifeline.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

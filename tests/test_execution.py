@@ -41,6 +41,7 @@ def rows(path):
         return [{**row, "train/images_per_second": ""} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [CONDITIONAL, UNCONDITIONAL])
 def test_replayed_steps_are_the_eager_ones(tiny, tmp_path, options):
     """Rates, noise, fading weights, random numbers and the average change from replay to replay; all rows are there."""

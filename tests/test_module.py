@@ -155,6 +155,7 @@ def test_no_half_life_makes_the_average_the_generator(tiny):
     assert same(module.generator.state_dict(), module.generator_ema.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["bce_smoothed", "hinge", "wasserstein", "relativistic"])
 @pytest.mark.parametrize(("conditional", "paired"), [(False, False), (True, False), (True, True)])
 def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
@@ -196,6 +197,7 @@ class Gradients(Callback):
 ONE_STAGE = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.shared_latents=true")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joint_batches", [False, True])
 @pytest.mark.parametrize("loss", [["hinge", "model.loss.leak=0.1"], ["bce"], ["wasserstein"], ["relativistic"]])
 def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches):
@@ -241,6 +243,7 @@ def test_one_stage_with_noise_clipping_and_several_discriminator_steps(tiny):
     assert same(module.state_dict(), copy.deepcopy(module).state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joint_batches", [False, True])
 def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny, joint_batches):
     """Both runs see the same batches and draw the same noise; only one of them is told to read the labels."""

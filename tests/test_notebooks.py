@@ -1,5 +1,6 @@
 """The notebook, as it is committed and as it runs on settings of seconds."""
 
+import sys
 from pathlib import Path
 
 import nbformat
@@ -23,7 +24,8 @@ def test_it_is_committed_without_outputs(notebook):
 
 
 @pytest.mark.process
-def test_every_cell_runs(notebook, tmp_path, monkeypatch):
+def test_every_cell_runs(notebook, tmp_path, monkeypatch, python):
+    monkeypatch.setattr(sys, "executable", python)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))

@@ -8,6 +8,7 @@ from gan.loggers.csv import read_rows
 OWN = ("'metrics.extractor={_target_: my_gan.EdgeExtractor}'", "'metrics.measures=[fid,{_target_: my_gan.MeanShift}]'")
 
 
+@pytest.mark.slow
 def test_images_of_the_sanity_check_are_not_compared_with_later(run, tmp_path):
     course = {}
     for steps in (0, 2):

@@ -76,6 +76,7 @@ def test_several_digits_are_coloured_by_the_first(digits):
     assert (real_digits == read).float().mean() >= 0.8
 
 
+@pytest.mark.slow
 def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
     images, labels = digits
     generator = DigitGenerator.from_checkpoint(save_checkpoint(tmp_path / "tiny.ckpt"), device="cpu")

@@ -1,6 +1,7 @@
 """Two processes measure what one does."""
 
 import os
+from multiprocessing import spawn
 
 import pytest
 import torch
@@ -10,10 +11,11 @@ from ranks import measured, work
 
 @pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="gloo meets in a file here")
-def test_two_processes_measure_what_one_does(sets, tmp_path):
+def test_two_processes_measure_what_one_does(sets, tmp_path, monkeypatch, python):
     plain = sets._asdict()
     every = torch.arange(len(sets.held_out))
     torch.save(plain, tmp_path / "sets.pt")
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(python))
     mp.spawn(work, (tmp_path,), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert first == second

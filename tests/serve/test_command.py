@@ -17,7 +17,6 @@ import torch
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoint
 
-COMMAND = [sys.executable, "-m", "gan", "serve", "device=cpu"]
 PATIENCE = 120
 PLAIN = {"timeout": PATIENCE, "verify": False}  # reading the system's certificates takes longer than a response
 
@@ -25,9 +24,12 @@ PLAIN = {"timeout": PATIENCE, "verify": False}  # reading the system's certifica
 class Server:
     """A running `gan serve`."""
 
-    def __init__(self, *overrides):
+    def __init__(self, python, *overrides):
         self.process = subprocess.Popen(
-            [*COMMAND, *overrides], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [python, "-m", "gan", "serve", "device=cpu", *overrides],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
         )
         self.log = []
         threading.Thread(target=lambda: self.log.extend(iter(self.process.stderr.readline, "")), daemon=True).start()
@@ -65,11 +67,11 @@ class Server:
 
 
 @pytest.fixture
-def serve():
+def serve(python):
     started = []
 
-    def start(*overrides):
-        started.append(Server(*overrides))
+    def start(*overrides, python=python):
+        started.append(Server(python, *overrides))
         return started[-1]
 
     yield start
@@ -82,7 +84,7 @@ def serve():
 @pytest.mark.process
 def test_a_killed_service_sends_no_truncated_response_and_a_stopped_one_finishes_its_requests(serve, tmp_path):
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
-    server = serve(ckpt, "port=0")
+    server = serve(ckpt, "port=0", python=sys.executable)
     expected = server.generate(num_images=256, seed=3).content
     with ThreadPoolExecutor(8) as clients:
         requests = [clients.submit(server.generate, num_images=256, seed=3) for _ in range(400)]

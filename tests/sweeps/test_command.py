@@ -7,7 +7,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -81,9 +80,9 @@ def started(tmp_path):
     return (tmp_path / "started").read_text().split()
 
 
-def killed(tmp_path, *arguments):
+def killed(tmp_path, python, *arguments):
     """Runs a sweep in a process that kills itself."""
-    command = [sys.executable, "-m", "gan", "train", "--multirun", *JOB, "sweep_name=s", *arguments]
+    command = [python, "-m", "gan", "train", "--multirun", *JOB, "sweep_name=s", *arguments]
     environment = {**os.environ, "PYTHONPATH": WITH_EXTENSION}
     finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert finished.returncode == -signal.SIGKILL, finished.stderr
@@ -137,9 +136,9 @@ def test_a_finished_job_whose_config_was_edited_since_gets_a_warning(sweep, fini
 
 
 @pytest.mark.process
-def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path):
+def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path, python):
     grid = (*snare(2), "seed=1,2,3,4")
-    killed(tmp_path, *grid)
+    killed(tmp_path, python, *grid)
     assert [row["status"] for row in rows(folder)] == ["finished", "finished"]
     stray = folder / "2" / "stray"
     stray.write_text("of the run that was killed")
@@ -152,9 +151,9 @@ def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path):
 
 
 @pytest.mark.process
-def test_a_killed_search_resumes_with_the_same_settings(sweep, folder, tmp_path):
+def test_a_killed_search_resumes_with_the_same_settings(sweep, folder, tmp_path, python):
     search = (*SEARCH, *snare(2), "model.loss.label_smoothing=interval(0,0.2)", "data.batch_size=choice(8,16)")
-    killed(tmp_path, *search)
+    killed(tmp_path, python, *search)
     for _ in range(2):
         assert sweep(*search)[0] == 0
         assert started(tmp_path) == ["0", "1", "2", "2", "3"]

@@ -60,7 +60,14 @@ def sweep(monkeypatch, tmp_path, capfd, logging_kept):
 
 
 @pytest.fixture
-def slurm(monkeypatch, tmp_path):
+def warm(monkeypatch, python):
+    """What jobs are started with."""
+    monkeypatch.setattr(sys, "executable", python)
+    return python
+
+
+@pytest.fixture
+def slurm(monkeypatch, tmp_path, warm):
     """SLURM's commands; their state is in the folder that is returned."""
     folder = tmp_path / "slurm"
     folder.mkdir()
@@ -69,7 +76,7 @@ def slurm(monkeypatch, tmp_path):
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("STATE", str(folder))
-    monkeypatch.setenv("PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHON", warm)
     return folder
 
 
@@ -79,7 +86,7 @@ def rows(tmp_path):
 
 
 @pytest.mark.process
-def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp_path, monkeypatch):
+def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp_path, monkeypatch, warm):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(parallel_launcher, "cpu_count", lambda: 2)
     snare = ("+callbacks.snare._target_=snare.Snare", "+callbacks.snare.notes=started")

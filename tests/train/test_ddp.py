@@ -21,9 +21,9 @@ from gan.module import GAN, VALIDATION_SEED
 from gan.randomness import latents
 
 
-def two_processes(tmp_path, *arguments, start=("-m",)):
+def two_processes(tmp_path, *arguments, start=("-m",), python=sys.executable):
     """Runs `gan train hardware=cpu_ddp`; it returns when the last process that holds its output has ended."""
-    command = [sys.executable, *start, "gan", "train", "hardware=cpu_ddp", "data=digits", *arguments]
+    command = [python, *start, "gan", "train", "hardware=cpu_ddp", "data=digits", *arguments]
     environment = {**os.environ, "PYTHONPATH": WITH_EXTENSION}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
 
@@ -40,8 +40,8 @@ def fid_of_one_process(path):
 
 
 @pytest.mark.process
-def test_a_mistake_of_two_processes_is_told_once(tmp_path):
-    finished = two_processes(tmp_path, "data.batch_size=7000")
+def test_a_mistake_of_two_processes_is_told_once(tmp_path, python):
+    finished = two_processes(tmp_path, "data.batch_size=7000", python=python)
     assert finished.returncode != 0
     assert finished.stderr.count("data.batch_size=7000") == 1
     assert "Traceback" not in finished.stderr
@@ -85,21 +85,21 @@ def test_two_processes_train_an_epoch(tmp_path):
 
 
 @pytest.mark.process
-def test_a_killed_process_ends_the_other(tmp_path):
+def test_a_killed_process_ends_the_other(tmp_path, python):
     """Within the seconds that gloo or Lightning take to notice, not when the process group's timeout is over."""
     lost = ("+callbacks.lost._target_=lost.Lost", "+callbacks.lost.rank=1")
-    finished = two_processes(tmp_path, *NARROW, "data.batch_size=16", "~callbacks.plots", *lost)
+    finished = two_processes(tmp_path, *NARROW, "data.batch_size=16", "~callbacks.plots", *lost, python=python)
     assert finished.returncode in (1, -signal.SIGKILL)  # by gloo's error, by Lightning's observer
     assert "lost another of this run's 2 processes" in finished.stderr or "terminated with code -9" in finished.stderr
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
 @pytest.mark.process
-def test_torchrun_starts_the_processes(tmp_path):
+def test_torchrun_starts_the_processes(tmp_path, python):
     """Of a run that ends in the middle of an epoch: its checkpoint has the random states of both."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
     run = (*NARROW, "data.batch_size=200", "max_images=800", "~callbacks.plots")
-    finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun)
+    finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun, python=python)
     assert finished.returncode == 0, finished.stderr
     assert "processes: 2" in finished.stdout
     checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
