@@ -1,6 +1,5 @@
 """`DigitGenerator`: images of a trained generator. Everything after training uses a checkpoint through it."""
 
-import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, repeat
@@ -21,7 +20,7 @@ from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.device import find_device
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
 from gan.inference.labels import Select, requested_labels
-from gan.inference.network_loading import load_generator
+from gan.inference.network_loading import load_generator, weights_checksum
 from gan.randomness import derive_seed, latents, slerp, truncate
 
 
@@ -85,7 +84,7 @@ class DigitGenerator:
 
     @classmethod
     def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
-        """The generator of a .safetensors or .onnx file of `gan export`. Arguments as for `open`.
+        """The generator of a .safetensors or .onnx file of `gan export` or of a run. Arguments as for `open`.
 
         An ONNX file runs on the CPU, whatever the device, with as many threads as torch has.
         """
@@ -243,8 +242,6 @@ class DigitGenerator:
 
     def info(self) -> dict[str, Any]:
         """Model name, sizes, classes, training progress, parameters, device, and version: a checksum of the weights."""
-        digest = hashlib.sha256()
-        for name, value in self.network.state_dict().items():
-            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         classes = None if self.num_classes is None else list(range(self.num_classes))
-        return {"version": digest.hexdigest()[:12], **self._facts, "classes": classes, "device": str(self.device)}
+        version = weights_checksum(self.network)
+        return {"version": version, **self._facts, "classes": classes, "device": str(self.device)}

@@ -237,7 +237,7 @@ def test_hyperparameters_that_are_not_plain_values_are_one_line(exported, checkp
     checkpoint = torch.load(checkpoints["unconditional"], weights_only=True)
     checkpoint["hyper_parameters"]["more"] = torch.ones(2)
     torch.save(checkpoint, tmp_path / "odd.ckpt")
-    with pytest.raises(UserError, match="its hyperparameters are not plain values"):
+    with pytest.raises(UserError, match="the hyperparameters are not plain values"):
         exported(tmp_path / "odd.ckpt")
     assert not list((tmp_path / "export").iterdir())
 
@@ -302,7 +302,7 @@ def test_truncated_and_foreign_files_are_refused(files, tmp_path, form):
     whole = files["conditional", form].read_bytes()
     for size in (0, 5, 1000, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        refused(path, "not a readable export|not a file that")
+        refused(path, "not a readable export|not a generator.s file")
     path.write_bytes(b"\x80\x04\x95 a pickle")
     refused(path, "not a readable export")
     other = files["conditional", "onnx" if form == "safetensors" else "safetensors"]
@@ -315,11 +315,11 @@ def test_files_of_other_programs_are_refused(files, tmp_path):
     import onnx
 
     save_file(load_file(files["conditional", "safetensors"]), tmp_path / "other.safetensors")
-    refused(tmp_path / "other.safetensors", "not a file that `gan export` wrote")
+    refused(tmp_path / "other.safetensors", "not a generator.s file of `gan train` or")
     model = onnx.load(files["conditional", "onnx"])
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "other.onnx")
-    refused(tmp_path / "other.onnx", "not a file that `gan export` wrote")
+    refused(tmp_path / "other.onnx", "not a generator.s file of `gan train` or")
 
 
 def test_an_onnx_file_that_reads_files_of_this_machine_is_refused(files, tmp_path):
