@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan.atomic_write import write_atomic
 from gan.errors import UserError
 
 ReturnFormat = Literal["tensor", "numpy", "pil", "base64"]
@@ -65,6 +66,11 @@ def png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Writes a PNG file atomically."""
+    write_atomic(path, png(picture))
 
 
 def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:

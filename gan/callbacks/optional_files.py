@@ -15,10 +15,10 @@ class OptionalFiles:
         self._warned: set[Path] = set()
 
     @contextmanager
-    def writing(self, path: Path) -> Iterator[None]:
-        """Turns an error while a file is made into a warning that names the file."""
+    def writing(self, path: Path) -> Iterator[Path]:
+        """Gives the path back. An error while its file is made becomes a warning that names it."""
         try:
-            yield
+            yield path
         except Exception as error:  # a user's network or data can make any picture fail
             if path.parent not in self._warned:
                 self._warned.add(path.parent)

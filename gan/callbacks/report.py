@@ -62,8 +62,8 @@ class RunReport(Callback):
             "output": folder,
         }.items():
             log.info("%-10s  %s", name, value)
-        with self._files.writing(folder / "networks.txt"):
-            write_atomic(folder / "networks.txt", f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n")
+        with self._files.writing(folder / "networks.txt") as path:
+            write_atomic(path, f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n")
 
     @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -87,8 +87,7 @@ class RunReport(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
         folder, minutes = Path(trainer.default_root_dir), self._minutes()
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
-            path = folder / f"{name}.safetensors"
-            with self._files.writing(path):
+            with self._files.writing(folder / f"{name}.safetensors") as path:
                 write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
         if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
