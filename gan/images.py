@@ -14,6 +14,7 @@ from torch import Tensor
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
 
+VIEWED = 480
 ReturnFormat = Literal["tensor", "numpy", "pil", "base64"]
 
 
@@ -66,6 +67,12 @@ def png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def enlarge(picture: Image.Image, scale: int | None = None) -> Image.Image:
+    """The picture with each pixel as a square of `scale` pixels; None: so that its longer side is 480 pixels or more."""
+    scale = scale or math.ceil(VIEWED / max(picture.size))
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

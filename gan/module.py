@@ -14,6 +14,7 @@ from gan.config.bounds import require_number, require_part, require_switch
 from gan.config.targets import build
 from gan.errors import UserError
 from gan.execution import Execution, make_portable
+from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
 from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_one_stage
@@ -225,6 +226,7 @@ class GAN(LightningModule):
         Returns:
             uint8 [N, C, 28, 28] on the module's device.
         """
+        check_inputs(z, labels, self.latent_dim, self.num_classes, "generate")
         self.generator_ema.eval()
         with torch.autocast(self.device.type, enabled=False):
             return quantize(self.generator_ema(z.to(self.device), None if labels is None else labels.to(self.device)))

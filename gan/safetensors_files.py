@@ -13,7 +13,9 @@ from gan.errors import UserError
 PLAIN_STATE = "plain_state"
 
 
-def pack(state: Mapping[str, Any], metadata: Mapping[str, str] | None = None, dtype: torch.dtype | None = None) -> bytes:
+def pack(
+    state: Mapping[str, Any], metadata: Mapping[str, str] | None = None, dtype: torch.dtype | None = None
+) -> bytes:
     """A state dict as the content of a safetensors file; the same state gives the same bytes.
 
     A tensor that several names share is written under each of them, so that `load_state_dict` takes the tensors as they

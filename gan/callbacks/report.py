@@ -1,6 +1,5 @@
 """What a run reports: at its start its device, data and sizes, at its end its results."""
 
-import json
 import logging
 import math
 import sys

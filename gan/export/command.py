@@ -19,7 +19,7 @@ from gan.errors import UserError, check_installed
 from gan.export.formats import FORMATS
 from gan.export.model_card import card, newest_measures, read_measures
 from gan.generate.modes import Samples
-from gan.images import grid
+from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import FACTS, read_export, read_metadata
 from gan.inference.network_loading import example_inputs
@@ -97,7 +97,8 @@ def _write(
         raise UserError(f"format={form}, dtype={cfg.dtype}: {reason}, more than {TOLERANCE[cfg.dtype]:g}")
     digits = range(min(generator.num_classes, 10)) if generator.num_classes else None
     samples = Samples(generator, digits, [0], class_sweep=bool(digits))
-    grid(torch.cat(list(samples.images(0, samples.default_count))), samples.columns).save(grid_path)
+    images = torch.cat(list(samples.images(0, samples.default_count)))
+    enlarge(grid(images, samples.columns)).save(grid_path)
     made = f"Written by `gan export format={form} dtype={cfg.dtype}`{FORMATS[form].note}"
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
     card_path.write_text(card(metadata, path, grid_path, made, evaluation, cfg.license), encoding="utf-8")

@@ -28,7 +28,9 @@ class Format(NamedTuple):
     note: str = ""  # what the model card adds about it
 
 
-def write_safetensors(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype | None = None) -> None:
+def write_safetensors(
+    network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype | None = None
+) -> None:
     """Writes a network's weights, floating-point ones as `dtype`; None keeps their own type."""
     write_atomic(path, pack(network.state_dict(), {METADATA_KEY: _metadata_text(metadata)}, dtype))
 

@@ -1,6 +1,7 @@
 """Reads generators from files of `gan export` (safetensors or ONNX) and from the `generator.safetensors` of a run.
 
-Such a file holds a network, and as JSON in its metadata what `DigitGenerator` has to know. `gan.export.formats` writes it.
+Such a file holds a network, and as JSON in its metadata what `DigitGenerator` has to know. `gan.export.formats`
+writes it.
 """
 
 import json

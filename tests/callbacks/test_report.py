@@ -15,6 +15,7 @@ from gan.export import export
 from gan.inference import DigitGenerator
 from gan.module import GAN
 
+
 @pytest.fixture
 def shared_run(run, tmp_path):
     """The folder of a run whose networks share tensors between names."""

@@ -153,6 +153,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
         "data": "mnist",
         "split": "test",
         "labels": "real",
+        "better": {"test/fid_mnist": "lower"},
         "num_samples": 10000,
         "repeats": 3,
         "seed": 0,
@@ -165,7 +166,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
     assert result["dataset"] == {"name": "mnist", "type": "ylecun/mnist", "split": "test"}
-    assert "| test/fid_mnist | 0.25 ± 0.01 | 0.06 |" in text
+    assert "| test/fid_mnist ↓ | 0.25 ± 0.01 | 0.06 |" in text
     assert "gan train model=conditional 'logger=[csv,tensorboard]' 'logger.wandb.name=${model.x}'" in text
     assert "latent_dim: 8" in text
     explicit, text = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'", "license=cc0-1.0"))
