@@ -38,7 +38,8 @@ class ProgressBar(TQDMProgressBar):
         ]
         if trainer.max_steps > 0:
             limits.append((trainer.max_steps - trainer.global_step) / 2)
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        progress = trainer.fit_loop.epoch_loop.batch_progress  # of the epoch before, or of one that is resumed
+        done = 0 if progress.is_last_batch else progress.current.processed
         return min([super().total_train_batches, *(done + math.ceil(limit) for limit in limits)])
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:

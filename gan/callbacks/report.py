@@ -62,7 +62,7 @@ class RunReport(Callback):
         }.items():
             log.info("%-10s  %s", name, value)
         with self._files.writing(folder / "networks.txt") as path:
-            write_atomic(path, f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n")
+            write_atomic(path, f"{_layers(pl_module)}\n\n{pl_module}\n")
 
     @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -101,6 +101,16 @@ class RunReport(Callback):
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.perf_counter() - self._started) / 60
+
+
+def _layers(module: GAN) -> str:
+    """Name, type and parameters of each layer, and the networks' sizes."""
+    summary = ModelSummary(module, max_depth=-1)
+    width = max(map(len, summary.layer_names))
+    layers = zip(summary.layer_names, summary.layer_types, summary.param_nums, strict=True)
+    lines = [f"{name:{width}}  {kind:24}  {size:12,}" for name, kind, size in layers]
+    sizes = f"parameters: generator {_size(module.generator):,}, discriminator {_size(module.discriminator):,}"
+    return "\n".join([f"{'layer':{width}}  {'type':24}  {'parameters':>12}", *lines, "", sizes])
 
 
 def _metadata(trainer: Trainer, pl_module: GAN, name: str, network: nn.Module) -> dict[str, Any]:

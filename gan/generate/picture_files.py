@@ -19,8 +19,8 @@ def write_pictures(
     """Writes images start..stop-1 in a format of `PICTURE_ENDINGS`; each file is written atomically.
 
     Args:
-        scale: pixels on a side of each pixel; None: 1 in a file for each image, 8 in an animation, and as many as a grid
-            needs to be looked at.
+        scale: pixels on a side of each pixel; None: 1 in a file for each image, 8 in an animation, and as many as a
+            grid needs to be looked at.
     """
     if image_format == "png":
         return _write_png_files(path, sequence, start, stop, scale or 1)

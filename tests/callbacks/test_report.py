@@ -59,3 +59,10 @@ def test_a_file_that_cannot_be_written_costs_a_warning(run, tmp_path, monkeypatc
     reason = getattr(error, "strerror", None) or str(error)
     assert warning == f"{tmp_path}/run/generator.safetensors: not written ({reason}); the training is not affected"
     assert json.loads(Path(tmp_path, "run", "summary.json").read_text())["images_seen"] == 64
+
+
+def test_the_text_of_the_networks_has_sizes_and_no_empty_columns(trained):
+    text = (trained("conditional") / "networks.txt").read_text()
+    assert "FLOPs" not in text
+    assert "parameters: generator " in text
+    assert text.splitlines()[1].startswith("generator")
