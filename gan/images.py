@@ -70,7 +70,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def enlarge(picture: Image.Image, scale: int | None = None) -> Image.Image:
-    """The picture with each pixel as a square of `scale` pixels a side; None: the longer side has 480 pixels or more."""
+    """The picture with each pixel as `scale` x `scale` pixels; None: its longer side has 480 pixels or more."""
     scale = scale or math.ceil(VIEWED / max(picture.size))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 

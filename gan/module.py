@@ -210,8 +210,7 @@ class GAN(LightningModule):
         """
         world, first = self.trainer.world_size, self._validated
         self._validated += len(batch[0])
-        index = slice(self.global_rank, None, world)
-        z = latents(VALIDATION_SEED, first * world, self._validated * world, self.latent_dim)[index]
+        z = latents(VALIDATION_SEED, first * world, self._validated * world, self.latent_dim)[self.global_rank :: world]
         labels = batch[1] if self.num_classes else None
         return self.generate(z, labels), labels
 

@@ -181,10 +181,7 @@ class DigitGenerator:
             truncation: as for `generate`.
 
         Returns:
-            uint8 [len(seeds) - 1, steps, C, 28, 28] on the CPU.
-
-        Raises:
-            UserError: a number out of range, a digit that the model does not have, or no class embeddings to mix.
+            uint8 [len(seeds) - 1, steps, C, 28, 28] on the CPU. Also a UserError where there are no embeddings to mix.
         """
         return self.draw(*self.latent_path(seeds, digits, steps, truncation)).unflatten(0, (len(seeds) - 1, steps))
 
