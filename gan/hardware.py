@@ -1,6 +1,7 @@
 """Which devices and processes a run uses, and a precision that is fast there."""
 
 import os
+import time
 
 import torch
 from lightning.fabric.plugins.environments import SLURMEnvironment
@@ -101,6 +102,17 @@ def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 in hardware (AVX512-BF16 or AMX)."""
     has = torch.cpu.get_capabilities()
     return has.get("avx512_bf16", False) or has.get("amx_tile", False)
+
+
+def check_compiler(device: str) -> None:
+    """Raises a UserError unless `torch.compile` works on a device, which takes a compiler and a fitting Python."""
+    number = time.time_ns() % 10**9 / 10**9  # a function that no earlier run has left compiled
+    try:
+        torch.compile(lambda x: x * number + 1)(torch.zeros(8, device=device))
+    except Exception as error:  # of many kinds, of the compiler's own packages
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        what = "torch.compile does not work here, it needs a C++ compiler (g++, or what CXX names)"
+        raise UserError(f"compile=true: {what}; compile=false trains without ({reason[:200]})") from error
 
 
 def device_name(device: torch.device) -> str:

@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan.atomic_write import write_atomic
 from gan.errors import UserError
 
+VIEWED = 480
 ReturnFormat = Literal["tensor", "numpy", "pil", "base64"]
 
 
@@ -65,6 +67,17 @@ def png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def enlarge(picture: Image.Image, scale: int | None = None) -> Image.Image:
+    """The picture with each pixel as `scale` x `scale` pixels; None: its longer side has 480 pixels or more."""
+    scale = scale or math.ceil(VIEWED / max(picture.size))
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Writes a PNG file atomically."""
+    write_atomic(path, png(picture))
 
 
 def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:

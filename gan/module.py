@@ -15,6 +15,7 @@ from gan.config.targets import build
 from gan.divergence import ADVICE
 from gan.errors import Diverged, UserError
 from gan.execution import Execution, make_portable
+from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
 from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_one_stage
@@ -210,8 +211,7 @@ class GAN(LightningModule):
         """
         world, first = self.trainer.world_size, self._validated
         self._validated += len(batch[0])
-        index = slice(self.global_rank, None, world)
-        z = latents(VALIDATION_SEED, first * world, self._validated * world, self.latent_dim)[index]
+        z = latents(VALIDATION_SEED, first * world, self._validated * world, self.latent_dim)[self.global_rank :: world]
         labels = batch[1] if self.num_classes else None
         return self.generate(z, labels), labels
 
@@ -226,6 +226,7 @@ class GAN(LightningModule):
         Returns:
             uint8 [N, C, 28, 28] on the module's device.
         """
+        check_inputs(z, labels, self.latent_dim, self.num_classes, "generate")
         self.generator_ema.eval()
         with torch.autocast(self.device.type, enabled=False):
             return quantize(self.generator_ema(z.to(self.device), None if labels is None else labels.to(self.device)))

@@ -1,11 +1,12 @@
-"""The precision that `auto` becomes."""
+"""The precision that `auto` becomes, and whether a compiler is there."""
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan.hardware import BF16_WORK, settle_precision
+from gan.errors import UserError
+from gan.hardware import BF16_WORK, check_compiler, settle_precision
 
 MODULE = nn.Linear(100, 100, bias=False)
 LARGE = int(BF16_WORK / 10_000)
@@ -32,3 +33,13 @@ def test_a_precision_that_was_given_stays():
     trainer = OmegaConf.create({"accelerator": "gpu", "precision": "16-mixed"})
     settle_precision(trainer, MODULE, LARGE)
     assert trainer.precision == "16-mixed"
+
+
+@pytest.mark.slow
+def test_a_missing_compiler_is_one_line(monkeypatch):
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", (None, "/nonexistent/g++"))
+    with pytest.raises(UserError, match=r"compile=true: torch\.compile does not work here") as raised:
+        check_compiler("cpu")
+    assert "\n" not in str(raised.value)

@@ -11,9 +11,11 @@ from lightning import Callback, LightningModule, Trainer
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from gan.atomic_write import atomic_file
+from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
-from gan.images import grid, save_gif
-from gan.loggers import read_rows
+from gan.images import grid, save_gif, save_picture
+from gan.loggers import CSVMetrics, read_rows
 from gan.randomness import latents, slerp
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,8 @@ CURVES = (
 class TrainingPlots(Callback):
     """Writes `plots/` of the run's folder when training ends or is interrupted with Ctrl-C.
 
-    The progress needs `SampleGrid` before this callback, the curves need `metrics.csv`; without them they are left out.
+    The progress needs `SampleGrid` before this callback, the curves need `logger=csv`; without them they are left out.
+    A picture that cannot be made costs a warning.
 
     Args:
         seed: of the latents.
@@ -68,19 +71,24 @@ class TrainingPlots(Callback):
     def __init__(self, seed: int = 0, num_images: int = 64) -> None:
         self.seed = seed
         self.num_images = num_images
+        self._files = OptionalFiles()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         run_dir = Path(trainer.default_root_dir)
         folder = run_dir / "plots"
-        folder.mkdir(parents=True, exist_ok=True)
-        plot_curves(run_dir / "metrics.csv", folder)
-        if trainer.datamodule is not None:
-            real, labels = trainer.datamodule.val_images, trainer.datamodule.val_labels
-            self._beside_real(pl_module, real.cpu(), labels.cpu()).save(folder / "real_and_generated.png")
-        self._interpolation(pl_module).save(folder / "interpolation.png")
-        plot_progress(run_dir, folder)
+        with self._files.writing(folder / "curves"):
+            folder.mkdir(parents=True, exist_ok=True)
+            plot_curves(trainer, folder)
+        with self._files.writing(folder / "real_and_generated.png") as path:
+            if trainer.datamodule is not None:
+                real, labels = trainer.datamodule.val_images, trainer.datamodule.val_labels
+                save_picture(self._beside_real(pl_module, real.cpu(), labels.cpu()), path)
+        with self._files.writing(folder / "interpolation.png") as path:
+            save_picture(self._interpolation(pl_module), path)
+        with self._files.writing(folder / "progress.png"):
+            plot_progress(run_dir, folder)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt) and pl_module.images_seen:
@@ -108,11 +116,17 @@ class TrainingPlots(Callback):
         return captioned(grid(pl_module.generate(z, labels), INTERPOLATION_STEPS), caption, scale=2)
 
 
-def plot_curves(metrics: Path, folder: Path) -> None:
-    """Plots each of CURVES that has values in metrics.csv; without that file, the log says so."""
-    rows = read_rows(metrics)
-    if not rows:
-        log.info("no curves in %s: the run wrote no metrics.csv (logger=csv does)", folder)
+def plot_curves(trainer: Trainer, folder: Path) -> None:
+    """Plots each of CURVES that has values in the run's metrics.csv; where there are none, the log says why."""
+    tables = [logger.path for logger in trainer.loggers if isinstance(logger, CSVMetrics)]
+    if not tables:
+        log.info("no curves in %s: they need logger=csv", folder)
+        return
+    rows = read_rows(tables[0])
+    if not any(row.get(column) for row in rows for curves in CURVES for column in curves.columns):
+        every, batches = trainer.log_every_n_steps, trainer.fit_loop.total_batch_idx + 1
+        reason = f"the run has {batches:,} batches, and trainer.log_every_n_steps={every} logged none of them"
+        log.info("no curves in %s: %s", folder, reason)
         return
     for curves in CURVES:
         lines = {label: series(rows, column) for column, label in curves.columns.items()}
@@ -153,7 +167,8 @@ def _plot(curves: Curves, lines: dict[str, tuple[list[int], list[float]]], path:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    figure.savefig(path)
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _smoothed(values: list[float]) -> list[float]:
@@ -173,11 +188,12 @@ def plot_progress(run_dir: Path, folder: Path) -> None:
     collage = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     for i, row in enumerate(rows):
         collage.paste(row, (0, i * rows[0].height))
-    collage.save(folder / "progress.png")
+    save_picture(collage, folder / "progress.png")
     frames = [_frame(*saved[i], scale=2) for i in spread(len(saved), GIF_FRAMES)]
     seconds = min(0.5, 10 / len(frames))
     pause = [frames[-1]] * round(2 / seconds)
-    save_gif(frames + pause, folder / "progress.gif", seconds)
+    with atomic_file(folder / "progress.gif") as file:
+        save_gif(frames + pause, file, seconds)
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -1,6 +1,5 @@
 """What a run reports: at its start its device, data and sizes, at its end its results."""
 
-import json
 import logging
 import math
 import sys
@@ -14,11 +13,15 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_summary import ModelSummary
-from safetensors.torch import save
 from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
+from gan.callbacks.optional_files import OptionalFiles
+from gan.export.formats import write_safetensors
 from gan.hardware import device_name
+from gan.inference.exported_files import FACTS
+from gan.inference.network_loading import describe, weights_checksum
+from gan.inference.training_run import training_command
 from gan.module import GAN
 
 log = logging.getLogger("gan")
@@ -27,11 +30,14 @@ log = logging.getLogger("gan")
 class RunReport(Callback):
     """Logs device, precision, data and sizes before training, and writes the files that describe the run.
 
-    These are `networks.txt`, then at the end `generator.safetensors` (the averaged generator),
-    `discriminator.safetensors` and `summary.json`. The minutes of a resumed run include those before it was resumed.
+    These are `networks.txt`, then at the end `summary.json`, `generator.safetensors` (the averaged generator) and
+    `discriminator.safetensors`. The minutes of a resumed run include those before it was resumed.
     """
 
     _minutes_before = 0.0
+
+    def __init__(self) -> None:
+        self._files = OptionalFiles()
 
     def state_dict(self) -> dict[str, Any]:
         return {"minutes": self._minutes()}
@@ -55,21 +61,18 @@ class RunReport(Callback):
             "output": folder,
         }.items():
             log.info("%-10s  %s", name, value)
-        (folder / "networks.txt").write_text(f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n")
+        with self._files.writing(folder / "networks.txt") as path:
+            write_atomic(path, f"{_layers(pl_module)}\n\n{pl_module}\n")
 
     @rank_zero_only
-    def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        folder, minutes = Path(trainer.default_root_dir), self._minutes()
-        metadata = {"hyper_parameters": json.dumps(dict(pl_module.hparams))}
-        for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
-            weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-            write_atomic(folder / f"{name}.safetensors", save(weights, metadata))
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Writes the summary before other callbacks make pictures, which take longer and may fail."""
         summary = {
             "command": " ".join(sys.argv),
             "data": trainer.datamodule.source.name,
             "epochs": trainer.current_epoch,
             "images_seen": pl_module.images_seen,
-            "minutes": round(minutes, 2),
+            "minutes": round(self._minutes(), 2),
             "device": device_name(trainer.strategy.root_device),
             "precision": str(trainer.precision),
             "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
@@ -77,7 +80,14 @@ class RunReport(Callback):
             "lightning": lightning.__version__,
             "metrics": finite(trainer.callback_metrics),
         }
-        write_json(folder / "summary.json", summary)
+        write_json(Path(trainer.default_root_dir) / "summary.json", summary)
+
+    @rank_zero_only
+    def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        folder, minutes = Path(trainer.default_root_dir), self._minutes()
+        for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
+            with self._files.writing(folder / f"{name}.safetensors") as path:
+                write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
         if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
@@ -91,6 +101,30 @@ class RunReport(Callback):
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.perf_counter() - self._started) / 60
+
+
+def _layers(module: GAN) -> str:
+    """Name, type and parameters of each layer, and the networks' sizes."""
+    summary = ModelSummary(module, max_depth=-1)
+    width = max(map(len, summary.layer_names))
+    layers = zip(summary.layer_names, summary.layer_types, summary.param_nums, strict=True)
+    lines = [f"{name:{width}}  {kind:24}  {size:12,}" for name, kind, size in layers]
+    sizes = f"parameters: generator {_size(module.generator):,}, discriminator {_size(module.discriminator):,}"
+    return "\n".join([f"{'layer':{width}}  {'type':24}  {'parameters':>12}", *lines, "", sizes])
+
+
+def _metadata(trainer: Trainer, pl_module: GAN, name: str, network: nn.Module) -> dict[str, Any]:
+    """What a network's file says beside its weights; for a generator all that `gan generate` has to know."""
+    options, data = dict(pl_module.hparams), trainer.datamodule.source.name
+    facts = describe(network, options, data, trainer.current_epoch, pl_module.images_seen)
+    command = training_command(Path(trainer.default_root_dir))
+    return {
+        "network": name,
+        **{key: facts[key] for key in FACTS if key in facts},
+        "version": weights_checksum(network),
+        "hyper_parameters": options,
+        **({"command": command} if command else {}),
+    }
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:

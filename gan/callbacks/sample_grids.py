@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from gan.atomic_write import atomic_file
+from gan.callbacks.optional_files import OptionalFiles
 from gan.config.bounds import require_number
-from gan.images import grid
+from gan.images import grid, save_picture
 from gan.randomness import latents
 
 LOGGER_KEY = "samples"
@@ -24,6 +24,7 @@ MAX_COLUMNS = 10
 class SampleGrid(Callback):
     """Saves a grid of samples to `samples/` of the run's folder, and logs it with each logger that takes pictures.
 
+    A grid that cannot be written costs a warning.
     The grid of a conditional model has a row for each latent and a column for each of the first ten classes.
 
     Args:
@@ -43,6 +44,7 @@ class SampleGrid(Callback):
         self.num_images = num_images
         self.every_n_batches = every_n_batches
         self.every_n_epochs = every_n_epochs
+        self._files = OptionalFiles()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
@@ -76,10 +78,9 @@ class SampleGrid(Callback):
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         picture = grid(pl_module.generate(z, labels), columns)
-        path = grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as file:
-            picture.save(file, format="PNG")
+        with self._files.writing(grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)) as path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(picture, path)
         for logger in trainer.loggers:
             log_picture(logger, LOGGER_KEY, picture, step=pl_module.images_seen)
 

@@ -6,6 +6,7 @@ from typing import Any
 from lightning import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
+from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs
 from gan.images import pictures
 from gan.loggers.wandb import WandbRun
@@ -31,6 +32,7 @@ class WandbRecord(Callback):
     def __init__(self, directory: str, seed: int, num_images: int = 100, log_checkpoint: bool = False) -> None:
         self.best = Path(directory) / "best.ckpt"
         self.seed, self.num_images, self.log_checkpoint = seed, num_images, log_checkpoint
+        self._files = OptionalFiles()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         for run in _runs(trainer):
@@ -39,10 +41,12 @@ class WandbRecord(Callback):
     @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
         for run in _runs(trainer):
-            if trainer.datamodule.source.shows_digits:
-                self._log_table(run, pl_module)
-            if self.log_checkpoint and self.best.is_file():
-                run.log_checkpoint(self.best)
+            with self._files.writing(Path("wandb", TABLE_KEY)):
+                if trainer.datamodule.source.shows_digits:
+                    self._log_table(run, pl_module)
+            with self._files.writing(self.best):
+                if self.log_checkpoint and self.best.is_file():
+                    run.log_checkpoint(self.best)
 
     def _log_table(self, run: WandbRun, pl_module: GAN) -> None:
         from wandb import Image

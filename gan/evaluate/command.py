@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning import LightningDataModule
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor
 
 from gan.atomic_write import write_atomic, write_json
@@ -23,6 +24,7 @@ from gan.evaluate.measuring import choose_measures, chunks, measure_real, measur
 from gan.evaluate.pictures import save_pictures
 from gan.evaluate.table import Values, markdown, means_and_spreads, short_names
 from gan.inference import DigitGenerator
+from gan.inference.training_run import run_data, run_folder
 from gan.randomness import derive_seed
 
 log = logging.getLogger("gan")
@@ -43,6 +45,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     folder = settle_output_dir(cfg, "evaluate")
     generators = _open(cfg)
     paths = [generator.path for generator in generators]
+    _take_data_of_run(cfg, paths[0])
     data: LightningDataModule = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
@@ -59,8 +62,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
             for index in range(cfg.repeats)
         ]
         columns[name] = means_and_spreads(repeats) | _training_minutes(generator.path)
-        if name == names[0]:
-            save_pictures(folder, generator, real[0], data.train_images, measures, cfg.seed)
+        pictures = folder if len(paths) == 1 else folder / name.replace("/", "_")
+        save_pictures(pictures, generator, real[0], data.train_images, measures, cfg.seed)
     sample = _floor_sample(data.train_labels, cfg)
     floor = chunks(data.train_images[sample], data.train_labels[sample])
     columns["floor"] = measure_set(measures, floor, "floor", cfg, against_training=False)
@@ -74,11 +77,28 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         "data": data.source.name,
         "seed": cfg.seed,
     }
-    write_json(folder / "metrics.json", {**facts, "measures": columns})
-    table = markdown(columns)
+    better = {measures.metric_name(cfg.split, key): direction for key, direction in measures.directions().items()}
+    write_json(folder / "metrics.json", {**facts, "better": better, "measures": columns})
+    table = markdown(columns, better)
     write_atomic(folder / "metrics.md", table)
     log.info("%s\npictures and numbers: %s", table, folder)
     return columns
+
+
+def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
+    """Replaces the data settings that the command line does not give by those of the checkpoint's run."""
+    run = run_folder(path)
+    if run is None or not HydraConfig.initialized():
+        return
+    given = [text.lstrip("+~").partition("=")[0] for text in HydraConfig.get().overrides.task]
+    if "data" in given:
+        return
+    data = run_data(run, cfg.trust)
+    for key in given:
+        if key.startswith("data."):
+            OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(cfg, key))
+    cfg.data = data
+    log.info("data        %s in %s, as in the run", data.get("source", data)["_target_"].rpartition(".")[2], data.dir)
 
 
 def _open(cfg: DictConfig) -> list[DigitGenerator]:
@@ -86,6 +106,8 @@ def _open(cfg: DictConfig) -> list[DigitGenerator]:
     named = list(cfg.ckpt) if isinstance(cfg.ckpt, ListConfig) else [cfg.ckpt]
     if not named:
         raise UserError("ckpt=[]: name at least one checkpoint")
+    if repeated := [name for name in named if named.count(name) > 1]:
+        raise UserError(f"ckpt={named}: {repeated[0]} is named more than once")
     for key, least in (("num_samples", 1), ("repeats", 1), ("seed", 0)):
         require_number(key, cfg[key], least=least, whole=True)
     if cfg.split not in ("test", "val"):
@@ -121,7 +143,7 @@ def _floor_sample(labels: Tensor, cfg: DictConfig) -> Tensor:
 
 def _training_minutes(path: Path) -> Values:
     """How long the run of a checkpoint took, where its folder still has the summary."""
-    summary = path.parent.parent / "summary.json"
-    if path.parent.name != "checkpoints" or not summary.is_file():
+    run = run_folder(path)
+    if run is None or not (run / "summary.json").is_file():
         return {}
-    return {"train/minutes": json.loads(summary.read_text())["minutes"]}
+    return {"train/minutes": json.loads((run / "summary.json").read_text(encoding="utf-8"))["minutes"]}

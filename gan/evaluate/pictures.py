@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gan.images import grid
+from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures
 from gan.metrics.features import Seen
@@ -31,9 +31,10 @@ def save_pictures(
         measures: with the images of the generator added.
         seed: of the images and the points shown.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     images = generator.generate(200, seed=seed)
     _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
-    grid(_by_class(generator, images, measures), columns=10).save(folder / "by_class.png")
+    enlarge(grid(_by_class(generator, images, measures), columns=10)).save(folder / "by_class.png")
     sets = measures.sets()
     seen = sets.generated.cpu()
     feature_map(sets.real.cpu(), seen, measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
@@ -42,7 +43,7 @@ def save_pictures(
         features, _ = measures.extractor(shown.to(measures.extractor.device))
         _, neighbours = nearest(features.to(sets.training.features), sets.training.features, count=5)
         rows = torch.cat([torch.cat([shown[i : i + 1], training[neighbours[i].cpu()]]) for i in range(len(shown))])
-        grid(rows, columns=6).save(folder / "nearest_training.png")
+        enlarge(grid(rows, columns=6)).save(folder / "nearest_training.png")
     if generator.num_classes == 10 and measures.extractor.reads_digits:
         _confusion(confusion(seen.labels, seen.digits, seen.logits.shape[1])).savefig(folder / "confusion.png", dpi=150)
 

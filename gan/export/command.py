@@ -4,13 +4,12 @@ A model card and a grid of samples are written beside it. Before that, the new f
 """
 
 import logging
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from gan.atomic_write import atomic_files
@@ -20,10 +19,11 @@ from gan.errors import UserError, check_installed
 from gan.export.formats import FORMATS
 from gan.export.model_card import card, newest_measures, read_measures
 from gan.generate.modes import Samples
-from gan.images import grid
+from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import FACTS, read_export, read_metadata
 from gan.inference.network_loading import example_inputs
+from gan.inference.training_run import run_folder, training_command
 
 log = logging.getLogger("gan")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -97,10 +97,11 @@ def _write(
         raise UserError(f"format={form}, dtype={cfg.dtype}: {reason}, more than {TOLERANCE[cfg.dtype]:g}")
     digits = range(min(generator.num_classes, 10)) if generator.num_classes else None
     samples = Samples(generator, digits, [0], class_sweep=bool(digits))
-    grid(torch.cat(list(samples.images(0, samples.default_count))), samples.columns).save(grid_path)
+    images = torch.cat(list(samples.images(0, samples.default_count)))
+    enlarge(grid(images, samples.columns)).save(grid_path)
     made = f"Written by `gan export format={form} dtype={cfg.dtype}`{FORMATS[form].note}"
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
-    card_path.write_text(card(metadata, path, grid_path, made, evaluation, cfg.license))
+    card_path.write_text(card(metadata, path, grid_path, made, evaluation, cfg.license), encoding="utf-8")
     return difference
 
 
@@ -117,7 +118,7 @@ def _metadata(generator: DigitGenerator) -> dict[str, Any]:
         training = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
     else:
         training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}
-        overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"
-        if overrides.is_file():
-            training["command"] = shlex.join(["gan", "train", *OmegaConf.to_container(OmegaConf.load(overrides))])
+        run = run_folder(ckpt)
+        if run and (command := training_command(run)):
+            training["command"] = command
     return {**{name: info[name] for name in FACTS}, **training}

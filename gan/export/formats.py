@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from gan.atomic_write import write_atomic
 from gan.errors import UserError
 from gan.inference.exported_files import FORMAT_VERSION, METADATA_KEY
 from gan.inference.network_loading import example_inputs
+from gan.safetensors_files import pack
 
 OPSET = 20
 
@@ -26,15 +28,11 @@ class Format(NamedTuple):
     note: str = ""  # what the model card adds about it
 
 
-def write_safetensors(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype) -> None:
-    """Writes a network's weights, floating-point ones as `dtype`."""
-    from safetensors.torch import save
-
-    weights = {
-        name: value.to(dtype if value.is_floating_point() else value.dtype, copy=True).contiguous()
-        for name, value in network.state_dict().items()
-    }
-    path.write_bytes(save(weights, {METADATA_KEY: _metadata_text(metadata)}))
+def write_safetensors(
+    network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype | None = None
+) -> None:
+    """Writes a network's weights, floating-point ones as `dtype`; None keeps their own type."""
+    write_atomic(path, pack(network.state_dict(), {METADATA_KEY: _metadata_text(metadata)}, dtype))
 
 
 def write_onnx(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype) -> None:
@@ -81,4 +79,4 @@ def _metadata_text(metadata: Mapping[str, Any]) -> str:
     try:
         return json.dumps({"format_version": FORMAT_VERSION, **metadata})
     except (TypeError, ValueError) as error:
-        raise UserError(f"ckpt: its hyperparameters are not plain values ({error})") from error
+        raise UserError(f"the hyperparameters are not plain values ({error})") from error

@@ -110,7 +110,7 @@ def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
         UserError: there is no such file, or it does not measure this checkpoint.
     """
     try:
-        saved = json.loads(path.read_text())
+        saved = json.loads(path.read_text(encoding="utf-8"))
         columns = list(saved["measures"])
         names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
         evaluation = {name: saved[name] for name in ("data", "split", "labels", "num_samples", "repeats", "seed")}
@@ -120,7 +120,7 @@ def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
     if name is None:
         raise UserError(f"measures={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
     measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
-    return {"checkpoint": name, "measures": measures, **evaluation}
+    return {"checkpoint": name, "measures": measures, "better": saved.get("better"), **evaluation}
 
 
 def newest_measures(ckpt: Path) -> dict[str, Any] | None:
@@ -181,4 +181,4 @@ def _measures(evaluation: Mapping[str, Any] | None) -> str:
         f"labels={evaluation['labels']}`; "
         "the floor has real training images in place of generated ones."
     )
-    return f"{source}\n\n{markdown(evaluation['measures'])}".rstrip()
+    return f"{source}\n\n{markdown(evaluation['measures'], evaluation['better'])}".rstrip()

@@ -22,6 +22,7 @@ from gan.inference import DigitGenerator
 log = logging.getLogger("gan")
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 MAX_SHOWN = 10_000
+MAX_SCALE = 64
 MAX_SEEDS = 1_000_000
 MAX_INDEX = 10**15
 MAX_IDX = 2**32 - 1
@@ -56,7 +57,7 @@ def generate(cfg: DictConfig) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if image_format in PICTURE_ENDINGS:
-            write_pictures(image_format, path, sequence, cfg.first, cfg.first + count)
+            write_pictures(image_format, path, sequence, cfg.first, cfg.first + count, cfg.scale)
         else:
             settings = {"model": generator.info()["version"], "device": generator.device.type, "digits": digits}
             settings |= {"seeds": seeds} | {key: cfg[key] for key in ("mode", "truncation", "select", "split")}
@@ -98,6 +99,7 @@ def _check_values(cfg: DictConfig) -> None:
     for key, least in (("num_images", 1), ("shard_size", 1), ("first", 0), ("steps", 2)):
         optional = key in ("num_images", "shard_size")
         require_number(key, cfg[key], least=least, most=MAX_INDEX, whole=True, optional=optional)
+    require_number("scale", cfg.scale, least=1, most=MAX_SCALE, whole=True, optional=True)
     require_number("truncation", cfg.truncation, above=0, optional=True)
     if cfg.select not in (None, "classifier"):
         raise UserError(f"select={cfg.select}: classifier, or null")
@@ -124,6 +126,8 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     image_format = cfg.format or by_ending.get(suffix) or ("gif" if cfg.mode == "walk" else "grid")
     if image_format not in ENDINGS:
         raise UserError(f"format={image_format}: {', '.join(ENDINGS)}")
+    if cfg.scale is not None and image_format not in PICTURE_ENDINGS:
+        raise UserError(f"scale={cfg.scale}: only pictures are enlarged ({', '.join(PICTURE_ENDINGS)})")
     if cfg.shard_size is not None and image_format not in ("npz", "idx"):
         raise UserError(f"shard_size={cfg.shard_size}: only format=npz and format=idx have shards")
     if cfg.split != "train" and image_format != "idx":

@@ -4,30 +4,35 @@ import re
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from gan.atomic_write import atomic_file, write_atomic
 from gan.generate.modes import ImageSequence
-from gan.images import grid, pictures, png, save_gif
+from gan.images import enlarge, grid, pictures, png, save_gif
 
 PICTURE_ENDINGS = {"grid": ".png", "gif": ".gif", "png": ""}  # "": a folder
 GIF_SCALE = 8
 
 
-def write_pictures(image_format: str, path: Path, sequence: ImageSequence, start: int, stop: int) -> None:
-    """Writes images start..stop-1 in a format of `PICTURE_ENDINGS`; each file is written atomically."""
+def write_pictures(
+    image_format: str, path: Path, sequence: ImageSequence, start: int, stop: int, scale: int | None = None
+) -> None:
+    """Writes images start..stop-1 in a format of `PICTURE_ENDINGS`; each file is written atomically.
+
+    Args:
+        scale: pixels on a side of each pixel; None: 1 in a file for each image, 8 in an animation, and as many as a
+            grid needs to be looked at.
+    """
     if image_format == "png":
-        return _write_png_files(path, sequence, start, stop)
+        return _write_png_files(path, sequence, start, stop, scale or 1)
     images = torch.cat(list(sequence.images(start, stop)))
     with atomic_file(path) as file:
         if image_format == "grid":
-            file.write(png(grid(images, sequence.columns)))
+            file.write(png(enlarge(grid(images, sequence.columns), scale)))
         else:
-            size = 28 * GIF_SCALE
-            save_gif([picture.resize((size, size), Image.Resampling.NEAREST) for picture in pictures(images)], file)
+            save_gif([enlarge(picture, scale or GIF_SCALE) for picture in pictures(images)], file)
 
 
-def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int) -> None:
+def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int) -> None:
     """Names each file by the image's index and label, in place of any earlier files of this kind."""
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
@@ -38,5 +43,5 @@ def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: in
         labels = sequence.labels(index, index + len(images)).tolist()
         for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
             digit = f"_digit_{label}" if label >= 0 else ""
-            write_atomic(folder / f"{number:06d}{digit}.png", png(picture))
+            write_atomic(folder / f"{number:06d}{digit}.png", png(enlarge(picture, scale)))
         index += len(images)

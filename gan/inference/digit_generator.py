@@ -1,9 +1,10 @@
 """`DigitGenerator`: images of a trained generator. Everything after training uses a checkpoint through it."""
 
-import hashlib
+import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, repeat
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from gan.checkpoint_files import checkpoint_path
 from gan.errors import UserError
+from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid
 from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
 from gan.inference.class_mixing import interpolate_labels
@@ -21,8 +23,10 @@ from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.device import find_device
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
 from gan.inference.labels import Select, requested_labels
-from gan.inference.network_loading import load_generator
+from gan.inference.network_loading import load_generator, weights_checksum
 from gan.randomness import derive_seed, latents, slerp, truncate
+
+log = logging.getLogger("gan")
 
 
 class DigitGenerator:
@@ -73,7 +77,9 @@ class DigitGenerator:
         if not isinstance(trust, Sequence) or isinstance(trust, str) or not all(isinstance(p, str) for p in trust):
             raise UserError(f"trust={trust}: a list of packages, such as [my_gan]")
         path = checkpoint_path(None if ckpt is None else str(ckpt), key)
-        return (cls.from_export if path.suffix in READERS else cls.from_checkpoint)(path, device, trust, key)
+        opened = (cls.from_export if path.suffix in READERS else cls.from_checkpoint)(path, device, trust, key)
+        log.info("generator   %s, %s images seen", path, f"{opened._facts['images_seen']:,}")
+        return opened
 
     @classmethod
     def from_checkpoint(
@@ -85,7 +91,7 @@ class DigitGenerator:
 
     @classmethod
     def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
-        """The generator of a .safetensors or .onnx file of `gan export`. Arguments as for `open`.
+        """The generator of a .safetensors or .onnx file of `gan export` or of a run. Arguments as for `open`.
 
         An ONNX file runs on the CPU, whatever the device, with as many threads as torch has.
         """
@@ -113,10 +119,7 @@ class DigitGenerator:
             select: "classifier" keeps samples of an unconditional model that it recognizes as the requested digits.
 
         Returns:
-            uint8 [num_images, C, 28, 28] on the CPU.
-
-        Raises:
-            UserError: a digit that the model does not have, or a number out of range.
+            uint8 [num_images, C, 28, 28] on the CPU. A UserError for a number or a digit out of range.
         """
         return torch.cat(list(self.stream(num_images, digits, seed, first, truncation, select)))
 
@@ -131,8 +134,8 @@ class DigitGenerator:
     ) -> Iterator[Tensor]:
         """The images of `generate`, in pieces of bounded memory."""
         seed = secrets.randbits(48) if seed is None else seed
-        if num_images < 1 or seed < 0 or first < 0:
-            raise UserError(f"num_images={num_images}, seed={seed}, first={first}: at least 1, 0 and 0")
+        if not all(isinstance(value, Integral) and value >= 0 for value in (num_images - 1, seed, first)):
+            raise UserError(f"num_images={num_images}, seed={seed}, first={first}: whole, at least 1, 0 and 0")
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
@@ -141,7 +144,7 @@ class DigitGenerator:
     def _selected(
         self, digits: Sequence[int], seed: int, start: int, stop: int, truncation: float | None, select: Select
     ) -> Tensor:
-        """Images of one chunk. Each chunk of a seed selects from samples of its own, so that any range is cheap."""
+        # Each chunk of a seed selects from samples of its own, so that any range is cheap.
         block = start // CHUNK
         labels = self.labels(digits, block * CHUNK, stop, select)
         sample_seed = derive_seed(seed, block)
@@ -178,13 +181,9 @@ class DigitGenerator:
             truncation: as for `generate`.
 
         Returns:
-            uint8 [len(seeds) - 1, steps, C, 28, 28] on the CPU.
-
-        Raises:
-            UserError: a number out of range, a digit that the model does not have, or no class embeddings to mix.
+            uint8 [len(seeds) - 1, steps, C, 28, 28] on the CPU. Also a UserError where there are no embeddings to mix.
         """
-        z, labels = self.latent_path(seeds, digits, steps, truncation)
-        return self.draw(z, labels).unflatten(0, (len(seeds) - 1, steps))
+        return self.draw(*self.latent_path(seeds, digits, steps, truncation)).unflatten(0, (len(seeds) - 1, steps))
 
     def latent_path(
         self, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
@@ -238,13 +237,13 @@ class DigitGenerator:
         Returns:
             uint8 [N, C, 28, 28] on the CPU.
         """
+        if not (isinstance(labels, Tensor) and labels.shape == (len(z), self.num_classes)):  # shares of classes
+            check_inputs(z, labels, self.latent_dim, self.num_classes, "draw")
         label_chunks = repeat(None) if labels is None else labels.split(self.chunk)
         return torch.cat(list(self.draw_chunks(zip(z.split(self.chunk), label_chunks, strict=False))))
 
     def info(self) -> dict[str, Any]:
         """Model name, sizes, classes, training progress, parameters, device, and version: a checksum of the weights."""
-        digest = hashlib.sha256()
-        for name, value in self.network.state_dict().items():
-            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         classes = None if self.num_classes is None else list(range(self.num_classes))
-        return {"version": digest.hexdigest()[:12], **self._facts, "classes": classes, "device": str(self.device)}
+        version = weights_checksum(self.network)
+        return {"version": version, **self._facts, "classes": classes, "device": str(self.device)}

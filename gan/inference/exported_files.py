@@ -1,6 +1,7 @@
-"""Reads generators from the files of `gan export`: safetensors or ONNX. `gan.export.formats` writes them.
+"""Reads generators from files of `gan export` (safetensors or ONNX) and from the `generator.safetensors` of a run.
 
-Such a file holds a network, and as JSON in its metadata what `DigitGenerator` has to know.
+Such a file holds a network, and as JSON in its metadata what `DigitGenerator` has to know. `gan.export.formats`
+writes it.
 """
 
 import json
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from gan.errors import UserError, check_installed
 from gan.inference.network_loading import build_network, check_output
+from gan.safetensors_files import unpack
 
 METADATA_KEY = "mnist_gan"
 READERS = (".safetensors", ".onnx")
@@ -70,8 +72,9 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
         if path.suffix == ".onnx":
             metadata, network = _read_onnx(path)
         else:
-            metadata, tensors = _read_safetensors(path)
-            network = build_network(metadata["hyper_parameters"]["generator"], metadata, tensors, trust)
+            state, texts = unpack(path)
+            metadata = _parse_metadata(texts.get(METADATA_KEY))
+            network = build_network(metadata["hyper_parameters"]["generator"], metadata, state, trust)
             del metadata["version"]
         return network.requires_grad_(False), {name: metadata[name] for name in FACTS if name in metadata}
 
@@ -82,15 +85,7 @@ def read_metadata(path: Path, key: str) -> dict[str, Any]:
     Errors are those of `read_export`.
     """
     with _prefixed_errors(f"{key}={path}"):
-        return _read_safetensors(path)[0]
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return _parse_metadata((file.metadata() or {}).get(METADATA_KEY)), tensors
+        return _parse_metadata(unpack(path)[1].get(METADATA_KEY))
 
 
 def _read_onnx(path: Path) -> tuple[dict[str, Any], OnnxGenerator]:
@@ -110,9 +105,11 @@ def _read_onnx(path: Path) -> tuple[dict[str, Any], OnnxGenerator]:
 def _parse_metadata(text: str | None) -> dict[str, Any]:
     metadata = json.loads(text) if text else None
     if not isinstance(metadata, dict) or "format_version" not in metadata:
-        raise UserError("not a file that `gan export` wrote")
+        raise UserError("not a generator's file of `gan train` or `gan export`")
     if metadata["format_version"] != FORMAT_VERSION:
         raise UserError(f"its format is version {metadata['format_version']}, this mnist-gan reads {FORMAT_VERSION}")
+    if metadata.get("network") == "discriminator":
+        raise UserError("a discriminator, which generates nothing; the run's generator is in generator.safetensors")
     wrong = [name for name, kind in FACTS.items() if not isinstance(metadata.get(name), kind)]
     if wrong or not isinstance(metadata.get("hyper_parameters"), dict):
         raise UserError(f"its metadata is damaged: {', '.join(wrong or ['hyper_parameters'])}")

@@ -1,6 +1,6 @@
 """The labels of requested digits, and which digits can be requested from a model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -44,6 +44,8 @@ def requested_labels(
             "select=classifier keeps the samples that a classifier recognizes as these digits"
         )
     classes = num_classes or 10**image_channels
+    if not isinstance(digits, Iterable | None):
+        raise UserError(f"digits={digits}: a list such as [3, 1, 4], or None")
     choices = list(range(classes)) if digits is None else list(digits)
     if not choices or not all(digit in range(classes) for digit in choices):
         raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")

@@ -1,5 +1,6 @@
 """Loads a generator's network from a checkpoint. Only permitted classes are built, and the output must be images."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,17 +34,35 @@ def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
     except Exception as error:  # values in a foreign file can make a constructor raise any exception
         reason = " ".join(str(error).split()[:12])
         raise UserError(f"{key}={path}: its weights do not fit its generator ({reason} ...)") from error
+    epoch, images_seen = checkpoint["epoch"] + 1, checkpoint["images_seen"]
+    return network, describe(network, options, checkpoint.get("data"), epoch, images_seen)
+
+
+def describe(
+    network: nn.Module, options: Mapping[str, Any], data: str | None, epoch: int, images_seen: int
+) -> dict[str, Any]:
+    """The facts about a generator, of which `options` are its training's hyperparameters."""
     sizes = [(value.numel(), value.requires_grad) for value in network.parameters()]
-    facts = {
+    return {
         "model_name": options["generator"]["_target_"],
-        **shape,
-        "data": checkpoint.get("data"),
-        "epoch": checkpoint["epoch"] + 1,
-        "images_seen": checkpoint["images_seen"],
+        **{name: options[name] for name in SHAPE},
+        "data": data,
+        "epoch": epoch,
+        "images_seen": images_seen,
         "total_parameters": sum(size for size, _ in sizes),
         "trainable_parameters": sum(size for size, trained in sizes if trained),
     }
-    return network, facts
+
+
+def weights_checksum(network: nn.Module) -> str:
+    """The start of a SHA-256 in hex of a network's state, by which versions of a generator are told apart."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        content = repr(value).encode()
+        if isinstance(value, Tensor):
+            content = value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        digest.update(name.encode() + content)
+    return digest.hexdigest()[:12]
 
 
 def build_network(
@@ -58,7 +77,7 @@ def build_network(
     Args:
         spec: `_target_` and arguments of the network.
         shape: values of the keys in `SHAPE`.
-        weights: tensors by name.
+        weights: its state dict: tensors, and plain values where a trusted network has such state.
         trust: the user's packages that the network may come from.
 
     Raises:
@@ -75,6 +94,8 @@ def build_network(
     # Tensors of a file may be unaligned, and then additions run in another order. Copies are aligned.
     copies = {
         name: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+        if isinstance(value, Tensor)
+        else value
         for name, value in weights.items()
     }
     network.load_state_dict(copies, assign=own)

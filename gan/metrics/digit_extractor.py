@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gan.errors import UserError
 from gan.images import unit
 from gan.metrics.extractor import Extractor, full_precision
+from gan.safetensors_files import unpack
 
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
 VERSION = "1"
@@ -95,13 +96,12 @@ def load_digit_classifier(path: Path | None = None) -> DigitClassifier:
         UserError: the file is missing or unreadable, or its tensors have another checksum than the file says. That of
             the shipped file is `CHECKSUM`, so that everyone's measures are the same.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     file = WEIGHTS if path is None else Path(path)
     try:
-        with safe_open(file, framework="pt") as opened:
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
-            expected = CHECKSUM if path is None else (opened.metadata() or {}).get("sum")
+        tensors, metadata = unpack(file)
+        expected = CHECKSUM if path is None else metadata.get("sum")
     except FileNotFoundError:
         raise UserError(f"{file}: the digit extractor's weights are missing; reinstall the package") from None
     except (SafetensorError, OSError) as error:

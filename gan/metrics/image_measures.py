@@ -1,5 +1,6 @@
 """Measures of a set of generated images against real ones, from one forward pass of the extractor per image."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -7,7 +8,9 @@ from gan.metrics.extractor import Extractor, full_precision
 from gan.metrics.features import Samples, from_first_rank, is_first_rank
 from gan.metrics.measures import build_measures
 from gan.metrics.measures.appearance import appearance
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.measure import Comparison, Direction, Measure
+
+log = logging.getLogger("gan")
 
 
 class ImageMeasures:
@@ -45,6 +48,7 @@ class ImageMeasures:
         self.extractor, self.seed = extractor, seed
         self.measures = {measure.name: measure for measure in build_measures(measures, extractor)}
         self.skipped: dict[str, str] = {}
+        self._warned: set[str] = set()
         looks = appearance if any(measure.needs_appearance for measure in self.measures.values()) else None
         self.real, self.generated, self.training = (Samples(extractor, looks) for _ in range(3))
 
@@ -57,6 +61,11 @@ class ImageMeasures:
         """The name under which the value `key` of `compute` is logged: `val/fid_mnist`, `val/digit_accuracy`."""
         in_space = any(measure.in_feature_space and key in measure.values for measure in self.measures.values())
         return f"{split}/{key}_{self.extractor.name}" if in_space else f"{split}/{key}"
+
+    def directions(self) -> dict[str, Direction]:
+        """Which direction is better, by the key of each value that has one."""
+        values = [value for measure in self.measures.values() for value in measure.values.items()]
+        return {key: direction for key, direction in values if direction is not None}
 
     def sets(self) -> Comparison:
         """All images of all ranks as the extractor saw them; to be called on all ranks."""
@@ -72,6 +81,7 @@ class ImageMeasures:
         sets = self.sets()
         values: dict[str, float] = {}
         skipped: dict[str, str] = {}
+        unreliable: list[str] = []
         if is_first_rank():
             with full_precision(self.extractor.device):
                 for name, measure in self.measures.items():
@@ -81,5 +91,14 @@ class ImageMeasures:
                         skipped[name] = reason
                     else:
                         values |= measure.compute(sets)
-        values, self.skipped = from_first_rank((values, skipped))
+                        unreliable += filter(None, [measure.unreliable(sets)])
+        values, self.skipped, unreliable = from_first_rank((values, skipped, unreliable))
+        self._warn(unreliable)
         return values
+
+    def _warn(self, unreliable: list[str]) -> None:
+        """Warns, in one line and once, of measures of too few images."""
+        new = [text for text in unreliable if text not in self._warned]
+        self._warned.update(new)
+        if new and is_first_rank():
+            log.warning("too few images to say much: %s", "; ".join(new))

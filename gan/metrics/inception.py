@@ -1,5 +1,6 @@
 """Inception v3, as torch-fidelity has it, for numbers that compare with other papers'."""
 
+import sys
 import urllib.error
 from pathlib import Path
 from urllib.parse import urlparse
@@ -65,7 +66,7 @@ def _downloaded(url: str, name: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The file's name ends in the first digits of its hash, as all names in torch's hub do.
-        torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress=False)
+        torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress=sys.stderr.isatty())
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise UserError(
             f"metrics.extractor=inception: {name} can't be downloaded ({error}); get it from {url} and put it into "

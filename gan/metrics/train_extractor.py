@@ -16,10 +16,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_weights
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tqdm import tqdm
 
-from gan.atomic_write import atomic_file
+from gan.atomic_write import write_atomic
 from gan.data import MNISTDataModule
 from gan.images import unit
 from gan.metrics.digit_extractor import VERSION, WEIGHTS, DigitClassifier, weights_checksum
+from gan.safetensors_files import pack
 
 BATCH_SIZE = 128
 
@@ -66,7 +67,9 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
         for epoch in range(epochs):
             order = torch.randperm(len(images))[: batches * BATCH_SIZE].split(BATCH_SIZE)
             losses = torch.zeros(batches)
-            for index, chosen in enumerate(tqdm(order, desc=f"epoch {epoch + 1}/{epochs}", mininterval=10)):
+            for index, chosen in enumerate(
+                tqdm(order, desc=f"epoch {epoch + 1}/{epochs}", mininterval=10, disable=None)
+            ):
                 loss = nn.functional.cross_entropy(classifier(augment(unit(images[chosen]))), labels[chosen])
                 optimizer.zero_grad()
                 loss.backward()
@@ -131,12 +134,9 @@ def accuracy(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> flo
 
 def save(classifier: DigitClassifier, path: Path, facts: dict[str, str]) -> str:
     """Writes weights, version, checksum and the facts given, in an atomic write; returns the checksum."""
-    from safetensors.torch import save as packed
-
-    tensors = {name: tensor.detach().contiguous() for name, tensor in classifier.state_dict().items()}
-    checksum = weights_checksum(tensors)
-    with atomic_file(path) as file:
-        file.write(packed(tensors, {"version": VERSION, "sum": checksum, **facts}))
+    weights = classifier.state_dict()
+    checksum = weights_checksum(weights)
+    write_atomic(path, pack(weights, {"version": VERSION, "sum": checksum, **facts}))
     return checksum
 
 

@@ -7,21 +7,27 @@ from omegaconf import DictConfig
 
 from gan.errors import UserError
 from gan.sweeps.jobs import OVERRIDES, read_jobs
-from gan.sweeps.table import LOCK, write_report
+from gan.sweeps.table import LOCK, markdown, table, write_report
 
 ROOT = Path("outputs/multirun")
 
 
 def sweeps(cfg: DictConfig) -> str:
-    """Writes the table and the figure of a sweep again; prints and returns the table and the best job's command line.
+    """Prints and returns the table of a sweep, with the best job's command line; writes its table and figure again.
+
+    Nothing is written into a folder of runs that is not a sweep.
 
     Raises:
         UserError: there is no such sweep.
     """
     folder = _folder(None if cfg.sweep_name in (None, "") else str(cfg.sweep_name))
     running = _is_running(folder)
-    text = write_report(folder, running)
-    print(f"{text}\ntable, figure and jobs: {folder.absolute()}")
+    if (folder / "multirun.yaml").is_file() or (folder / LOCK).exists():
+        text = f"{write_report(folder, running)}\ntable, figure and jobs: {folder.absolute()}"
+    else:
+        jobs = read_jobs(folder)
+        text = f"{markdown(folder.name, jobs, *table(jobs, running))}\nruns: {folder.absolute()}"
+    print(text)
     return text
 
 

@@ -28,7 +28,7 @@ def write_report(folder: Path, running: bool) -> str:
     columns, rows = table(jobs, running)
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
-    described = _markdown(folder.name, jobs, columns, rows)
+    described = markdown(folder.name, jobs, columns, rows)
     for name, content in {"sweep.csv": text.getvalue(), "sweep.md": described}.items():
         write_atomic(folder / name, content)
     if any(job.score is not None for job in jobs):
@@ -62,7 +62,8 @@ def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell
     return columns, rows
 
 
-def _markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """The text of sweep.md."""
     cells = [columns, ["---"] * len(columns), *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     lines = [

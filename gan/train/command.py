@@ -25,7 +25,7 @@ from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.errors import Diverged, Stopped
 from gan.execution import Execution
-from gan.hardware import settle_hardware, settle_precision, slurm_plugins
+from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_config, check_model_fits_data
@@ -65,6 +65,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     output_dir = settle_output_dir(cfg, "train")
     check_config(cfg)
     settle_hardware(cfg.trainer)
+    if cfg.compile is True:
+        check_compiler("cuda" if cfg.trainer.accelerator in ("gpu", "cuda") else cfg.trainer.accelerator)
     resume_from = checkpoint_to_resume(cfg, output_dir)
 
     lightning.seed_everything(cfg.seed, verbose=False)

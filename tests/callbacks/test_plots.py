@@ -1,4 +1,5 @@
 import logging
+import shutil
 import signal
 
 import pytest
@@ -30,7 +31,36 @@ def test_without_a_csv_the_curves_are_left_out_with_one_line(tmp_path, fit, capl
     with caplog.at_level(logging.INFO, logger="gan"):
         fit(tmp_path, TrainingPlots(), epochs=1)
     assert plots(tmp_path) == {"real_and_generated.png", "interpolation.png"}, "nor progress without grids"
-    assert [record.message for record in caplog.records if "logger=csv" in record.message]
+    (line,) = [record.message for record in caplog.records if "no curves" in record.message]
+    assert line.endswith("plots: they need logger=csv")
+
+
+def test_a_run_shorter_than_its_log_interval_says_so(run, tmp_path, caplog):
+    for logger in ("logger=csv", "logger=[csv,tensorboard]"):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="gan"):
+            run("+callbacks.plots._target_=gan.callbacks.plots.TrainingPlots", "trainer.log_every_n_steps=50", logger)
+        (line,) = [record.message for record in caplog.records if "no curves" in record.message]
+        assert line.endswith("plots: the run has 4 batches, and trainer.log_every_n_steps=50 logged none of them")
+        shutil.rmtree(tmp_path / "run")
+
+
+def test_curves_are_drawn_from_the_file_that_the_logger_writes(tmp_path, fit):
+    fit(tmp_path, TrainingPlots(), loggers=[CSVMetrics(tmp_path / "elsewhere" / "values.csv")])
+    assert "losses.png" in plots(tmp_path)
+
+
+def test_a_picture_that_cannot_be_made_costs_a_warning(tmp_path, fit, tiny_module, monkeypatch, caplog):
+    module = tiny_module()
+    (tmp_path / "samples").write_text("a file in the folder's place")
+    monkeypatch.setattr(TrainingPlots, "_interpolation", lambda *_: torch.ones(1) @ torch.ones(2))
+    with caplog.at_level(logging.WARNING, logger="gan"):
+        fit(tmp_path, SampleGrid(seed=0), TrainingPlots(), epochs=2, module=module)
+    assert module.images_seen == 40
+    assert plots(tmp_path) == {"real_and_generated.png"}
+    first, second = (record.message for record in caplog.records if "not written" in record.message)
+    assert first.startswith(f"{tmp_path}/samples/epoch_0000_images_0000000000.png: not written (")
+    assert second.startswith(f"{tmp_path}/plots/interpolation.png: not written (")
 
 
 def test_an_interrupted_run_has_its_pictures(tmp_path, fit, tiny_module):

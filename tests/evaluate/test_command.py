@@ -1,6 +1,8 @@
 """`gan evaluate` on tiny runs and embedded digits."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from tiny_runs import RUNS
 from gan.config import compose
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown
+from gan.evaluate.table import short_names
 from gan.metrics.features import Samples
 
 SMALL = (
@@ -53,7 +56,7 @@ def test_one_checkpoint_beside_the_floor(checkpoints, measured):
     saved = json.loads((folder / "metrics.json").read_text())
     assert saved["measures"] == columns
     assert (saved["num_samples"], saved["split"], saved["data"]) == (400, "test", "digits")
-    assert "| test/fid_mnist |" in (folder / "metrics.md").read_text()
+    assert "| test/fid_mnist ↓ |" in (folder / "metrics.md").read_text()
     pictures = {path.name for path in folder.glob("*.png")}
     assert pictures == {"real_and_generated.png", "by_class.png", "confusion.png", "features.png"}
 
@@ -63,7 +66,44 @@ def test_several_checkpoints_and_repeats_make_one_table(checkpoints, measured):
     assert list(columns) == ["conditional/last", "unconditional/last", "floor"]
     assert "test/digit_accuracy" not in columns["unconditional/last"]
     assert columns["conditional/last"]["test/fid_mnist_spread"] >= 0
-    assert "±" in (folder / "metrics.md").read_text()
+    table = (folder / "metrics.md").read_text()
+    assert "±" in table
+    best = min(("conditional/last", "unconditional/last"), key=lambda name: columns[name]["test/fid_mnist"])
+    (row,) = (line.split(" | ") for line in table.splitlines() if line.startswith("| test/fid_mnist ↓ |"))
+    assert [cell.startswith("**") for cell in row[1:]] == [name == best for name in columns]
+    for name in ("conditional_last", "unconditional_last"):
+        assert (folder / name / "real_and_generated.png").is_file()
+
+
+def test_columns_have_names_that_tell_files_apart():
+    def named(*paths):
+        return short_names([Path(path) for path in paths])
+
+    assert named("/o/train/a/checkpoints/best.ckpt") == ["a/best"]
+    assert named("/o/multirun/lr/0/checkpoints/best.ckpt") == ["lr/0/best"]
+    assert named("/m/lr/0/checkpoints/best.ckpt", "/m/bs/0/checkpoints/best.ckpt") == ["lr/0/best", "bs/0/best"]
+    assert named("/a/x/d.ckpt", "/a/y/d.ckpt") == ["x/d", "y/d"]
+    assert named("/a/d.ckpt", "/a/d.onnx") == ["/a/d.ckpt", "/a/d.onnx"]
+    assert named("/a/floor.ckpt") == ["a/floor"]
+
+
+def test_a_run_is_measured_with_its_own_data_unless_told_otherwise(gan, trained, tmp_path):
+    run = shutil.copytree(trained("conditional"), tmp_path / "run")
+    (run / ".hydra").mkdir()
+    (run / ".hydra" / "hydra.yaml").write_text(f"hydra: {{runtime: {{cwd: '{tmp_path}'}}}}")
+    small = ("num_samples=100", "device=cpu", "metrics.measures=[class_balance]")
+    code, out, err = gan("evaluate", f"ckpt={run}/generator.safetensors", *small, "data.val_size=200", "split=val")
+    assert (code, err) == (0, "")
+    assert f"generator   {run}/generator.safetensors, 64 images seen\n" in out
+    assert f"data        Digits in {tmp_path}/data, as in the run\n" in out
+    code, _, err = gan("evaluate", f"ckpt={run}/checkpoints/last.ckpt", *small, "data=mnist", "data.download=false")
+    assert code == 2
+    assert "MNIST" in err
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("gan.data.Digits", "os.system"))
+    code, _, err = gan("evaluate", f"ckpt={run}/checkpoints/last.ckpt", *small)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "data.source._target_=os.system: only what is under gan.data is built" in err
 
 
 def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monkeypatch):
@@ -119,7 +159,7 @@ def test_stacked_digits_count_modes(checkpoints, measured):
     ("model", "overrides", "message"),
     [
         ("conditional", ["num_samples=1"], "num_samples=1, metrics.measures: fid takes at least 2"),
-        ("conditional", ["num_samples=50"], "num_samples=50, metrics.measures: is takes at least 0 real and 100 gener"),
+        ("conditional", ["num_samples=50"], "num_samples=50, metrics.measures: is takes at least 100 generated images"),
         ("conditional", ["num_samples=abc"], "num_samples=abc: a whole number, 1 or more"),
         ("conditional", ["repeats=1.5"], "repeats=1.5: a whole number, 1 or more"),
         ("conditional", ["metrics.measures=[fidd]"], "fidd"),

@@ -153,6 +153,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
         "data": "mnist",
         "split": "test",
         "labels": "real",
+        "better": {"test/fid_mnist": "lower"},
         "num_samples": 10000,
         "repeats": 3,
         "seed": 0,
@@ -165,7 +166,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
     assert result["dataset"] == {"name": "mnist", "type": "ylecun/mnist", "split": "test"}
-    assert "| test/fid_mnist | 0.25 ± 0.01 | 0.06 |" in text
+    assert "| test/fid_mnist ↓ | 0.25 ± 0.01 | 0.06 |" in text
     assert "gan train model=conditional 'logger=[csv,tensorboard]' 'logger.wandb.name=${model.x}'" in text
     assert "latent_dim: 8" in text
     explicit, text = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'", "license=cc0-1.0"))
@@ -237,7 +238,7 @@ def test_hyperparameters_that_are_not_plain_values_are_one_line(exported, checkp
     checkpoint = torch.load(checkpoints["unconditional"], weights_only=True)
     checkpoint["hyper_parameters"]["more"] = torch.ones(2)
     torch.save(checkpoint, tmp_path / "odd.ckpt")
-    with pytest.raises(UserError, match="its hyperparameters are not plain values"):
+    with pytest.raises(UserError, match="the hyperparameters are not plain values"):
         exported(tmp_path / "odd.ckpt")
     assert not list((tmp_path / "export").iterdir())
 
@@ -302,7 +303,7 @@ def test_truncated_and_foreign_files_are_refused(files, tmp_path, form):
     whole = files["conditional", form].read_bytes()
     for size in (0, 5, 1000, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        refused(path, "not a readable export|not a file that")
+        refused(path, "not a readable export|not a generator.s file")
     path.write_bytes(b"\x80\x04\x95 a pickle")
     refused(path, "not a readable export")
     other = files["conditional", "onnx" if form == "safetensors" else "safetensors"]
@@ -315,11 +316,11 @@ def test_files_of_other_programs_are_refused(files, tmp_path):
     import onnx
 
     save_file(load_file(files["conditional", "safetensors"]), tmp_path / "other.safetensors")
-    refused(tmp_path / "other.safetensors", "not a file that `gan export` wrote")
+    refused(tmp_path / "other.safetensors", "not a generator.s file of `gan train` or")
     model = onnx.load(files["conditional", "onnx"])
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "other.onnx")
-    refused(tmp_path / "other.onnx", "not a file that `gan export` wrote")
+    refused(tmp_path / "other.onnx", "not a generator.s file of `gan train` or")
 
 
 def test_an_onnx_file_that_reads_files_of_this_machine_is_refused(files, tmp_path):

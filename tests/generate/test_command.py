@@ -87,7 +87,7 @@ def test_a_class_sweep_has_a_latent_in_each_row_and_a_digit_in_each_column(gener
     images = generated("a.npy", "mode=class_sweep", "digits=[3,1]", "seeds=4", "num_images=6")
     z = model.latents(4, 0, 3).repeat_interleave(2, dim=0)
     assert np.array_equal(images, model.draw(z, torch.tensor([3, 1] * 3)).numpy())
-    assert Image.open(generated("a.png", "mode=class_sweep")).size == (10 * 30 + 2, 8 * 30 + 2)
+    assert Image.open(generated("a.png", "mode=class_sweep")).size == (2 * 302, 2 * 242)
 
 
 def test_latent_paths_pass_through_the_first_image_of_each_seed(generated, model):
@@ -208,7 +208,12 @@ def test_settings_without_shards_block_nothing_and_those_of_others_stay(generate
 def test_pictures(generated):
     array = generated("a.npy", "digits=[3,1,4]")
     assert (array.shape, array.dtype) == ((3, 1, 28, 28), np.uint8)
-    assert Image.open(generated("a.png", "digits=[3,1,4]")).size == (3 * 30 + 2, 32)
+    assert Image.open(generated("a.png", "digits=[3,1,4]")).size == (6 * 92, 6 * 32)
+    small = np.asarray(Image.open(generated("small.png", "digits=[3,1,4]", "scale=1")))
+    assert small.shape == (32, 92)
+    assert np.array_equal(
+        np.asarray(Image.open(generated("large.png", "digits=[3,1,4]", "scale=3")))[1::3, 1::3], small
+    )
     folder = generated("pictures", "digits=[3,1,4]", "format=png", "first=7", "num_images=2")
     assert sorted(path.name for path in folder.iterdir()) == ["000007_digit_1.png", "000008_digit_4.png"]
     expected = generated("b.npy", "digits=[3,1,4]", "first=8", "num_images=1")
@@ -263,6 +268,8 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_truncated_one(generated, tm
         ("conditional", "a.png", ["select=classifier", "digits=3"], "select=classifier: this model is conditional"),
         ("conditional", "a.png", ["mode=interpolate", "seeds=[0,1]", "digits=[3,8,1]"], "the path has 2 seeds"),
         ("conditional", "a.gif", ["mode=walk", "num_images=24", "digits=[3,8,1]"], "the path has 2 seeds"),
+        ("conditional", "a.npz", ["scale=2"], "scale=2: only pictures are enlarged"),
+        ("conditional", "a.png", ["scale=0"], "scale=0: a whole number, 1 or more"),
         ("conditional", "a.npz", ["split=test"], "split=test: only format=idx"),
         ("conditional", "a", ["format=idx", "split=val"], "split=val: train or test"),
     ],
@@ -281,6 +288,17 @@ def test_an_output_that_cannot_be_written_is_named(generated, tmp_path):
     (tmp_path / "folder.npz").mkdir()
     with pytest.raises(UserError, match=r"folder.npz: it is there, and not a file"):
         generated("folder.npz", "overwrite=true")
+
+
+@pytest.mark.parametrize("command", ["generate", "export"])
+def test_an_output_leaves_no_other_folder(gan, checkpoints, tmp_path, command):
+    ending = {"generate": "png", "export": "safetensors"}[command]
+    ckpt = f"ckpt={checkpoints['conditional']}"
+    assert gan(command, ckpt, f"output=a.{ending}")[0] == 0
+    assert not [path for path in tmp_path.iterdir() if path.is_dir() or path.suffix == ".log"]
+    assert gan(command, ckpt)[0] == 0
+    (folder,) = (tmp_path / "outputs" / command).iterdir()
+    assert {".hydra", "run.log"} < {path.name for path in folder.iterdir()}
 
 
 def test_images_come_in_small_pieces(model):
@@ -314,5 +332,5 @@ for path in {[str(path), str(exported)]}:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     lines = done.stdout.splitlines()
-    assert [Image.open(written).size for written in lines[::2]] == [(92, 32)] * 2
-    assert lines[1::2] == ["[]"] * 2
+    assert [Image.open(written).size for written in lines[1::3]] == [(552, 192)] * 2
+    assert lines[2::3] == ["[]"] * 2

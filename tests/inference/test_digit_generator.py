@@ -117,7 +117,8 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
     with caplog.at_level(logging.INFO, logger="gan"):
         assert DigitGenerator.open(None).path == pretrained
     assert [record.message for record in caplog.records] == [
-        "no training run here yet: taking the pretrained generator (ckpt=pretrained)"
+        "no training run here yet: taking the pretrained generator (ckpt=pretrained)",
+        f"generator   {pretrained}, 320 images seen",
     ]
     with pytest.raises(UserError, match="no run with a checkpoint"):
         DigitGenerator.open("last")
@@ -293,3 +294,28 @@ def test_a_bad_checkpoint_is_one_line_and_nothing_of_it_runs(tmp_path, damage, m
     with pytest.raises(UserError, match=r"ckpt=.*a\.safetensors: ") as raised:
         DigitGenerator.open(tmp_path / "a.safetensors")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "z", "labels", "message"),
+    [
+        (10, torch.zeros(3, 8), None, "needs a class for each image: draw(torch.randn(16, 8), labels=torch.arange(16)"),
+        (10, torch.zeros(3, 8), torch.tensor([0, 1, 10]), "labels=0..10: classes are 0 to 9"),
+        (10, torch.zeros(3, 8), torch.tensor([-1, 1, 2]), "labels=-1..2: classes are 0 to 9"),
+        (10, torch.zeros(3, 8), torch.zeros(3), "labels=float32 [3]: an int64 tensor [3]"),
+        (10, torch.zeros(3, 8), torch.zeros(2).long(), "labels=int64 [2]: an int64 tensor [3]"),
+        (10, torch.zeros(3, 8), [1, 2, 3], "labels=list: an int64 tensor [3]"),
+        (None, torch.zeros(3, 8), torch.zeros(3).long(), "labels=int64 [3]: this model is unconditional"),
+        (None, torch.zeros(3, 100), None, "z=float32 [3, 100]: latents are a float32 tensor [N, 8]"),
+        (None, torch.zeros(3, 8).double(), None, "z=float64 [3, 8]: latents are a float32 tensor [N, 8]"),
+        (None, np.zeros((3, 8)), None, "z=ndarray: latents are a float32 tensor [N, 8]"),
+    ],
+)
+def test_wrong_latents_and_labels_are_one_line(tiny, trained, num_classes, z, labels, message):
+    kind = "conditional" if num_classes else "unconditional"
+    module = GAN.load_from_checkpoint(trained(kind) / "checkpoints" / "last.ckpt")
+    for call, name in ((tiny(num_classes).draw, "draw("), (module.generate, "generate(")):
+        with pytest.raises(UserError) as raised:
+            call(z, labels)
+        assert message.replace("draw(", name) in str(raised.value)
+        assert "\n" not in str(raised.value)

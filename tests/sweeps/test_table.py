@@ -82,7 +82,7 @@ def test_the_command_finds_sweeps(job, tmp_path, monkeypatch, capsys):
     assert "# Sweep 7: 1 finished" in sweeps(OmegaConf.create({"sweep_name": None}))
     assert sweeps(OmegaConf.create({"sweep_name": 7})) in capsys.readouterr().out
     assert "that of job b" in sweeps(OmegaConf.create({"sweep_name": "outputs/train"}))
-    assert (tmp_path / "outputs" / "train" / "sweep.png").is_file()
+    assert sorted(path.name for path in (tmp_path / "outputs" / "train").iterdir()) == ["a", "b"]
     (tmp_path / "empty").mkdir()
     for named, words in {"empty": "has no runs in it", "nowhere": "there is no folder"}.items():
         with pytest.raises(UserError, match=f"sweep_name={named}: .*{words}"):

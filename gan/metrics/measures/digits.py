@@ -16,11 +16,19 @@ class DigitAccuracy(Measure):
     reads_digits = True
     needs_labels = True
 
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return 0, 100  # a share of fewer is uncertain by more than 0.05
+
     def compute(self, sets: Comparison) -> dict[str, float]:
         return {self.name: (sets.generated.digits == sets.generated.labels).double().mean().item()}
 
 
-class ClassBalance(Measure):
+class _OfClasses(Measure):
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return 0, 10 * num_classes  # else some classes are missing by chance
+
+
+class ClassBalance(_OfClasses):
     """KL(p || uniform) = log K + sum p log p of the K classes' frequencies p, in nats: 0 when balanced, at most log K.
 
     With the 1,000 classes of StackedMNIST and 26,000 samples this is the KL of Srivastava et al. 2017 and Metz et al.
@@ -37,7 +45,7 @@ class ClassBalance(Measure):
         return {self.name: max(0.0, math.log(num_classes) - torch.special.entr(frequencies).sum().item())}
 
 
-class Modes(Measure):
+class Modes(_OfClasses):
     """The number of classes with at least one image (Metz et al. 2017)."""
 
     name = "modes"

@@ -72,6 +72,9 @@ class FrechetDistance(Measure):
     in_feature_space = True
     least_real = least_generated = 2
 
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return num_features + 1, num_features + 1  # a covariance of fewer has not its full rank
+
     def compute(self, sets: Comparison) -> dict[str, float]:
         real = sets.real.once(Gaussian.of, sets.real.features)
         return {"fid": frechet_distance(real, Gaussian.of(sets.generated.features))}
@@ -91,6 +94,9 @@ class InceptionScore(Measure):
     def __init__(self, splits: int = 10) -> None:
         require_number("metrics.splits", splits, least=2, whole=True)
         self.splits, self.least_generated = splits, 10 * splits
+
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return 0, self.splits * (num_classes + 1)  # each split has room for every class
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.inception import InceptionScore
@@ -123,6 +129,9 @@ class KernelDistance(Measure):
         require_number("metrics.kid_subset_size", subset_size, least=2, whole=True)
         self.subsets = subsets
         self.least_real = self.least_generated = self.subset_size = subset_size
+
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return self.subset_size + 1, self.subset_size + 1  # of as many images all subsets are the same one
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.kid import KernelInceptionDistance

@@ -62,8 +62,22 @@ class Measure(ABC):
         """The error text when this measure needs more images than that; None when it does not."""
         if num_real >= self.least_real and num_generated >= self.least_generated:
             return None
-        takes = f"{self.name} takes at least {self.least_real:,} real and {self.least_generated:,} generated images"
-        return f"{takes}, not {num_real:,} and {num_generated:,}"
+        given = (("real", self.least_real, num_real), ("generated", self.least_generated, num_generated))
+        needed = [(kind, least, found) for kind, least, found in given if least > 1 or found < least]
+        takes = " and ".join(f"{least:,} {kind}" for kind, least, _ in needed)
+        return f"{self.name} takes at least {takes} images, not {' and '.join(f'{found:,}' for *_, found in needed)}"
+
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        """Numbers of real and of generated images from which the values say something about the model."""
+        return self.least_real, self.least_generated
+
+    def unreliable(self, sets: Comparison) -> str | None:
+        """The warning when the values can be computed, but of too few images to say much; None otherwise."""
+        given = (len(sets.real), len(sets.generated))
+        enough = self.enough(sets.generated.features.shape[1], sets.generated.logits.shape[1])
+        kinds = zip(("real", "generated"), given, enough, strict=True)
+        few = [f"{found:,} {kind} images, {least:,} are enough" for kind, found, least in kinds if found < least]
+        return f"{self.name} is of {' and of '.join(few)}" if few else None
 
     def missing(self, sets: Comparison) -> str | None:
         """What the sets lack for this measure, as one line; None when it can be computed."""

@@ -22,6 +22,9 @@ class _Neighbours(Measure):
     least_real = COVERAGE_K + 1
     least_generated = PRECISION_K + 1
 
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return 100 * COVERAGE_K, 100 * PRECISION_K  # the k-th neighbour is among the nearest hundredth
+
     def compute(self, sets: Comparison) -> dict[str, float]:
         return {self.name: sets.generated.once(_all_three, sets.generated, sets.real)[self.name]}
 

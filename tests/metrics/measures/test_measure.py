@@ -1,5 +1,6 @@
 """What every measure declares, and measures and extractors of one's own."""
 
+import logging
 import math
 
 import pytest
@@ -26,6 +27,31 @@ def test_every_measure_returns_the_values_it_declares(extractor, sets):
         assert set(values) == set(measure.values)
         assert all(type(value) is float for value in values.values())
         assert one.need_training == measure.needs_training
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "warning"),
+    [
+        ("fid", 64, "fid is of 64 real images, 65 are enough and of 64 generated images, 65 are enough"),
+        ("fid", 65, None),
+        ("is", 100, "is is of 100 generated images, 110 are enough"),
+        ("kid", 100, "kid is of 100 real images, 101 are enough and of 100 generated images, 101 are enough"),
+        ("precision", 20, "precision is of 20 real images, 500 are enough and of 20 generated images, 300 are enough"),
+        ("coverage", 500, None),
+        ("digit_accuracy", 20, "digit_accuracy is of 20 generated images, 100 are enough"),
+        ("modes", 20, "modes is of 20 generated images, 100 are enough"),
+        ("quality", 20, None),
+    ],
+)
+def test_measures_of_few_images_warn_once(extractor, sets, caplog, name, count, warning):
+    measures = ImageMeasures(extractor, build_measures([name], extractor, {"kid": {"subset_size": 100, "subsets": 2}}))
+    measures.real.add(sets.held_out[:count], sets.held_out_labels[:count])
+    measures.generated.add(sets.generated[:count], sets.generated_labels[:count])
+    with caplog.at_level(logging.WARNING, logger="gan"):
+        measures.compute()
+        measures.compute()
+    expected = [f"too few images to say much: {warning}"] if warning else []
+    assert [record.message for record in caplog.records] == expected
 
 
 def test_a_measure_is_chosen_by_name_by_target_or_as_an_object(sets, extractor):

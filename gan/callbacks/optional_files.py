@@ -1,0 +1,26 @@
+"""Files that a run can do without: one that cannot be written costs a warning, and not the training."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+log = logging.getLogger("gan")
+
+
+class OptionalFiles:
+    """Warns of what cannot be written, once for each folder."""
+
+    def __init__(self) -> None:
+        self._warned: set[Path] = set()
+
+    @contextmanager
+    def writing(self, path: Path) -> Iterator[Path]:
+        """Gives the path back. An error while its file is made becomes a warning that names it."""
+        try:
+            yield path
+        except Exception as error:  # a user's network or data can make any picture fail
+            if path.parent not in self._warned:
+                self._warned.add(path.parent)
+                reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+                log.warning("%s: not written (%s); the training is not affected", path, reason)

@@ -1,0 +1,53 @@
+"""The training run that a file comes from, and what its folder says."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan.config.targets import locate
+
+
+def run_folder(path: Path) -> Path | None:
+    """The folder of the run that wrote a checkpoint or a network's file; None for a file without such a folder."""
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    return folder if (folder / "config.yaml").is_file() else None
+
+
+def training_command(run: Path) -> str | None:
+    """The `gan train` command that started a run; None for a run that the command line did not start."""
+    from gan.train.resume import config_dir_flags
+
+    overrides = run / ".hydra" / "overrides.yaml"
+    if not overrides.is_file():
+        return None
+    flags = config_dir_flags(run) if (run / ".hydra" / "hydra.yaml").is_file() else []
+    return shlex.join(["gan", "train", *flags, *OmegaConf.to_container(OmegaConf.load(overrides))])
+
+
+def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
+    """The data settings of a run, its folder of data as an absolute path.
+
+    Raises:
+        UserError: they name a class that is neither this project's nor of a trusted package. Nothing was executed.
+    """
+    data = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))["data"]
+    for key, target in _targets(data, "data"):
+        locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
+    hydra = run / ".hydra" / "hydra.yaml"
+    if hydra.is_file() and not str(data.get("dir", "~")).startswith("~"):
+        started_in = Path(OmegaConf.load(hydra).hydra.runtime.cwd)
+        data["dir"] = str(started_in / data["dir"]) if started_in.is_dir() else data["dir"]
+    return OmegaConf.create(data)
+
+
+def _targets(config: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(config, list):
+        config = dict(enumerate(config))
+    if isinstance(config, dict):
+        for name, value in config.items():
+            if name == "_target_":
+                yield key, value
+            yield from _targets(value, f"{key}.{name}")
