@@ -55,7 +55,9 @@ class RunReport(Callback):
             "output": folder,
         }.items():
             log.info("%-10s  %s", name, value)
-        (folder / "networks.txt").write_text(f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n")
+        (folder / "networks.txt").write_text(
+            f"{ModelSummary(pl_module, max_depth=-1)}\n\n{pl_module}\n", encoding="utf-8"
+        )
 
     @rank_zero_only
     def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -124,4 +124,4 @@ def _training_minutes(path: Path) -> Values:
     summary = path.parent.parent / "summary.json"
     if path.parent.name != "checkpoints" or not summary.is_file():
         return {}
-    return {"train/minutes": json.loads(summary.read_text())["minutes"]}
+    return {"train/minutes": json.loads(summary.read_text(encoding="utf-8"))["minutes"]}

@@ -110,7 +110,7 @@ def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
         UserError: there is no such file, or it does not measure this checkpoint.
     """
     try:
-        saved = json.loads(path.read_text())
+        saved = json.loads(path.read_text(encoding="utf-8"))
         columns = list(saved["measures"])
         names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
         evaluation = {name: saved[name] for name in ("data", "split", "labels", "num_samples", "repeats", "seed")}

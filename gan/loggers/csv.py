@@ -64,7 +64,7 @@ class CSVMetrics(ImageAxis, Logger):
         if new:
             self._columns += dict.fromkeys(new)
             self._rewrite(read_rows(self.path))
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     def truncate(self, images_seen: int) -> None:
@@ -82,7 +82,7 @@ class CSVMetrics(ImageAxis, Logger):
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(self.path) as file, io.TextIOWrapper(file, newline="") as text:
+        with atomic_file(self.path) as file, io.TextIOWrapper(file, newline="", encoding="utf-8") as text:
             writer = csv.DictWriter(text, self._columns)
             writer.writeheader()
             writer.writerows(rows)
@@ -92,7 +92,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The file's complete rows as text, "" where a row has no value; no rows if there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         complete = [line for line in file if line.endswith("\n")]
     return list(csv.DictReader(complete))
 
@@ -100,5 +100,5 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def _columns(path: Path) -> list[str]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return next(csv.reader(file), [])

@@ -45,6 +45,7 @@ class RemoteJob:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(errors="backslashreplace")
     job, *arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:

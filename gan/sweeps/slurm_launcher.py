@@ -76,5 +76,7 @@ def _folder(config: DictConfig) -> Path:
 
 def _queue() -> set[str] | None:
     """Ids of the user's pending and running SLURM jobs, one for each array; None if SLURM does not answer."""
-    answer = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
+    answer = subprocess.run(
+        ["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True, encoding="utf-8"
+    )
     return set(answer.stdout.split()) if answer.returncode == 0 else None

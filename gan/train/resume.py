@@ -101,7 +101,7 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> dict[str, float] | Non
         module.load_state_dict(checkpoint["state_dict"])
         module.on_load_checkpoint(checkpoint)
         metrics = path.with_suffix(".json")
-        return json.loads(metrics.read_text())["metrics"] if metrics.is_file() else {}
+        return json.loads(metrics.read_text(encoding="utf-8"))["metrics"] if metrics.is_file() else {}
     say = rank_zero_only(log.info)
     say("resumed     after %d epochs and %s images", progress(checkpoint)[0], checkpoint["images_seen"])
     for name, now in module.hparams.items():
