@@ -5,6 +5,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from gan import hardware
 from gan.hardware import BF16_WORK, settle_precision
 
 MODULE = nn.Linear(100, 100, bias=False)
@@ -32,3 +33,17 @@ def test_a_precision_that_was_given_stays():
     trainer = OmegaConf.create({"accelerator": "gpu", "precision": "16-mixed"})
     settle_precision(trainer, MODULE, LARGE)
     assert trainer.precision == "16-mixed"
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, 2), ("3", 3)])
+def test_threads_keep_to_the_quota_of_a_container(monkeypatch, given, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    monkeypatch.setattr(hardware, "cpu_count", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    hardware.keep_to_quota()
+    found = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert found == threads

@@ -63,6 +63,10 @@ def run(command: str) -> int:
             from gan.train.resume import continue_newest
 
             sys.argv[2:] = continue_newest(sys.argv[2:])
+        if command == "serve":
+            from gan.serve.command import pass_over_service_links
+
+            pass_over_service_links()
         compose_and_call(command)
     return 0
 
