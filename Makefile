@@ -2,10 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+UV := $(VENV)/bin/uv
+# pip's own settings name the index, also for uv, which reads none of them; its cache is in .venv where HOME is read-only.
+SET_UP_UV = index="$$($(VENV)/bin/python -m pip config get global.index-url 2>/dev/null || true)"; \
+	index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
+	mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" 2>/dev/null && [ -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" ] \
+		|| export UV_CACHE_DIR="$(CURDIR)/$(VENV)/cache" UV_TOOL_DIR="$(CURDIR)/$(VENV)/tools";
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format clean
+.PHONY: help setup train test test-fast lint format audit sbom clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +21,7 @@ setup: $(READY) ## make .venv with everything, in the tested versions
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet uv -c constraints.txt
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --compile-bytecode -c constraints.txt -e '.[tracking,dev]'
+	$(SET_UP_UV) $(UV) pip install --quiet --python $(VENV)/bin/python --compile-bytecode -c constraints.txt -e '.[tracking,dev]'
 	@touch $@
 
 train: $(READY) ## train on MNIST for minutes, then measure what was learnt
@@ -35,6 +41,14 @@ lint: $(READY) ## check style and format
 format: $(READY) ## put the code into its format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+audit: $(READY) ## look for known vulnerabilities in the versions of constraints.txt; needs the network
+	$(SET_UP_UV) $(UV) tool run pip-audit==2.10.1 --requirement constraints.txt --no-deps --disable-pip --strict \
+		|| { echo "make audit: not clean: a vulnerability, or no answer for a package; the lines above say which" >&2; exit 1; }
+
+sbom: $(READY) ## write sbom.json, the packages in .venv, in the CycloneDX format
+	$(SET_UP_UV) $(UV) tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment $(VENV)/bin/python \
+		--pyproject pyproject.toml --output-reproducible --output-file sbom.json
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)

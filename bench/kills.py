@@ -26,7 +26,7 @@ os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
 import torch
 
 from gan.callbacks import checkpoints, plots, validation
-from gan.callbacks.checkpoints import read_metadata
+from gan.checkpoint_files import read_metadata
 from gan.cli import main as gan
 from gan.module import GAN
 
@@ -34,7 +34,11 @@ RUN = (
     *("model=dcgan_compact", "data=digits", "data.batch_size=20", "data.val_size=200", "hardware=cpu"),
     *("trainer.max_epochs=3", "trainer.limit_train_batches=30", "+trainer.val_check_interval=12"),
     *("trainer.log_every_n_steps=2", "callbacks.checkpoints.every_n_minutes=0.003", "callbacks.progress_bar=null"),
-    *("callbacks.checkpoints.every_n_epochs=1", "callbacks.samples.every_n_batches=10", "model.generator.channels=[16,8,8]"),
+    *(
+        "callbacks.checkpoints.every_n_epochs=1",
+        "callbacks.samples.every_n_batches=10",
+        "model.generator.channels=[16,8,8]",
+    ),
     *("model.discriminator.channels=[8,8,8]", "model.instance_noise=0.1"),
     "model.generator_schedule={_target_: gan.schedules.LinearDecay, total_steps: null}",
 )
@@ -53,7 +57,16 @@ PHASES: dict[str, tuple[object, str]] = {
     "writing copies of it": (checkpoints.RunCheckpoints, "_finish_writing"),
     "plots": (plots.TrainingPlots, "on_train_end"),
 }
-PARTS = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "images_seen", "callbacks", "rewinds")
+PARTS = (
+    "state_dict",
+    "optimizer_states",
+    "lr_schedulers",
+    "epoch",
+    "global_step",
+    "images_seen",
+    "callbacks",
+    "rewinds",
+)
 LIMIT = 120  # seconds after which a run is taken for one that hangs
 
 
@@ -94,7 +107,7 @@ class Run:
             os._exit(code if isinstance(code, int) else 1)
 
     def _watched(self, function: Callable, phase: str) -> Callable:
-        def call(*arguments, **options):  # noqa: ANN002, ANN003, ANN202
+        def call(*arguments, **options):  # noqa: ANN202
             before = self._say(phase)
             try:
                 return function(*arguments, **options)
@@ -182,14 +195,21 @@ def _unequal(first: object, second: object, place: str) -> list[str]:
             for wrong in _unequal(first.get(key), second.get(key), f"{place}.{key}")
         ]
     if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
-        return [wrong for n, pair in enumerate(zip(first, second, strict=True)) for wrong in _unequal(*pair, f"{place}[{n}]")]
+        return [
+            wrong
+            for n, pair in enumerate(zip(first, second, strict=True))
+            for wrong in _unequal(*pair, f"{place}[{n}]")
+        ]
     equal = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
     return [] if equal else [place]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key != "train/images_per_second"} for row in csv.DictReader(file)]
+        return [
+            {key: value for key, value in row.items() if key != "train/images_per_second"}
+            for row in csv.DictReader(file)
+        ]
 
 
 def _files(run: Path) -> set[str]:

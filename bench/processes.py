@@ -52,7 +52,7 @@ class Record(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
         content = {"seconds": self.seconds, "validations": self.validations, "weights": self.weights}
-        (self.folder / f"rank_{trainer.global_rank}.json").write_text(json.dumps(content))
+        (self.folder / f"rank_{trainer.global_rank}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def train(folder: Path, overrides: list[str], hardware: str, batch_size: int) -> list[dict[str, list]]:
@@ -61,7 +61,7 @@ def train(folder: Path, overrides: list[str], hardware: str, batch_size: int) ->
     command += [f"data.batch_size={batch_size}", "~callbacks.plots", "callbacks.progress_bar.refresh_rate=0"]
     command += ["+callbacks.record._target_=processes.Record", f"+callbacks.record.folder='{folder}'"]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)})
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("rank_*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("rank_*.json"))]
 
 
 def fid_of_one_process(checkpoint: Path, overrides: list[str]) -> float:
@@ -102,7 +102,9 @@ def main() -> None:
         weights = [rank["weights"] for rank in runs.popitem()[1]]
         same = "the same" if len(weights) == 2 and weights[0] == weights[1] else "NOT the same"
         print(f"weights of both processes after each of {len(weights[0])} steps: {same}")
-        measured = json.loads((two / "checkpoints" / "last.json").read_text())["metrics"]["val/fid_mnist"]
+        measured = json.loads((two / "checkpoints" / "last.json").read_text(encoding="utf-8"))["metrics"][
+            "val/fid_mnist"
+        ]
         alone = fid_of_one_process(two / "checkpoints" / "last.ckpt", overrides)
         print(f"FID by two processes {measured:.6f}, by one {alone:.6f}")
 

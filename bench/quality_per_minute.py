@@ -19,7 +19,7 @@ MEASURES = ("val/fid_mnist", "val/digit_accuracy")
 
 def validations(run: Path) -> tuple[dict, list[dict[str, float]]]:
     """A run's summary, and its validations: images, minutes and measures."""
-    summary = json.loads((run / "summary.json").read_text())
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     rows = [row for row in read_rows(run / "metrics.csv") if row.get("val/fid_mnist")]
     found = []
     for row in rows:

@@ -60,7 +60,7 @@ class Load:
 def served(*overrides: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """Runs a service on a free port; yields its process and port."""
     command = [sys.executable, "-m", "gan", "serve", "port=0", "drain_seconds=0", *overrides]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     try:
         line = process.stderr.readline()
         found = re.search(r"at http://127\.0\.0\.1:(\d+)", line)
@@ -120,7 +120,7 @@ def memory(pid: int) -> float:
     total = 0.0
     for process in Path("/proc").glob("[0-9]*/status"):
         try:
-            status = process.read_text()
+            status = process.read_text(encoding="utf-8")
         except OSError:  # it has ended
             continue
         mine = process.parent.name == str(pid) or re.search(rf"^PPid:\s+{pid}$", status, re.MULTILINE)

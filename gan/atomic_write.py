@@ -52,9 +52,9 @@ def atomic_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Writes a file atomically; text is encoded as UTF-8."""
+    """Writes a file atomically; text is encoded as UTF-8, or as the bytes of a path that is not."""
     with atomic_file(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -5,6 +5,7 @@ A checkpoint is what `torch.save` writes. Its zip archive ends with a comment, t
 
 import hashlib
 import io
+import json
 import logging
 import pickle
 import struct
@@ -24,11 +25,32 @@ log = logging.getLogger("gan")
 
 
 def newest_run(root: Path = Path("outputs/train")) -> Path:
-    """The folder of the newest training run that left a checkpoint; a UserError if there is none."""
-    checkpoints = sorted(root.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not checkpoints:
+    """The folder of the newest training run that left a checkpoint.
+
+    Raises:
+        UserError: there is none.
+        PermissionError: a folder may not be read; the newest run could be there.
+    """
+    times = {folder: _modified(folder / "checkpoints" / "last.ckpt") for folder in subfolders(root)}
+    times = {folder: time for folder, time in times.items() if time is not None}
+    if not times:
         raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
-    return checkpoints[-1].parent.parent.absolute()
+    return max(times, key=times.get).absolute()
+
+
+def subfolders(root: Path) -> list[Path]:
+    """What is in a folder, nothing if there is no folder. Unlike `glob`, it raises PermissionError."""
+    try:
+        return list(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def newest_whole(last: Path) -> Path:
@@ -128,6 +150,14 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     if absent:
         raise UserError(f"{key}={path}: of another version of this project; it lacks {', '.join(absent)}")
     return checkpoint
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The JSON file beside a checkpoint; empty where there is none or it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def progress(checkpoint: dict[str, Any]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan.errors import Diverged
+from gan.errors import DivergedError
 from gan.steps import Found
 
 WATCHED = ("loss_discriminator", "gradient_norm_discriminator", "loss_generator", "gradient_norm_generator")
@@ -34,10 +34,10 @@ class FiniteWatch:
         torch.where((first > 0) | torch.isfinite(values), first, self._steps, out=first)
 
     def check(self, calls_behind: int = 0) -> None:
-        """Raises Diverged if a value was not finite. On a GPU, up to so many earlier calls' steps are left for later.
+        """Raises DivergedError if a value was not finite. On a GPU, up to so many earlier calls' steps are left for later.
 
         Raises:
-            Diverged: it names the values and the batch.
+            DivergedError: it names the values and the batch.
         """
         if not self._first.is_cuda:
             self._require_none(self._first)
@@ -56,4 +56,6 @@ class FiniteWatch:
         if steps:
             step = min(steps.values())
             names = " and ".join(name for name, at in steps.items() if at == step)
-            raise Diverged(f"training diverged at batch {self.first_batch + step:,} of the run: {names} not finite; {ADVICE}")
+            raise DivergedError(
+                f"training diverged at batch {self.first_batch + step:,} of the run: {names} not finite; {ADVICE}"
+            )

@@ -7,7 +7,7 @@ class UserError(ValueError):
     """A wrong value or setting of the user's. The text names the key, the value and what is allowed."""
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
     """A loss, a gradient or a weight is not finite. The text names it, and the batch where that can be known."""
 
 

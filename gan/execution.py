@@ -130,7 +130,7 @@ class Execution:
         self._step, self._module, self._watch = None, None, None
 
     def require_finite(self) -> None:
-        """Raises Diverged if a loss or a gradient of the steps so far is not finite."""
+        """Raises DivergedError if a loss or a gradient of the steps so far is not finite."""
         if self._watch is not None:
             self._watch.check()
 

@@ -2,13 +2,17 @@
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from joblib import cpu_count
 from omegaconf import DictConfig
 from torch import nn
 
 from gan.errors import UserError
+
+if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
+    from lightning.fabric.plugins.environments import SLURMEnvironment
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 BF16_WORK = 3e8  # parameters times images of a step from which on bf16 was faster than TF32 on an H200
@@ -22,6 +26,7 @@ def settle_hardware(trainer: DictConfig) -> None:
         UserError: a device that is not there, a precision that the device lacks or is slow in, or a number of processes
             that differs from those that torchrun or srun has started.
     """
+    keep_to_quota()
     there = {"cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
     there |= {"mps": torch.backends.mps.is_available(), "auto": True}
     accelerator, precision = trainer.accelerator, str(trainer.precision)
@@ -46,6 +51,15 @@ def settle_hardware(trainer: DictConfig) -> None:
     _check_processes(trainer)
 
 
+def keep_to_quota() -> None:
+    """Lowers torch's threads to the cores that this process may use; those of OMP_NUM_THREADS stay.
+
+    torch starts one for each core of the machine, also in a container with a CPU quota.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
+
+
 def processes_started() -> int | None:
     """How many processes torchrun or srun has started for this run; None if the run starts its processes itself.
 
@@ -56,6 +70,8 @@ def processes_started() -> int | None:
         return int(os.environ["WORLD_SIZE"])
     if not _in_slurm():
         return None
+    if not os.environ["SLURM_NTASKS"].isdecimal():
+        raise UserError(f"SLURM_NTASKS={os.environ['SLURM_NTASKS']}: not a number of tasks; unset it outside of SLURM")
     tasks = int(os.environ["SLURM_NTASKS"])
     if tasks > 1 and "SLURM_STEP_ID" not in os.environ:
         raise UserError(f"SLURM_NTASKS={tasks}: in a job of several tasks srun starts them: srun gan train ...")
@@ -64,8 +80,10 @@ def processes_started() -> int | None:
     return tasks
 
 
-def slurm_plugins() -> list[SLURMEnvironment]:
+def slurm_plugins() -> list["SLURMEnvironment"]:
     """The Trainer's plugins under srun. submitit or SLURM itself requeues a preempted job, so Lightning must not."""
+    from lightning.fabric.plugins.environments import SLURMEnvironment
+
     by_srun = _in_slurm() and not torch.distributed.is_torchelastic_launched()
     return [SLURMEnvironment(auto_requeue=False)] if by_srun else []
 

@@ -13,7 +13,7 @@ from gan.averaging import AverageDecay, update_average
 from gan.config.bounds import require_number, require_part, require_switch
 from gan.config.targets import build
 from gan.divergence import ADVICE
-from gan.errors import Diverged, UserError
+from gan.errors import DivergedError, UserError
 from gan.execution import Execution, make_portable
 from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
@@ -250,7 +250,9 @@ class GAN(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.execution.require_finite()
         if not all(torch.isfinite(parameter).all() for parameter in self.parameters()):
-            raise Diverged(f"training diverged after {self.images_seen:,} images: weights are not finite; {ADVICE}")
+            raise DivergedError(
+                f"training diverged after {self.images_seen:,} images: weights are not finite; {ADVICE}"
+            )
         checkpoint["images_seen"], checkpoint["rewinds"] = self.images_seen, self.rewinds
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
         make_portable(checkpoint["optimizer_states"])

@@ -96,7 +96,8 @@ def test_containers_run_unprivileged_on_a_read_only_file_system():
     for service in COMPOSE.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
-        assert all(volume.endswith(":ro") for volume in service["volumes"])
+        assert all(volume["read_only"] for volume in service["volumes"])
+        assert not any(volume["bind"]["create_host_path"] for volume in service["volumes"])  # it would be root's
         assert service["build"]["target"] in re.findall(r" AS (\w+)$", TEXTS["Dockerfile"], flags=re.MULTILINE)
     assert POD["spec"]["securityContext"]["runAsNonRoot"]
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
@@ -115,3 +116,13 @@ def test_torch_comes_from_the_default_index_unless_another_is_given():
     assert re.findall(r"^ARG TORCH_INDEX=(.*)$", TEXTS["Dockerfile"], flags=re.MULTILINE) == [""]
     assert COMPOSE["api"]["build"]["args"] == {"TORCH_INDEX": "${TORCH_INDEX:-}"}
     assert "://" not in re.sub(r"http://127\.0\.0\.1\S*", "", TEXTS["Dockerfile"])
+
+
+def test_actions_are_pinned_by_commit():
+    used = re.findall(r"uses: (.*)", (ROOT / ".github/workflows/ci.yaml").read_text(encoding="utf-8"))
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", each) for each in used), used
+
+
+def test_a_pod_gets_no_variables_of_services():
+    assert POD["spec"]["enableServiceLinks"] is False

@@ -1,6 +1,5 @@
 """The run's checkpoints: the last, the best, and every N epochs, each with its metrics beside it."""
 
-import json
 import logging
 import math
 import shutil
@@ -15,8 +14,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.stop_signals import StopSignals
+from gan.checkpoint_files import read_metadata
 from gan.config.bounds import require_number
-from gan.errors import Diverged, Stopped, UserError
+from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 
 log = logging.getLogger("gan")
@@ -117,7 +117,7 @@ class RunCheckpoints(Checkpoint):
             self._stop(trainer, pl_module, number)
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
-        if trainer.is_global_zero and isinstance(exception, Diverged):
+        if trainer.is_global_zero and isinstance(exception, DivergedError):
             log.info("%-10s  %s", "diverged", self._kept())
 
     def _agreed(self, trainer: Trainer) -> tuple[bool, int]:
@@ -159,7 +159,9 @@ class RunCheckpoints(Checkpoint):
             trainer.save_checkpoint(self.last)
             self._finish_writing(trainer)
         except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}; a checkpoint cannot be written; {self._kept()}") from error
+            raise UserError(
+                f"{error.filename}: {error.strerror}; a checkpoint cannot be written; {self._kept()}"
+            ) from error
         trainer.strategy.barrier()
         self._written = time.monotonic()
 
@@ -184,14 +186,6 @@ class RunCheckpoints(Checkpoint):
         """Which checkpoint there is."""
         seen = read_metadata(self.last.with_suffix(".json")).get("images_seen")
         return f"{self.last} is whole, of {seen:,} images" if seen else "there is no checkpoint yet"
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The JSON file beside a checkpoint; empty where there is none or it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
 
 
 def _copy(source: Path, target: Path) -> None:

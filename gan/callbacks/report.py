@@ -17,6 +17,7 @@ from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
 from gan.callbacks.optional_files import OptionalFiles
+from gan.checkpoint_files import read_metadata
 from gan.export.formats import write_safetensors
 from gan.hardware import device_name
 from gan.inference.exported_files import FACTS
@@ -30,8 +31,8 @@ log = logging.getLogger("gan")
 class RunReport(Callback):
     """Logs device, precision, data and sizes before training, and writes the files that describe the run.
 
-    These are `networks.txt`, then at the end `summary.json`, `generator.safetensors` (the averaged generator) and
-    `discriminator.safetensors`. The minutes of a resumed run include those before it was resumed.
+    These are `networks.txt`, then at the end `generator.safetensors` (the averaged generator),
+    `discriminator.safetensors` and `summary.json`. The minutes of a resumed run include those before it was resumed.
     """
 
     _minutes_before = 0.0
@@ -65,29 +66,27 @@ class RunReport(Callback):
             write_atomic(path, f"{_layers(pl_module)}\n\n{pl_module}\n")
 
     @rank_zero_only
-    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Writes the summary before other callbacks make pictures, which take longer and may fail."""
+    def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Writes the summary after all other files: a run that has one is complete."""
+        folder, minutes = Path(trainer.default_root_dir), self._minutes()
+        for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
+            with self._files.writing(folder / f"{name}.safetensors") as path:
+                write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
         summary = {
             "command": " ".join(sys.argv),
             "data": trainer.datamodule.source.name,
             "epochs": trainer.current_epoch,
             "images_seen": pl_module.images_seen,
-            "minutes": round(self._minutes(), 2),
+            "minutes": round(minutes, 2),
             "device": device_name(trainer.strategy.root_device),
             "precision": str(trainer.precision),
             "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
             "torch": torch.__version__,
             "lightning": lightning.__version__,
-            "metrics": finite(trainer.callback_metrics),
+            "metrics": read_metadata(folder / "checkpoints" / "last.json").get("metrics")
+            or finite(trainer.callback_metrics),
         }
-        write_json(Path(trainer.default_root_dir) / "summary.json", summary)
-
-    @rank_zero_only
-    def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        folder, minutes = Path(trainer.default_root_dir), self._minutes()
-        for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
-            with self._files.writing(folder / f"{name}.safetensors") as path:
-                write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
+        write_json(folder / "summary.json", summary)
         if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)

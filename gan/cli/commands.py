@@ -1,6 +1,7 @@
 """The command line: `gan COMMAND [overrides]`. Heavy imports wait until a command runs."""
 
 import importlib
+import io
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ def main() -> int:
     Returns:
         The exit status: 0, or 2 for an unknown command. `run` raises SystemExit for any other mistake, or an interrupt.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a character ends no command
     if len(sys.argv) < 2:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             print(usage())
@@ -60,6 +63,10 @@ def run(command: str) -> int:
             from gan.train.resume import continue_newest
 
             sys.argv[2:] = continue_newest(sys.argv[2:])
+        if command == "serve":
+            from gan.serve.command import pass_over_service_links
+
+            pass_over_service_links()
         compose_and_call(command)
     return 0
 

@@ -25,7 +25,7 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
         yield
-    except (UserError, HydraException, OmegaConfBaseException, KeyboardInterrupt, *_lightning_mistakes()) as error:
+    except (PermissionError, UserError, KeyboardInterrupt, *_library_mistakes()) as error:
         if traceback_wanted:
             raise
         if is_first:
@@ -34,10 +34,10 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
 
 
-def _lightning_mistakes() -> list[type[Exception]]:
-    """Lightning's exception for a wrong setting, if the command has imported Lightning."""
+def _library_mistakes() -> list[type[Exception]]:
+    """Exceptions of Hydra and OmegaConf, and Lightning's if the command has imported it, for a wrong setting."""
     module = sys.modules.get("lightning.fabric.utilities.exceptions")
-    return [module.MisconfigurationException] if module else []
+    return [HydraException, OmegaConfBaseException, *([module.MisconfigurationException] if module else [])]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Where the configs are, how Python code composes one, and the error text for a wrong one."""
 
 import difflib
+import os
 import pydoc
 from collections.abc import Sequence
 from datetime import datetime
@@ -91,6 +92,8 @@ def in_multirun() -> bool:
 
 def explain(error: Exception) -> str:
     """One line that says what is wrong. For a misspelt key it has the closest names."""
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return f"{Path(os.fsdecode(error.filename)).absolute()}: {error.strerror} for the user {os.getuid()}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return " ".join(str(error).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__

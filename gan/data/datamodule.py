@@ -11,11 +11,12 @@ from torch import Tensor
 from gan.config.bounds import require_number, require_switch
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.idx import DataNotFoundError
-from gan.data.sources import MNIST, Digits, Examples, Source
+from gan.data.sources import MNIST, Digits, Examples, IDXFiles, Source
 from gan.data.split import stratified_split
 from gan.errors import UserError
 
 DEFAULT_VAL_SIZE = 5000
+DEFAULT_DIR = "data"
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class MNISTDataModule(LightningDataModule):
 
     Args:
         source: None is MNIST; see `gan.data.Source` for one of your own.
-        dir: the folder of the source's files, and of downloads.
+        dir: the folder of the source's files, and of downloads. Only the default one need not exist.
         download: whether missing files may be downloaded.
         offline_fallback: whether scikit-learn's digits are used, with a warning, if there are no files and no download.
         batch_size: of training, per process.
@@ -44,7 +45,7 @@ class MNISTDataModule(LightningDataModule):
     def __init__(
         self,
         source: Source | None = None,
-        dir: str = "data",
+        dir: str = DEFAULT_DIR,
         download: bool = True,
         offline_fallback: bool = False,
         batch_size: int = 128,
@@ -64,6 +65,8 @@ class MNISTDataModule(LightningDataModule):
         require_switch("data.stratified_batches", stratified_batches)
         require_number("data.seed", seed, least=0, whole=True)
         self.source = source if source is not None else MNIST()
+        if isinstance(self.source, IDXFiles):
+            _require_folder(dir)
         self.source.dir, self.source.download = Path(dir).expanduser(), download
         self.offline_fallback = offline_fallback
         self.batch_size = batch_size
@@ -162,6 +165,22 @@ class MNISTDataModule(LightningDataModule):
             return images, labels
         device = self.trainer.strategy.root_device
         return images.to(device), labels.to(device)
+
+
+def _require_folder(dir: str) -> None:
+    if not isinstance(dir, str | Path) or not str(dir):
+        raise UserError(f"data.dir={dir}: the path of a folder")
+    path = Path(dir).expanduser().absolute()
+    try:
+        kind = "folder" if path.is_dir() else "file" if path.exists() else None
+    except OSError as error:
+        raise UserError(f"data.dir={dir}: {path} cannot be read ({error.strerror})") from error
+    if kind == "file":
+        raise UserError(f"data.dir={dir}: {path} is a file, not a folder")
+    if kind is None and str(dir) != DEFAULT_DIR:
+        raise UserError(
+            f"data.dir={dir}: there is no folder {path}; make it, if the data set is to be downloaded there"
+        )
 
 
 def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:

@@ -36,9 +36,31 @@ class DataNotFoundError(UserError):
 
 
 def present(folder: Path) -> dict[str, Path]:
-    """The path of each of the four files that is in a folder, plain or as `.gz`, by its name."""
-    candidates = {name: (folder / name, folder / f"{name}.gz") for name in ALL_NAMES}
-    return {name: path for name, paths in candidates.items() for path in reversed(paths) if path.is_file()}
+    """The path of each of the four files that is in a folder, by its name: a plain one before a `.gz`.
+
+    Some tools write `train-images.idx3-ubyte`, or capitals.
+    """
+    ordered = sorted(files_in(folder), key=lambda path: (_is_packed(path), path.name not in ALL_NAMES, path.name))
+    return {standard_name(path): path for path in reversed(ordered) if standard_name(path) in ALL_NAMES}
+
+
+def standard_name(path: Path) -> str:
+    """The name that a file has in `ALL_NAMES`, if it is one of the four."""
+    return path.name.lower().removesuffix(".gz").replace(".", "-")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder, none if there is no folder; a UserError if they cannot be listed."""
+    try:
+        return [path for path in folder.iterdir() if path.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"data.dir: {folder.absolute()} cannot be read ({error.strerror})") from error
+
+
+def _is_packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """Where images come from: MNIST and Fashion-MNIST in IDX files, StackedMNIST made of MNIST, scikit-learn's digits."""
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,14 @@ from torchvision import datasets
 from gan.config.bounds import require_number
 from gan.data import idx
 from gan.data.split import stratified_split
+from gan.errors import UserError
 
 Split = Literal["train", "val", "test"]
 Examples = tuple[Tensor, Tensor]
 MNIST_LABELS_MD5 = "a25bea736e30d166cdddb491f175f624"
 DIGITS_TEST_SIZE = 297
 STACK_SEED = 3
+LOOKS_LIKE_DATA = re.compile(r"mnist|ubyte|\bidx|t10k|\.(npz|npy|parquet|csv|pkl|pt|mat|zip|tar|gz)$", re.IGNORECASE)
 
 
 class Source(ABC):
@@ -74,7 +77,7 @@ class Source(ABC):
 
 
 class IDXFiles(Source):
-    """Four IDX files in `dir/<layout>/raw` (torchvision's layout) or in `dir` itself, plain or `.gz`.
+    """Four IDX files in `dir/<layout>/raw` (torchvision's layout), `dir/raw` or `dir` itself, plain or `.gz`.
 
     Files that a user puts there may be any valid ones. Downloaded files must have the known checksums.
 
@@ -103,7 +106,7 @@ class IDXFiles(Source):
             there, by_hand = idx.present(folder), idx.present(self.dir)
             if 0 < len(by_hand) < len(idx.ALL_NAMES):  # a user's own files must not be mixed with downloaded ones
                 missing = ", ".join(name for name in idx.ALL_NAMES if name not in by_hand)
-                raise idx.DataNotFoundError(
+                raise UserError(
                     f"data.dir={self.dir}: {missing} are missing beside the files that are there; add them, or name a "
                     f"folder with none of the four to download {self.layout} into it"
                 )
@@ -133,19 +136,32 @@ class IDXFiles(Source):
         return paths
 
     def _find(self) -> dict[str, Path] | None:
-        for folder in (self.dir / self.layout / "raw", self.dir):
+        for folder in self._folders():
             paths = idx.present(folder)
             if len(paths) == len(idx.ALL_NAMES):
                 # The files of both data sets have the same names: MNIST in `dir` must not be taken for another one.
-                foreign = folder == self.dir and self.layout != MNIST.layout and _are_mnist(paths)
-                return None if foreign else paths
+                own = folder.parent.name.lower() == self.layout.lower() or self.layout == MNIST.layout
+                return paths if own or not _are_mnist(paths) else None
         return None
 
-    def _not_found(self, reason: str) -> idx.DataNotFoundError:
-        return idx.DataNotFoundError(
+    def _folders(self) -> list[Path]:
+        by_layout = [self.dir / name / "raw" for name in (self.layout, self.layout.lower())]
+        return [*by_layout, self.dir / "raw", self.dir]
+
+    def _not_found(self, reason: str) -> UserError:
+        other = [path.name for folder in self._folders() for path in idx.files_in(folder) if _looks_like_data(path)]
+        text = (
             f"data.dir={self.dir}: no {self.layout} files there, and {reason}; put {', '.join(idx.ALL_NAMES)}, "
             f"plain or .gz, into {(self.dir / self.layout / 'raw').absolute()}, or use data=digits (no files)"
         )
+        if other:  # files of another form are a mistake; the fallback is for no files
+            return UserError(text.replace("files there,", f"files there (but {', '.join(sorted(other)[:8])}),", 1))
+        return idx.DataNotFoundError(text)
+
+
+def _looks_like_data(path: Path) -> bool:
+    downloaded = path.parent.name == "raw" and path.name in idx.ALL_NAMES
+    return LOOKS_LIKE_DATA.search(path.name) is not None and not downloaded
 
 
 def _are_mnist(paths: dict[str, Path]) -> bool:

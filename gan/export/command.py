@@ -101,7 +101,8 @@ def _write(
     enlarge(grid(images, samples.columns)).save(grid_path)
     made = f"Written by `gan export format={form} dtype={cfg.dtype}`{FORMATS[form].note}"
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
-    card_path.write_text(card(metadata, path, grid_path, made, evaluation, cfg.license), encoding="utf-8")
+    text = card(metadata, path, grid_path, made, evaluation, cfg.license)
+    card_path.write_text(text, encoding="utf-8", errors="surrogateescape")
     return difference
 
 

@@ -123,7 +123,7 @@ class ArrayFiles:
         if not path.exists():
             return None
         try:
-            recorded = json.loads(path.read_text())
+            recorded = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             recorded = None
         if not isinstance(recorded, dict) or recorded.keys() != settings.keys():

@@ -104,7 +104,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The file's complete rows as text, "" where a row has no value; no rows if there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         complete = [line for line in file if line.endswith("\n")]
     return list(csv.DictReader(complete))
 
@@ -112,5 +112,5 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def _columns(path: Path) -> list[str]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return next(csv.reader(file), [])

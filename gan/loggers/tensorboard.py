@@ -73,5 +73,7 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bo
             value = dict(enumerate(value))
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}/")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, bool | int | float | str) else str(value)
+        elif isinstance(value, bool | int | float):
+            yield f"{prefix}{key}", value
+        else:  # a path that Python could not decode has characters that no UTF-8 has
+            yield f"{prefix}{key}", str(value).encode(errors="surrogateescape").decode(errors="replace")

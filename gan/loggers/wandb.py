@@ -111,7 +111,7 @@ class WandbRun(ImageAxis, WandbLogger):
         """Logs a checkpoint as the artifact `model-<run id>`; its metadata is the JSON file beside the checkpoint."""
         import wandb
 
-        measures = json.loads(path.with_suffix(".json").read_text())
+        measures = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         artifact = wandb.Artifact(f"model-{self.version}", type="model", metadata=measures)
         artifact.add_file(str(path))
         self.experiment.log_artifact(artifact, aliases=["latest", "best"])
@@ -140,6 +140,6 @@ def _commit_hash() -> list[str]:
     """The short hash of this code's commit; empty outside a repository or without git."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.split()
+        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8").stdout.split()
     except OSError:
         return []

@@ -4,6 +4,7 @@ import errno
 import logging
 import logging.config
 import os
+import re
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from gan.errors import UserError, check_installed
 
 log = logging.getLogger("gan.serve")
 PREFIX = "GAN_SERVE_"
+SERVICE_LINK = re.compile(rf"{PREFIX}(\w*PORT(_\d+_\w+)?=(tcp|udp|sctp)://|SERVICE_(HOST|PORT)|PORT_\d+_)")
 PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits")
 LOGGING = {
     "version": 1,
@@ -33,6 +35,16 @@ LOGGING = {
         "uvicorn": {"handlers": ["text"], "level": "INFO", "propagate": False},
     },
 }
+
+
+def pass_over_service_links() -> None:
+    """Drops variables that Kubernetes makes for a Service named gan-serve, such as GAN_SERVE_PORT=tcp://10.96.12.7:80."""
+    links = [name for name, value in os.environ.items() if SERVICE_LINK.match(f"{name}={value}")]
+    for name in links:
+        os.environ.pop(name)
+    if links:
+        reason = "set by Kubernetes for a Service, not for gan serve; enableServiceLinks: false leaves them out"
+        print(f"gan serve: passing over {', '.join(sorted(links))}: {reason}", file=sys.stderr)
 
 
 def serve(cfg: DictConfig) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gan.config import explain
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve.settings import ModelSettings, Settings
@@ -34,7 +35,10 @@ class Model:
     def open(cls, name: str, spec: ModelSettings, device: str, trust: Sequence[str]) -> "Model":
         """Raises a UserError for a file that cannot be used."""
         key = "ckpt" if name == "default" else f"models.{name}.ckpt"
-        generator = DigitGenerator.open(spec.ckpt, key, device, trust)
+        try:
+            generator = DigitGenerator.open(spec.ckpt, key, device, trust)
+        except PermissionError as error:
+            raise UserError(explain(error)) from error
         if generator.device.type == "cpu":
             generator.chunk = CPU_CHUNK
         info = generator.info()

@@ -154,7 +154,7 @@ def _first_error(error: ValidationError) -> str:
 
 def _read_keys(path: Path) -> Sequence[str]:
     try:
-        keys = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        keys = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ValueError(f"api_keys_file={path}: cannot be read ({reason})") from error

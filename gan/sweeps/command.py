@@ -5,6 +5,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
+from gan.checkpoint_files import subfolders
 from gan.errors import UserError
 from gan.sweeps.jobs import OVERRIDES, read_jobs
 from gan.sweeps.table import LOCK, markdown, table, write_report
@@ -33,7 +34,8 @@ def sweeps(cfg: DictConfig) -> str:
 
 def _folder(named: str | None) -> Path:
     if named is None:
-        started = {path.stat().st_mtime: path.parents[2] for path in ROOT.glob(f"*/*/{OVERRIDES}")}
+        paths = [path for sweep in subfolders(ROOT) for job in subfolders(sweep) if (path := job / OVERRIDES).is_file()]
+        started = {path.stat().st_mtime: path.parents[2] for path in paths}
         if not started:
             raise UserError(f"no sweep under {ROOT.absolute()}; `gan train --multirun seed=1,2` makes one")
         return started[max(started)]

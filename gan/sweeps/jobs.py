@@ -86,7 +86,7 @@ def write_outcome(folder: Path, status: str, reason: str = "", traceback: str = 
 def _read(path: Path) -> dict[str, Any]:
     """The JSON object in a file; an empty one if the file is missing, truncated or holds something else."""
     try:
-        content = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

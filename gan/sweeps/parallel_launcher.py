@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from joblib import cpu_count
 
-from gan.sweeps.remote_job import RemoteJob
+from gan.sweeps.remote_job import RemoteJob, import_paths
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10
@@ -65,7 +65,7 @@ def visible_gpus(accelerator: str) -> list[str]:
 
 def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str]) -> subprocess.Popen:
     command = [sys.executable, "-m", "gan.sweeps.remote_job"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env={**environment, **import_paths()})
     with contextlib.suppress(BrokenPipeError):  # it has ended already, and `run_parallel` will notice
         pickle.dump(call, process.stdin)
         process.stdin.flush()  # not closed: the job ends when this pipe is closed

@@ -44,7 +44,16 @@ class RemoteJob:
         return DelayedSubmission(self, overrides, number)
 
 
+def import_paths() -> dict[str, str]:
+    """The environment of a Python that imports what this one does: `python -m` alone would look into its folder first.
+
+    A user's own modules there, such as a `gan.py`, must not replace this package.
+    """
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+
+
 def main() -> None:
+    sys.stdout.reconfigure(errors="backslashreplace")
     job, *arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:

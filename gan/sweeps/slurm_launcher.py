@@ -1,6 +1,8 @@
 """`gan train --multirun launcher=slurm`: the jobs of a sweep as a SLURM array, through submitit."""
 
 import logging
+import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -11,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan.errors import UserError, check_installed
-from gan.sweeps.remote_job import RemoteJob
+from gan.sweeps.remote_job import RemoteJob, import_paths
 
 # Since SLURM 22.05, srun does not take over the number of cores of its job.
 SETUP = "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"
@@ -26,8 +28,6 @@ def check(config: DictConfig) -> None:
         if shutil.which(command) is None:
             raise UserError(f"launcher=slurm: there is no {command} here; start the sweep on a machine of the cluster")
     queue = _queue()
-    if queue is None:
-        raise UserError("launcher=slurm: squeue does not reach the cluster")
     earlier = {path.name.partition("_")[0] for path in _folder(config).glob("[0-9]*")}
     if still := " ".join(sorted(earlier & queue)):
         raise UserError(f"sweep_name={config.sweep_name}: SLURM still has its jobs {still}; wait, or `scancel {still}`")
@@ -52,29 +52,50 @@ def run_on_slurm(
         options: of submitit's SlurmExecutor. None leaves an option to the cluster.
         max_num_timeout: how often a job that has reached its time limit is queued again.
         poll_seconds: time between two queries of the queue.
+
+    Raises:
+        UserError: SLURM does not take the jobs.
     """
     from submitit import SlurmExecutor
+    from submitit.core.utils import FailedJobError
 
     executor = SlurmExecutor(_folder(job.config) / "%j", max_num_timeout)
     given = {name: value for name, value in options.items() if value is not None}
-    given["setup"] = [SETUP, *given["setup"]]
+    imports = shlex.join(f"{name}={value}" for name, value in import_paths().items())
+    given["setup"] = [SETUP, f"export {imports}", *given["setup"]]
     executor.update_parameters(job_name=f"gan_{job.config.sweep_name}", **given)
-    jobs = executor.map_array(job, batch, range(first, first + len(batch)))
+    try:
+        jobs = executor.map_array(job, batch, range(first, first + len(batch)))
+    except FailedJobError as error:
+        raise UserError(f"launcher=slurm: sbatch failed: {' '.join(str(error).split())}") from error
     ids = {job.job_id.partition("_")[0] for job in jobs}
     log.info("SLURM jobs %s; their output is in %s", " ".join(sorted(ids)), _folder(job.config))
     try:
-        while (queue := _queue()) is None or ids & queue:  # None: SLURM may answer the next time
+        while _are_queued(ids):
             time.sleep(poll_seconds)
     except KeyboardInterrupt:
         log.info("the jobs continue without this process; `scancel %s` ends them", " ".join(sorted(ids)))
         raise
 
 
+def _are_queued(ids: set[str]) -> bool:
+    try:
+        return bool(ids & _queue())
+    except UserError as error:  # SLURM may answer the next time
+        log.warning("%s", error)
+        return True
+
+
 def _folder(config: DictConfig) -> Path:
     return Path(config.hydra.sweep.dir).absolute() / ".submitit"
 
 
-def _queue() -> set[str] | None:
-    """Ids of the user's pending and running SLURM jobs, one for each array; None if SLURM does not answer."""
-    answer = subprocess.run(["squeue", "--me", "--noheader", "--format=%F"], capture_output=True, text=True)
-    return set(answer.stdout.split()) if answer.returncode == 0 else None
+def _queue() -> set[str]:
+    """Ids of the user's pending and running SLURM jobs, one for each array; a UserError if squeue does not say."""
+    # Not --me, which squeue before SLURM 20.02 does not know.
+    command = ["squeue", f"--user={os.getuid()}", "--noheader", "--format=%F"]
+    answer = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if answer.returncode != 0:
+        words = " ".join((answer.stderr or answer.stdout).split()) or f"exit status {answer.returncode}"
+        raise UserError(f"launcher=slurm: `{shlex.join(command)}` failed: {words}")
+    return set(answer.stdout.split())

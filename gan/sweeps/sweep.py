@@ -18,6 +18,7 @@ from gan.sweeps.table import LOCK, write_report
 
 log = logging.getLogger("gan")
 STUDY = "study.db"
+SUBDIR = "${hydra.job.num}"  # of conf/train.yaml
 
 
 class Sweep:
@@ -39,6 +40,7 @@ class Sweep:
             raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, without /")
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self._config, self._loader = config, hydra_context.config_loader
+        _refuse_settings_without_effect(config)
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, run_job, config)
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
@@ -97,6 +99,8 @@ class Sweep:
         reason = "its process ended before the training did"
         try:
             self._launcher.launch(batch, initial_job_idx=min(numbered))
+        except UserError:
+            raise
         except Exception as error:  # such as a killed worker; the outcomes of other jobs are in their folders
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             log.error("the launcher failed: %s", reason)
@@ -112,3 +116,12 @@ class Sweep:
         if folder.exists():
             folder.rename(discarded)
             shutil.rmtree(discarded)
+
+
+def _refuse_settings_without_effect(config: DictConfig) -> None:
+    subdir = OmegaConf.to_container(config.hydra.sweep)["subdir"]
+    if subdir != SUBDIR:
+        raise UserError(f"hydra.sweep.subdir={subdir}: the number of a job names its folder; leave this out")
+    for text in config.hydra.overrides.hydra:
+        if text.lstrip("+").startswith("hydra.run."):
+            raise UserError(f"{text}: a sweep's folder is outputs/multirun/SWEEP_NAME, or hydra.sweep.dir=FOLDER")

@@ -23,7 +23,7 @@ from gan.callbacks.mid_epoch import MidEpoch
 from gan.checkpoint_files import newest_whole
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
-from gan.errors import Diverged, Stopped
+from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
@@ -86,7 +86,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
                 return module, end.metrics
             try:
                 return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
-            except Diverged as error:
+            except DivergedError as error:
                 last, rewinds = output_dir / "checkpoints" / "last.ckpt", module.rewinds + 1
                 if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
                     raise

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import checkpoint_path, newest_run, newest_whole, progress, read_checkpoint
+from gan.checkpoint_files import checkpoint_path, newest_run, newest_whole, progress, read_checkpoint, read_metadata
 from gan.errors import UserError
 
 if TYPE_CHECKING:  # Lightning waits until a run resumes: the command line and `gan sweeps` import this file as well
@@ -101,7 +101,6 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     """
     from lightning.pytorch.utilities import rank_zero_only
 
-    from gan.callbacks.checkpoints import read_metadata
     from gan.train.checks import timer
 
     checkpoint = read_checkpoint(path, "ckpt_path")

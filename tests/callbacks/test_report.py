@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_written_costs_a_warning(run, tmp_path, monkeypatc
     (warning,) = (record.message for record in caplog.records if "safetensors" in record.message)
     reason = getattr(error, "strerror", None) or str(error)
     assert warning == f"{tmp_path}/run/generator.safetensors: not written ({reason}); the training is not affected"
-    assert json.loads(Path(tmp_path, "run", "summary.json").read_text())["images_seen"] == 64
+    assert json.loads(Path(tmp_path, "run", "summary.json").read_text(encoding="utf-8"))["images_seen"] == 64
 
 
 def test_the_text_of_the_networks_has_sizes_and_no_empty_columns(trained):

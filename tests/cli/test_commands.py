@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -174,3 +175,26 @@ def test_a_sweep_of_one_process_jobs_runs_and_more_processes_are_refused(gan, tm
     code, _, errors = gan("train", "--multirun", *TINY, "hardware=cpu_ddp", "seed=1,2")
     assert code == 2
     assert "trainer.devices=2: a job of a sweep has one process" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        (["generate", "digits=[3]"], "train"),
+        (["evaluate", "ckpt=last"], "train"),
+        (["serve"], "train"),
+        (["train", "ckpt_path=last"], "train"),
+        (["sweeps"], "multirun"),
+    ],
+)
+def test_a_folder_that_may_not_be_read_is_one_line(gan, tmp_path, monkeypatch, arguments, folder):
+    def iterdir(path):
+        if path.name == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    read = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    code, _, err = gan(*arguments)
+    assert code == 2
+    assert err.splitlines()[-1].startswith(f"gan {arguments[0]}: {tmp_path}/outputs/{folder}: Permission denied for")

@@ -1,5 +1,6 @@
 """The data module: splits, errors, the fallback, and Lightning's loop over it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import hydra
@@ -9,7 +10,7 @@ from lightning import LightningModule, Trainer
 from miniature import flat, numbers
 
 from gan.config import CONFIG_DIR, compose
-from gan.data import DataNotFoundError, MNISTDataModule, Source, StackedMNIST
+from gan.data import DataNotFoundError, Digits, MNISTDataModule, Source, StackedMNIST
 from gan.errors import UserError
 
 CONFIGS = sorted((CONFIG_DIR / "data").glob("*.yaml"))
@@ -114,6 +115,38 @@ def test_fallback_takes_the_embedded_digits(tmp_path, steps, caplog):
 
 def test_fallback_is_not_taken_where_files_are(data_dir):
     assert ready(data_dir, offline_fallback=True).source.name == "mnist"
+
+
+@pytest.mark.parametrize("name", ["mnist.npz", "mnist_train.csv", "train-images-idx3-ubyte"])
+@pytest.mark.parametrize("step", ["prepare_data", "setup"])
+def test_fallback_is_not_taken_where_files_of_another_form_are(tmp_path, name, step):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=rf"^data\.dir=.*: no MNIST files there \(but {name}\), and .*$"):
+        getattr(made(tmp_path, offline_fallback=True), step)()
+
+
+def test_a_folder_that_was_given_must_exist(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for given, words in {
+        tmp_path / "mistyped": "there is no folder",
+        tmp_path / "file": "is a file, not a folder",
+        tmp_path / "file" / "below": "there is no folder",
+        "": "the path of a folder",
+    }.items():
+        with pytest.raises(UserError, match=rf"^data\.dir={given}: .*{words}.*$"):
+            MNISTDataModule(dir=str(given), offline_fallback=True)
+    monkeypatch.chdir(tmp_path)
+    MNISTDataModule(download=False, offline_fallback=True).prepare_data()
+    MNISTDataModule(Digits(), dir="mistyped").prepare_data()
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UserError, match=r"^data\.dir: .* cannot be read \(Permission denied\)$"):
+        made(tmp_path, offline_fallback=True).setup()
 
 
 def test_without_fallback_the_run_ends(tmp_path):

@@ -8,6 +8,7 @@ from miniature import numbers, write_mnist
 
 from gan.data import MNIST, DataNotFoundError, Digits, FashionMNIST, MNISTDataModule, StackedMNIST, sources
 from gan.data.idx import ALL_NAMES
+from gan.errors import UserError
 
 
 def at(source, folder, download=False):
@@ -16,9 +17,12 @@ def at(source, folder, download=False):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("inside", ["", "MNIST/raw"])
-def test_files_are_found(tmp_path, packed, inside):
+@pytest.mark.parametrize("inside", ["", "MNIST/raw", "mnist/raw", "raw"])
+@pytest.mark.parametrize("renamed", [str, str.upper, lambda name: name.replace("-idx", ".idx")])
+def test_files_are_found(tmp_path, packed, inside, renamed):
     write_mnist(tmp_path / inside, packed=packed)
+    for path in (tmp_path / inside).iterdir():
+        path.rename(path.with_name(renamed(path.name)))
     source = at(MNIST(), tmp_path)
     source.prepare()
     images, labels = source.train()
@@ -41,7 +45,7 @@ def test_mnist_does_not_pass_for_fashion(tmp_path, monkeypatch):
     assert len(at(FashionMNIST(), tmp_path).train()[0]) == 200
     labels = (tmp_path / "train-labels-idx1-ubyte").read_bytes()
     monkeypatch.setattr(sources, "MNIST_LABELS_MD5", hashlib.md5(labels).hexdigest())
-    with pytest.raises(DataNotFoundError):
+    with pytest.raises(UserError, match="no FashionMNIST files there"):
         at(FashionMNIST(), tmp_path).train()
     assert len(at(MNIST(), tmp_path).train()[0]) == 200
 
@@ -50,7 +54,7 @@ def test_mnist_does_not_pass_for_fashion(tmp_path, monkeypatch):
 def test_missing_files_are_told_in_one_line(tmp_path, call):
     write_mnist(tmp_path)
     (tmp_path / ALL_NAMES[3]).unlink()
-    with pytest.raises(DataNotFoundError) as error:
+    with pytest.raises(UserError) as error:
         getattr(at(MNIST(), tmp_path), call)()
     text = str(error.value)
     assert text.startswith(f"data.dir={tmp_path}: ")
@@ -92,7 +96,7 @@ def test_half_a_set_put_there_by_hand_is_not_passed_over(tmp_path, mirror, monke
     write_mnist(tmp_path / "drawn")
     for name in ALL_NAMES[2:]:
         (tmp_path / "drawn" / name).unlink()
-    with pytest.raises(DataNotFoundError, match=f"{', '.join(ALL_NAMES[2:])} are missing beside") as error:
+    with pytest.raises(UserError, match=f"{', '.join(ALL_NAMES[2:])} are missing beside") as error:
         at(MNIST(mirrors=[address]), tmp_path / "drawn", download=True).prepare()
     assert str(error.value).startswith(f"data.dir={tmp_path / 'drawn'}: ")
     assert "\n" not in str(error.value)

@@ -34,7 +34,7 @@ class OfflineRun:
         files = {
             entry.path: entry.local_path for entry in self.artifacts[f"run-{self.run.run_id}-{key}"].manifest.contents
         }
-        return json.loads(Path(files[f"{key}.table.json"]).read_text())
+        return json.loads(Path(files[f"{key}.table.json"]).read_text(encoding="utf-8"))
 
 
 def offline_runs(root):

@@ -1,5 +1,6 @@
 """Settings from the command line and from the environment."""
 
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 
 from gan.config import CONFIG_DIR, compose
 from gan.errors import UserError
+from gan.serve.command import pass_over_service_links
 from gan.serve.settings import Settings, read_settings
 
 
@@ -74,3 +76,20 @@ def test_other_commands_work_without_the_extra():
     code = "import sys, gan.cli, gan.generate, gan.serve; print({'fastapi', 'uvicorn'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out == "set()\n"
+
+
+def test_variables_of_a_kubernetes_service_are_passed_over(monkeypatch, capsys):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    links = {
+        "GAN_SERVE_PORT": "tcp://10.96.12.7:8000",
+        "GAN_SERVE_PORT_8000_TCP": "tcp://10.96.12.7:8000",
+        "GAN_SERVE_PORT_8000_TCP_ADDR": "10.96.12.7",
+        "GAN_SERVE_SERVICE_HOST": "10.96.12.7",
+        "GAN_SERVE_SERVICE_PORT_HTTP": "8000",
+    }
+    os.environ.update(links, GAN_SERVE_WORKERS="tcp", GAN_SERVE_CKPT="a.ckpt")
+    pass_over_service_links()
+    assert {name for name in os.environ if name.startswith("GAN_SERVE_")} == {"GAN_SERVE_WORKERS", "GAN_SERVE_CKPT"}
+    assert capsys.readouterr().err.startswith(f"gan serve: passing over {', '.join(sorted(links))}: set by Kubernetes")
+    pass_over_service_links()
+    assert capsys.readouterr().err == ""

@@ -87,6 +87,7 @@ def rows(tmp_path):
 
 @pytest.mark.process
 def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp_path, monkeypatch, warm):
+    (tmp_path / "gan.py").write_text("raise RuntimeError('the user has a file of this name')")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(parallel_launcher, "cpu_count", lambda: 2)
     snare = ("+callbacks.snare._target_=snare.Snare", "+callbacks.snare.notes=started")
@@ -123,6 +124,7 @@ def test_a_job_ends_with_its_launcher():
 
 @pytest.mark.process
 def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
+    (tmp_path / "gan.py").write_text("raise RuntimeError('the user has a file of this name')")
     quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=2")
     preempted = ("+callbacks.preempted._target_=preempted.Preempted", "+callbacks.preempted.notes=epochs")
     code, out = sweep("launcher=slurm", *quick, "seed=1,2", "+hydra.launcher.sbatch.account=me", *preempted)
@@ -145,6 +147,8 @@ def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
         (["launcher=parallel", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: a whole number, 1 or more"),
         (["launcher=slurm"], "launcher=slurm: there is no sbatch here"),
         (["launcher=parallel", "hardware=cpu_ddp"], "a job of a sweep has one process"),
+        (["hydra.sweep.subdir='${seed}'"], "hydra.sweep.subdir=${seed}: the number of a job names its folder"),
+        (["hydra.run.dir=here"], "hydra.run.dir=here: a sweep's folder is outputs/multirun/SWEEP_NAME"),
     ],
 )
 def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, arguments, words):
@@ -153,6 +157,20 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, a
     assert (code, len(out.strip().splitlines())) == (2, 1)
     assert words in out
     assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.process
+def test_the_words_of_slurm_are_shown(sweep, slurm):
+    (slurm / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid account' >&2; exit 1\n")
+    code, out = sweep("launcher=slurm", "seed=1,2")
+    assert code == 2
+    assert "launcher=slurm: sbatch failed: sbatch: error: invalid account" in out.strip().splitlines()[-1]
+
+    old = 'for word in "$@"; do [ "$word" = --me ] && { echo "squeue: unrecognized option --me" >&2; exit 1; }; done'
+    (slurm / "squeue").write_text(f"#!/bin/bash\n{old}\necho 'squeue: error: Invalid user' >&2; exit 1\n")
+    code, out = sweep("launcher=slurm", "seed=1,2")
+    assert (code, len(out.strip().splitlines())) == (2, 1)
+    assert "--noheader --format=%F` failed: squeue: error: Invalid user" in out
 
 
 def test_a_single_run_has_no_use_for_a_launcher(sweep):

@@ -33,7 +33,7 @@ def checkpoint(tmp_path, folder):
 
 
 def rows(tmp_path, folder):
-    with open(tmp_path / folder / "metrics.csv") as file:
+    with open(tmp_path / folder / "metrics.csv", encoding="utf-8") as file:
         timed = ("train/images_per_second",)
         return [{key: value for key, value in row.items() if key not in timed} for row in csv.DictReader(file)]
 
