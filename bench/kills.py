@@ -31,7 +31,7 @@ from gan.cli import main as gan
 from gan.module import GAN
 
 RUN = (
-    *("model=dcgan_compact", "data=digits", "data.batch_size=20", "data.val_size=200", "hardware=cpu"),
+    *("model=dcgan", "data=digits", "data.batch_size=20", "data.val_size=200", "hardware=cpu"),
     *("trainer.max_epochs=3", "trainer.limit_train_batches=30", "+trainer.val_check_interval=12"),
     *("trainer.log_every_n_steps=2", "callbacks.checkpoints.every_n_minutes=0.003", "callbacks.progress_bar=null"),
     *(
@@ -40,6 +40,7 @@ RUN = (
         "model.generator.channels=[16,8,8]",
     ),
     *("model.discriminator.channels=[8,8,8]", "model.instance_noise=0.1"),
+    "model.latent_dim=8",
     "model.generator_schedule={_target_: gan.schedules.LinearDecay, total_steps: null}",
 )
 VARIANTS = {
@@ -195,11 +196,8 @@ def _unequal(first: object, second: object, place: str) -> list[str]:
             for wrong in _unequal(first.get(key), second.get(key), f"{place}.{key}")
         ]
     if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
-        return [
-            wrong
-            for n, pair in enumerate(zip(first, second, strict=True))
-            for wrong in _unequal(*pair, f"{place}[{n}]")
-        ]
+        pairs = enumerate(zip(first, second, strict=True))
+        return [wrong for number, pair in pairs for wrong in _unequal(*pair, f"{place}[{number}]")]
     equal = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
     return [] if equal else [place]
 

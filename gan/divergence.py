@@ -34,7 +34,7 @@ class FiniteWatch:
         torch.where((first > 0) | torch.isfinite(values), first, self._steps, out=first)
 
     def check(self, calls_behind: int = 0) -> None:
-        """Raises DivergedError if a value was not finite. On a GPU, up to so many earlier calls' steps are left for later.
+        """On a GPU, the steps of up to `calls_behind` calls before this one are left for later, and nothing waits.
 
         Raises:
             DivergedError: it names the values and the batch.
