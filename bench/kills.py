@@ -169,6 +169,9 @@ def disturbed(folder: Path, overrides: tuple[str, ...], kills: int, seconds: flo
             return done
         number = signal.SIGTERM if done % 5 == 4 else signal.SIGKILL
         phase, code, done = run.phase, run.kill(number), done + 1
+        if code == 0:
+            print("   ended while the signal came", flush=True)
+            return done - 1
         held = read_metadata(folder / "checkpoints" / "last.json").get("images_seen", 0)
         print(f"   {signal.Signals(number).name} during {phase}: status {code}, {held:,} images kept", flush=True)
     run = Run(folder, overrides)

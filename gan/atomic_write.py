@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -60,6 +61,13 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Writes an indented JSON file atomically."""
     write_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Deletes what killed writes have left in a folder and below it; nobody else may be writing there."""
+    for path in folder.rglob(".*"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name) and path.is_file():
+            path.unlink()
 
 
 def flush_to_disk(file: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
 
+from gan.atomic_write import remove_temporary_files
 from gan.errors import UserError
 
 
@@ -22,6 +23,7 @@ class RunFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
+            remove_temporary_files(folder)
         except Timeout as error:
             raise UserError(f"hydra.run.dir={folder}: another process trains there; choose another folder") from error
 
