@@ -9,20 +9,13 @@ from typing import Any
 import torch
 
 from gan.errors import UserError
+from gan.train.newest import LAST, newest_run, newest_runs
 
 SHAPE = ("latent_dim", "num_classes", "image_channels")
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}
 PRETRAINED = Path(__file__).parent / "pretrained" / "generator.safetensors"
 
 log = logging.getLogger("gan")
-
-
-def newest_run(root: Path = Path("outputs/train")) -> Path:
-    """The folder of the newest training run that left a checkpoint; a UserError if there is none."""
-    checkpoints = sorted(root.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not checkpoints:
-        raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
-    return checkpoints[-1].parent.parent.absolute()
 
 
 def checkpoint_path(ckpt: str | None, key: str) -> Path:
@@ -37,15 +30,17 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
         UserError: there is no such file.
     """
     if ckpt is None:
-        try:
-            return newest_run() / "checkpoints" / "last.ckpt"
-        except UserError:
-            log.info("no training run here yet: taking the pretrained generator (%s=pretrained)", key)
-            ckpt = "pretrained"
+        run, without = newest_runs()
+        if run and without:
+            log.info("the newest run, %s, has no checkpoint yet: taking the one before, %s", without, run)
+        if run:
+            return run / LAST
+        log.info("no training run here yet: taking the pretrained generator (%s=pretrained)", key)
+        ckpt = "pretrained"
     if ckpt == "pretrained":
         path = PRETRAINED
     elif ckpt in ("last", "best"):
-        path = newest_run() / "checkpoints" / f"{ckpt}.ckpt"
+        path = newest_run(key) / "checkpoints" / f"{ckpt}.ckpt"
     else:
         path = Path(ckpt).absolute()
     if not path.is_file():

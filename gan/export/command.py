@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from gan.atomic_write import atomic_files
@@ -24,6 +24,7 @@ from gan.images import grid
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import FACTS, read_export, read_metadata
 from gan.inference.network_loading import example_inputs
+from gan.train.newest import OVERRIDES, run_arguments
 
 log = logging.getLogger("gan")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -117,7 +118,7 @@ def _metadata(generator: DigitGenerator) -> dict[str, Any]:
         training = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
     else:
         training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}
-        overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"
-        if overrides.is_file():
-            training["command"] = shlex.join(["gan", "train", *OmegaConf.to_container(OmegaConf.load(overrides))])
+        run = ckpt.parent.parent
+        if (run / OVERRIDES).is_file():
+            training["command"] = shlex.join(["gan", "train", *run_arguments(run)])
     return {**{name: info[name] for name in FACTS}, **training}

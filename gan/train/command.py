@@ -18,6 +18,7 @@ from torch.distributed import DistError
 
 from gan.callbacks.mid_epoch import MidEpoch
 from gan.config import instantiate, settle_output_dir
+from gan.config.run_folder import accept_run
 from gan.config.targets import packages_of
 from gan.execution import Execution
 from gan.hardware import settle_hardware, settle_precision, slurm_plugins
@@ -91,6 +92,7 @@ def _record_config(cfg: DictConfig, trainer: Trainer, output_dir: Path) -> None:
     for logger in trainer.loggers:
         logger.log_hyperparams(settings)
     if trainer.is_global_zero:
+        accept_run()
         output_dir.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, output_dir / "config.yaml", resolve=True)
 

@@ -78,7 +78,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
     own = run_arguments(run, leave_out={key_of(text) for text in given} | {"ckpt_path", "init_from"})
-    own_flags, own_options, before = split_flags(own)
+    _, own_options, before = split_flags(own)
     kept = [
         word
         for name in ("config_dir", "config_path", "config_name")
