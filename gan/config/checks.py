@@ -76,9 +76,7 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
     known = known_keys(command)
     unread = [str(key) for key in cfg if key not in known]
-    if not unread:
-        return
-    text = OmegaConf.to_yaml(whole)
+    text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:
         if not re.search(rf"\$\{{(oc\.select:)?{re.escape(key)}\b", text):
             raise UserError(f"{key}: {_reason(command, key, known)}")

@@ -1,6 +1,7 @@
 """The newest run, and the command line that resumes a run. Imports neither torch nor Lightning."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
 from gan.config.compose import CONFIG_DIR
-from gan.config.quoting import pasteable, quoted
+from gan.config.quoting import quoted
 from gan.errors import UserError
 
 ROOT = Path("outputs/train")
@@ -59,7 +60,7 @@ def resume_command(run: Path) -> str:
     if (without or saved) == run and (run / LAST).is_file():
         return "gan train ckpt_path=last"
     settings = run_arguments(run, leave_out={"ckpt_path", "init_from"})
-    return pasteable(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={_plain_or_quoted(str(run))}"])
+    return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={_plain_or_quoted(str(run))}"])
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
