@@ -41,7 +41,10 @@ def _is_a_later_rank() -> bool:
     if launched and "LOCAL_RANK" in environment:
         return environment.get("RANK", environment["LOCAL_RANK"]) != "0"
     tasks = environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", "1"))
-    asked = any(text.startswith(("hardware=multi", "trainer.devices=", "trainer.num_nodes=")) for text in sys.argv)
+    asked = any(
+        text.startswith(("hardware=multi", "hardware=cpu_ddp", "trainer.devices=", "trainer.num_nodes="))
+        for text in sys.argv
+    )
     return tasks != "1" and asked and environment.get("SLURM_PROCID", "0") != "0"
 
 
