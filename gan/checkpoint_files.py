@@ -15,6 +15,7 @@ from typing import Any
 
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
+from gan.train.newest import LAST, newest_run, newest_runs
 
 SHAPE = ("latent_dim", "num_classes", "image_channels")
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}
@@ -22,35 +23,6 @@ CHECKSUM, DIGITS = b"sha256=", 64
 PRETRAINED = Path(__file__).parent / "pretrained" / "generator.safetensors"
 
 log = logging.getLogger("gan")
-
-
-def newest_run(root: Path = Path("outputs/train")) -> Path:
-    """The folder of the newest training run that left a checkpoint.
-
-    Raises:
-        UserError: there is none.
-        PermissionError: a folder may not be read; the newest run could be there.
-    """
-    times = {folder: _modified(folder / "checkpoints" / "last.ckpt") for folder in subfolders(root)}
-    times = {folder: time for folder, time in times.items() if time is not None}
-    if not times:
-        raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
-    return max(times, key=times.get).absolute()
-
-
-def subfolders(root: Path) -> list[Path]:
-    """What is in a folder, nothing if there is no folder. Unlike `glob`, it raises PermissionError."""
-    try:
-        return list(root.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _modified(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def newest_whole(last: Path) -> Path:
@@ -87,17 +59,19 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
         UserError: there is no such file.
     """
     if ckpt is None:
-        try:
-            return newest_whole(newest_run() / "checkpoints" / "last.ckpt")
-        except UserError:
-            log.info("no training run here yet: taking the pretrained generator (%s=pretrained)", key)
-            ckpt = "pretrained"
+        run, without = newest_runs()
+        if run and without:
+            log.info("the newest run, %s, has no checkpoint yet: taking the one before, %s", without, run)
+        if run:
+            return newest_whole(run / LAST)
+        log.info("no training run here yet: taking the pretrained generator (%s=pretrained)", key)
+        ckpt = "pretrained"
     if ckpt == "pretrained":
         path = PRETRAINED
     elif ckpt == "last":
-        path = newest_whole(newest_run() / "checkpoints" / "last.ckpt")
+        path = newest_whole(newest_run(key) / LAST)
     elif ckpt == "best":
-        path = newest_run() / "checkpoints" / "best.ckpt"
+        path = newest_run(key) / "checkpoints" / "best.ckpt"
     else:
         path = Path(ckpt).absolute()
     if not path.is_file():

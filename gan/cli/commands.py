@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
+
     from omegaconf import DictConfig
 
 COMMANDS = {
@@ -59,37 +61,43 @@ def run(command: str) -> int:
     from gan.cli.mistakes import mistakes_in_one_line
 
     with mistakes_in_one_line(command):
-        if command == "train":
-            from gan.train.resume import continue_newest
+        from gan.train.newest import continue_newest, split_flags
 
+        if command == "train":
             sys.argv[2:] = continue_newest(sys.argv[2:])
         if command == "serve":
             from gan.serve.command import pass_over_service_links
 
             pass_over_service_links()
-        compose_and_call(command)
+        flags, options, overrides = split_flags(sys.argv[2:])
+        sys.argv[2:] = [*flags, *overrides]  # Hydra, in the other processes of a run, wants flags together
+        compose_and_call(command, options)
     return 0
 
 
-def compose_and_call(command: str) -> None:
-    """Has Hydra compose the command's config from `sys.argv` and call the command with it."""
-    import hydra
-
+def compose_and_call(command: str, options: "argparse.Namespace") -> None:
+    """Has Hydra compose the command's config and call the command with it."""
+    from gan.cli.hydra_run import run_hydra
     from gan.cli.mistakes import hydra_mistakes
-    from gan.config import CONFIG_DIR
-
-    arguments, errors = sys.argv, []
 
     def task(cfg: "DictConfig") -> None:
-        sys.argv = arguments  # Lightning starts the other processes of a run with the whole command line
         function: Callable = getattr(importlib.import_module(f"gan.{command}.command"), command)
-        try:
-            function(cfg)
-        except Exception as error:  # kept from Hydra, which would print lines of its own
-            errors.append(error)
+        function(cfg)
 
-    sys.argv = [arguments[0], *arguments[2:]]  # what Hydra reads
-    with hydra_mistakes(arguments[2:]):
-        hydra.main(config_path=str(CONFIG_DIR), config_name=command, version_base="1.3")(task)()
-    if errors:
-        raise errors[0]
+    if options.help or options.hydra_help:
+        hydra_help(command, options)
+        return
+    with hydra_mistakes(options.overrides):
+        run_hydra(command, options, task)
+
+
+def hydra_help(command: str, options: "argparse.Namespace") -> None:
+    """Prints a command's keys with the comments of its file, and its groups of configs; or Hydra's own help."""
+    from gan.cli.help import command_help
+
+    if not options.hydra_help:
+        print(command_help(command))
+        return
+    from hydra._internal.utils import get_args_parser
+
+    get_args_parser().print_help()

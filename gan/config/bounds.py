@@ -3,18 +3,136 @@
 import math
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan.errors import UserError
 
-TRAINER_NUMBERS = {
-    "max_epochs": {"least": -1, "whole": True, "optional": True},
-    "check_val_every_n_epoch": {"least": 1, "whole": True, "optional": True},
-    "limit_train_batches": {"above": 0, "optional": True},
-    "limit_val_batches": {"least": 0, "optional": True},
-    "num_sanity_val_steps": {"least": -1, "whole": True, "optional": True},
-    "log_every_n_steps": {"least": 1, "whole": True},
+TRAIN, EVERY = ("train",), ("train", "evaluate")
+
+
+class Number(NamedTuple):
+    """The bounds of a number, as `require_number` takes them, and the commands that have the key."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+    whole: bool = False
+    optional: bool = False
+    commands: tuple[str, ...] = TRAIN
+
+
+class Switch(NamedTuple):
+    """A value that is true or false."""
+
+    commands: tuple[str, ...] = TRAIN
+
+
+class OneOf(NamedTuple):
+    """A value that is one of a few."""
+
+    values: tuple[Any, ...]
+    commands: tuple[str, ...] = TRAIN
+
+
+class Refused(NamedTuple):
+    """A flag of Lightning's Trainer that this program has no use for: values that change nothing, and what to do."""
+
+    instead: str
+    harmless: tuple[Any, ...] = (None,)
+
+
+COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
+SIZE = Number(least=0, whole=True)
+MAX_INDEX = 2**63 - 1
+INDEXED = {"most": MAX_INDEX, "whole": True, "commands": ("generate",)}
+
+BOUNDS: dict[str, Number | Switch | OneOf] = {
+    "seed": Number(least=0, below=2**32, whole=True, commands=EVERY),
+    "max_images": OPTIONAL,
+    "compile": Switch(),
+    "deterministic": Switch(),
+    "on_divergence": OneOf(("stop", "rewind")),
+    "steps_per_execution": OPTIONAL,
+    "n_trials": COUNT,
+    "data.batch_size": COUNT,
+    "data.val_size": SIZE,
+    "data.val_batch_size": COUNT,
+    "data.images_per_epoch": OPTIONAL,
+    "data.stratified_batches": Switch(),
+    "data.seed": SIZE,
+    "data.source.num_images": OPTIONAL,
+    "model.latent_dim": COUNT,
+    "model.num_classes": Number(least=2, whole=True, optional=True),
+    "model.image_channels": COUNT,
+    "model.discriminator_steps": COUNT,
+    "model.gradient_clip_norm": Number(above=0, optional=True),
+    "model.ema_half_life": Number(least=0),
+    "model.one_stage": Switch(),
+    "model.joint_batches": Switch(),
+    "model.diversity_weight": Number(least=0),
+    "model.loss.label_smoothing": Number(least=0, below=1),
+    "model.loss.leak": Number(least=0, most=1),
+    "trainer.max_epochs": Number(least=-1, whole=True, optional=True),
+    "trainer.min_epochs": Number(least=0, whole=True, optional=True),
+    "trainer.num_nodes": COUNT,
+    "trainer.check_val_every_n_epoch": OPTIONAL,
+    "trainer.limit_train_batches": Number(above=0, optional=True),
+    "trainer.limit_val_batches": Number(least=0, optional=True),
+    "trainer.num_sanity_val_steps": Number(least=-1, whole=True, optional=True),
+    "trainer.log_every_n_steps": COUNT,
+    "trainer.val_check_interval": Number(above=0, optional=True),
+    "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
+    "callbacks.samples.num_images": COUNT,
+    "callbacks.samples.every_n_epochs": COUNT,
+    "callbacks.samples.every_n_batches": OPTIONAL,
+    "callbacks.checkpoints.every_n_epochs": SIZE,
+    "callbacks.checkpoints.every_n_minutes": Number(above=0, optional=True),
+    "callbacks.checkpoints.keep_last": COUNT,
+    "num_samples": Number(least=1, whole=True, commands=("evaluate",)),
+    "repeats": Number(least=1, whole=True, commands=("evaluate",)),
+    "num_images": Number(least=1, optional=True, **INDEXED),
+    "shard_size": Number(least=1, optional=True, **INDEXED),
+    "first": Number(least=0, **INDEXED),
+    "steps": Number(least=2, **INDEXED),
+    "truncation": Number(above=0, optional=True, commands=("generate",)),
+    "overwrite": Switch(commands=("generate",)),
 }
+
+BY_CHECKPOINTS = "checkpoints are callbacks.checkpoints; a run without them could not be resumed"
+TRAINER_REFUSED = {
+    "gradient_clip_val": Refused("model.gradient_clip_norm clips gradients"),
+    "gradient_clip_algorithm": Refused("model.gradient_clip_norm clips gradients by their norm"),
+    "accumulate_grad_batches": Refused(
+        "every batch is a step of each network; data.batch_size sets its size", (None, 1)
+    ),
+    "fast_dev_run": Refused("experiment=debug runs a few batches", (None, False, 0)),
+    "overfit_batches": Refused("trainer.limit_train_batches sets the length of an epoch", (None, 0, 0.0)),
+    "enable_checkpointing": Refused(BY_CHECKPOINTS, (None, True)),
+    "callbacks": Refused("callbacks are entries of `callbacks`, +callbacks.NAME={_target_: ...}"),
+    "logger": Refused("loggers are entries of `logger`, logger=[csv,tensorboard]"),
+    "plugins": Refused("trainer.precision and hardware choose them"),
+    "max_steps": Refused(
+        "it would count the steps of both networks; max_images or trainer.max_epochs ends a run", (None, -1)
+    ),
+    "min_steps": Refused("it would count the steps of both networks; trainer.min_epochs sets a least length"),
+    "barebones": Refused("a run needs its checkpoints and measures", (None, False)),
+    "reload_dataloaders_every_n_epochs": Refused("the images of a run stay in memory", (None, 0)),
+    "model_registry": Refused("it is for Lightning's cloud"),
+    "enable_autolog_hparams": Refused("the loggers record the whole config", (None, True)),
+}
+
+
+def require(key: str, value: Any) -> None:
+    """Raises a UserError unless the value of a key is within its bounds in BOUNDS."""
+    allowed = BOUNDS[key]
+    if isinstance(allowed, Switch):
+        require_switch(key, value)
+    elif isinstance(allowed, OneOf):
+        if str(value) not in allowed.values:
+            raise UserError(f"{key}={value}: it may be {', '.join(allowed.values)}")
+    else:
+        require_number(key, value, **{name: bound for name, bound in allowed._asdict().items() if name != "commands"})
 
 
 def require_number(
@@ -60,9 +178,3 @@ def require_part(key: str, value: Any, *, optional: bool = False) -> None:
     """Raises a UserError unless a value is a mapping with a `_target_`, or None if it is optional."""
     if not (isinstance(value, Mapping) and "_target_" in value) and not (value is None and optional):
         raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
-
-
-def check_trainer(trainer: Mapping[str, Any]) -> None:
-    """Raises a UserError for a wrong number in `conf/trainer/` that Lightning would refuse late, or not at all."""
-    for key in TRAINER_NUMBERS.keys() & trainer.keys():
-        require_number(f"trainer.{key}", trainer[key], **TRAINER_NUMBERS[key])

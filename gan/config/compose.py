@@ -3,7 +3,8 @@
 import difflib
 import os
 import pydoc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from typing import Any
 import hydra.utils
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.types import RunMode
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from gan.config.quoting import quoted_override
 from gan.errors import UserError
 
 PACKAGED = Path(__file__).parents[1] / "conf"
@@ -61,8 +67,23 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         config_dirs: the user's own folders of configs, as for `--config-dir`.
     """
     search = [f"hydra.searchpath=[{','.join(f'file://{Path(folder).absolute()}' for folder in config_dirs)}]"]
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+    with _own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
         return hydra_compose(command, [*overrides, *(search if config_dirs else [])])
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Hydra's state of this process is put aside, and is back at the end: a program may use Hydra itself."""
+    before = dict(Singleton._instances)
+    for kind in (GlobalHydra, JobRuntime, VersionBase):
+        Singleton._instances.pop(kind, None)
+    try:
+        yield
+    finally:
+        for kind in (GlobalHydra, JobRuntime, VersionBase):
+            Singleton._instances.pop(kind, None)
+            if kind in before:
+                Singleton._instances[kind] = before[kind]
 
 
 def instantiate(cfg: DictConfig, **extra: Any) -> Any:
@@ -107,5 +128,6 @@ def explain(error: Exception) -> str:
         return f"{cause.full_key}: no such key; {where} has {' '.join(close or known)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not an override, {text}"
+        fitting = quoted_override(error.override)
+        return f"{error.override}: " + (f"needs quotes: {fitting}" if fitting else f"not an override, {text}")
     return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text

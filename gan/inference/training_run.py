@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config.targets import locate
+from gan.train.newest import OVERRIDES, run_arguments
 
 
 def run_folder(path: Path) -> Path | None:
@@ -18,13 +19,7 @@ def run_folder(path: Path) -> Path | None:
 
 def training_command(run: Path) -> str | None:
     """The `gan train` command that started a run; None for a run that the command line did not start."""
-    from gan.train.resume import config_dir_flags
-
-    overrides = run / ".hydra" / "overrides.yaml"
-    if not overrides.is_file():
-        return None
-    flags = config_dir_flags(run) if (run / ".hydra" / "hydra.yaml").is_file() else []
-    return shlex.join(["gan", "train", *flags, *OmegaConf.to_container(OmegaConf.load(overrides))])
+    return shlex.join(["gan", "train", *run_arguments(run)]) if (run / OVERRIDES).is_file() else None
 
 
 def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:

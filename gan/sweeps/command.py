@@ -5,10 +5,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
-from gan.checkpoint_files import subfolders
 from gan.errors import UserError
 from gan.sweeps.jobs import OVERRIDES, read_jobs
 from gan.sweeps.table import LOCK, markdown, table, write_report
+from gan.train.newest import subfolders
 
 ROOT = Path("outputs/multirun")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
 from gan.sweeps.jobs import FAILED, FINISHED, SWEEP_KEYS, UNFINISHED, Job, read_jobs
-from gan.train.resume import config_dir_flags
+from gan.train.newest import run_arguments
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None
@@ -85,8 +85,7 @@ def best_job(jobs: Sequence[Job]) -> Job | None:
 
 def command_line(job: Job) -> list[str]:
     """The `gan train` command that runs a job alone, word by word."""
-    own = [text for text in job.overrides if text.partition("=")[0] not in SWEEP_KEYS]
-    return ["gan", "train", *config_dir_flags(job.folder), *own]
+    return ["gan", "train", *run_arguments(job.folder, leave_out=set(SWEEP_KEYS))]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:

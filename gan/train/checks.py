@@ -6,7 +6,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import in_multirun
-from gan.config.bounds import check_trainer, require_number, require_part
+from gan.config.bounds import require_part
+from gan.config.checks import check
 from gan.data import Source
 from gan.errors import UserError
 from gan.hardware import processes_started
@@ -20,13 +21,12 @@ def check_config(cfg: DictConfig) -> None:
         check_one_process(cfg)
     elif HydraConfig.initialized() and "n_trials" in cfg:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
-    require_number("seed", cfg.seed, least=0, below=2**32, whole=True)
-    require_number("max_images", cfg.max_images, least=1, whole=True, optional=True)
-    if cfg.on_divergence not in ("stop", "rewind"):
-        raise UserError(f"on_divergence={cfg.on_divergence}: stop or rewind")
+    check("train", cfg)
     if cfg.on_divergence == "rewind" and str(cfg.trainer.devices) != "1":
         raise UserError(f"on_divergence=rewind: only with one process, not trainer.devices={cfg.trainer.devices}")
-    check_trainer(cfg.trainer)
+    if str(cfg.trainer.get("default_root_dir")) != str(cfg.output_dir):
+        root = cfg.trainer.default_root_dir
+        raise UserError(f"trainer.default_root_dir={root}: a run has one folder, hydra.run.dir={root} names it")
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
             require_part(f"{group}.{name}", part, optional=True)

@@ -7,6 +7,7 @@ gan train model=dcgan_compact data.batch_size=64 hardware=gpu logger=[csv,tensor
 import logging
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.mid_epoch import MidEpoch
 from gan.checkpoint_files import newest_whole
 from gan.config import instantiate, settle_output_dir
+from gan.config.run_folder import accept_run, held
 from gan.config.targets import packages_of
 from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
@@ -30,7 +32,6 @@ from gan.module import GAN
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
-from gan.train.run_folder import RunFolder
 
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
 
@@ -72,29 +73,25 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     lightning.seed_everything(cfg.seed, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data)
     rank_zero_only(datamodule.prepare_data)()  # an error of the data ends the run before it starts other processes
-    folder = RunFolder(output_dir)
-    try:
-        rewinds = 0
-        while True:
-            module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
-            module.rewinds = rewinds
-            check_model_fits_data(module, datamodule.source)
-            if cfg.init_from:
-                init_from(module, cfg.init_from)
-            end = resume(cfg, module, resume_from) if resume_from else None
-            if end and end.is_complete:
-                return module, end.metrics
-            try:
-                return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
-            except DivergedError as error:
-                last, rewinds = output_dir / "checkpoints" / "last.ckpt", module.rewinds + 1
-                if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
-                    raise
-                log.warning("%s", error)
-                log.warning("%-10s  to %s, with half the learning rates", "rewound", last)
-                resume_from = newest_whole(last)
-    finally:
-        folder.release()
+    rewinds = 0
+    while True:
+        module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
+        module.rewinds = rewinds
+        check_model_fits_data(module, datamodule.source)
+        if cfg.init_from:
+            init_from(module, cfg.init_from)
+        end = resume(cfg, module, resume_from) if resume_from else None
+        if end and end.is_complete:
+            return module, end.metrics
+        try:
+            return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
+        except DivergedError as error:
+            last, rewinds = output_dir / "checkpoints" / "last.ckpt", module.rewinds + 1
+            if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
+                raise
+            log.warning("%s", error)
+            log.warning("%-10s  to %s, with half the learning rates", "rewound", last)
+            resume_from = newest_whole(last)
 
 
 def _fit(
@@ -109,10 +106,11 @@ def _fit(
         logger=_built(cfg, "logger") or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
     )
-    _record_config(cfg, trainer)
     ended_well = False
     try:
-        trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
+        with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
+            _record_config(cfg, trainer)
+            trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         ended_well = True
     except SIGTERMException:  # before or after training, where there is nothing to save
         raise Stopped(143) from None
@@ -142,3 +140,4 @@ def _record_config(cfg: DictConfig, trainer: Trainer) -> None:
         logger.log_hyperparams(settings)
     if trainer.is_global_zero:
         write_atomic(Path(cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(cfg, resolve=True))
+        accept_run()

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from gan.checkpoint_files import checkpoint_path, newest_run, newest_whole, progress, read_checkpoint, read_metadata
+from gan.checkpoint_files import checkpoint_path, newest_whole, progress, read_checkpoint, read_metadata
 from gan.errors import UserError
 
-if TYPE_CHECKING:  # Lightning waits until a run resumes: the command line and `gan sweeps` import this file as well
+if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Timer
 
     from gan.module import GAN
@@ -29,30 +29,6 @@ NETWORKS = ("generator", "discriminator", "latent_dim", "num_classes", "image_ch
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 log = logging.getLogger("gan")
-
-
-def continue_newest(arguments: Sequence[str]) -> list[str]:
-    """Replaces `ckpt_path=last` by the newest run's own arguments, file and folder; a UserError without such a run."""
-    given = [
-        text for text in arguments if not (_key(text) == "ckpt_path" and text.partition("=")[2].strip("'\"") == "last")
-    ]
-    if len(given) == len(arguments):
-        return given
-    run = newest_run()
-    if not (run / ".hydra" / "overrides.yaml").is_file():
-        raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
-    overridden = {_key(argument) for argument in given} | {"ckpt_path", "init_from"}
-    before = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"))  # ${...} stays unresolved
-    old = [text for text in before if _key(text) not in overridden]
-    flags = config_dir_flags(run) if "--config-dir" not in given else []
-    folder = str(run).replace("\\", "\\\\").replace("'", "\\'")
-    return [*flags, *old, *given, f"ckpt_path='{folder}/checkpoints/last.ckpt'", f"hydra.run.dir='{folder}'"]
-
-
-def config_dir_flags(run: Path) -> list[str]:
-    """The `--config-dir` that a run was started with."""
-    sources = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.config_sources
-    return [text for source in sources if source.provider == "command-line" for text in ("--config-dir", source.path)]
 
 
 def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
@@ -138,7 +114,3 @@ def _refuse_differences(names: Sequence[str], module: "GAN", checkpoint: dict[st
         now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
         if now != then:
             raise UserError(f"model.{name}={now}: {path} was trained with {then}")
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]

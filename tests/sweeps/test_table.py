@@ -5,6 +5,7 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
+from gan.config import CONFIG_DIR
 from gan.errors import UserError
 from gan.sweeps import sweeps
 from gan.sweeps.jobs import read_job, read_jobs
@@ -20,7 +21,7 @@ def job(tmp_path):
         (folder / ".hydra").mkdir(parents=True)
         (folder / "checkpoints").mkdir()
         OmegaConf.save(OmegaConf.create(overrides), folder / ".hydra" / "overrides.yaml")
-        sources = [{"provider": "main", "path": "conf"}, {"provider": "command-line", "path": "/my configs"}]
+        sources = [{"provider": "main", "path": str(CONFIG_DIR)}, {"provider": "command-line", "path": "/my configs"}]
         OmegaConf.save({"hydra": {"runtime": {"config_sources": sources}}}, folder / ".hydra" / "hydra.yaml")
         metrics = {"val/is_std_mnist": 0.1, "val/fid_mnist": score, "train/loss": 1.0}
         best = {"images_seen": 320, "monitor": "val/fid_mnist", "metrics": metrics}

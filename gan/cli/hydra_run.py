@@ -1,0 +1,111 @@
+"""What Hydra's own entry point does, except that a refused command leaves nothing on the disk.
+
+Hydra composes each config twice and writes the run's folder before the command has seen its config.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict, read_write
+
+from gan.config.checks import check
+from gan.config.compose import CONFIG_DIR
+from gan.config.run_folder import accept_run, without_hydra
+from gan.errors import UserError
+
+Task = Callable[[DictConfig], None]
+
+
+def run_hydra(command: str, options: argparse.Namespace, task: Task) -> None:
+    """Composes the command's config and calls the task with it, or does what one of Hydra's flags asks for."""
+    version.setbase("1.3")
+    hydra = Hydra.create_main_hydra2(command, _search_path(options))
+    name, overrides = options.config_name or command, options.overrides
+    try:
+        if options.config_path is not None and not _has_folder(hydra, name, overrides):
+            overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d}}_${{now:%H-%M-%S}}"]
+        if options.cfg:
+            hydra.show_cfg(name, overrides, options.cfg, options.package, options.resolve)
+        elif options.info:
+            hydra.show_info(options.info, name, overrides)
+        elif options.shell_completion:
+            hydra.shell_completion(name, overrides)
+        elif options.multirun or "hydra.mode=MULTIRUN" in overrides:
+            hydra.multirun(name, task, [*overrides, "hydra.mode=MULTIRUN"])
+        else:
+            _run(hydra, command, name, overrides, task)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _search_path(options: argparse.Namespace):  # noqa: ANN202 - Hydra's
+    main = CONFIG_DIR if options.config_path is None else Path(options.config_path).expanduser().absolute()
+    path = create_config_search_path(str(main))
+    schema = SearchPathQuery(provider="schema")
+    if options.config_dir is not None:
+        folder = Path(options.config_dir).expanduser().absolute()
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {options.config_dir}: there is no folder {folder}")
+        path.prepend("command-line", f"file://{folder}", schema)
+    if main != CONFIG_DIR:
+        path.prepend("gan", f"file://{CONFIG_DIR}", schema)
+    return path
+
+
+def _has_folder(hydra: Hydra, name: str, overrides: list[str]) -> bool:
+    """Whether a primary config of the user's says where its runs are, or the command line does."""
+    config = hydra.compose_config(name, overrides, RunMode.RUN, validate_sweep_overrides=False)
+    return "output_dir" in config and not str(config.hydra.run._get_node("dir")._value()).startswith("outputs/${now:")
+
+
+def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task) -> None:
+    config = hydra.compose_config(name, [*overrides, "hydra.mode=RUN"], RunMode.RUN, with_log_configuration=True)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        folder = Path(os.path.abspath(Path(str(config.hydra.run.dir)).expanduser()))
+        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+            config.hydra.runtime.output_dir = str(folder)
+        HydraConfig.instance().set_config(config)
+        own = without_hydra(config)
+        check(command, own, config)
+        if config.hydra.job.chdir:
+            raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
+        _check_folder(str(config.hydra.run.dir), folder)
+        configure_log(config.hydra.job_logging, config.hydra.verbose)
+        _call(task, name, config, own)
+        if folder.is_dir():
+            accept_run()
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _call(task: Task, name: str, config: DictConfig, own: DictConfig) -> None:
+    callbacks, job = Callbacks(config), JobReturn(cfg=own, hydra_cfg=config, status=JobStatus.FAILED)
+    callbacks.on_run_start(config=config, config_name=name)
+    with env_override(config.hydra.job.env_set):
+        callbacks.on_job_start(config=config, task_function=task)
+        try:
+            task(own)
+            job.status = JobStatus.COMPLETED
+        finally:
+            callbacks.on_job_end(config=config, job_return=job)
+            callbacks.on_run_end(config=config, config_name=name, job_return=job)
+
+
+def _check_folder(named: str, folder: Path) -> None:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    reason = "Not a directory" if not there.is_dir() else None if os.access(there, os.W_OK) else "Permission denied"
+    if reason:
+        raise UserError(f"{named}: {reason}; a run needs a folder, hydra.run.dir=FOLDER names another one")

@@ -1,0 +1,111 @@
+"""What is refused as soon as a config is composed: without data, without networks, without torch."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan.config.bounds import BOUNDS, TRAINER_REFUSED, require
+from gan.config.compose import CONFIG_DIR, KEYS_OF_CHOICES
+from gan.errors import UserError
+
+PATHS = (
+    "data.dir",
+    "ckpt",
+    "ckpt_path",
+    "init_from",
+    "output",
+    "measures",
+    "metrics.inception_weights",
+    "api_keys_file",
+    "sweep_name",
+)
+WORDS = ("last", "best", "auto", "pretrained")  # what a key for a checkpoint takes instead of a file
+
+
+def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> None:
+    """Expands "~" in paths, and raises a UserError for the first value that can be seen to be wrong.
+
+    Args:
+        command: the command.
+        cfg: its config.
+        whole: the same with Hydra's settings, which may read further keys.
+    """
+    expand_home(cfg)
+    _check_keys(command, cfg, cfg if whole is None else whole)
+    for key in (key for key in BOUNDS if command in BOUNDS[key].commands):
+        if (value := _select(cfg, key)) is not MISSING:
+            require(key, value)
+    for flag in (cfg.get("trainer") or {}) if command == "train" else ():
+        if flag in TRAINER_REFUSED and _select(cfg, f"trainer.{flag}") not in TRAINER_REFUSED[flag].harmless:
+            raise UserError(f"trainer.{flag}={cfg.trainer[flag]}: {TRAINER_REFUSED[flag].instead}")
+    for key in ("ckpt", "ckpt_path", "init_from"):
+        if key in cfg and command != "serve":
+            for named in cfg[key] if OmegaConf.is_list(cfg[key]) else [cfg[key]]:
+                if named is not None and named not in WORDS and not Path(str(named)).is_file():
+                    raise UserError(f"{key}={named}: there is no file {Path(str(named)).absolute()}")
+
+
+def expand_home(cfg: DictConfig) -> None:
+    """Replaces a "~" at the start of a path by the user's home, as a shell does it for an unquoted one."""
+    for key in PATHS:
+        value = _select(cfg, key)
+        if isinstance(value, str) and value.startswith("~"):
+            OmegaConf.update(cfg, key, str(Path(value).expanduser()))
+        elif OmegaConf.is_list(value):
+            home = [str(Path(one).expanduser()) if isinstance(one, str) and one[:1] == "~" else one for one in value]
+            OmegaConf.update(cfg, key, home)
+
+
+MISSING = object()
+
+
+def _select(cfg: DictConfig, key: str) -> Any:
+    """The value of a key; MISSING if the config has no such key, or something else stands above it."""
+    node: Any = cfg
+    for name in key.split("."):
+        if not OmegaConf.is_dict(node) or name not in node:
+            return MISSING
+        node = node[name]
+    return node
+
+
+def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
+    """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
+    known = known_keys(command)
+    unread = [str(key) for key in cfg if key not in known]
+    text = OmegaConf.to_yaml(whole) if unread else ""
+    for key in unread:
+        if not re.search(rf"\$\{{(oc\.select:)?{re.escape(key)}\b", text):
+            raise UserError(f"{key}: {_reason(command, key, known)}")
+    for key in known & {"metrics"}:
+        wrong = set(cfg[key] or {}) - known_keys(command, key)
+        if wrong:
+            raise UserError(f"{key}.{min(wrong)}: no such key; {key} has {' '.join(sorted(known_keys(command, key)))}")
+
+
+def known_keys(command: str, group: str | None = None) -> set[str]:
+    """The top-level keys of a command's config as they stand in its file, or those of one of its groups."""
+    primary = OmegaConf.load(CONFIG_DIR / f"{command}.yaml")
+    if group is not None:
+        return set(primary[group])
+    groups = {name for entry in primary.defaults if OmegaConf.is_dict(entry) for name in entry}
+    return (
+        {"output_dir", *primary.keys(), *groups} | ({"model"} if command == "train" else set())
+    ) - PACKAGED_ELSEWHERE
+
+
+PACKAGED_ELSEWHERE = {"defaults", "hydra", "experiment", "sweep", "launcher", "loss", "hardware"}
+
+
+def _reason(command: str, key: str, known: set[str]) -> str:
+    if key in KEYS_OF_CHOICES:
+        return f"only with {KEYS_OF_CHOICES[key]}"
+    if key in PACKAGED_ELSEWHERE and (CONFIG_DIR / key).is_dir():
+        lines = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (CONFIG_DIR / key).glob("*.yaml")]
+        line = next(line for line in lines if line.startswith("# @package"))
+        return f"no such key; a config of the group {key} needs the first line `{line}`"
+    close = difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.6)
+    return f"no such key of gan {command}; it has {' '.join(close or sorted(known))}"

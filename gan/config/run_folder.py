@@ -1,0 +1,83 @@
+"""The folder of a command's run. Nothing is written to it before the command is accepted."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gan.atomic_write import remove_temporary_files, write_atomic
+from gan.errors import UserError
+
+
+class RunLog(logging.FileHandler):
+    """`run.log`. Lines that are logged before the run is accepted are kept until then, or dropped if it is refused.
+
+    Jobs of a sweep write at once: the sweep has made their folders.
+    """
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, encoding="utf-8", delay=True)
+        self.waiting: list[logging.LogRecord] | None = []
+        if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+            self.accept()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.waiting is None:
+            super().emit(record)
+        else:
+            self.waiting.append(record)
+
+    def accept(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        for record in waiting or []:
+            super().emit(record)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Makes a run's folder, and keeps other processes out of it. The system lets go of it when the process ends.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", blocking=False):
+            remove_temporary_files(folder)
+            yield
+    except Timeout as error:
+        raise UserError(f"hydra.run.dir={folder}: another process trains there; choose another folder") from error
+
+
+def accept_run() -> None:
+    """Records the settings in the folder of a run of the command line, and opens its log."""
+    if not HydraConfig.initialized():
+        return
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.RUN and hydra.output_subdir is not None:
+        folder = Path(hydra.runtime.output_dir, hydra.output_subdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = hydra._get_parent()
+        for name, content in (
+            ("config.yaml", without_hydra(whole)),
+            ("hydra.yaml", OmegaConf.masked_copy(whole, "hydra")),
+            ("overrides.yaml", hydra.overrides.task),
+        ):
+            write_atomic(folder / name, OmegaConf.to_yaml(content))
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RunLog) and handler.waiting is not None:
+            handler.accept()
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A copy of a composed config for the command, without Hydra's own settings."""
+    copy = config.copy()
+    OmegaConf.set_readonly(copy, False)
+    with open_dict(copy):
+        del copy["hydra"]
+    return copy

@@ -1,0 +1,198 @@
+"""The newest run, and the command line that resumes a run. Imports neither torch nor Lightning."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf
+
+from gan.config.compose import CONFIG_DIR
+from gan.config.quoting import quoted
+from gan.errors import UserError
+
+ROOT = Path("outputs/train")
+OVERRIDES = Path(".hydra", "overrides.yaml")
+LAST = Path("checkpoints", "last.ckpt")
+# Hydra's settings that belong to a folder, or start a sweep; the run that resumes has its own.
+NOT_TAKEN = ("hydra.run", "hydra.mode", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra.output_subdir")
+
+
+def newest_run(key: str = "ckpt", root: Path = ROOT) -> Path:
+    """The folder of the newest training run, which has a checkpoint.
+
+    Args:
+        key: the config key that asks for it, named in error messages.
+        root: folder of the runs.
+
+    Raises:
+        UserError: there is no run with a checkpoint, or a newer run has none yet.
+    """
+    run, without = newest_runs(root)
+    if run is None:
+        raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
+    if without is None:
+        return run
+    older = f"`{resume_command(run)}` resumes" if key == "ckpt_path" else f"`{key}={quoted(str(run / LAST))}` takes"
+    raise UserError(f"{key}=last: the newest run, {without}, has no checkpoint; {older} the one before, {run}")
+
+
+def newest_runs(root: Path = ROOT) -> tuple[Path | None, Path | None]:
+    """The newest run with a checkpoint, and a newer one without, if there is one.
+
+    Raises:
+        PermissionError: a folder may not be read; the newest run could be there.
+    """
+    runs = subfolders(root)
+    saved = {run: time for run in runs if (time := _modified(run / LAST)) is not None}
+    started = {run: time for run in runs if (time := _modified(run / OVERRIDES)) is not None}
+    run = max(saved, key=lambda folder: max(saved[folder], started.get(folder, 0)), default=None)
+    since = 0 if run is None else max(saved[run], started.get(run, 0))
+    newer = {folder: time for folder, time in started.items() if folder not in saved and time > since}
+    without = max(newer, key=newer.__getitem__, default=None)
+    return run and run.absolute(), without and without.absolute()
+
+
+def subfolders(root: Path) -> list[Path]:
+    """What is in a folder, nothing if there is no folder. Unlike `glob`, it raises PermissionError."""
+    try:
+        return list(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def resume_command(run: Path) -> str:
+    """The command that resumes a run with its own settings, quoted for a shell.
+
+    It is `gan train ckpt_path=last` where that means this run.
+    """
+    run = run.absolute()
+    saved, without = newest_runs()
+    if (without or saved) == run and (run / LAST).is_file():
+        return "gan train ckpt_path=last"
+    settings = run_arguments(run, leave_out={"ckpt_path", "init_from"})
+    return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={_plain_or_quoted(str(run))}"])
+
+
+def continue_newest(arguments: Sequence[str]) -> list[str]:
+    """Replaces `ckpt_path=last` by the newest run's own arguments and folder.
+
+    The jobs of a sweep have folders of their own: they start from the newest run's last checkpoint.
+
+    Raises:
+        UserError: there is no such run, or it was not started by the command line.
+    """
+    flags, options, overrides = split_flags(arguments)
+    given = [text for text in overrides if not _asks_for_last(text)]
+    if len(given) == len(overrides):
+        return list(arguments)
+    run = newest_run("ckpt_path")
+    if not (run / OVERRIDES).is_file():
+        raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
+    own = run_arguments(run, leave_out={key_of(text) for text in given} | {"ckpt_path", "init_from"})
+    _, own_options, before = split_flags(own)
+    kept = [
+        word
+        for name in ("config_dir", "config_path", "config_name")
+        if getattr(options, name) is None and (value := getattr(own_options, name)) is not None
+        for word in (f"--{name.replace('_', '-')}", value)
+    ]
+    added = {key_of(text) for text in own_added(run)}
+    given = [f"+{text}" if text[0] not in "+~" and key_of(text) in added else text for text in given]
+    if options.multirun:
+        where = [f"ckpt_path={quoted(str(run / LAST))}"]
+    else:
+        where = ["ckpt_path=auto", f"hydra.run.dir={quoted(str(run))}"]
+    return [*kept, *flags, *before, *given, *where]
+
+
+def run_arguments(run: Path, leave_out: set[str] = frozenset()) -> list[str]:
+    """The flags and overrides that a run was started with: where its configs are, then Hydra's settings, then its own.
+
+    Args:
+        leave_out: keys whose overrides are not wanted.
+    """
+    if not (run / OVERRIDES).is_file():
+        return ["--config-path", str(run), "--config-name", "config"]
+    hydra = _hydra(run)
+    sources = {source["provider"]: source["path"] for source in hydra.get("runtime", {}).get("config_sources", [])}
+    flags = ["--config-dir", sources["command-line"]] if "command-line" in sources else []
+    if Path(sources.get("main", CONFIG_DIR)) != CONFIG_DIR and Path(sources["main"]).is_dir():
+        flags += ["--config-path", sources["main"]]
+    name = hydra.get("job", {}).get("config_name") or "train"
+    if name != "train":
+        flags += ["--config-name", name]
+    settings = [
+        text
+        for text in hydra.get("overrides", {}).get("hydra", [])
+        if not any(
+            key_of(text).replace("/", ".") == key or key_of(text).replace("/", ".").startswith(f"{key}.")
+            for key in NOT_TAKEN
+        )
+    ]
+    overrides = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
+    return [*flags, *(text for text in [*settings, *overrides] if key_of(text) not in leave_out)]
+
+
+def own_added(run: Path) -> list[str]:
+    """The overrides of a run that add a key, `+key=value`."""
+    return [text for text in run_arguments(run) if text.startswith("+")]
+
+
+def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]]:
+    """Hydra's flags with their values, the same as attributes, and the overrides. Flags may stand anywhere.
+
+    Raises:
+        UserError: a flag that Hydra does not have, or a wrong value of one.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> None:
+        raise UserError(f"{message}; the flags are {', '.join(_long_flags(parser))}")
+
+    parser.error = refuse
+    options = parser.parse_intermixed_args(list(arguments))
+    if options.resolve and not options.cfg:
+        raise UserError("--resolve: only with --cfg")
+    modes = ("run", "multirun", "cfg", "shell_completion", "info")
+    chosen = [f"--{name.replace('_', '-')}" for name in modes if getattr(options, name)]
+    if len(chosen) > 1:
+        raise UserError(f"{' '.join(chosen)}: only one of them")
+    rest, flags = list(options.overrides), []
+    for word in arguments:
+        if rest and word == rest[0]:
+            rest.pop(0)
+        else:
+            flags.append(word)
+    return flags, options, list(options.overrides)
+
+
+def key_of(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _asks_for_last(override: str) -> bool:
+    return key_of(override) == "ckpt_path" and override.partition("=")[2].strip("'\"") == "last"
+
+
+def _hydra(run: Path) -> dict[str, Any]:
+    path = run / ".hydra" / "hydra.yaml"
+    return OmegaConf.to_container(OmegaConf.load(path)).get("hydra", {}) if path.is_file() else {}
+
+
+def _plain_or_quoted(value: str) -> str:
+    plain = all(character.isascii() and (character.isalnum() or character in "_-/.+:@") for character in value)
+    return value if plain else quoted(value)
+
+
+def _long_flags(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]

@@ -1,0 +1,78 @@
+"""A refused command leaves nothing on the disk, and each command explains itself."""
+
+import pytest
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "data.batch_size=0"),
+        ("train", "modl=3"),
+        ("train", "data=digits", "model.num_classes=5"),
+        ("evaluate", "num_samples=0"),
+        ("generate", "mode=wlak"),
+        ("export", "ckpt=nowhere.ckpt"),
+        ("train", "hydra.job.chdir=true"),
+    ],
+)
+def test_a_refused_command_makes_no_folder(gan, tmp_path, arguments):
+    code, _, errors = gan(*arguments)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
+    tiny = (
+        "data=digits",
+        "trainer.limit_train_batches=1",
+        "trainer.limit_val_batches=1",
+        "trainer.max_epochs=1",
+        "model=dcgan_compact",
+        "model.generator.channels=[8,8]",
+        "model.discriminator.channels=[8,8]",
+        "hardware=cpu",
+        "~callbacks.plots",
+        "~callbacks.samples",
+        "~callbacks.progress_bar",
+        "+trainer.enable_progress_bar=false",
+    )
+    assert gan("train", *tiny)[0] == 0
+    before = contents(tmp_path)
+    for wrong in ("data.batch_size=0", "model.generator_optimizer.lr=1e-4", "+lr=3"):
+        assert gan("train", "ckpt_path=last", "trainer.max_epochs=2", wrong)[0] == 2
+        assert contents(tmp_path) == before
+    code, _, errors = gan("train", "ckpt_path=last", "trainer.max_epochs=2")
+    assert code == 0, errors
+    (run,) = (tmp_path / "outputs" / "train").iterdir()
+    settings = f"{run}/.hydra"
+    again = gan("train", "--config-path", settings, "trainer.max_epochs=0", "--config-name", "config", "ckpt_path=null")
+    assert again[0] == 0, again
+    assert len([*(tmp_path / "outputs" / "train").iterdir()]) == 2
+
+
+@pytest.mark.parametrize("name", ["SLURM_PROCID", "LOCAL_RANK", "RANK"])
+def test_a_process_of_its_own_is_never_silent(gan, monkeypatch, name):
+    monkeypatch.setenv(name, "3")
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert gan("generate", "digits=77", "num_images=0")[2].count("\n") == 1
+    assert gan("train", "modl=3")[2].count("\n") == 1
+
+
+def test_a_later_rank_of_one_run_is_silent(gan, monkeypatch):
+    for name, value in {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert gan("train", "modl=3") == (2, "", "")
+
+
+def test_help_explains_the_commands_own_keys(gan):
+    _, out, _ = gan("generate", "--help")
+    assert "steps: 12 # images from one seed to the next" in out
+    assert "experiment" not in out
+    _, out, _ = gan("evaluate", "--help")
+    assert "data      digits fashion_mnist mnist stacked_mnist" in out
+    assert "callbacks" not in out

@@ -1,0 +1,85 @@
+"""What is refused before anything heavy is imported."""
+
+import inspect
+import subprocess
+import sys
+
+import lightning
+import pytest
+from omegaconf import OmegaConf
+
+from gan.config import compose
+from gan.config.bounds import TRAINER_REFUSED
+from gan.config.checks import check
+from gan.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["+lr=3"], "lr: no such key of gan train"),
+        (["+wandb.mode=online"], "wandb: only with logger=wandb"),
+        (["+n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
+        (["+metrics.measure=[fid]"], "metrics.measure: no such key; metrics has"),
+        (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
+        (["trainer.precision=fp8"], "trainer.precision=fp8: it may be"),
+        (["trainer.max_epochs=-5"], "trainer.max_epochs=-5"),
+        (["init_from=nowhere.ckpt"], "init_from=nowhere.ckpt: there is no file"),
+        (["model.loss.label_smoothing=2"], "model.loss.label_smoothing=2"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(overrides, line):
+    with pytest.raises(UserError) as raised:
+        check("train", compose("train", overrides))
+    assert str(raised.value).startswith(line)
+
+
+def test_every_command_accepts_its_own_defaults_and_choices():
+    for command in ("generate", "evaluate", "export", "serve", "sweeps"):
+        cfg = compose(command, ["ckpt=null"] if command == "serve" else [])
+        check(command, cfg)
+    for choice in ("logger=wandb", "experiment=quick", "launcher=slurm", "loss=wasserstein", "hardware=cpu_ddp"):
+        check("train", compose("train", [choice]))
+
+
+def test_an_experiment_without_its_package_line_is_refused(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    mine = tmp_path / "experiment" / "mine.yaml"
+    mine.write_text("seed: 3\n")
+    with pytest.raises(UserError, match=r"experiment: no such key; .* needs the first line `# @package _global_`"):
+        check("train", compose("train", ["experiment=mine"], [tmp_path]))
+    mine.write_text("# @package _global_\nwidth: 5\nmodel:\n  latent_dim: ${width}\n")
+    cfg = compose("train", ["experiment=mine"], [tmp_path])
+    check("train", cfg)  # a key of one's own that another setting reads
+    assert cfg.model.latent_dim == 5
+
+
+def test_a_quoted_home_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("a.ckpt", "b.ckpt"):
+        (tmp_path / name).touch()
+    cfg = compose("evaluate", ["ckpt=['~/a.ckpt','~/b.ckpt']", "data.dir='~/mnist'"])
+    check("evaluate", cfg)
+    assert (cfg.ckpt, cfg.data.dir) == ([f"{tmp_path}/a.ckpt", f"{tmp_path}/b.ckpt"], f"{tmp_path}/mnist")
+
+
+def test_refused_flags_are_the_trainers_and_their_harmless_values_pass():
+    assert TRAINER_REFUSED.keys() <= inspect.signature(lightning.Trainer.__init__).parameters.keys()
+    for flag, refused in TRAINER_REFUSED.items():
+        cfg = compose("train")
+        OmegaConf.update(cfg, f"trainer.{flag}", 7, force_add=True)
+        with pytest.raises(UserError, match=rf"trainer\.{flag}=7: "):
+            check("train", cfg)
+        for harmless in refused.harmless:
+            OmegaConf.update(cfg, f"trainer.{flag}", harmless, force_add=True)
+            check("train", cfg)
+
+
+@pytest.mark.process
+def test_composing_and_checking_import_no_torch():
+    code = (
+        "import sys; from gan.config import compose; from gan.config.checks import check; import gan.cli.hydra_run;"
+        "import gan.train.newest; check('train', compose('train'));"
+        "assert not {'torch', 'lightning'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,38 @@
+"""Composing from Python, and the line for a value that Hydra's grammar refuses."""
+
+import shlex
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+
+from gan.config import compose, explain
+
+VALUES = ("~/mnist", "ü", "a#b", "a&b", "it's", "a!b", "(x)", "a;b", "lr=0.1/last.ckpt", "a,b=c", "$HOME/(x)")
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_the_line_shows_the_very_value_in_quotes(value):
+    with pytest.raises(HydraException) as raised:
+        compose("train", [f"ckpt_path={value}"])
+    before, _, pasted = explain(raised.value).partition(": needs quotes: ")
+    assert before == f"ckpt_path={value}"
+    assert compose("train", shlex.split(pasted)).ckpt_path == value
+
+
+def test_the_entries_of_a_list_are_quoted():
+    with pytest.raises(HydraException) as raised:
+        compose("evaluate", ["ckpt=[lr=0.1/a.ckpt,b.ckpt]"])
+    (pasted,) = shlex.split(explain(raised.value).partition(": needs quotes: ")[2])
+    assert compose("evaluate", [pasted]).ckpt == ["lr=0.1/a.ckpt", "b.ckpt"]
+
+
+def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):
+    (tmp_path / "own.yaml").write_text("a: 1\n")
+    with initialize_config_dir(str(tmp_path), job_name="own", version_base="1.1"):
+        before = GlobalHydra.instance()
+        assert compose("train", ["seed=3"]).seed == 3
+        assert GlobalHydra.instance() is before
+        assert hydra_compose("own").a == 1

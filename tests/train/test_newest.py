@@ -1,0 +1,117 @@
+"""Which run is the newest, and the command line that resumes one."""
+
+import os
+import shlex
+
+import pytest
+from omegaconf import OmegaConf
+
+from gan.config import compose
+from gan.errors import UserError
+from gan.train.newest import continue_newest, newest_run, resume_command, split_flags
+
+NAMES = ("lr=0.1", "a b", "ü,(x)", "it's", 'a"b', "$HOME", "plain")
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """A function that writes what a run leaves of its command line; each is a second newer than the one before."""
+    monkeypatch.chdir(tmp_path)
+    times = iter(range(1_000_000, 2_000_000))
+
+    def written(name, overrides=(), hydra=(), sources=(), config_name="train", checkpoint=True):
+        folder = tmp_path / "outputs" / "train" / name
+        (folder / ".hydra").mkdir(parents=True)
+        OmegaConf.save(OmegaConf.create(list(overrides)), folder / ".hydra" / "overrides.yaml")
+        settings = {
+            "overrides": {"hydra": list(hydra)},
+            "runtime": {"config_sources": list(sources)},
+            "job": {"config_name": config_name},
+        }
+        OmegaConf.save({"hydra": settings}, folder / ".hydra" / "hydra.yaml")
+        files = [folder / ".hydra" / "overrides.yaml"]
+        if checkpoint:
+            (folder / "checkpoints").mkdir()
+            files.append(folder / "checkpoints" / "last.ckpt")
+            files[-1].write_bytes(b"")
+        now = next(times)
+        for path in files:
+            os.utime(path, (now, now))
+        return folder
+
+    return written
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_that_resumes_a_run_can_be_pasted(started, name):
+    run = started(name, ["model=dcgan", "seed=3", "ckpt_path=x"], ["hydra.run.dir=a", "hydra.verbose=true"])
+    assert resume_command(run) == "gan train ckpt_path=last"
+    started("newer")
+    program, command, *arguments = shlex.split(resume_command(run))
+    assert (program, command, arguments[0]) == ("gan", "train", "hydra.verbose=true")
+    flags, _, overrides = split_flags(arguments)
+    composed = compose("train", [text.replace("hydra.run.dir", "init_from") for text in overrides])
+    assert flags == []
+    assert (composed.seed, composed.ckpt_path, composed.init_from) == (3, "auto", str(run))
+
+
+def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, tmp_path):
+    sources = [{"provider": "command-line", "path": "/my configs"}, {"provider": "main", "path": str(tmp_path)}]
+    hydra = ["hydra.searchpath=[file:///c]", "hydra.run.dir=x", "hydra/launcher=parallel", "hydra.sweeper.n_trials=3"]
+    run = started("run", ["seed=3", "+trainer.gradient=1", "init_from=a"], hydra, sources, config_name="mine")
+    folder = f'hydra.run.dir="{run}"'
+    where = ["--config-dir", "/my configs", "--config-path", str(tmp_path), "--config-name", "mine"]
+    own = ["hydra.searchpath=[file:///c]", "seed=3", "+trainer.gradient=1"]
+    assert continue_newest(["ckpt_path=last"]) == [*where, *own, "ckpt_path=auto", folder]
+    assert continue_newest(["--config-dir", "d", "ckpt_path='last'", "--config-name=n", "seed=4"]) == [
+        *where[2:4],
+        "--config-dir",
+        "d",
+        "--config-name=n",
+        own[0],
+        own[2],
+        "seed=4",
+        "ckpt_path=auto",
+        folder,
+    ]
+    assert "+trainer.gradient=2" in continue_newest(["ckpt_path=last", "trainer.gradient=2"])
+    assert continue_newest(["seed=4", "ckpt_path=FILE"]) == ["seed=4", "ckpt_path=FILE"]
+    file = f'ckpt_path="{run}/checkpoints/last.ckpt"'
+    assert continue_newest(["ckpt_path=last", "-m", "seed=1,2"])[-2:] == ["seed=1,2", file]
+
+
+def test_flags_stand_anywhere(started):
+    started("run", ["seed=3"])
+    for words in (["-c", "job", "a=1", "b=2"], ["a=1", "-c", "job", "b=2"], ["a=1", "b=2", "-c", "job"]):
+        flags, options, overrides = split_flags(words)
+        assert (flags, options.cfg, overrides) == (["-c", "job"], "job", ["a=1", "b=2"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--multrun", "seed=1"], "--multrun"),
+        (["seed=1", "--config-dir"], "--config-dir"),
+        (["--cfg", "jb"], "invalid choice: 'jb'"),
+        (["--resolve"], "--resolve: only with --cfg"),
+        (["--multirun", "--cfg", "job"], "--multirun --cfg: only one of them"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(arguments, words):
+    with pytest.raises(UserError, match=words) as raised:
+        split_flags(arguments)
+    assert "\n" not in str(raised.value)
+
+
+def test_last_is_never_an_older_run_without_a_word(started):
+    older = started("older", ["seed=3"])
+    newer = started("newer", checkpoint=False)
+    with pytest.raises(UserError) as raised:
+        continue_newest(["ckpt_path=last"])
+    text = str(raised.value)
+    assert text.startswith(
+        f"ckpt_path=last: the newest run, {newer}, has no checkpoint; `gan train seed=3 ckpt_path=auto"
+    )
+    assert text.endswith(f"the one before, {older}")
+    with pytest.raises(UserError, match=r"ckpt=last: .*; `ckpt=\"/.*/older/checkpoints/last.ckpt\"` takes"):
+        newest_run()
