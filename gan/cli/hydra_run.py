@@ -34,7 +34,7 @@ def run_hydra(command: str, options: argparse.Namespace, task: Task) -> None:
     name, overrides = options.config_name or command, options.overrides
     try:
         if options.config_path is not None and not _has_folder(hydra, name, overrides):
-            overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d}}_${{now:%H-%M-%S}}"]
+            overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d_%H-%M-%S-%f}}"]
         if options.cfg:
             hydra.show_cfg(name, overrides, options.cfg, options.package, options.resolve)
         elif options.info:

@@ -21,7 +21,7 @@ class RunLog(logging.FileHandler):
     """
 
     def __init__(self, filename: str) -> None:
-        super().__init__(filename, encoding="utf-8", delay=True)
+        super().__init__(filename, encoding="utf-8", errors="backslashreplace", delay=True)
         self.waiting: list[logging.LogRecord] | None = []
         if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
             self.accept()
