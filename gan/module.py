@@ -21,7 +21,7 @@ from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_one_stage
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
-from gan.schedules import build_schedule, generator_steps
+from gan.schedules import build_schedule, forget_length, generator_steps
 from gan.steps import Fading, Found, LoggedStep, Step, StepSequence, Strength
 
 VALIDATION_SEED = 0
@@ -236,7 +236,10 @@ class GAN(LightningModule):
         steps = generator_steps(self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
         for name in ("generator", "discriminator"):
             optimizer, key = self.hparams[f"{name}_optimizer"], f"model.{name}_optimizer"
-            optimizers.append(build(optimizer, key, ["torch.optim"], self.trust, getattr(self, name).parameters()))
+            built = build(optimizer, key, ["torch.optim"], self.trust, getattr(self, name).parameters())
+            if isinstance(built, torch.optim.LBFGS | torch.optim.SparseAdam):
+                raise UserError(f"{key}._target_={optimizer['_target_']}: it takes no plain step on dense gradients")
+            optimizers.append(built)
             if schedule := self.hparams[f"{name}_schedule"]:
                 key = f"model.{name}_schedule"
                 schedules.append(build_schedule(schedule, key, self.trust, optimizers[-1], steps))
@@ -260,3 +263,5 @@ class GAN(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]
         self.rewinds = max(self.rewinds, checkpoint.get("rewinds", 0))
+        for state in checkpoint.get("lr_schedulers", []):
+            forget_length(state)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning import Trainer
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from gan.config.targets import build
 from gan.errors import UserError
@@ -62,14 +62,26 @@ def build_schedule(
     """The scheduler that `spec` names, with `total_steps` filled in for those here, and for torch's where it is null.
 
     Raises:
-        UserError: it needs the length of a run that has no end.
+        UserError: it needs the length of a run that has no end, or something that a step does not give it.
     """
     extra = {}
     if spec.get("total_steps", "" if spec["_target_"].startswith("torch.") else None) is None:
         if total_steps is None:
             raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")
         extra["total_steps"] = total_steps
-    return build(spec, key, ["gan.schedules", "torch.optim.lr_scheduler"], trust, optimizer, **extra)
+    schedule = build(spec, key, ["gan.schedules", "torch.optim.lr_scheduler"], trust, optimizer, **extra)
+    name = spec["_target_"]
+    if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
+        raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")
+    if total_steps is not None and getattr(schedule, "total_steps", total_steps) < total_steps:
+        raise UserError(f"{key}: {schedule.total_steps:,} steps, and the run has {total_steps:,}; null takes the run's")
+    return schedule
+
+
+def forget_length(state: dict[str, Any]) -> None:
+    """Takes the run's length out of a schedule's state, so that a longer run resumes with its own."""
+    for name in ("total_steps", "_schedule_phases"):
+        state.pop(name, None)
 
 
 def generator_steps(trainer: Trainer, max_images: int | None, discriminator_steps: int) -> int | None:

@@ -18,6 +18,7 @@ from gan.checkpoint_files import read_metadata
 from gan.config.bounds import require_number
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
+from gan.train.newest import resume_command
 
 log = logging.getLogger("gan")
 
@@ -132,7 +133,8 @@ class RunCheckpoints(Checkpoint):
     def _stop(self, trainer: Trainer, pl_module: GAN, number: int) -> None:
         if not trainer.is_global_zero:
             raise Stopped(0)  # Lightning kills the first process if another one ends with a status of its own
-        log.info("%-10s  after %s images, which %s has", "stopped", f"{pl_module.images_seen:,}", self.last)
+        seen, command = f"{pl_module.images_seen:,}", resume_command(self.directory.parent)
+        log.info("%-10s  after %s images, all of them in %s; resume with: %s", "stopped", seen, self.last, command)
         self._signals.stop(number)
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:

@@ -24,6 +24,7 @@ from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
 from gan.inference.training_run import training_command
 from gan.module import GAN
+from gan.train.newest import resume_command
 
 log = logging.getLogger("gan")
 
@@ -94,8 +95,9 @@ class RunReport(Callback):
     @rank_zero_only
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
-            last = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
-            hint = f"ckpt_path={last} resumes the run" if last.exists() else "there is no checkpoint yet"
+            run = Path(trainer.default_root_dir)
+            kept = read_metadata(run / "checkpoints" / "last.json").get("images_seen")
+            hint = f"{kept:,} are kept, resume with: {resume_command(run)}" if kept else "there is no checkpoint yet"
             log.info("%-10s  after %s images; %s", "interrupted", f"{pl_module.images_seen:,}", hint)
 
     def _minutes(self) -> float:

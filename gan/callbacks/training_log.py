@@ -1,5 +1,6 @@
 """What the steps found, as rows for the loggers, with the images per second."""
 
+import logging
 import time
 from typing import Any
 
@@ -9,19 +10,33 @@ from lightning import Callback, Trainer
 from gan.module import GAN
 from gan.steps import LoggedStep
 
+ALL_RIGHT, FAR_APART, ROWS = 0.995, 10.0, 20
+ADVICE = "lower its learning rate, or give it noise (model.instance_noise), dropout or a gradient penalty"
+
+log = logging.getLogger("gan")
+
 
 class TrainingLog(Callback):
     """Logs the `train/` values of each `log_every_n_steps`-th batch, by the number of that batch.
 
     `train/images_per_second` counts from one log to the next, over all processes, and leaves out validation and other
-    callbacks. On a card a row is written once its values have come to the host, at the latest when the epoch ends.
+    callbacks. A discriminator that has won is warned of. On a card a row is written once its values have come to the host, at the latest when the epoch ends.
     """
 
     def __init__(self) -> None:
         self._pending: list[LoggedStep] = []
+        self._warned = False
+        self._judged_all = 0  # rows in a row of a discriminator that makes no mistake
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._time, self._images = time.perf_counter(), pl_module.images_seen
+
+    def on_validation_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._paused = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        if not trainer.sanity_checking:
+            self._time += time.perf_counter() - self._paused
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: GAN, outputs: dict[str, list[LoggedStep]], batch: Any, batch_idx: int
@@ -33,6 +48,15 @@ class TrainingLog(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         self._write(trainer, wait=True)
+
+    def _watch_discriminator(self, row: dict[str, float]) -> None:
+        """Warns once of a discriminator whose judgements are all right: the generator learns nothing from it."""
+        right = min(row["train/accuracy_real"], row["train/accuracy_fake"]) >= ALL_RIGHT
+        won = right and row["train/logit_real"] - row["train/logit_fake"] > FAR_APART
+        self._judged_all = self._judged_all + 1 if won else 0
+        if self._judged_all == ROWS and not self._warned:
+            self._warned = True
+            log.warning("the discriminator has won: for %d logged batches it made no mistake; %s", ROWS, ADVICE)
 
     def _write(self, trainer: Trainer, wait: bool) -> dict[str, float]:
         """Hands the rows that are there to the loggers; the last of them."""
@@ -47,6 +71,7 @@ class TrainingLog(Callback):
         self._time, self._images = now, step.images_seen
         for step, values in found:
             row = {f"train/{name}": value for name, value in values.items()}
+            self._watch_discriminator(row)
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
             if (step.batch + 1) % trainer.log_every_n_steps == 0 or trainer.should_stop:
                 for logger in trainer.loggers:

@@ -8,6 +8,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
+from gan.metrics.collapse import signs_of_collapse
 from gan.module import GAN
 
 log = logging.getLogger("gan")
@@ -18,7 +19,8 @@ class ValidationMeasures(Callback):
 
     The features of the real images and their statistics are computed at the first validation and kept. Measures that
     need more images or labels than a validation has are left out with a warning, and so are all where the extractor
-    reads digits and the data shows none. Nothing of this enters a checkpoint.
+    reads digits and the data shows none. Nothing of this enters a checkpoint. Signs of mode collapse at two validations
+    in a row are warned of once.
 
     Args:
         extractor: "mnist", "inception", or one of your own, see `build_extractor`.
@@ -38,6 +40,7 @@ class ValidationMeasures(Callback):
         self.wanted, self.kid_subsets = list(measures), kid_subsets
         self._measures: ImageMeasures | None = None
         self._warned: set[str] = set()
+        self._collapsed = False  # whether the last validation showed signs of mode collapse
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         source = trainer.datamodule.source
@@ -68,6 +71,7 @@ class ValidationMeasures(Callback):
         if self._measures is None:
             return
         values = self._measures.compute()
+        sets = None if trainer.sanity_checking or not self._measures.extractor.reads_digits else self._measures.sets()
         self._measures.generated.clear()
         if trainer.sanity_checking:  # which takes a few batches only, and not the whole validation set
             self._measures.real.clear()
@@ -79,6 +83,12 @@ class ValidationMeasures(Callback):
             pl_module.log(name, value, prog_bar=key == first, sync_dist=True)
         for reason in self._measures.skipped.values():
             self._warn(trainer, f"left out of validation: {reason}")
+        if sets is not None and trainer.is_global_zero:
+            signs, before = signs_of_collapse(sets.real, sets.generated), self._collapsed
+            self._collapsed = signs is not None
+            if signs and before and "collapse" not in self._warned:  # at a single validation it may be passing
+                self._warned.add("collapse")
+                log.warning("%s", signs)
 
     def _warn(self, trainer: Trainer, text: str) -> None:
         if trainer.is_global_zero and text not in self._warned:

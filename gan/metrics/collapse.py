@@ -1,0 +1,34 @@
+"""Signs of mode collapse in a set of generated images."""
+
+import torch
+from torch import Tensor
+
+from gan.metrics.features import Seen
+
+RARE = 0.1  # a class is missing below this part of its share among the real images
+ALIKE = 0.4  # images of a class are too alike below this part of the real ones' mean distance
+IMAGES = 100  # of each class, between which distances are taken
+ADVICE = "more diversity: lower learning rates, a gradient penalty, or model.diversity_weight above 0"
+
+
+def signs_of_collapse(real: Seen, generated: Seen) -> str | None:
+    """One line that says which classes are missing, or whose images are too alike; None where none is.
+
+    The classes are those that the extractor's classifier predicts. Distances are Euclidean, between features.
+    """
+    classes = real.digits.unique().tolist()
+    missing, alike = [], []
+    for label in classes:
+        of_real, of_generated = real.features[real.digits == label], generated.features[generated.digits == label]
+        if len(of_generated) / len(generated) < RARE * len(of_real) / len(real):
+            missing.append(label)
+        elif min(len(of_real), len(of_generated)) > 1 and _spread(of_generated) < ALIKE * _spread(of_real):
+            alike.append(label)
+    signs = [f"hardly any image of the classes {missing}"] if missing else []
+    signs += [f"images of the classes {alike} are nearly the same"] if alike else []
+    return f"mode collapse: {' and '.join(signs)}; {ADVICE}" if signs else None
+
+
+def _spread(features: Tensor) -> Tensor:
+    """The mean distance between two images."""
+    return torch.pdist(features[:IMAGES]).mean()
