@@ -1,7 +1,7 @@
 """Finds the first step whose losses or gradients are not finite, without waiting for a GPU at each step."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan.errors import DivergedError
 from gan.steps import Found
@@ -59,3 +59,9 @@ class FiniteWatch:
             raise DivergedError(
                 f"training diverged at batch {self.first_batch + step:,} of the run: {names} not finite; {ADVICE}"
             )
+
+
+def require_finite_weights(module: nn.Module, images_seen: int) -> None:
+    """Raises DivergedError if a weight is not finite."""
+    if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
+        raise DivergedError(f"training diverged: weights are not finite after {images_seen:,} images; {ADVICE}")

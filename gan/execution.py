@@ -153,7 +153,7 @@ class Execution:
         first, optimizer_steps = trainer.fit_loop.total_batch_idx, trainer.global_step
         logged = []
         for number, batch in enumerate(batches, start=first):
-            rates = [module.rate_factor * optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+            rates = [optimizer.param_groups[0]["lr"] * 0.5**module.rewinds for optimizer in trainer.optimizers]
             seen = len(batch[0]) * trainer.world_size
             step = module.steps.step(number, seen, module.images_seen, rates)
             found = self._run(step, *batch)

@@ -18,10 +18,12 @@ class AdversarialLoss(ABC):
 
     Attributes:
         generator_needs_real: whether `generator` reads `real_logits`, which are None where it is False. A loss that
-            does not say so is given them.
+        does not say so is given them.
+        has_threshold: whether a logit of 0 parts real images from generated ones.
     """
 
     generator_needs_real: bool = False
+    has_threshold: bool = True
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
@@ -90,6 +92,8 @@ class Wasserstein(AdversarialLoss):
     It needs a Lipschitz constraint, such as the penalty `wgan_gp`.
     """
 
+    has_threshold = False
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return fake_logits.mean() - real_logits.mean()
 
@@ -104,6 +108,7 @@ class Relativistic(AdversarialLoss):
     label or of independent ones: `model.paired_labels`.
     """
 
+    has_threshold = False
     generator_needs_real = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

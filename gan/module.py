@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from gan.averaging import AverageDecay, update_average
 from gan.config.bounds import require_number, require_part, require_switch
 from gan.config.targets import build
-from gan.divergence import ADVICE
-from gan.errors import DivergedError, UserError
+from gan.divergence import require_finite_weights
+from gan.errors import UserError
 from gan.execution import Execution, make_portable
 from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
 from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_one_stage
+from gan.optimizers import build_optimizer
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, forget_length, generator_steps
@@ -235,27 +236,16 @@ class GAN(LightningModule):
         optimizers, schedules = [], []
         steps = generator_steps(self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
         for name in ("generator", "discriminator"):
-            optimizer, key = self.hparams[f"{name}_optimizer"], f"model.{name}_optimizer"
-            built = build(optimizer, key, ["torch.optim"], self.trust, getattr(self, name).parameters())
-            if isinstance(built, torch.optim.LBFGS | torch.optim.SparseAdam):
-                raise UserError(f"{key}._target_={optimizer['_target_']}: it takes no plain step on dense gradients")
-            optimizers.append(built)
+            spec, weights = self.hparams[f"{name}_optimizer"], getattr(self, name).parameters()
+            optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))
             if schedule := self.hparams[f"{name}_schedule"]:
                 key = f"model.{name}_schedule"
                 schedules.append(build_schedule(schedule, key, self.trust, optimizers[-1], steps))
         return optimizers, schedules
 
-    @property
-    def rate_factor(self) -> float:
-        """By which the learning rates are multiplied: a half for each time that training has diverged."""
-        return 0.5**self.rewinds
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.execution.require_finite()
-        if not all(torch.isfinite(parameter).all() for parameter in self.parameters()):
-            raise DivergedError(
-                f"training diverged after {self.images_seen:,} images: weights are not finite; {ADVICE}"
-            )
+        require_finite_weights(self, self.images_seen)
         checkpoint["images_seen"], checkpoint["rewinds"] = self.images_seen, self.rewinds
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
         make_portable(checkpoint["optimizer_states"])

@@ -20,7 +20,8 @@ class TrainingLog(Callback):
     """Logs the `train/` values of each `log_every_n_steps`-th batch, by the number of that batch.
 
     `train/images_per_second` counts from one log to the next, over all processes, and leaves out validation and other
-    callbacks. A discriminator that has won is warned of. On a card a row is written once its values have come to the host, at the latest when the epoch ends.
+    callbacks. A discriminator that has won is warned of. On a card a row is written once its values have come to the
+    host, at the latest when the epoch ends.
     """
 
     def __init__(self) -> None:
@@ -49,8 +50,10 @@ class TrainingLog(Callback):
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         self._write(trainer, wait=True)
 
-    def _watch_discriminator(self, row: dict[str, float]) -> None:
+    def _watch_discriminator(self, module: GAN, row: dict[str, float]) -> None:
         """Warns once of a discriminator whose judgements are all right: the generator learns nothing from it."""
+        if not getattr(module.objectives.loss, "has_threshold", True):
+            return
         right = min(row["train/accuracy_real"], row["train/accuracy_fake"]) >= ALL_RIGHT
         won = right and row["train/logit_real"] - row["train/logit_fake"] > FAR_APART
         self._judged_all = self._judged_all + 1 if won else 0
@@ -71,7 +74,7 @@ class TrainingLog(Callback):
         self._time, self._images = now, step.images_seen
         for step, values in found:
             row = {f"train/{name}": value for name, value in values.items()}
-            self._watch_discriminator(row)
+            self._watch_discriminator(trainer.lightning_module, row)
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
             if (step.batch + 1) % trainer.log_every_n_steps == 0 or trainer.should_stop:
                 for logger in trainer.loggers:

@@ -1,0 +1,184 @@
+"""When a run's checkpoints are written, what they say, and what becomes of a run that cannot write them."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning import Callback
+
+from gan.callbacks import checkpoints
+from gan.errors import Stopped, UserError
+from gan.module import GAN
+
+pytestmark = pytest.mark.slow
+
+
+class At(Callback):
+    """Does something at the end of a batch of the run."""
+
+    def __init__(self, batch, action):
+        self.batch, self.action = batch, action
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.fit_loop.total_batch_idx == self.batch:
+            self.action()
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """A function that has something done at a batch of each run from then on, before the checkpoints are written."""
+    from gan.train import command
+
+    built = command._built
+
+    def plan(batch, action):
+        def with_action(cfg, group):
+            return [*built(cfg, group), *([At(batch, action)] if group == "callbacks" else [])]
+
+        monkeypatch.setattr(command, "_built", with_action)
+
+    yield plan
+
+
+def last(tmp_path, folder="run"):
+    return torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def same_weights(first, second):
+    return all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143)])
+def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
+    run, tmp_path, at, caplog, monkeypatch, number, code
+):
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO", "gan")
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    run("trainer.max_epochs=2", folder="whole")
+    at(5, lambda: os.kill(os.getpid(), number))
+    with pytest.raises(Stopped) as stopped:
+        run("trainer.max_epochs=2")
+    assert stopped.value.code == code
+    assert last(tmp_path)["images_seen"] == 6 * 16
+    (line,) = (line for line in caplog.messages if line.startswith("stopped"))
+    assert f"after 96 images, all of them in {tmp_path}/run/checkpoints/last.ckpt; resume with: gan train " in line
+    assert {each: signal.getsignal(each) for each in before} == before
+    at(-1, None)
+    run("trainer.max_epochs=2", "ckpt_path=auto")
+    assert same_weights(last(tmp_path, "whole"), last(tmp_path))
+    lines = [(tmp_path / name / "metrics.csv").read_text(encoding="utf-8").count("\n") for name in ("whole", "run")]
+    assert lines[0] == lines[1]
+
+
+def test_a_second_interrupt_ends_at_once(run, tmp_path, at):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at(5, twice)
+    with pytest.raises(KeyboardInterrupt):
+        run("trainer.max_epochs=2")
+    assert last(tmp_path)["images_seen"] == 64  # of the first epoch's end
+
+
+def test_checkpoints_come_by_time_inside_an_epoch(run, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: 60.0 * len(written)))
+    step, save = GAN.training_step, checkpoints.RunCheckpoints._save
+    monkeypatch.setattr(GAN, "training_step", lambda *given: (written.append(None), step(*given))[1])
+    seen = []
+    monkeypatch.setattr(
+        checkpoints.RunCheckpoints,
+        "_save",
+        lambda self, trainer, module, **options: (
+            seen.append(module.images_seen),
+            save(self, trainer, module, **options),
+        ),
+    )
+    run("trainer.limit_train_batches=7", "callbacks.checkpoints.every_n_minutes=3")
+    assert seen == [48, 96, 112]
+    seen.clear()
+    run("trainer.limit_train_batches=7", "callbacks.checkpoints.every_n_minutes=null", folder="b")
+    assert seen == [112]
+
+
+def test_a_checkpoint_has_only_numbers_of_its_own_weights(run, tmp_path):
+    run("+trainer.val_check_interval=3", "trainer.limit_train_batches=7")
+    kept = {name: json.loads((tmp_path / f"run/checkpoints/{name}.json").read_text()) for name in ("last", "best")}
+    assert kept["last"]["images_seen"] == 112
+    assert not [name for name in kept["last"]["metrics"] if name.startswith("val/")]
+    assert kept["best"]["images_seen"] in (48, 96)
+    assert kept["best"]["metrics"]["val/fid_mnist"] == kept["best"]["best_score"]
+    assert (
+        torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["images_seen"]
+        == (kept["best"]["images_seen"])
+    )
+
+
+def test_a_run_killed_between_a_checkpoint_and_its_copies_completes_them(run, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write_json", kill)
+        with pytest.raises(Killed):
+            run()
+    folder = tmp_path / "run" / "checkpoints"
+    assert not (folder / "last.json").exists()
+    run("ckpt_path=auto")
+    assert json.loads((folder / "last.json").read_text())["images_seen"] == 64
+    assert json.loads((folder / "best.json").read_text()) == json.loads((folder / "last.json").read_text())
+    assert (tmp_path / "run" / "summary.json").is_file()
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(run, tmp_path, monkeypatch):
+    run()
+    kept = last(tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gan.atomic_write.os.fsync", full)
+    with pytest.raises(
+        UserError, match=r"last\.ckpt: No space left on device; no checkpoint can be written; .*64 images"
+    ):
+        run("trainer.max_epochs=2", "ckpt_path=auto")
+    assert same_weights(kept, last(tmp_path))
+
+
+def test_too_little_space_is_seen_before_training(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(UserError, match=r"has 1,000 bytes free, and the checkpoints need \d"):
+        run()
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_metrics_that_cannot_be_written_cost_one_warning(run, tmp_path, at, caplog):
+    at(1, lambda: (shutil.move(tmp_path / "run/metrics.csv", tmp_path), (tmp_path / "run/metrics.csv").mkdir()))
+    caplog.set_level(logging.WARNING, "gan")
+    module, _ = run()
+    assert module.images_seen == 64
+    assert len([line for line in caplog.messages if "CSVMetrics cannot be written" in line]) == 1
+
+
+def test_a_folder_that_is_in_use_is_refused(run, tmp_path, at):
+    refused = []
+
+    def start_another():
+        with pytest.raises(UserError, match="another process trains there") as raised:
+            run("ckpt_path=auto")
+        refused.append(raised)
+
+    at(3, start_another)
+    run("trainer.max_epochs=2", "callbacks.checkpoints.every_n_minutes=1e-9")
+    assert refused
+    run("trainer.max_epochs=3", "ckpt_path=auto", "callbacks.budget=null")

@@ -1,0 +1,62 @@
+"""The rest of an epoch is its other images, whatever the batch size and the number of processes it goes on with."""
+
+import pytest
+import torch
+
+from gan.data.batches import TrainingBatches
+from gan.module import GAN
+
+IMAGES = torch.arange(1000).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).to(torch.uint8).contiguous()
+LABELS = torch.arange(1000)
+
+
+def shown(parts, stratified):
+    """The images of an epoch that is run in parts, each of (batches or None, batch size, processes)."""
+    found, done, begun = [], 0, None
+    for count, batch_size, world_size in parts:
+        begun = begun or (batch_size, world_size)
+        for rank in range(world_size):
+            batches = TrainingBatches(IMAGES, LABELS, batch_size, 7, rank, world_size, stratified=stratified)
+            batches.skip(done, *begun)
+            labels = [labels for _, labels in batches]
+            found += labels[:count]
+        done += (count or 0) * batch_size * world_size
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(7, 20, 1), (None, 30, 1)],
+        [(7, 30, 1), (None, 20, 1)],
+        [(5, 20, 2), (None, 20, 1)],
+        [(5, 20, 1), (3, 12, 3), (None, 25, 2)],
+        [(5, 20, 1), (3, 20, 1), (None, 20, 1)],
+    ],
+)
+def test_no_image_comes_twice_and_few_are_left_out(parts, stratified):
+    found = shown(parts, stratified)
+    assert len(found.unique()) == len(found)
+    assert len(found) > 1000 - sum(size * processes for _, size, processes in parts)
+
+
+def test_an_unchanged_run_continues_the_same_order():
+    for stratified in (False, True):
+        assert torch.equal(shown([(7, 20, 1), (None, 20, 1)], stratified), shown([(None, 20, 1)], stratified))
+        both = [(3, 20, 2), (None, 20, 2)]
+        assert shown(both, stratified).sort().values.equal(shown([(None, 20, 2)], stratified).sort().values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch_size", "images_seen"), [(20, 1200), (600, 1500)])
+def test_a_run_that_resumes_with_another_batch_size_trains_on_the_rest(run, monkeypatch, batch_size, images_seen):
+    """With batches of 600 no batch is left of the 1,200 images, and the next epoch begins."""
+    seen, step = [], GAN.training_step
+    monkeypatch.setattr(GAN, "training_step", lambda self, *given: (seen.append(given[0][0]), step(self, *given))[1])
+    whole = ("trainer.limit_train_batches=1.0", "trainer.max_epochs=100")
+    run(*whole, "data.batch_size=60", "max_images=900")
+    module, _ = run(*whole, f"data.batch_size={batch_size}", f"max_images={images_seen}", "ckpt_path=auto")
+    assert module.images_seen == images_seen
+    epoch = torch.cat(seen)[:1200] if batch_size == 20 else torch.cat(seen)[:900]
+    assert len(epoch.flatten(1).unique(dim=0)) >= len(epoch) - 20  # a few of the small digits are equal
