@@ -42,9 +42,14 @@ def newest_whole(last: Path) -> Path:
 
 def is_damaged(content: bytes) -> bool:
     """Whether the content of a file differs from its checksum. A file without one is damaged if it has no end."""
-    if content[-DIGITS - len(CHECKSUM) : -DIGITS] == CHECKSUM:
-        return hashlib.sha256(content[:-DIGITS]).hexdigest().encode() != content[-DIGITS:]
+    if _has_checksum(content):
+        before, _, checksum = content.rpartition(CHECKSUM)
+        return hashlib.sha256(before + CHECKSUM).hexdigest().encode() != checksum
     return b"PK\5\6" not in content[-128:]  # the record that ends a zip archive
+
+
+def _has_checksum(content: bytes) -> bool:
+    return CHECKSUM in content[-DIGITS - len(CHECKSUM) :]
 
 
 def checkpoint_path(ckpt: str | None, key: str) -> Path:
@@ -102,7 +107,7 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{key}={path}: {error.strerror}") from error
-    if content[-DIGITS - len(CHECKSUM) : -DIGITS] == CHECKSUM and is_damaged(content):
+    if _has_checksum(content) and is_damaged(content):
         raise UserError(f"{key}={path}: damaged, its checksum is that of another content")
     try:
         with warnings.catch_warnings():

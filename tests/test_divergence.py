@@ -64,7 +64,7 @@ def test_a_run_goes_back_with_half_the_rates(run, tmp_path, diverging, caplog):
     assert module.images_seen == 192
     assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 4)
     assert len([line for line in caplog.messages if line.startswith("rewound")]) == 2
-    again, metrics = run("trainer.max_epochs=4", "ckpt_path=auto")
+    _, metrics = run("trainer.max_epochs=4", "ckpt_path=auto")
     assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 4)
 
 
