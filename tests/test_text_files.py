@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [path for folder in ("gan", "hydra_plugins", "bench") for path in (ROOT / folder).rglob("*.py")]
-OTHER_OPEN = ("Image", "DigitGenerator", "Model", "archive")  # these open no text file
+OTHER_OPEN = ("os", "Image", "DigitGenerator", "Model", "archive")  # these open no text file
 
 
 @pytest.fixture
@@ -29,7 +29,9 @@ def names_no_encoding(call):
         binary = any(isinstance(value, ast.Constant) and "b" in str(value.value) for value in call.args)
         text = not binary and ast.unparse(getattr(call.func, "value", call.func)) not in OTHER_OPEN
     else:
-        text = name in ("read_text", "write_text", "TextIOWrapper", "FileHandler") or "text" in keywords
+        text = name in ("read_text", "write_text", "TextIOWrapper", "FileHandler") or (
+            name in ("run", "Popen") and "text" in keywords
+        )
     return text and "encoding" not in keywords
 
 

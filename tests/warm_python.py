@@ -152,6 +152,8 @@ def become(asked, files, path):
     for number, own in zip(asked["files"], held, strict=True):
         os.dup2(own, number)
         os.close(own)
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        setattr(sys, name, open(number, mode, buffering=1, encoding="utf-8", closefd=False))
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])

@@ -197,7 +197,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _require_space(folder: Path, module: GAN) -> None:
     """Raises a UserError where a new checkpoint would not find room; optimizers keep two values of each weight."""
-    weights = sum(value.nbytes for value in module.state_dict().values())
+    weights = sum(value.nbytes for value in module.state_dict().values() if isinstance(value, torch.Tensor))
     trained = sum(value.nbytes for value in module.parameters() if value.requires_grad)
     files = 1 if (folder / "best.ckpt").exists() else 2
     needed, free = files * (weights + 2 * trained), shutil.disk_usage(folder).free
