@@ -49,13 +49,13 @@ def test_files_are_utf8_in_a_locale_that_is_not(gan, trained, tmp_path, c_locale
     text = "ü ± 手"
     small = ("data=digits", "device=cpu", "num_samples=400", "repeats=2", "metrics.measures=[fid]")
     ckpt = f"ckpt='{trained('unconditional')}/checkpoints/last.ckpt'"
-    code, _, err = gan("evaluate", ckpt, *small, "hydra.run.dir=measured")
+    code, _, err = gan("evaluate", ckpt, *small, f"hydra.run.dir='{text}'")
     assert code == 0, err
-    code, _, err = gan("export", ckpt, f"output='{text}.safetensors'", "measures=measured/metrics.json")
+    code, _, err = gan("export", ckpt, f"output='{text}.safetensors'", f"measures='{text}/metrics.json'")
     assert code == 0, err
-    for path in ("measured/metrics.md", f"{text}.md"):
+    for path in (f"{text}/metrics.md", f"{text}.md"):
         assert "±" in (tmp_path / path).read_text(encoding="utf-8")
-    assert text in next(tmp_path.glob("outputs/export/*/run.log")).read_text(encoding="utf-8")
+    assert text in (tmp_path / text / "run.log").read_text(encoding="utf-8")
 
 
 def test_a_terminal_that_lacks_a_character_ends_no_command(gan, monkeypatch, tmp_path):

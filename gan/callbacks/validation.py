@@ -11,6 +11,8 @@ from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, buil
 from gan.metrics.collapse import signs_of_collapse
 from gan.module import GAN
 
+EARLY = 20_000  # images seen until which the images of most networks are all alike
+
 log = logging.getLogger("gan")
 
 
@@ -83,7 +85,7 @@ class ValidationMeasures(Callback):
             pl_module.log(name, value, prog_bar=key == first, sync_dist=True)
         for reason in self._measures.skipped.values():
             self._warn(trainer, f"left out of validation: {reason}")
-        if sets is not None and trainer.is_global_zero:
+        if sets is not None and trainer.is_global_zero and pl_module.images_seen >= EARLY:
             signs, before = signs_of_collapse(sets.real, sets.generated), self._collapsed
             self._collapsed = signs is not None
             if signs and before and "collapse" not in self._warned:  # at a single validation it may be passing

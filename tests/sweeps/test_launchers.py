@@ -125,12 +125,12 @@ def test_a_job_ends_with_its_launcher():
 @pytest.mark.process
 def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
     (tmp_path / "gan.py").write_text("raise RuntimeError('the user has a file of this name')")
-    quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=2")
+    quick = ("hydra.launcher.poll_seconds=0.2", "hydra.launcher.cpus_per_task=1", "trainer.max_epochs=3")
     preempted = ("+callbacks.preempted._target_=preempted.Preempted", "+callbacks.preempted.notes=epochs")
     code, out = sweep("launcher=slurm", *quick, "seed=1,2", "+hydra.launcher.sbatch.account=me", *preempted)
     assert (code, rows(tmp_path)) == (0, [("1", "finished"), ("2", "finished")]), out
-    assert (tmp_path / "epochs").read_text().split() == ["0", "1", "1", "0", "1"]
-    assert "resumed     after 1 epochs" in (tmp_path / "outputs" / "multirun" / "s" / "0" / "run.log").read_text()
+    assert (tmp_path / "epochs").read_text().split() == ["0", "1", "2", "0", "1", "2"]
+    assert "resumed     after 2 epochs" in (tmp_path / "outputs" / "multirun" / "s" / "0" / "run.log").read_text()
     submitted = (slurm / "submitted").read_text()
     assert "#SBATCH --account=me" in submitted
     assert "#SBATCH --array=0-1%2" in submitted
