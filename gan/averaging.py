@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 
 
 class AverageDecay:
@@ -17,8 +17,8 @@ class AverageDecay:
     """
 
     def __init__(self, half_life: float = 0.0, warmup: float = 0.05) -> None:
-        require_number("model.ema_half_life", half_life, least=0)
-        require_number("model.ema_warmup", warmup, above=0)
+        require("model.ema_half_life", half_life)
+        require("model.ema_warmup", warmup)
         self.half_life, self.warmup = half_life, warmup
 
     def after(self, images: float, images_seen: float) -> float | None:

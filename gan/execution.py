@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from gan.config.bounds import require_number, require_switch
+from gan.config.bounds import require
 from gan.cuda_graphs import CudaGraphs
 from gan.divergence import FiniteWatch
 from gan.errors import UserError
@@ -94,10 +94,9 @@ class Execution:
         compile: bool = False,
         graphs: type[CudaGraphs] = CudaGraphs,
     ) -> None:
-        if cuda_graph not in ("auto", True, False):
-            raise UserError(f"cuda_graph={cuda_graph}: auto, true or false")
-        require_number("steps_per_execution", steps_per_execution, least=1, whole=True, optional=True)
-        require_switch("compile", compile)
+        require("cuda_graph", cuda_graph)
+        require("steps_per_execution", steps_per_execution)
+        require("compile", compile)
         self.cuda_graph, self.steps_per_execution, self.graphs = cuda_graph, steps_per_execution, graphs
         self.compile = compile
         self._step: StepFunction | None = None

@@ -9,14 +9,13 @@ from joblib import cpu_count
 from omegaconf import DictConfig
 from torch import nn
 
+from gan.config.bounds import require
 from gan.errors import UserError
 
 if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
-ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 BF16_WORK = 3e8  # parameters times images of a step from which on bf16 was faster than TF32 on an H200
-PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed")
 
 
 def settle_hardware(trainer: DictConfig) -> None:
@@ -27,16 +26,16 @@ def settle_hardware(trainer: DictConfig) -> None:
             that differs from those that torchrun or srun has started.
     """
     keep_to_quota()
-    there = {"cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
-    there |= {"mps": torch.backends.mps.is_available(), "auto": True}
+    there = {"auto": True, "cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
+    there["mps"] = torch.backends.mps.is_available()
     accelerator, precision = trainer.accelerator, str(trainer.precision)
-    if not there.get(accelerator, False):
-        usable = [name for name in ACCELERATORS if there[name]]
+    require("trainer.accelerator", accelerator)
+    require("trainer.precision", precision)
+    if not there[accelerator]:
+        usable = [name for name in there if there[name]]
         raise UserError(f"trainer.accelerator={accelerator}: not on this machine; it has {', '.join(usable)}")
     if accelerator == "auto":
         accelerator = "gpu" if there["gpu"] else "mps" if there["mps"] else "cpu"
-    if precision not in PRECISIONS:
-        raise UserError(f"trainer.precision={precision}: it may be {', '.join(PRECISIONS)}")
     if accelerator == "cpu" and (precision == "16-mixed" or (precision == "bf16-mixed" and not cpu_has_bf16())):
         raise UserError(f"trainer.precision={precision}: this processor has no such arithmetic; use 32-true")
     if accelerator in ("gpu", "cuda"):

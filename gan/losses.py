@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu, relu, softplus
 
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 
 
 class AdversarialLoss(ABC):
@@ -55,7 +55,7 @@ class BinaryCrossEntropy(AdversarialLoss):
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        require_number("model.loss.label_smoothing", label_smoothing, least=0, below=1)
+        require("model.loss.label_smoothing", label_smoothing)
         self.label_smoothing = label_smoothing
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Hinge(AdversarialLoss):
     """
 
     def __init__(self, leak: float = 0.0) -> None:
-        require_number("model.loss.leak", leak, least=0, most=1)
+        require("model.loss.leak", leak)
         self.leak = leak
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

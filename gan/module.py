@@ -10,7 +10,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from gan.averaging import AverageDecay, update_average
-from gan.config.bounds import require_number, require_part, require_switch
+from gan.config.bounds import require, require_part
 from gan.config.targets import build
 from gan.divergence import require_finite_weights
 from gan.errors import UserError
@@ -92,9 +92,8 @@ class GAN(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["trust"])
-        require_number("model.gradient_clip_norm", gradient_clip_norm, above=0, optional=True)
-        for name in ("paired_labels", "shared_latents", "one_stage"):
-            require_switch(f"model.{name}", self.hparams[name])
+        for name in ("gradient_clip_norm", "paired_labels", "shared_latents", "one_stage"):
+            require(f"model.{name}", self.hparams[name])
         for name in ("generator", "discriminator"):
             require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)

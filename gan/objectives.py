@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gan.config.bounds import require_number, require_switch
+from gan.config.bounds import require
 from gan.errors import UserError
 from gan.losses import AdversarialLoss, has_flat_slopes
 from gan.penalties import Penalty
@@ -61,8 +61,8 @@ class Objectives:
         joint_batches: bool = False,
         diversity_weight: float = 0.0,
     ) -> None:
-        require_switch("model.joint_batches", joint_batches)
-        require_number("model.diversity_weight", diversity_weight, least=0)
+        require("model.joint_batches", joint_batches)
+        require("model.diversity_weight", diversity_weight)
         self.network, self.loss, self.num_classes = discriminator, loss, num_classes
         self.joint_batches, self.diversity_weight = joint_batches, diversity_weight
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import require_number
 from gan.config.targets import locate
+from gan.config.values import Number
 from gan.errors import UserError
 
 
@@ -79,8 +79,8 @@ def build_penalties(specs: Mapping[str, Mapping[str, Any]] | None, trust: Sequen
             raise UserError(f"{key}={spec}: {{_target_: ..., weight: 1.0, every: 1}}, and what else that takes")
         options = {option: value for option, value in spec.items() if option not in ("_target_", "weight", "every")}
         weight, every = spec.get("weight", 1.0), spec.get("every", 1)
-        require_number(f"{key}.weight", weight, least=0)
-        require_number(f"{key}.every", every, least=1, whole=True)
+        Number(least=0).require(f"{key}.weight", weight)
+        Number(least=1, whole=True).require(f"{key}.every", every)
         function = locate(spec["_target_"], key, ["gan.penalties"], trust)
         if weight:
             penalties.append(Penalty(partial(function, **options), weight, every))

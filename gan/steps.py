@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan.averaging import AverageDecay
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 from gan.penalties import Penalty
 
 Found = dict[str, Tensor | float]
@@ -35,8 +35,8 @@ class Fading:
     """
 
     def __init__(self, key: str, value: float, images: float | None) -> None:
-        require_number(key, value, least=0)
-        require_number(f"{key.removesuffix('_weight')}_images", images, above=0, optional=True)
+        require(key, value)
+        require(f"{key.removesuffix('_weight')}_images", images)
         self.value, self.images = value, images
 
     def at(self, images_seen: float) -> float | None:
@@ -79,7 +79,7 @@ class StepSequence:
         classification: Fading,
         average: AverageDecay,
     ) -> None:
-        require_number("model.discriminator_steps", discriminator_steps, least=1, whole=True)
+        require("model.discriminator_steps", discriminator_steps)
         self.discriminator_steps, self.penalties = discriminator_steps, tuple(penalties)
         self.noise, self.classification, self.average = noise, classification, average
 

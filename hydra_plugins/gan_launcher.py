@@ -19,10 +19,10 @@ class ParallelLauncher(Launcher):
         self.n_jobs = n_jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from gan.config.bounds import require_number
+        from gan.config.bounds import OPTIONAL
         from gan.sweeps.remote_job import RemoteJob
 
-        require_number("hydra.launcher.n_jobs", self.n_jobs, least=1, whole=True, optional=True)
+        OPTIONAL.require("hydra.launcher.n_jobs", self.n_jobs)
         self.job = RemoteJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -7,7 +7,7 @@ from torch import nn
 
 from gan import hardware
 from gan.errors import UserError
-from gan.hardware import BF16_WORK, check_compiler, settle_precision
+from gan.hardware import BF16_WORK, check_compiler, settle_hardware, settle_precision
 
 MODULE = nn.Linear(100, 100, bias=False)
 LARGE = int(BF16_WORK / 10_000)
@@ -34,6 +34,14 @@ def test_a_precision_that_was_given_stays():
     trainer = OmegaConf.create({"accelerator": "gpu", "precision": "16-mixed"})
     settle_precision(trainer, MODULE, LARGE)
     assert trainer.precision == "16-mixed"
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    for backend in (torch.cuda, torch.backends.mps):
+        monkeypatch.setattr(backend, "is_available", lambda: False)
+    trainer = OmegaConf.create({"accelerator": "gpu", "precision": "auto"})
+    with pytest.raises(UserError, match="trainer.accelerator=gpu: not on this machine; it has auto, cpu$"):
+        settle_hardware(trainer)
 
 
 @pytest.mark.slow

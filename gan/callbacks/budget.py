@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 from gan.module import GAN
 
 
@@ -16,7 +16,7 @@ class ImageBudget(Callback):
     """
 
     def __init__(self, max_images: int | None = None) -> None:
-        require_number("callbacks.budget.max_images", max_images, least=1, whole=True, optional=True)
+        require("callbacks.budget.max_images", max_images)
         self.max_images = max_images
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -15,7 +15,7 @@ from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.stop_signals import StopSignals
 from gan.checkpoint_files import read_metadata
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 from gan.train.newest import resume_command
@@ -50,9 +50,9 @@ class RunCheckpoints(Checkpoint):
         every_n_minutes: float | None = 10,
         keep_last: int = 3,
     ) -> None:
-        require_number("callbacks.checkpoints.every_n_epochs", every_n_epochs, least=0, whole=True)
-        require_number("callbacks.checkpoints.every_n_minutes", every_n_minutes, above=0, optional=True)
-        require_number("callbacks.checkpoints.keep_last", keep_last, least=1, whole=True)
+        require("callbacks.checkpoints.every_n_epochs", every_n_epochs)
+        require("callbacks.checkpoints.every_n_minutes", every_n_minutes)
+        require("callbacks.checkpoints.keep_last", keep_last)
         self.directory, self.monitor = Path(directory), monitor
         self.every_n_epochs, self.every_n_minutes, self.keep_last = every_n_epochs, every_n_minutes, keep_last
         self.best_score: float | None = None

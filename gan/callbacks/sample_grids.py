@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from gan.callbacks.optional_files import OptionalFiles
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 from gan.images import grid, save_picture
 from gan.randomness import latents
 
@@ -37,9 +37,9 @@ class SampleGrid(Callback):
     def __init__(
         self, seed: int, num_images: int = 64, every_n_batches: int | None = None, every_n_epochs: int = 1
     ) -> None:
-        require_number("callbacks.samples.num_images", num_images, least=1, whole=True)
-        require_number("callbacks.samples.every_n_epochs", every_n_epochs, least=1, whole=True)
-        require_number("callbacks.samples.every_n_batches", every_n_batches, least=1, whole=True, optional=True)
+        require("callbacks.samples.num_images", num_images)
+        require("callbacks.samples.every_n_epochs", every_n_epochs)
+        require("callbacks.samples.every_n_batches", every_n_batches)
         self.seed = seed
         self.num_images = num_images
         self.every_n_batches = every_n_batches

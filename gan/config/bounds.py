@@ -1,38 +1,10 @@
-"""Checks of config values."""
+"""What the values of a config may be. A command checks them before its heavy imports; constructors check their own."""
 
-import math
-import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from gan.config.values import Allowed, Number, OneOf, Switch
 from gan.errors import UserError
-
-TRAIN, EVERY = ("train",), ("train", "evaluate")
-
-
-class Number(NamedTuple):
-    """The bounds of a number, as `require_number` takes them, and the commands that have the key."""
-
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
-    below: float | None = None
-    whole: bool = False
-    optional: bool = False
-    commands: tuple[str, ...] = TRAIN
-
-
-class Switch(NamedTuple):
-    """A value that is true or false."""
-
-    commands: tuple[str, ...] = TRAIN
-
-
-class OneOf(NamedTuple):
-    """A value that is one of a few."""
-
-    values: tuple[Any, ...]
-    commands: tuple[str, ...] = TRAIN
 
 
 class Refused(NamedTuple):
@@ -44,17 +16,19 @@ class Refused(NamedTuple):
 
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
-MAX_INDEX = 2**63 - 1
-INDEXED = {"most": MAX_INDEX, "whole": True, "commands": ("generate",)}
+MAX_INDEX = 10**15
 
-BOUNDS: dict[str, Number | Switch | OneOf] = {
-    "seed": Number(least=0, below=2**32, whole=True, commands=EVERY),
+TRAIN: dict[str, Allowed] = {
+    "seed": Number(least=0, below=2**32, whole=True),
     "max_images": OPTIONAL,
     "compile": Switch(),
     "deterministic": Switch(),
+    "cuda_graph": OneOf(("auto", True, False)),
     "on_divergence": OneOf(("stop", "rewind")),
     "steps_per_execution": OPTIONAL,
     "n_trials": COUNT,
+    "data.download": Switch(),
+    "data.offline_fallback": Switch(),
     "data.batch_size": COUNT,
     "data.val_size": SIZE,
     "data.val_batch_size": COUNT,
@@ -65,12 +39,20 @@ BOUNDS: dict[str, Number | Switch | OneOf] = {
     "model.latent_dim": COUNT,
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": COUNT,
+    "model.dcgan_initialization": Switch(),
     "model.discriminator_steps": COUNT,
     "model.gradient_clip_norm": Number(above=0, optional=True),
     "model.ema_half_life": Number(least=0),
+    "model.ema_warmup": Number(above=0),
     "model.one_stage": Switch(),
     "model.joint_batches": Switch(),
+    "model.shared_latents": Switch(),
+    "model.paired_labels": Switch(),
+    "model.classification_weight": Number(least=0),
+    "model.classification_images": Number(above=0, optional=True),
     "model.diversity_weight": Number(least=0),
+    "model.instance_noise": Number(least=0),
+    "model.instance_noise_images": Number(above=0, optional=True),
     "model.loss.label_smoothing": Number(least=0, below=1),
     "model.loss.leak": Number(least=0, most=1),
     "trainer.max_epochs": Number(least=-1, whole=True, optional=True),
@@ -82,6 +64,7 @@ BOUNDS: dict[str, Number | Switch | OneOf] = {
     "trainer.num_sanity_val_steps": Number(least=-1, whole=True, optional=True),
     "trainer.log_every_n_steps": COUNT,
     "trainer.val_check_interval": Number(above=0, optional=True),
+    "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps")),
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
     "callbacks.samples.num_images": COUNT,
     "callbacks.samples.every_n_epochs": COUNT,
@@ -89,15 +72,38 @@ BOUNDS: dict[str, Number | Switch | OneOf] = {
     "callbacks.checkpoints.every_n_epochs": SIZE,
     "callbacks.checkpoints.every_n_minutes": Number(above=0, optional=True),
     "callbacks.checkpoints.keep_last": COUNT,
-    "num_samples": Number(least=1, whole=True, commands=("evaluate",)),
-    "repeats": Number(least=1, whole=True, commands=("evaluate",)),
-    "num_images": Number(least=1, optional=True, **INDEXED),
-    "shard_size": Number(least=1, optional=True, **INDEXED),
-    "first": Number(least=0, **INDEXED),
-    "steps": Number(least=2, **INDEXED),
-    "truncation": Number(above=0, optional=True, commands=("generate",)),
-    "overwrite": Switch(commands=("generate",)),
+    "callbacks.budget.max_images": OPTIONAL,
+    "callbacks.progress_bar.refresh_rate": SIZE,
+    "callbacks.wandb.num_images": COUNT,
+    "wandb.mode": OneOf(("online", "offline", "disabled")),
+    "wandb.log_checkpoint": Switch(),
 }
+EVALUATE: dict[str, Allowed] = {
+    "num_samples": COUNT,
+    "repeats": COUNT,
+    "split": OneOf(("test", "val")),
+    "labels": OneOf(("real", "even")),
+}
+GENERATE: dict[str, Allowed] = {
+    "mode": OneOf(("sample", "class_sweep", "interpolate", "walk")),
+    "num_images": Number(least=1, most=MAX_INDEX, whole=True, optional=True),
+    "first": Number(least=0, most=MAX_INDEX, whole=True),
+    "steps": Number(least=2, most=MAX_INDEX, whole=True),
+    "truncation": Number(above=0, optional=True),
+    "select": OneOf(("classifier",), optional=True),
+    "format": OneOf(("grid", "gif", "png", "npy", "npz", "idx"), optional=True),
+    "split": OneOf(("train", "test")),
+    "scale": Number(least=1, most=64, whole=True, optional=True),
+    "shard_size": Number(least=1, most=MAX_INDEX, whole=True, optional=True),
+    "overwrite": Switch(),
+}
+EXPORT: dict[str, Allowed] = {
+    "format": OneOf(("safetensors", "onnx"), optional=True),
+    "dtype": OneOf(("float32", "float16")),
+    "overwrite": Switch(),
+}
+SHARED = {key: TRAIN[key] for key in TRAIN if key == "seed" or key.startswith("data.")}
+BOUNDS = {"train": TRAIN, "evaluate": EVALUATE | SHARED, "generate": GENERATE, "export": EXPORT}
 
 BY_CHECKPOINTS = "checkpoints are callbacks.checkpoints; a run without them could not be resumed"
 TRAINER_REFUSED = {
@@ -123,55 +129,9 @@ TRAINER_REFUSED = {
 }
 
 
-def require(key: str, value: Any) -> None:
-    """Raises a UserError unless the value of a key is within its bounds in BOUNDS."""
-    allowed = BOUNDS[key]
-    if isinstance(allowed, Switch):
-        require_switch(key, value)
-    elif isinstance(allowed, OneOf):
-        if str(value) not in allowed.values:
-            raise UserError(f"{key}={value}: it may be {', '.join(allowed.values)}")
-    else:
-        require_number(key, value, **{name: bound for name, bound in allowed._asdict().items() if name != "commands"})
-
-
-def require_number(
-    key: str,
-    value: Any,
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-    whole: bool = False,
-    optional: bool = False,
-) -> None:
-    """Raises a UserError that names the key unless a value is a finite number within bounds.
-
-    Args:
-        least, most: bounds that the value may have.
-        above, below: bounds that the value may not have.
-        whole: whether it must be an integer.
-        optional: whether it may be None.
-    """
-    bounds = (
-        ("{:,} or more", operator.ge, least),
-        ("above {:,}", operator.gt, above),
-        ("{:,} or less", operator.le, most),
-        ("below {:,}", operator.lt, below),
-    )
-    given = [(text.format(bound), holds, bound) for text, holds, bound in bounds if bound is not None]
-    fits = type(value) is int or (not whole and type(value) is float and math.isfinite(value))
-    if (value is None and optional) or (fits and all(holds(value, bound) for _, holds, bound in given)):
-        return
-    words = ["a whole number" if whole else "a number", *(text for text, _, _ in given)]
-    raise UserError(f"{key}={value}: {', '.join([*words, *(['or null'] if optional else [])])}")
-
-
-def require_switch(key: str, value: Any) -> None:
-    """Raises a UserError unless a value is true or false."""
-    if type(value) is not bool:
-        raise UserError(f"{key}={value}: true or false")
+def require(key: str, value: Any, command: str = "train") -> None:
+    """Raises a UserError unless a key of a command may have this value."""
+    BOUNDS[command][key].require(key, value)
 
 
 def require_part(key: str, value: Any, *, optional: bool = False) -> None:

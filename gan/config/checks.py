@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.config.bounds import BOUNDS, TRAINER_REFUSED, require
+from gan.config.bounds import BOUNDS, TRAINER_REFUSED
 from gan.config.compose import CONFIG_DIR, KEYS_OF_CHOICES
 from gan.errors import UserError
 
@@ -35,9 +35,7 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     """
     expand_home(cfg)
     _check_keys(command, cfg, cfg if whole is None else whole)
-    for key in (key for key in BOUNDS if command in BOUNDS[key].commands):
-        if (value := _select(cfg, key)) is not MISSING:
-            require(key, value)
+    check_bounds(command, cfg)
     for flag in (cfg.get("trainer") or {}) if command == "train" else ():
         if flag in TRAINER_REFUSED and _select(cfg, f"trainer.{flag}") not in TRAINER_REFUSED[flag].harmless:
             raise UserError(f"trainer.{flag}={cfg.trainer[flag]}: {TRAINER_REFUSED[flag].instead}")
@@ -46,6 +44,13 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
             for named in cfg[key] if OmegaConf.is_list(cfg[key]) else [cfg[key]]:
                 if named is not None and named not in WORDS and not Path(str(named)).is_file():
                     raise UserError(f"{key}={named}: there is no file {Path(str(named)).absolute()}")
+
+
+def check_bounds(command: str, cfg: DictConfig) -> None:
+    """Raises a UserError for the first value that is out of its bounds."""
+    for key, allowed in BOUNDS.get(command, {}).items():
+        if (value := _select(cfg, key)) is not MISSING:
+            allowed.require(key, value)
 
 
 def expand_home(cfg: DictConfig) -> None:

@@ -8,7 +8,7 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from gan.config.bounds import require_number, require_switch
+from gan.config.bounds import require
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.idx import DataNotFoundError
 from gan.data.sources import MNIST, Digits, Examples, IDXFiles, Source
@@ -58,12 +58,14 @@ class MNISTDataModule(LightningDataModule):
         super().__init__()
         if not isinstance(source, Source | None):
             raise UserError(f"data.source={source}: {{_target_: gan.data.MNIST}}, another gan.data.Source, or null")
-        require_number("data.batch_size", batch_size, least=1, whole=True)
-        require_number("data.val_size", val_size, least=0, whole=True)
-        require_number("data.val_batch_size", val_batch_size, least=1, whole=True)
-        require_number("data.images_per_epoch", images_per_epoch, least=1, whole=True, optional=True)
-        require_switch("data.stratified_batches", stratified_batches)
-        require_number("data.seed", seed, least=0, whole=True)
+        require("data.download", download)
+        require("data.offline_fallback", offline_fallback)
+        require("data.batch_size", batch_size)
+        require("data.val_size", val_size)
+        require("data.val_batch_size", val_batch_size)
+        require("data.images_per_epoch", images_per_epoch)
+        require("data.stratified_batches", stratified_batches)
+        require("data.seed", seed)
         self.source = source if source is not None else MNIST()
         if isinstance(self.source, IDXFiles):
             _require_folder(dir)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision import datasets
 
-from gan.config.bounds import require_number
+from gan.config.bounds import require
 from gan.data import idx
 from gan.data.split import stratified_split
 from gan.errors import UserError
@@ -203,7 +203,7 @@ class StackedMNIST(MNIST):
         self, num_images: int | None = None, mirrors: Sequence[str] | None = None, timeout: float = 15
     ) -> None:
         super().__init__(mirrors, timeout)
-        require_number("data.source.num_images", num_images, least=1, whole=True, optional=True)
+        require("data.source.num_images", num_images)
         self.num_images = num_images
 
     def compose(self, images: Tensor, labels: Tensor, split: Split) -> Examples:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gan.atomic_write import write_atomic, write_json
 from gan.config import instantiate, settle_output_dir
-from gan.config.bounds import require_number
+from gan.config.checks import check_bounds
 from gan.errors import UserError
 from gan.evaluate.measuring import choose_measures, chunks, measure_real, measure_set
 from gan.evaluate.pictures import save_pictures
@@ -108,12 +108,7 @@ def _open(cfg: DictConfig) -> list[DigitGenerator]:
         raise UserError("ckpt=[]: name at least one checkpoint")
     if repeated := [name for name in named if named.count(name) > 1]:
         raise UserError(f"ckpt={named}: {repeated[0]} is named more than once")
-    for key, least in (("num_samples", 1), ("repeats", 1), ("seed", 0)):
-        require_number(key, cfg[key], least=least, whole=True)
-    if cfg.split not in ("test", "val"):
-        raise UserError(f"split={cfg.split}: test or val")
-    if cfg.labels not in ("real", "even"):
-        raise UserError(f"labels={cfg.labels}: real or even")
+    check_bounds("evaluate", cfg)
     generators = [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
     if cfg.labels == "even" and all(generator.num_classes is None for generator in generators):
         raise UserError("labels=even: needs a conditional model")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gan.atomic_write import atomic_files
 from gan.checkpoint_files import read_checkpoint
 from gan.config import settle_output_dir
+from gan.config.checks import check_bounds
 from gan.errors import UserError, check_installed
 from gan.export.formats import FORMATS
 from gan.export.model_card import card, newest_measures, read_measures
@@ -64,10 +65,8 @@ def export(cfg: DictConfig) -> Path:
 
 def _output(cfg: DictConfig, folder: Path) -> tuple[str, Path]:
     """The format and the file's absolute path; all values of the config are checked."""
+    check_bounds("export", cfg)
     form = cfg.format or ("onnx" if str(cfg.output).endswith(".onnx") else "safetensors")
-    if form not in FORMATS or cfg.dtype not in DTYPES or not isinstance(cfg.overwrite, bool):
-        allowed = f"{' or '.join(FORMATS)}; {' or '.join(DTYPES)}; true or false"
-        raise UserError(f"format={cfg.format}, dtype={cfg.dtype}, overwrite={cfg.overwrite}: {allowed}")
     if not isinstance(cfg.license, str | None):
         raise UserError(f"license={cfg.license}: an identifier such as mit, or null")
     if cfg.dtype not in FORMATS[form].dtypes:

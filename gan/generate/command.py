@@ -12,19 +12,17 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from gan.config import settle_output_dir
-from gan.config.bounds import require_number, require_switch
+from gan.config.checks import check_bounds
 from gan.errors import UserError
-from gan.generate.array_files import ARRAY_ENDINGS, SPLITS, ArrayFiles
-from gan.generate.modes import MODES, PATH_MODES, ImageSequence, LatentPath, Samples
+from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
+from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples
 from gan.generate.picture_files import PICTURE_ENDINGS, write_pictures
 from gan.inference import DigitGenerator
 
 log = logging.getLogger("gan")
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 MAX_SHOWN = 10_000
-MAX_SCALE = 64
 MAX_SEEDS = 1_000_000
-MAX_INDEX = 10**15
 MAX_IDX = 2**32 - 1
 
 
@@ -94,18 +92,7 @@ def _parse_digits(value: Any) -> list[int] | str | None:
 
 
 def _check_values(cfg: DictConfig) -> None:
-    if cfg.mode not in MODES:
-        raise UserError(f"mode={cfg.mode}: {', '.join(MODES)}")
-    for key, least in (("num_images", 1), ("shard_size", 1), ("first", 0), ("steps", 2)):
-        optional = key in ("num_images", "shard_size")
-        require_number(key, cfg[key], least=least, most=MAX_INDEX, whole=True, optional=optional)
-    require_number("scale", cfg.scale, least=1, most=MAX_SCALE, whole=True, optional=True)
-    require_number("truncation", cfg.truncation, above=0, optional=True)
-    if cfg.select not in (None, "classifier"):
-        raise UserError(f"select={cfg.select}: classifier, or null")
-    if cfg.split not in SPLITS:
-        raise UserError(f"split={cfg.split}: {' or '.join(SPLITS)}")
-    require_switch("overwrite", cfg.overwrite)
+    check_bounds("generate", cfg)
     if cfg.mode in PATH_MODES:
         for key, unset in (("first", 0), ("select", None), ("shard_size", None)):
             if cfg[key] != unset:
@@ -124,8 +111,6 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     by_ending = {ending: name for name, ending in ENDINGS.items() if ending}
     suffix = Path(str(cfg.output)).suffix if cfg.output is not None else ""
     image_format = cfg.format or by_ending.get(suffix) or ("gif" if cfg.mode == "walk" else "grid")
-    if image_format not in ENDINGS:
-        raise UserError(f"format={image_format}: {', '.join(ENDINGS)}")
     if cfg.scale is not None and image_format not in PICTURE_ENDINGS:
         raise UserError(f"scale={cfg.scale}: only pictures are enlarged ({', '.join(PICTURE_ENDINGS)})")
     if cfg.shard_size is not None and image_format not in ("npz", "idx"):

@@ -10,7 +10,6 @@ from gan.errors import UserError
 from gan.inference import DigitGenerator, Select, chunks
 
 PATH_MODES = ("interpolate", "walk")
-MODES = ("sample", "class_sweep", *PATH_MODES)
 DEFAULT_COUNT = 64
 DEFAULT_ROWS = 8
 MAX_PATH = 10_000

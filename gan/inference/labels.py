@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gan.config.bounds import require
 from gan.errors import UserError
 
 Select = Literal["classifier"] | None
@@ -30,8 +31,7 @@ def requested_labels(
     Raises:
         UserError: digits that the model does not have, or a `select` that does not apply to the model.
     """
-    if select not in (None, "classifier"):
-        raise UserError(f"select={select}: classifier, or null")
+    require("select", select, "generate")
     if select is not None and num_classes is not None:
         raise UserError(f"select={select}: this model is conditional and generates the requested digits without it")
     if select is not None and digits is None:

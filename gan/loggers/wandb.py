@@ -13,13 +13,13 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan.config import in_multirun
+from gan.config.bounds import require
 from gan.errors import UserError, check_installed
 from gan.loggers.image_axis import ImageAxis
 
 if TYPE_CHECKING:
     from wandb import Run
 
-MODES = ("online", "offline", "disabled")
 SETTINGS = ("mode", "project", "id", "name", "group", "job_type", "tags")
 BETTER = {"fid": "min", "kid": "min", "is": "max"}
 SUMMARIES = {f"val/{key}_{space}": best for key, best in BETTER.items() for space in ("mnist", "inception")}
@@ -63,8 +63,7 @@ class WandbRun(ImageAxis, WandbLogger):
         id: str | None = None,
     ) -> None:
         check_installed("logger=wandb", "tracking", "wandb")
-        if mode not in MODES:
-            raise UserError(f"wandb.mode={mode}: it may be {', '.join(MODES)}")
+        require("wandb.mode", mode)
         if isinstance(tags, str):
             raise UserError(f"wandb.tags={tags}: a list, such as [{tags}]")
         if mode != "online":  # W&B would connect to report its own errors

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from gan.config.bounds import require_number, require_switch
+from gan.config.bounds import require
 from gan.config.targets import build
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
@@ -28,10 +28,10 @@ def build_networks(
     Raises:
         UserError: an impossible value, named with its key, or a class that is not trusted.
     """
-    require_number("model.latent_dim", latent_dim, least=1, whole=True)
-    require_number("model.num_classes", num_classes, least=2, whole=True, optional=True)
-    require_number("model.image_channels", image_channels, least=1, whole=True)
-    require_switch("model.dcgan_initialization", dcgan_initialization)
+    require("model.latent_dim", latent_dim)
+    require("model.num_classes", num_classes)
+    require("model.image_channels", image_channels)
+    require("model.dcgan_initialization", dcgan_initialization)
     own, shared = ["gan.networks"], {"num_classes": num_classes, "image_channels": image_channels}
     networks = (
         build(generator, "model.generator", own, trust, latent_dim=latent_dim, **shared),

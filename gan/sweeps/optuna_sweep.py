@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from omegaconf import OmegaConf
 
-from gan.config.bounds import require_number
+from gan.config.bounds import COUNT, require
 from gan.errors import UserError, check_installed
 from gan.randomness import derive_seed
 from gan.sweeps.jobs import UNFINISHED, settings
@@ -44,8 +44,9 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
         SystemExit: with status 1, if a job failed.
     """
     check_installed("sweep=optuna", "sweeps", "optuna")
-    for key, value in {"n_trials": n_trials, "hydra.sweeper.n_jobs": n_jobs, "seed": seed}.items():
-        require_number(key, value, least=0 if key == "seed" else 1, whole=True)
+    require("n_trials", n_trials)
+    COUNT.require("hydra.sweeper.n_jobs", n_jobs)
+    require("seed", seed)
     space = {key: _distribution(override) for key, override in sweep.swept.items()}
     if not space:
         raise UserError(f"sweep=optuna: no setting to search over; give a range, such as {EXAMPLE}")

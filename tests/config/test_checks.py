@@ -9,9 +9,34 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import TRAINER_REFUSED
-from gan.config.checks import check
+from gan.config.bounds import BOUNDS, TRAINER_REFUSED
+from gan.config.checks import check, check_bounds
+from gan.config.values import Number
 from gan.errors import UserError
+
+BRINGING = {
+    "train": (
+        ["model=dcgan", "logger=wandb", "sweep=optuna", "hardware=multi_node"],
+        ["data=stacked_mnist", "loss=hinge"],
+    ),
+    "evaluate": (["data=stacked_mnist"],),
+    "generate": ([],),
+    "export": ([],),
+}  # overrides that bring every key with bounds
+
+
+def has(cfg, key):
+    above, _, name = key.rpartition(".")
+    return name in ((OmegaConf.select(cfg, above) if above else cfg) or {})
+
+
+def refused_values(allowed):
+    yield "abc"
+    if not allowed.optional:
+        yield None
+    if isinstance(allowed, Number):
+        steps = ((allowed.least, -1), (allowed.above, 0), (allowed.most, 1), (allowed.below, 0))
+        yield from (bound + step for bound, step in steps if bound is not None)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +47,10 @@ from gan.errors import UserError
         (["+n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
         (["+metrics.measure=[fid]"], "metrics.measure: no such key; metrics has"),
         (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
-        (["trainer.precision=fp8"], "trainer.precision=fp8: it may be"),
+        (["trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, 16-mixed or bf16-mixed"),
+        (["trainer.accelerator=npu"], "trainer.accelerator=npu: auto, cpu, gpu, cuda or mps"),
+        (["cuda_graph=1"], "cuda_graph=1: auto, true or false"),
+        (["data.download=no"], "data.download=no: true or false"),
         (["trainer.max_epochs=-5"], "trainer.max_epochs=-5"),
         (["init_from=nowhere.ckpt"], "init_from=nowhere.ckpt: there is no file"),
         (["model.loss.label_smoothing=2"], "model.loss.label_smoothing=2"),
@@ -32,6 +60,40 @@ def test_a_wrong_value_is_refused_by_its_key(overrides, line):
     with pytest.raises(UserError) as raised:
         check("train", compose("train", overrides))
     assert str(raised.value).startswith(line)
+
+
+def test_bounds_are_of_keys_that_a_command_has():
+    flags = {f"trainer.{name}" for name in inspect.signature(lightning.Trainer.__init__).parameters}
+    assert BOUNDS.keys() == BRINGING.keys()
+    for command, choices in BRINGING.items():
+        configs = [compose(command, overrides) for overrides in choices]
+        keys = BOUNDS[command].keys() - flags
+        assert {key for key in keys if not any(has(cfg, key) for cfg in configs)} == set()
+
+
+@pytest.mark.parametrize("command", BOUNDS)
+def test_each_value_out_of_its_bounds_is_refused_by_its_key(command):
+    for key, allowed in BOUNDS[command].items():
+        for value in refused_values(allowed):
+            cfg = OmegaConf.create()
+            OmegaConf.update(cfg, key, value, force_add=True)
+            with pytest.raises(UserError) as raised:
+                check_bounds(command, cfg)
+            assert str(raised.value) == f"{key}={value}: {allowed.words()}{', or null' * allowed.optional}"
+
+
+@pytest.mark.parametrize(
+    ("command", "override"),
+    [
+        ("generate", "format=jpg"),
+        ("export", "dtype=int8"),
+        ("evaluate", "split=train"),
+        ("evaluate", "data.val_size=-1"),
+    ],
+)
+def test_other_commands_check_their_own_keys(command, override):
+    with pytest.raises(UserError, match=f"^{override}: "):
+        check(command, compose(command, [override]))
 
 
 def test_every_command_accepts_its_own_defaults_and_choices():

@@ -12,9 +12,11 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from gan.config import compose
+from gan.config.bounds import BOUNDS
 from gan.errors import UserError
 from gan.export import export
-from gan.export.formats import write_safetensors
+from gan.export.command import DTYPES
+from gan.export.formats import FORMATS, write_safetensors
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import METADATA_KEY, read_export, read_metadata
 from gan.randomness import latents
@@ -232,6 +234,11 @@ def test_mistakes_are_one_line(exported, overrides, message):
     with pytest.raises(UserError, match=message) as raised:
         exported("unconditional", *overrides)
     assert "\n" not in str(raised.value)
+
+
+def test_each_allowed_format_and_type_is_known():
+    assert BOUNDS["export"]["format"].values == tuple(FORMATS)
+    assert BOUNDS["export"]["dtype"].values == tuple(DTYPES)
 
 
 def test_hyperparameters_that_are_not_plain_values_are_one_line(exported, checkpoints, tmp_path):

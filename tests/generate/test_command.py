@@ -11,11 +11,14 @@ from PIL import Image
 from tiny_generators import save_checkpoints
 
 from gan.config import compose
+from gan.config.bounds import BOUNDS
 from gan.data import MNIST
 from gan.data.idx import read_split
 from gan.errors import UserError
 from gan.export import export
 from gan.generate import generate, parse_seeds
+from gan.generate.array_files import SPLITS
+from gan.generate.command import ENDINGS
 from gan.generate.modes import Samples
 from gan.inference import DigitGenerator
 
@@ -279,6 +282,11 @@ def test_mistakes_leave_nothing(generated, tmp_path, model, output, overrides, m
         generated(output, *overrides, model=model)
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_each_allowed_format_and_split_is_known():
+    assert BOUNDS["generate"]["format"].values == tuple(ENDINGS)
+    assert BOUNDS["generate"]["split"].values == tuple(SPLITS)
 
 
 def test_an_output_that_cannot_be_written_is_named(generated, tmp_path):

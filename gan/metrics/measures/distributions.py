@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import require_number
+from gan.config.values import Number
 from gan.metrics.measures.measure import Comparison, Measure
 from gan.randomness import derive_seed
 
@@ -92,7 +92,7 @@ class InceptionScore(Measure):
     in_feature_space = True
 
     def __init__(self, splits: int = 10) -> None:
-        require_number("metrics.splits", splits, least=2, whole=True)
+        Number(least=2, whole=True).require("metrics.splits", splits)
         self.splits, self.least_generated = splits, 10 * splits
 
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
@@ -125,8 +125,8 @@ class KernelDistance(Measure):
     in_feature_space = True
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000) -> None:
-        require_number("metrics.kid_subsets", subsets, least=1, whole=True)
-        require_number("metrics.kid_subset_size", subset_size, least=2, whole=True)
+        Number(least=1, whole=True).require("metrics.kid_subsets", subsets)
+        Number(least=2, whole=True).require("metrics.kid_subset_size", subset_size)
         self.subsets = subsets
         self.least_real = self.least_generated = self.subset_size = subset_size
 
