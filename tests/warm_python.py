@@ -153,7 +153,7 @@ def become(asked, files, path):
         os.dup2(own, number)
         os.close(own)
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        setattr(sys, name, open(number, mode, buffering=1, encoding="utf-8", closefd=False))
+        setattr(sys, name, open(number, mode, buffering=1, encoding="utf-8", closefd=False))  # noqa: SIM115
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
