@@ -1,6 +1,7 @@
 """What is refused before anything heavy is imported."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -77,9 +78,8 @@ def test_each_value_out_of_its_bounds_is_refused_by_its_key(command):
         for value in refused_values(allowed):
             cfg = OmegaConf.create()
             OmegaConf.update(cfg, key, value, force_add=True)
-            with pytest.raises(UserError) as raised:
+            with pytest.raises(UserError, match=f"^{re.escape(f'{key}={value}: ')}"):
                 check_bounds(command, cfg)
-            assert str(raised.value) == f"{key}={value}: {allowed.words()}{', or null' * allowed.optional}"
 
 
 @pytest.mark.parametrize(
