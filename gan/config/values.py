@@ -76,4 +76,4 @@ class OneOf(Allowed):
     def conditions(self) -> list[tuple[str, Callable[[Any], bool]]]:
         words = [one if isinstance(one, str) else json.dumps(one) for one in self.values]
         typed = [(type(one), one) for one in self.values]  # 1 == True
-        return [(" or ".join(", ".join(words).rsplit(", ", 1)), lambda value: (type(value), value) in typed)]
+        return [((" or " if len(words) == 2 else ", ").join(words), lambda value: (type(value), value) in typed)]
