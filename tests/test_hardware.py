@@ -40,7 +40,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
     for backend in (torch.cuda, torch.backends.mps):
         monkeypatch.setattr(backend, "is_available", lambda: False)
     trainer = OmegaConf.create({"accelerator": "gpu", "precision": "auto"})
-    with pytest.raises(UserError, match=r"trainer.accelerator=gpu: not on this machine; it has auto, cpu$"):
+    with pytest.raises(UserError, match=r"trainer\.accelerator=gpu: not on this machine; it has auto, cpu$"):
         settle_hardware(trainer)
 
 
