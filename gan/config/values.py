@@ -6,6 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gan.errors import UserError
@@ -13,26 +14,20 @@ from gan.errors import UserError
 
 @dataclass(frozen=True)
 class Allowed(ABC):
-    """The values that a key may have.
-
-    Args:
-        optional: whether None is one of them.
-    """
+    """The values that a key may have; `optional`: None is one of them."""
 
     optional: bool = field(default=False, kw_only=True)
 
     def require(self, key: str, value: Any) -> None:
         """Raises a UserError that names the key unless it may have this value."""
-        if not (self.allows(value) or (value is None and self.optional)):
-            raise UserError(f"{key}={value}: {self.words()}{', or null' if self.optional else ''}")
+        conditions = self.conditions()
+        if not (all(holds(value) for _, holds in conditions) or (value is None and self.optional)):
+            words = [*(text for text, _ in conditions), *(["or null"] if self.optional else [])]
+            raise UserError(f"{key}={value}: {', '.join(words)}")
 
     @abstractmethod
-    def allows(self, value: Any) -> bool:
-        """Whether a value other than None is one of them."""
-
-    @abstractmethod
-    def words(self) -> str:
-        """What they are, for an error's text."""
+    def conditions(self) -> list[tuple[str, Callable[[Any], bool]]]:
+        """What holds for each of them but None, with words for it; each condition is asked if those before it hold."""
 
 
 @dataclass(frozen=True)
@@ -51,32 +46,25 @@ class Number(Allowed):
     below: float | None = None
     whole: bool = False
 
-    def allows(self, value: Any) -> bool:
-        fits = type(value) is int or (not self.whole and type(value) is float and math.isfinite(value))
-        return fits and all(holds(value, bound) for _, holds, bound in self._bounds())
-
-    def words(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        return ", ".join([kind, *(text.format(bound) for text, _, bound in self._bounds())])
-
-    def _bounds(self) -> list[tuple[str, Callable[[float, float], bool], float]]:
+    def conditions(self) -> list[tuple[str, Callable[[Any], bool]]]:
         bounds = (
-            ("{:,} or more", operator.ge, self.least),
-            ("above {:,}", operator.gt, self.above),
-            ("{:,} or less", operator.le, self.most),
-            ("below {:,}", operator.lt, self.below),
+            ("{:,} or more", operator.le, self.least),
+            ("above {:,}", operator.lt, self.above),
+            ("{:,} or less", operator.ge, self.most),
+            ("below {:,}", operator.gt, self.below),
         )
-        return [(text, holds, bound) for text, holds, bound in bounds if bound is not None]
+        within = [(text.format(bound), partial(holds, bound)) for text, holds, bound in bounds if bound is not None]
+        return [("a whole number" if self.whole else "a number", self._is_number), *within]
+
+    def _is_number(self, value: Any) -> bool:
+        return type(value) is int or (not self.whole and type(value) is float and math.isfinite(value))
 
 
 class Switch(Allowed):
     """True or false."""
 
-    def allows(self, value: Any) -> bool:
-        return type(value) is bool
-
-    def words(self) -> str:
-        return "true or false"
+    def conditions(self) -> list[tuple[str, Callable[[Any], bool]]]:
+        return [("true or false", lambda value: type(value) is bool)]
 
 
 @dataclass(frozen=True)
@@ -85,9 +73,7 @@ class OneOf(Allowed):
 
     values: tuple[str | bool, ...]
 
-    def allows(self, value: Any) -> bool:
-        return any(value == one and type(value) is type(one) for one in self.values)  # 1 == True
-
-    def words(self) -> str:
-        *others, last = (one if isinstance(one, str) else json.dumps(one) for one in self.values)
-        return f"{', '.join(others)} or {last}" if others else last
+    def conditions(self) -> list[tuple[str, Callable[[Any], bool]]]:
+        words = [one if isinstance(one, str) else json.dumps(one) for one in self.values]
+        typed = [(type(one), one) for one in self.values]  # 1 == True
+        return [((" or " if len(words) == 2 else ", ").join(words), lambda value: (type(value), value) in typed)]

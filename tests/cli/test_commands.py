@@ -73,7 +73,7 @@ def test_help_imports_nothing_heavy():
         (["train", *TINY, "model.num_classes=1"], "model.num_classes=1: a whole number, 2 or more, or null"),
         (["train", *TINY, "data.batch_size=70000"], "data.batch_size=70000"),
         (["train", *TINY, "data.val_size=5000"], "data.val_size=5000"),
-        (["train", *TINY, "trainer.accelerator=npu"], "trainer.accelerator=npu: auto, cpu, gpu, cuda or mps"),
+        (["train", *TINY, "trainer.accelerator=npu"], "trainer.accelerator=npu: auto, cpu, gpu, cuda, mps"),
         (["train", *TINY, "trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, "),
         (["train", *TINY, "model.loss._target_=gan.losses.Hing"], "Hinge"),
         (["train", *TINY, "model.loss._target_=os.system"], "model.loss"),

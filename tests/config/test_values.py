@@ -39,8 +39,9 @@ def test_a_value_within_its_bounds_passes(allowed, value):
         (Number(above=0, most=2, optional=True), 0, "key=0: a number, above 0, 2 or less, or null"),
         (Switch(), "no", "key=no: true or false"),
         (Switch(), 1, "key=1: true or false"),
-        (NAMES, 1, "key=1: auto, true or false"),
-        (NAMES, None, "key=None: auto, true or false"),
+        (NAMES, 1, "key=1: auto, true, false"),
+        (NAMES, None, "key=None: auto, true, false"),
+        (OneOf(("a", "b")), "c", "key=c: a or b"),
         (OneOf(("a",), optional=True), ["a"], "key=['a']: a, or null"),
     ],
 )

@@ -141,7 +141,7 @@ def test_names_of_ones_own_come_first(run, tmp_path):
 
 @pytest.mark.parametrize("mode", ["on", "false"])
 def test_a_wrong_mode_is_refused(run, mode):
-    with pytest.raises(UserError, match=rf"(?i)wandb.mode={mode}: online, offline or disabled"):
+    with pytest.raises(UserError, match=rf"(?i)wandb.mode={mode}: online, offline, disabled"):
         run("logger=wandb", f"wandb.mode={mode}")
 
 
