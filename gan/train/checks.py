@@ -1,13 +1,16 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
+import math
+
 from hydra.core.hydra_config import HydraConfig
+from lightning import Trainer
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import in_multirun
 from gan.config.bounds import require_part
 from gan.config.checks import check
-from gan.data import Source
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.hardware import processes_started
 from gan.module import GAN
@@ -43,6 +46,22 @@ def check_model_fits_data(module: GAN, source: Source) -> None:
     found = source.num_classes
     if classes and classes != found:
         raise UserError(f"model.num_classes={classes}: {source.name} has {found} classes; null ignores them")
+
+
+def check_batches(trainer: Trainer, datamodule: MNISTDataModule) -> None:
+    """Raises a UserError where a limit or an interval asks for less than one batch, or more than an epoch has."""
+    datamodule.setup()
+    of_training = datamodule.epoch_images // (datamodule.batch_size * trainer.world_size)
+    of_validation = math.ceil(len(datamodule.val_images) / (datamodule.val_batch_size * trainer.world_size))
+    limits = {"train": (trainer.limit_train_batches, of_training), "val": (trainer.limit_val_batches, of_validation)}
+    for name, (limit, batches) in limits.items():
+        if type(limit) is float and 0 < limit * batches < 1:
+            raise UserError(f"trainer.limit_{name}_batches={limit}: less than one of the {batches:,} batches")
+    limit, interval = trainer.limit_train_batches, trainer.val_check_interval
+    most = min(of_training, limit) if type(limit) is int else int(of_training * limit)
+    if type(interval) is int and interval > most and trainer.check_val_every_n_epoch and trainer.limit_val_batches:
+        hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
+        raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")
 
 
 def timer(cfg: DictConfig) -> Timer:
