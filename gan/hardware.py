@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import torch
 from joblib import cpu_count
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from gan.config.bounds import require
+from gan.config.compose import CONFIG_DIR
 from gan.errors import UserError
 
 if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
 BF16_WORK = 3e8  # parameters times images of a step from which on bf16 was faster than TF32 on an H200
+DDP = CONFIG_DIR / "hardware" / "shared" / "ddp.yaml"
 
 
 def settle_hardware(trainer: DictConfig) -> None:
@@ -42,7 +44,7 @@ def settle_hardware(trainer: DictConfig) -> None:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
         if trainer.get("deterministic"):
-            trainer.benchmark = False  # the fastest algorithm may be another one in the next run
+            OmegaConf.update(trainer, "benchmark", False, force_add=True)  # the fastest one differs between runs
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         if isinstance(trainer.devices, int) and trainer.devices > torch.cuda.device_count():
             raise UserError(f"trainer.devices={trainer.devices}: this machine has {torch.cuda.device_count()} GPUs")
@@ -101,6 +103,11 @@ def _check_processes(trainer: DictConfig) -> None:
             f"trainer.devices={trainer.devices}, trainer.num_nodes={nodes}: the number of processes is {wanted}, "
             f"but srun or torchrun has started {started}"
         )
+    if started is None and nodes > 1 and "NODE_RANK" not in os.environ:
+        raise UserError(f"trainer.num_nodes={nodes}: srun or torchrun starts the processes of several machines")
+    strategy = trainer.get("strategy", "auto")
+    if strategy == "ddp" or (strategy in (None, "auto") and wanted > 1):
+        OmegaConf.update(trainer, "strategy", OmegaConf.load(DDP).strategy, force_add=True)
 
 
 def settle_precision(trainer: DictConfig, module: nn.Module, batch_size: int) -> None:

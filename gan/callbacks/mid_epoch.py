@@ -45,7 +45,6 @@ class MidEpoch(Callback):
         loops = checkpoint["loops"]["fit_loop"]
         counts, epochs = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
         total = counts["total"]["processed"]
-        loops["epoch_loop.state_dict"]["_batches_that_stepped"] = total
         counts |= {"total": dict.fromkeys(counts["total"], total), "current": dict.fromkeys(counts["current"], batches)}
         counts["is_last_batch"] = batches_left == 0  # too few images are left for a batch
         for of_epoch in (epochs["total"], epochs["current"]):
@@ -71,6 +70,8 @@ class MidEpoch(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
         if self._resumes:  # after the module has seeded the epoch
+            # Lightning counts one batch too many or too few where a batch or a validation wrote the checkpoint.
+            trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx
             position = (trainer.current_epoch, trainer.global_rank, self._batches_before)
             torch.manual_seed(derive_seed(pl_module.hparams.seed, *position))
             for generator, state in zip(_generators(pl_module.device), self._states_to_restore, strict=False):

@@ -1,18 +1,10 @@
 """What the values of a config may be. A command checks them before its heavy imports; constructors check their own."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from gan.config.values import Allowed, Number, OneOf, Switch
 from gan.errors import UserError
-
-
-class Refused(NamedTuple):
-    """A flag of Lightning's Trainer that this program has no use for: values that change nothing, and what to do."""
-
-    instead: str
-    harmless: tuple[Any, ...] = (None,)
-
 
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
@@ -65,6 +57,10 @@ TRAIN: dict[str, Allowed] = {
     "trainer.log_every_n_steps": COUNT,
     "trainer.val_check_interval": Number(above=0, optional=True),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps")),
+    "trainer.benchmark": Switch(),
+    "trainer.detect_anomaly": Switch(),
+    "trainer.inference_mode": Switch(),
+    "trainer.enable_progress_bar": Switch(),
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
     "callbacks.samples.num_images": COUNT,
     "callbacks.samples.every_n_epochs": COUNT,
@@ -104,29 +100,6 @@ EXPORT: dict[str, Allowed] = {
 }
 SHARED = {key: TRAIN[key] for key in TRAIN if key == "seed" or key.startswith("data.")}
 BOUNDS = {"train": TRAIN, "evaluate": EVALUATE | SHARED, "generate": GENERATE, "export": EXPORT}
-
-BY_CHECKPOINTS = "checkpoints are callbacks.checkpoints; a run without them could not be resumed"
-TRAINER_REFUSED = {
-    "gradient_clip_val": Refused("model.gradient_clip_norm clips gradients"),
-    "gradient_clip_algorithm": Refused("model.gradient_clip_norm clips gradients by their norm"),
-    "accumulate_grad_batches": Refused(
-        "every batch is a step of each network; data.batch_size sets its size", (None, 1)
-    ),
-    "fast_dev_run": Refused("experiment=debug runs a few batches", (None, False, 0)),
-    "overfit_batches": Refused("trainer.limit_train_batches sets the length of an epoch", (None, 0, 0.0)),
-    "enable_checkpointing": Refused(BY_CHECKPOINTS, (None, True)),
-    "callbacks": Refused("callbacks are entries of `callbacks`, +callbacks.NAME={_target_: ...}"),
-    "logger": Refused("loggers are entries of `logger`, logger=[csv,tensorboard]"),
-    "plugins": Refused("trainer.precision and hardware choose them"),
-    "max_steps": Refused(
-        "it would count the steps of both networks; max_images or trainer.max_epochs ends a run", (None, -1)
-    ),
-    "min_steps": Refused("it would count the steps of both networks; trainer.min_epochs sets a least length"),
-    "barebones": Refused("a run needs its checkpoints and measures", (None, False)),
-    "reload_dataloaders_every_n_epochs": Refused("the images of a run stay in memory", (None, 0)),
-    "model_registry": Refused("it is for Lightning's cloud"),
-    "enable_autolog_hparams": Refused("the loggers record the whole config", (None, True)),
-}
 
 
 def require(key: str, value: Any, command: str = "train") -> None:

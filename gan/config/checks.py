@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.config.bounds import BOUNDS, TRAINER_REFUSED
+from gan.config.bounds import BOUNDS
 from gan.config.compose import CONFIG_DIR, KEYS_OF_CHOICES
+from gan.config.trainer_flags import check_trainer
 from gan.errors import UserError
 
 PATHS = (
@@ -36,9 +37,8 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     expand_home(cfg)
     _check_keys(command, cfg, cfg if whole is None else whole)
     check_bounds(command, cfg)
-    for flag in (cfg.get("trainer") or {}) if command == "train" else ():
-        if flag in TRAINER_REFUSED and _select(cfg, f"trainer.{flag}") not in TRAINER_REFUSED[flag].harmless:
-            raise UserError(f"trainer.{flag}={cfg.trainer[flag]}: {TRAINER_REFUSED[flag].instead}")
+    if command == "train":
+        check_trainer(cfg)
     for key in ("ckpt", "ckpt_path", "init_from"):
         if key in cfg and command != "serve":
             for named in cfg[key] if OmegaConf.is_list(cfg[key]) else [cfg[key]]:

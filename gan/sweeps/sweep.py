@@ -11,6 +11,8 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from gan.config.checks import check
+from gan.config.run_folder import without_hydra
 from gan.errors import UserError
 from gan.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
 from gan.sweeps.run_job import run_job
@@ -49,10 +51,11 @@ class Sweep:
         self.swept = {key: override for key, override in overrides.items() if override.is_sweep_override()}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """A job's config; a UserError or HydraException if it cannot be composed, or needs more than one process."""
+        """A job's config; a UserError or HydraException for one that cannot work, or needs more than one process."""
         from gan.train.checks import check_one_process
 
         config = self._loader.load_sweep_config(self._config, list(overrides))
+        check("train", without_hydra(config), config)
         check_one_process(config)
         return config
 

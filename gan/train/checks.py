@@ -1,14 +1,16 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
+import math
+
 from hydra.core.hydra_config import HydraConfig
+from lightning import Trainer
 from lightning.pytorch.callbacks import Timer
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import in_multirun
 from gan.config.bounds import require_part
 from gan.config.checks import check
-from gan.data import Source
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.hardware import processes_started
 from gan.module import GAN
@@ -24,13 +26,9 @@ def check_config(cfg: DictConfig) -> None:
     check("train", cfg)
     if cfg.on_divergence == "rewind" and str(cfg.trainer.devices) != "1":
         raise UserError(f"on_divergence=rewind: only with one process, not trainer.devices={cfg.trainer.devices}")
-    if str(cfg.trainer.get("default_root_dir")) != str(cfg.output_dir):
-        root = cfg.trainer.default_root_dir
-        raise UserError(f"trainer.default_root_dir={root}: a run has one folder, hydra.run.dir={root} names it")
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
             require_part(f"{group}.{name}", part, optional=True)
-    timer(cfg)
 
 
 def check_one_process(cfg: DictConfig) -> None:
@@ -50,14 +48,25 @@ def check_model_fits_data(module: GAN, source: Source) -> None:
         raise UserError(f"model.num_classes={classes}: {source.name} has {found} classes; null ignores them")
 
 
+def check_batches(trainer: Trainer, datamodule: MNISTDataModule) -> None:
+    """Raises a UserError where a limit or an interval asks for less than one batch, or more than an epoch has."""
+    datamodule.setup()
+    of_training = datamodule.epoch_images // (datamodule.batch_size * trainer.world_size)
+    of_validation = math.ceil(len(datamodule.val_images) / (datamodule.val_batch_size * trainer.world_size))
+    limits = {"train": (trainer.limit_train_batches, of_training), "val": (trainer.limit_val_batches, of_validation)}
+    for name, (limit, batches) in limits.items():
+        if type(limit) is float and 0 < limit * batches < 1:
+            raise UserError(f"trainer.limit_{name}_batches={limit}: less than one of the {batches:,} batches")
+    limit, interval = trainer.limit_train_batches, trainer.val_check_interval
+    most = min(of_training, limit) if type(limit) is int else int(of_training * limit)
+    if type(interval) is int and interval > most and trainer.check_val_every_n_epoch and trainer.limit_val_batches:
+        hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
+        raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")
+
+
 def timer(cfg: DictConfig) -> Timer:
-    """Lightning's timer for `trainer.max_time`; a UserError if that is not a duration."""
-    max_time = OmegaConf.to_container(cfg.trainer).get("max_time")
-    try:
-        return Timer(max_time)
-    except (MisconfigurationException, AttributeError, TypeError) as error:
-        allowed = "days:hours:minutes:seconds, such as 00:00:30:00, {minutes: 30}, or null"
-        raise UserError(f"trainer.max_time={max_time}: {allowed}") from error
+    """Lightning's timer for `trainer.max_time`."""
+    return Timer(OmegaConf.to_container(cfg.trainer).get("max_time"))
 
 
 def _check_folder_is_shared() -> None:

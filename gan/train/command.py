@@ -13,6 +13,7 @@ from typing import Any
 
 import lightning
 from lightning import LightningDataModule, Trainer
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
@@ -30,9 +31,10 @@ from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
 from gan.train.checkpoint_io import CheckpointIO
-from gan.train.checks import check_config, check_model_fits_data
+from gan.train.checks import check_batches, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
 
+PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
 
 log = logging.getLogger("gan")
@@ -105,7 +107,9 @@ def _fit(
         callbacks=[MidEpoch(), *([NoMoreBatches()] if ended else []), *_built(cfg, "callbacks")],
         logger=_built(cfg, "logger") or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
+        profiler=_profiler(cfg),
     )
+    check_batches(trainer, datamodule)
     ended_well = False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
@@ -132,6 +136,14 @@ def _fit(
 def _built(cfg: DictConfig, group: str) -> list[Any]:
     """The objects of a config group, without entries that are null."""
     return [part for part in instantiate(cfg.get(group) or {}).values() if part is not None]
+
+
+def _profiler(cfg: DictConfig) -> Profiler | None:
+    """One of Lightning's by its name writes its report in the run's folder."""
+    chosen = cfg.trainer.get("profiler")
+    if isinstance(chosen, str):
+        return PROFILERS[chosen](dirpath=cfg.output_dir, filename="profile")
+    return instantiate(chosen) if chosen is not None else None
 
 
 def _record_config(cfg: DictConfig, trainer: Trainer) -> None:

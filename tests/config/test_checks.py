@@ -10,8 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import BOUNDS, TRAINER_REFUSED
+from gan.config.bounds import BOUNDS
 from gan.config.checks import check, check_bounds
+from gan.config.trainer_flags import REFUSED
 from gan.config.values import Number
 from gan.errors import UserError
 
@@ -126,8 +127,8 @@ def test_a_quoted_home_is_expanded(monkeypatch, tmp_path):
 
 
 def test_refused_flags_are_the_trainers_and_their_harmless_values_pass():
-    assert TRAINER_REFUSED.keys() <= inspect.signature(lightning.Trainer.__init__).parameters.keys()
-    for flag, refused in TRAINER_REFUSED.items():
+    assert REFUSED.keys() <= inspect.signature(lightning.Trainer.__init__).parameters.keys()
+    for flag, refused in REFUSED.items():
         cfg = compose("train")
         OmegaConf.update(cfg, f"trainer.{flag}", 7, force_add=True)
         with pytest.raises(UserError, match=rf"trainer\.{flag}=7: "):
