@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch.optim import lr_scheduler
 
-from gan.schedules import CosineDecay, LinearDecay
+from gan.errors import UserError
+from gan.schedules import CosineDecay, LinearDecay, build_schedule, forget_length
 
 
 def rates(schedule_class, total_steps, **options):
@@ -45,3 +47,69 @@ def test_cosine_decay():
     values = rates(CosineDecay, 10)
     assert values[:11] == pytest.approx([1 + math.cos(math.pi * step / 10) for step in range(11)])
     assert values[11] == pytest.approx(0.0)
+
+
+OF_TORCH = {
+    "ConstantLR": {},
+    "CosineAnnealingLR": {"T_max": 5},
+    "CosineAnnealingWarmRestarts": {"T_0": 3},
+    "CyclicLR": {"base_lr": 1e-4, "max_lr": 1e-3, "cycle_momentum": False},
+    "ExponentialLR": {"gamma": 0.9},
+    "LinearLR": {},
+    "MultiStepLR": {"milestones": [2, 5]},
+    "OneCycleLR": {"max_lr": 1e-3, "total_steps": None},
+    "PolynomialLR": {},
+    "StepLR": {"step_size": 2},
+}
+REFUSED = {
+    "ChainedScheduler": {"schedulers": [{"_target_": "torch.optim.lr_scheduler.LinearLR"}]},
+    "LRScheduler": {},
+    "LambdaLR": {},
+    "MultiplicativeLR": {},
+    "ReduceLROnPlateau": {},
+    "SequentialLR": {"schedulers": [], "milestones": []},
+}
+
+
+def spec_of(name, **options):
+    return {"_target_": f"torch.optim.lr_scheduler.{name}", **options}
+
+
+def test_each_schedule_of_torch_is_known():
+    found = {name for name, kind in vars(lr_scheduler).items() if isinstance(kind, type) and name[0] != "_"}
+    schedules = {name for name in found if issubclass(vars(lr_scheduler)[name], lr_scheduler.LRScheduler)}
+    assert schedules == OF_TORCH.keys() | REFUSED.keys()
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_each_schedule_of_torch_steps_through_a_run_and_a_longer_one(name):
+    """The longer one resumes the state of the first, whose length is that of the run."""
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+
+    def steps(count, state=None):
+        optimizer = torch.optim.Adam(parameters, lr=1e-3)
+        schedule = build_schedule(spec_of(name, **OF_TORCH[name]), "model.generator_schedule", (), optimizer, count)
+        if state is not None:
+            forget_length(state)
+            schedule.load_state_dict(state)
+        for _ in range(schedule.last_epoch, count):
+            optimizer.step()
+            schedule.step()
+        return schedule.state_dict()
+
+    assert steps(20, steps(10))["last_epoch"] == 20
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_schedule_that_follows_no_steps_is_one_line(name):
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(UserError, match=r"^model\.generator_schedule") as raised:
+        build_schedule(spec_of(name, **REFUSED[name]), "model.generator_schedule", (), optimizer, 10)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_schedule_shorter_than_the_run_is_one_line():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    spec = spec_of("OneCycleLR", max_lr=1e-3, total_steps=5)
+    with pytest.raises(UserError, match="5 steps, and the run has 10"):
+        build_schedule(spec, "model.generator_schedule", (), optimizer, 10)

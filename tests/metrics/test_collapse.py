@@ -1,0 +1,30 @@
+"""What counts as mode collapse."""
+
+import torch
+
+from gan.metrics.collapse import signs_of_collapse
+from gan.metrics.features import Seen
+
+
+def seen(digits, spread=1.0):
+    generator = torch.Generator().manual_seed(len(digits))
+    logits = torch.nn.functional.one_hot(torch.as_tensor(digits), 10).double()
+    features = logits.repeat(1, 2) + spread * torch.rand(len(digits), 20, generator=generator, dtype=torch.float64)
+    return Seen(features, logits, torch.empty(len(digits), 0), None)
+
+
+REAL = seen(list(range(10)) * 20)
+
+
+def test_images_like_the_real_ones_show_no_sign():
+    assert signs_of_collapse(REAL, seen(list(range(10)) * 15)) is None
+
+
+def test_missing_classes_are_named():
+    signs = signs_of_collapse(REAL, seen([0, 1, 2, 3, 4, 5, 6, 7] * 20))
+    assert signs.startswith("mode collapse: hardly any image of the classes [8, 9]; ")
+
+
+def test_classes_whose_images_are_alike_are_named():
+    signs = signs_of_collapse(REAL, seen(list(range(10)) * 15, spread=0.1))
+    assert signs.startswith("mode collapse: images of the classes [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] are nearly the same; ")
