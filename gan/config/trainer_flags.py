@@ -165,4 +165,9 @@ CHECKS = {
     "val_check_interval": _check_interval,
     "max_time": _check_duration,
 }
-FLAGS = {"default_root_dir", *REFUSED, *CHECKS, *(key.removeprefix("trainer.") for key in BOUNDS if key.startswith("trainer."))}
+FLAGS = {
+    "default_root_dir",
+    *REFUSED,
+    *CHECKS,
+    *(key.removeprefix("trainer.") for key in BOUNDS if key.startswith("trainer.")),
+}
