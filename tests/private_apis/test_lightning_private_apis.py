@@ -159,7 +159,7 @@ def test_lightning_says_after_a_batch_whether_validation_follows(tmp_path):
     asked, followed = [], []
     limits = {"max_epochs": 1, "limit_val_batches": 1, "num_sanity_val_steps": 0, "val_check_interval": 2}
     module = Asked()
-    module.val_dataloader = batches
+    module.val_dataloader = lambda: [torch.zeros(1)]
     fit(module, batches(), tmp_path, **limits)
     assert asked == [False, True, False, True]
     assert followed == [2, 4]
