@@ -66,3 +66,24 @@ def test_threads_keep_to_the_quota_of_a_container(monkeypatch, given, threads):
     found = torch.get_num_threads()
     torch.set_num_threads(before)
     assert found == threads
+
+
+def trainer_of(**flags):
+    return OmegaConf.create({"accelerator": "cpu", "precision": "32-true", "devices": 1, **flags})
+
+
+@pytest.mark.parametrize(
+    ("flags", "joined"),
+    [({"devices": 2}, True), ({"devices": 2, "strategy": "auto"}, True), ({"strategy": "ddp"}, True), ({}, False)],
+)
+def test_several_processes_get_the_settings_of_every_ddp_run(flags, joined):
+    trainer = trainer_of(**flags)
+    OmegaConf.set_struct(trainer, True)
+    settle_hardware(trainer)
+    assert ("strategy" in trainer) == joined
+    assert not joined or trainer.strategy.find_unused_parameters
+
+
+def test_several_machines_need_a_launcher():
+    with pytest.raises(UserError, match=r"trainer\.num_nodes=2: srun or torchrun starts"):
+        settle_hardware(trainer_of(num_nodes=2))

@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from gan.config import compose
 from gan.config.bounds import BOUNDS
 from gan.config.checks import check, check_bounds
-from gan.config.trainer_flags import REFUSED
 from gan.config.values import Number
 from gan.errors import UserError
 
@@ -124,18 +123,6 @@ def test_a_quoted_home_is_expanded(monkeypatch, tmp_path):
     cfg = compose("evaluate", ["ckpt=['~/a.ckpt','~/b.ckpt']", "data.dir='~/mnist'"])
     check("evaluate", cfg)
     assert (cfg.ckpt, cfg.data.dir) == ([f"{tmp_path}/a.ckpt", f"{tmp_path}/b.ckpt"], f"{tmp_path}/mnist")
-
-
-def test_refused_flags_are_the_trainers_and_their_harmless_values_pass():
-    assert REFUSED.keys() <= inspect.signature(lightning.Trainer.__init__).parameters.keys()
-    for flag, refused in REFUSED.items():
-        cfg = compose("train")
-        OmegaConf.update(cfg, f"trainer.{flag}", 7, force_add=True)
-        with pytest.raises(UserError, match=rf"trainer\.{flag}=7: "):
-            check("train", cfg)
-        for harmless in refused.harmless:
-            OmegaConf.update(cfg, f"trainer.{flag}", harmless, force_add=True)
-            check("train", cfg)
 
 
 @pytest.mark.process

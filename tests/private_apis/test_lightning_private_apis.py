@@ -14,8 +14,12 @@ precision_plugin.scaler                      clipping with a fused optimizer in 
 the loops' entries in a checkpoint           resuming inside an epoch
 loader.sampler.set_epoch, before iteration   the order of each epoch's images
 WandbLogger._wandb_init, ._experiment        W&B's settings from the run's config, its errors in one line
+epoch_loop._should_check_val_fx(data_fetcher) whether a checkpoint with measures follows a batch
+its end puts signal handlers back            a run's own handlers for signals that tell it to stop
 LOCAL_RANK in the processes it starts        an error is printed once (tests/test_ddp.py runs such processes)
 """
+
+import signal
 
 import pytest
 import torch
@@ -141,6 +145,35 @@ def test_lightning_can_load_the_data_before_training_to_count_its_batches(tmp_pa
     module.configure_optimizers = configured
     fit(module, batches(), tmp_path, max_epochs=2)
     assert counted == [(4, 6)]
+
+
+def test_lightning_says_after_a_batch_whether_validation_follows(tmp_path):
+    class Asked(OneBatch):
+        def on_train_batch_end(self, outputs, batch, batch_idx):
+            loop = self.trainer.fit_loop
+            asked.append(loop.epoch_loop._should_check_val_fx(loop._data_fetcher))
+
+        def validation_step(self, batch, batch_idx):
+            followed.append(len(asked))
+
+    asked, followed = [], []
+    limits = {"max_epochs": 1, "limit_val_batches": 1, "num_sanity_val_steps": 0, "val_check_interval": 2}
+    module = Asked()
+    module.val_dataloader = lambda: [torch.zeros(1)]
+    fit(module, batches(), tmp_path, **limits)
+    assert asked == [False, True, False, True]
+    assert followed == [2, 4]
+
+
+def test_lightning_puts_the_signal_handlers_back_that_were_there(tmp_path):
+    class Handling(OneBatch):
+        def on_train_start(self):
+            signal.signal(signal.SIGTERM, lambda number, frame: None)
+            signal.signal(signal.SIGUSR1, lambda number, frame: None)
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+    fit(Handling(), batches(), tmp_path, max_epochs=1)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
 
 
 @pytest.mark.parametrize(("precision", "scales"), [("32-true", False), ("bf16-mixed", False), ("16-mixed", True)])

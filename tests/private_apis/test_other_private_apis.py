@@ -13,6 +13,7 @@ torch-fidelity  0.4.0        FeatureExtractorInceptionV3 and its URL     the Inc
 hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this project's launchers and sweepers
                              core.override_parser                        the parameters of a sweep
                              core.utils.run_job, setup_globals           a job in a process of its own
+                             _internal.hydra.Hydra and its commands      a refused command leaves nothing behind
                              the texts of its errors                     errors in one line
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
 uvicorn         0.54.0       HttpToolsProtocol and its methods           limits on request heads, unread answers
@@ -28,6 +29,9 @@ from itertools import islice
 
 import pytest
 import torch
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, ValueType
@@ -114,6 +118,34 @@ def test_hydra_runs_a_job_of_a_sweep_in_any_process():
         "master_config",
         "sweep_overrides",
     ]
+
+
+def test_hydras_own_entry_point_is_made_of_parts():
+    assert list(inspect.signature(create_config_search_path).parameters) == ["search_path_dir"]
+    assert list(inspect.signature(Hydra.create_main_hydra2).parameters) == ["task_name", "config_search_path"]
+    taken = {
+        "compose_config": ["config_name", "overrides", "run_mode"],
+        "multirun": ["config_name", "task_function", "overrides"],
+        "show_cfg": ["config_name", "overrides", "cfg_type", "package", "resolve"],
+        "show_info": ["info", "config_name", "overrides"],
+        "shell_completion": ["config_name", "overrides"],
+    }
+    for name, parameters in taken.items():
+        found = list(inspect.signature(getattr(Hydra, name)).parameters)
+        assert found[1 : len(parameters) + 1] == parameters, name
+    composed = inspect.signature(Hydra.compose_config).parameters
+    assert {"validate_sweep_overrides", "with_log_configuration"} <= composed.keys()
+    given = get_args_parser().parse_args(["--multirun", "--config-dir", "c", "a=1"])
+    assert {"overrides", "cfg", "info", "package", "resolve", "shell_completion", "config_path"} <= vars(given).keys()
+    assert (given.multirun, given.config_dir, given.overrides) == (True, "c", ["a=1"])
+
+
+def test_hydras_callbacks_of_a_run_take_what_is_handed_to_them():
+    callbacks = Callbacks(OmegaConf.create({"hydra": {"callbacks": {}}}))
+    callbacks.on_run_start(config=None, config_name="train")
+    callbacks.on_job_start(config=None, task_function=None)
+    callbacks.on_job_end(config=None, job_return=None)
+    callbacks.on_run_end(config=None, config_name="train", job_return=None)
 
 
 def test_hydras_errors_end_in_the_parts_that_are_cut_off():

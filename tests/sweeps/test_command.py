@@ -239,6 +239,8 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch, ba
         (["sweep_name="], "sweep_name=: the name of a folder"),
         (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),
         (["n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
+        (["data.batch_size=16,0"], "data.batch_size=0: a whole number, 1 or more"),
+        (["trainer.max_epochs=1,-5"], "trainer.max_epochs=-5: a whole number"),
         (["hardware=cpu_ddp", "seed=1,2"], "trainer.devices=2: a job of a sweep has one process"),
     ],
 )
