@@ -96,7 +96,7 @@ def test_help_imports_nothing_heavy():
         (["train", *TINY, "data.source=5"], "data.source=5: {_target_: gan.data.MNIST}"),
         (["train", *TINY, "data.source._target_=gan.data.Fashion"], "data.source: Error loading 'gan.data.Fashion'"),
         (["train", *TINY, "data.stratified_batches=maybe"], "data.stratified_batches=maybe: true or false"),
-        (["train", *TINY, "trainer.devices=0"], "trainer: `Trainer(devices=0)` value is not a valid input"),
+        (["train", *TINY, "trainer.devices=0"], "trainer.devices=0: how many"),
         (["train", *TINY, "model=null"], "gan train: model=null: a config group takes the name of one of its configs"),
         (["train", *TINY, "model.one_stage=maybe"], "model.one_stage=maybe: true or false"),
         (["train", *TINY, "model.penalties=5"], "model.penalties=5: {name"),
