@@ -59,11 +59,6 @@ def hydra_mistakes(overrides: Sequence[str]) -> Iterator[None]:
     """Raises a UserError for those mistakes that Hydra reports by a general exception."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, HydraException):  # a missing config
-            raise
-        reason = f"{error.filename}: {error.strerror}"
-        raise UserError(f"{reason}; a run needs a folder, hydra.run.dir=FOLDER names another one") from error
     except ValueError as error:
         if not str(error).startswith("Config group override must be"):
             raise

@@ -113,8 +113,9 @@ def in_multirun() -> bool:
 
 def explain(error: Exception) -> str:
     """One line that says what is wrong. For a misspelt key it has the closest names."""
-    if isinstance(error, PermissionError) and error.filename is not None:
-        return f"{Path(os.fsdecode(error.filename)).absolute()}: {error.strerror} for the user {os.getuid()}"
+    if isinstance(error, OSError) and error.filename is not None:
+        user = f" for the user {os.getuid()}" if isinstance(error, PermissionError) else ""
+        return f"{Path(os.fsdecode(error.filename)).absolute()}: {error.strerror}{user}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return " ".join(str(error).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__

@@ -58,7 +58,7 @@ def newest_runs(root: Path = ROOT) -> tuple[Path | None, Path | None]:
 def subfolders(root: Path) -> list[Path]:
     """What is in a folder, nothing if there is no folder. Unlike `glob`, it raises PermissionError."""
     try:
-        return list(root.iterdir())
+        return list(root.absolute().iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 
