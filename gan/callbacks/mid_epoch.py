@@ -64,6 +64,8 @@ class MidEpoch(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if self._resumes:
+            epochs = trainer.fit_loop.epoch_progress.current
+            epochs.ready = epochs.completed + 1  # else the checkpoint at the end of this epoch would begin it again
             trainer.train_dataloader.skip(*self._begun)
         else:
             self._begun, self._batches_before = (0, trainer.datamodule.batch_size, trainer.world_size), 0

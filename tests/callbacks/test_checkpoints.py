@@ -60,17 +60,20 @@ def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "gan")
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
-    run("trainer.max_epochs=2", folder="whole")
+    run("trainer.max_epochs=3", folder="whole")
     at(5, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Stopped) as stopped:
-        run("trainer.max_epochs=2")
+        run("trainer.max_epochs=3")
     assert stopped.value.code == code
     assert last(tmp_path)["images_seen"] == 6 * 16
-    (line,) = (line for line in caplog.messages if line.startswith("stopped"))
+    line = next(line for line in caplog.messages if line.startswith("stopped"))
     assert f"after 96 images, all of them in {tmp_path}/run/checkpoints/last.ckpt; resume with: gan train " in line
     assert {each: signal.getsignal(each) for each in before} == before
+    at(7, lambda: os.kill(os.getpid(), number))  # the last batch of the epoch that is resumed
+    with pytest.raises(Stopped):
+        run("trainer.max_epochs=3", "ckpt_path=auto")
     at(-1, None)
-    run("trainer.max_epochs=2", "ckpt_path=auto")
+    run("trainer.max_epochs=3", "ckpt_path=auto")
     assert same_weights(last(tmp_path, "whole"), last(tmp_path))
     lines = [(tmp_path / name / "metrics.csv").read_text(encoding="utf-8").count("\n") for name in ("whole", "run")]
     assert lines[0] == lines[1]
