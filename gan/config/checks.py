@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config.bounds import BOUNDS
-from gan.config.compose import CONFIG_DIR, KEYS_OF_CHOICES
+from gan.config.compose import CONFIG_DIR, KEYS_OF_CHOICES, in_multirun
 from gan.config.trainer_flags import check_trainer
 from gan.errors import UserError
 
@@ -79,7 +79,7 @@ def _select(cfg: DictConfig, key: str) -> Any:
 
 def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
-    known = known_keys(command)
+    known = known_keys(command) | ({"n_trials"} if in_multirun() else set())  # the search has read it
     unread = [str(key) for key in cfg if key not in known]
     text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:
