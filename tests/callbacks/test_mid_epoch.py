@@ -1,4 +1,4 @@
-"""The rest of an epoch is its other images, whatever the batch size and the number of processes it goes on with."""
+"""The rest of an epoch is its other images, whatever batch size and number of processes it resumes with."""
 
 import pytest
 import torch
