@@ -132,11 +132,12 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The JSON file beside a checkpoint; empty where there is none or it is damaged."""
+    """The JSON object in a file beside a checkpoint; an empty one if it is missing, damaged or holds something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def progress(checkpoint: dict[str, Any]) -> tuple[int, int]:

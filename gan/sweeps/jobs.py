@@ -1,14 +1,14 @@
 """The state of a job, read from its folder. The sweep's table, a resumed sweep and Optuna's study use nothing else."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from gan.atomic_write import write_json
+from gan.checkpoint_files import read_metadata
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "launcher")  # these keys change nothing in a job
@@ -67,9 +67,9 @@ def read_job(folder: Path) -> Job | None:
         return None
     if not isinstance(overrides, list):
         return None
-    summary, outcome = _read(folder / "summary.json"), _read(folder / OUTCOME)
-    last = _read(folder / "checkpoints" / "last.json")
-    best = _read(folder / "checkpoints" / "best.json") or last
+    summary, outcome = read_metadata(folder / "summary.json"), read_metadata(folder / OUTCOME)
+    last = read_metadata(folder / "checkpoints" / "last.json")
+    best = read_metadata(folder / "checkpoints" / "best.json") or last
     monitor, measures = best.get("monitor", ""), best.get("metrics", {})
     status, reason = outcome.get("status", FINISHED if summary else UNFINISHED), outcome.get("reason", "")
     if status == FINISHED and monitor in measures and measures[monitor] is None:
@@ -81,12 +81,3 @@ def write_outcome(folder: Path, status: str, reason: str = "", traceback: str = 
     """Records how a job ended."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / OUTCOME, {"status": status, "reason": reason, "traceback": traceback.splitlines()})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; an empty one if the file is missing, truncated or holds something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
