@@ -179,7 +179,8 @@ def _require_folder(dir: str) -> None:
         raise UserError(f"data.dir={dir}: {path} cannot be read ({error.strerror})") from error
     if kind == "file":
         raise UserError(f"data.dir={dir}: {path} is a file, not a folder")
-    if kind is None and str(dir) != DEFAULT_DIR:
+    # A run records its folder as an absolute path, so the default comes in both forms.
+    if kind is None and path != Path(DEFAULT_DIR).absolute():
         raise UserError(
             f"data.dir={dir}: there is no folder {path}; make it, if the data set is to be downloaded there"
         )

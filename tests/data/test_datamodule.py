@@ -136,7 +136,8 @@ def test_a_folder_that_was_given_must_exist(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=rf"^data\.dir={given}: .*{words}.*$"):
             MNISTDataModule(dir=str(given), offline_fallback=True)
     monkeypatch.chdir(tmp_path)
-    MNISTDataModule(download=False, offline_fallback=True).prepare_data()
+    for default in ("data", str(tmp_path / "data")):  # as it is written, and as a run records it
+        MNISTDataModule(dir=default, download=False, offline_fallback=True).prepare_data()
     MNISTDataModule(Digits(), dir="mistyped").prepare_data()
 
 
