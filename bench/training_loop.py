@@ -90,7 +90,7 @@ def timed_train(overrides: list[str], batches: int) -> float:
                     f"trainer.limit_train_batches={batches}",
                     "trainer.limit_val_batches=0",
                     "~callbacks.plots",
-                    "+callbacks.clock._target_=__main__.Clock",
+                    f"+callbacks.clock._target_={Clock.__module__}.Clock",
                 ],
             )
         )

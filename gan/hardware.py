@@ -5,7 +5,6 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
-from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -27,7 +26,6 @@ def settle_hardware(trainer: DictConfig) -> None:
         UserError: a device that is not there, a precision that the device lacks or is slow in, or a number of processes
             that differs from those that torchrun or srun has started.
     """
-    keep_to_quota()
     there = {"auto": True, "cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
     there["mps"] = torch.backends.mps.is_available()
     accelerator, precision = trainer.accelerator, str(trainer.precision)
@@ -50,15 +48,6 @@ def settle_hardware(trainer: DictConfig) -> None:
             raise UserError(f"trainer.devices={trainer.devices}: this machine has {torch.cuda.device_count()} GPUs")
     trainer.accelerator, trainer.precision = accelerator, precision
     _check_processes(trainer)
-
-
-def keep_to_quota() -> None:
-    """Lowers torch's threads to the cores that this process may use; those of OMP_NUM_THREADS stay.
-
-    torch starts one for each core of the machine, also in a container with a CPU quota.
-    """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
 
 
 def processes_started() -> int | None:

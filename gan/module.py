@@ -246,6 +246,7 @@ class GAN(LightningModule):
         self.execution.require_finite()
         require_finite_weights(self, self.images_seen)
         checkpoint["images_seen"], checkpoint["rewinds"] = self.images_seen, self.rewinds
+        checkpoint["threads"] = torch.get_num_threads()
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
         make_portable(checkpoint["optimizer_states"])
 

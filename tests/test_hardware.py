@@ -5,7 +5,6 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan import hardware
 from gan.errors import UserError
 from gan.hardware import BF16_WORK, check_compiler, settle_hardware, settle_precision
 
@@ -52,20 +51,6 @@ def test_a_missing_compiler_is_one_line(monkeypatch):
     with pytest.raises(UserError, match=r"compile=true: torch\.compile does not work here") as raised:
         check_compiler("cpu")
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(("given", "threads"), [(None, 2), ("3", 3)])
-def test_threads_keep_to_the_quota_of_a_container(monkeypatch, given, threads):
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    monkeypatch.setattr(hardware, "cpu_count", lambda: 2)
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    if given:
-        monkeypatch.setenv("OMP_NUM_THREADS", given)
-    hardware.keep_to_quota()
-    found = torch.get_num_threads()
-    torch.set_num_threads(before)
-    assert found == threads
 
 
 def trainer_of(**flags):

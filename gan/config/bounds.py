@@ -15,6 +15,7 @@ TRAIN: dict[str, Allowed] = {
     "max_images": OPTIONAL,
     "compile": Switch(),
     "deterministic": Switch(),
+    "threads": Number(least=1, most=1024, whole=True, optional=True),
     "cuda_graph": OneOf(("auto", True, False)),
     "on_divergence": OneOf(("stop", "rewind")),
     "steps_per_execution": OPTIONAL,

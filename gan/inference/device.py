@@ -3,12 +3,12 @@
 import torch
 
 from gan.errors import UserError
-from gan.hardware import keep_to_quota
+from gan.threads import settle_threads
 
 
 def find_device(name: str) -> torch.device:
     """The device of a name such as "cuda:1", or the best one for "auto". A UserError if this machine lacks it."""
-    keep_to_quota()
+    settle_threads()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 from fastapi import Depends, Request
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
+from gan.threads import settle_threads
 
 log = logging.getLogger("gan.serve")
 RELOAD_CHECK_SECONDS = 1.0
@@ -48,7 +48,7 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Loads the models, then generates images until the end of the block."""
-        torch.set_num_threads(self.settings.threads)
+        settle_threads(self.settings.threads)
         prometheus.forget_dead_workers()
         self.models = await asyncio.to_thread(Models, self.settings)
         wait = self.settings.batch_wait_ms / 1000

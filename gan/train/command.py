@@ -30,6 +30,7 @@ from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
+from gan.threads import settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
@@ -67,6 +68,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     """
     output_dir = settle_output_dir(cfg, "train")
     check_config(cfg)
+    settle_threads(cfg.threads)
     settle_hardware(cfg.trainer)
     if cfg.compile is True:
         check_compiler("cuda" if cfg.trainer.accelerator in ("gpu", "cuda") else cfg.trainer.accelerator)

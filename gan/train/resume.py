@@ -11,6 +11,7 @@ Networks and optimizers must be those of the checkpoint (with `init_from`, the n
 
 import logging
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,8 +76,10 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     Raises:
         UserError: the file cannot be read, or the networks or optimizers differ.
     """
+    import torch
     from lightning.pytorch.utilities import rank_zero_only
 
+    from gan.threads import settle_threads
     from gan.train.checks import timer
 
     checkpoint = read_checkpoint(path, "ckpt_path")
@@ -95,6 +98,11 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     for name, now in module.hparams.items():
         if (then := checkpoint["hyper_parameters"].get(name)) != now:
             say("changed     model.%s=%s, was %s", name, now, then)
+    if threads := checkpoint.get("threads"):  # another number rounds differently
+        if cfg.threads is None and "OMP_NUM_THREADS" not in os.environ:
+            settle_threads(threads)
+        if torch.get_num_threads() != threads:
+            say("changed     threads=%d, was %d", torch.get_num_threads(), threads)
     return None
 
 

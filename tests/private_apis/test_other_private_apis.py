@@ -16,6 +16,7 @@ hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this pr
                              _internal.hydra.Hydra and its commands      a refused command leaves nothing behind
                              the texts of its errors                     errors in one line
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
+libgomp         torch's      short spins with more threads than cores    threads that sleep beside busy processes
 uvicorn         0.54.0       HttpToolsProtocol and its methods           limits on request heads, unread answers
                              Server.handle_exit as SIGTERM's handler     draining before the end
                              supervisors.Multiprocess                    several workers
@@ -25,8 +26,11 @@ import asyncio
 import inspect
 import re
 import signal
+import subprocess
+import sys
 from itertools import islice
 
+import joblib
 import pytest
 import torch
 from hydra._internal.callbacks import Callbacks
@@ -238,3 +242,35 @@ def test_torch_fidelity_names_its_weights_by_their_hash():
     assert re.search(r"/[\w-]+-[0-9a-f]{8}\.pth$", fidelity.URL_INCEPTION_V3)
     taken = list(inspect.signature(fidelity.FeatureExtractorInceptionV3.__init__).parameters)
     assert taken[:4] == ["self", "name", "features_list", "feature_extractor_weights_path"]
+
+
+WAITS = """
+import os, resource, time
+os.environ["OMP_NUM_THREADS"] = "2"
+import torch
+from gan.threads import add_idle_threads
+torch.set_num_threads(2)
+
+def sleeps():
+    values = torch.rand(2**17)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    for _ in range(300):
+        values.exp_()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
+
+spinning = sleeps()
+release = add_idle_threads()
+time.sleep(0.2)
+sleeping = sleeps()
+release.set()
+time.sleep(0.2)
+print(spinning, sleeping, sleeps())
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(joblib.cpu_count() < 2, reason="on one core libgomp's threads never spin")
+def test_idle_threads_make_libgomp_sleep_in_place_of_spinning():
+    output = subprocess.run([sys.executable, "-c", WAITS], capture_output=True, text=True, check=True).stdout
+    spinning, sleeping, again = map(int, output.split())
+    assert sleeping > 10 * max(spinning, again)
