@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
             raise UserError(f"{key}.{min(wrong)}: no such key; {key} has {' '.join(sorted(known_keys(command, key)))}")
 
 
+@cache
 def known_keys(command: str, group: str | None = None) -> set[str]:
     """The top-level keys of a command's config as they stand in its file, or those of one of its groups."""
     primary = OmegaConf.load(CONFIG_DIR / f"{command}.yaml")

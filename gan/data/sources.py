@@ -4,6 +4,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -224,20 +225,22 @@ class Digits(Source):
     num_classes = 10
 
     def train(self) -> Examples:
-        return self._split()[0]
+        return _digits()[0]
 
     def test(self) -> Examples:
-        return self._split()[1]
+        return _digits()[1]
 
-    def _split(self) -> tuple[Examples, Examples]:
-        # Imported on use: it takes a second.
-        from sklearn.datasets import load_digits
 
-        bunch = load_digits()
-        # Pixels are 0..16 there.
-        small = torch.from_numpy(bunch.images).float().unsqueeze(1) * (255 / 16)
-        large = interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
-        images = pad(large.round().clamp(0, 255), (4, 4, 4, 4)).to(torch.uint8)
-        labels = torch.from_numpy(bunch.target).long()
-        train, test = stratified_split(labels, DIGITS_TEST_SIZE)
-        return (images[train], labels[train]), (images[test], labels[test])
+@cache
+def _digits() -> tuple[Examples, Examples]:
+    # Imported on use: it takes a second.
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    # Pixels are 0..16 there.
+    small = torch.from_numpy(bunch.images).float().unsqueeze(1) * (255 / 16)
+    large = interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
+    images = pad(large.round().clamp(0, 255), (4, 4, 4, 4)).to(torch.uint8)
+    labels = torch.from_numpy(bunch.target).long()
+    train, test = stratified_split(labels, DIGITS_TEST_SIZE)
+    return (images[train], labels[train]), (images[test], labels[test])

@@ -58,10 +58,11 @@ def weights_checksum(network: nn.Module) -> str:
     """The start of a SHA-256 in hex of a network's state, by which versions of a generator are told apart."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
-        content = repr(value).encode()
+        digest.update(name.encode())
         if isinstance(value, Tensor):
-            content = value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-        digest.update(name.encode() + content)
+            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        else:
+            digest.update(repr(value).encode())
     return digest.hexdigest()[:12]
 
 
