@@ -22,7 +22,7 @@ from gan.export.model_card import card, newest_measures, read_measures
 from gan.generate.modes import Samples
 from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
-from gan.inference.exported_files import FACTS, read_export, read_metadata
+from gan.inference.exported_files import FACTS, read_export, read_export_metadata
 from gan.inference.network_loading import example_inputs
 from gan.inference.training_run import run_folder, training_command
 
@@ -114,7 +114,7 @@ def _metadata(generator: DigitGenerator) -> dict[str, Any]:
     """The facts about a generator, its training's hyperparameters and, if known, its training's command."""
     info, ckpt = generator.info(), generator.path
     if ckpt.suffix == ".safetensors":
-        known = read_metadata(ckpt, "ckpt")
+        known = read_export_metadata(ckpt, "ckpt")
         training = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
     else:
         training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}

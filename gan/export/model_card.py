@@ -53,7 +53,7 @@ def card(
     """The text of a model card.
 
     Args:
-        metadata: of the exported file, see `gan.inference.exported_files.read_metadata`.
+        metadata: of the exported file, see `gan.inference.exported_files.read_export_metadata`.
         path: the exported file.
         grid: the picture of samples, in the same folder.
         made: a sentence that says how the file was written and checked.

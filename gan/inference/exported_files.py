@@ -79,7 +79,7 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
         return network.requires_grad_(False), {name: metadata[name] for name in FACTS if name in metadata}
 
 
-def read_metadata(path: Path, key: str) -> dict[str, Any]:
+def read_export_metadata(path: Path, key: str) -> dict[str, Any]:
     """All metadata of a .safetensors export: `FACTS`, `hyper_parameters` and, if known, its training's `command`.
 
     Errors are those of `read_export`.

@@ -18,7 +18,7 @@ from gan.export import export
 from gan.export.command import DTYPES
 from gan.export.formats import FORMATS, write_safetensors
 from gan.inference import DigitGenerator
-from gan.inference.exported_files import METADATA_KEY, read_export, read_metadata
+from gan.inference.exported_files import METADATA_KEY, read_export, read_export_metadata
 from gan.randomness import latents
 
 MODELS = ("conditional", "unconditional")
@@ -101,7 +101,7 @@ def test_half_precision_halves_the_file_and_computes_in_float32(exported, files,
     assert images.dtype == torch.float32
     torch.testing.assert_close(images, images_of(generator.network, generator, 3), rtol=0, atol=0.01)
     version = DigitGenerator(network, facts, "cpu").info()["version"]
-    assert read_metadata(half, "ckpt")["version"] == version != generator.info()["version"]
+    assert read_export_metadata(half, "ckpt")["version"] == version != generator.info()["version"]
 
 
 def test_an_onnx_file_is_one_file_that_names_its_inputs_and_no_path_of_this_machine(files):
@@ -262,7 +262,7 @@ def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypat
 
 def rewritten(source, target, **changes):
     """A safetensors export with other metadata."""
-    metadata = read_metadata(source, "ckpt") | changes
+    metadata = read_export_metadata(source, "ckpt") | changes
     save_file(load_file(source), target, {METADATA_KEY: json.dumps(metadata)})
     return target
 
@@ -356,7 +356,7 @@ def test_a_users_network_takes_trust(files, tmp_path):
 
     shape = {"latent_dim": 8, "num_classes": None, "image_channels": 1}
     network = MLPGenerator(**shape, width=4)
-    metadata = read_metadata(files["unconditional", "safetensors"], "ckpt")
+    metadata = read_export_metadata(files["unconditional", "safetensors"], "ckpt")
     metadata |= {**shape, "hyper_parameters": {"generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}}
     path = tmp_path / "own.safetensors"
     write_safetensors(network, metadata, path, torch.float32)
@@ -378,7 +378,9 @@ def test_a_trusted_network_may_have_tensors_that_are_not_saved(files, tmp_path, 
         weights = {f"generator_ema.{name}": value for name, value in network.state_dict().items()}
         torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
     else:
-        metadata = read_metadata(files["unconditional", "safetensors"], "ckpt") | shape | {"hyper_parameters": options}
+        metadata = (
+            read_export_metadata(files["unconditional", "safetensors"], "ckpt") | shape | {"hyper_parameters": options}
+        )
         write_safetensors(network, metadata, path, torch.float32)
     again = DigitGenerator.open(path, device="cpu", trust=["my_gan"]).network
     z = torch.randn(3, 8)
