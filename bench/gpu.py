@@ -27,8 +27,9 @@ from generation import bare_loop, timed_generate
 from lightning import Callback, Trainer
 
 from gan.config import compose
+from gan.cuda_graphs import CudaGraphs
 from gan.evaluate import evaluate
-from gan.execution import CudaGraphs, GraphedStep
+from gan.graphed_step import GraphedStep
 from gan.inference import DigitGenerator
 from gan.module import GAN
 from gan.train import train

@@ -1,15 +1,9 @@
-"""How the steps of a run are executed: one by one from Python, or as CUDA graphs, many in each call.
-
-A step of networks this small is bound by the launching of its several hundred kernels. A CUDA graph launches them all
-at once. Its code is that of the eager step: it is recorded once for each form that a step takes (which penalties are
-due, what has faded away) and replayed with other images and other values in the same memory.
-"""
+"""How the steps of a run are executed: one by one from Python, or as CUDA graphs, many in each call."""
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
@@ -19,7 +13,9 @@ from gan.config.bounds import require
 from gan.cuda_graphs import CudaGraphs
 from gan.divergence import FiniteWatch
 from gan.errors import UserError
-from gan.steps import Found, LoggedStep, Step, StepValues
+from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
+from gan.optimizers import make_capturable
+from gan.steps import Found, LoggedStep, Step
 
 if TYPE_CHECKING:
     from gan.module import GAN
@@ -27,49 +23,6 @@ if TYPE_CHECKING:
 STEPS_PER_CALL = 100  # with graphs: Lightning takes milliseconds for each call of `training_step`
 
 log = logging.getLogger("gan")
-StepFunction = Callable[[Step, Tensor, Tensor], Found]
-
-
-class GraphedStep:
-    """A step that is run once for each form, recorded the second time, and replayed from then on.
-
-    The first run of a form is a real step, so no warm-up has to be undone. Recording runs nothing.
-
-    Args:
-        step: the function to run; it must read no tensor on the host.
-        graphs: what records and replays.
-    """
-
-    def __init__(self, step: StepFunction, graphs: CudaGraphs) -> None:
-        self.step, self.graphs = step, graphs
-        self.inputs: dict[torch.Size, tuple[Tensor, Tensor, Tensor]] = {}
-        self.recorded: dict[Any, tuple[Callable[[], None], Found] | None] = {}
-
-    def __call__(self, step: Step, images: Tensor, labels: Tensor) -> Found:
-        """What the step found; tensors hold it until the next step."""
-        if images.shape not in self.inputs:
-            row = torch.zeros(len(step.values), device=images.device)
-            self.inputs[images.shape] = (torch.empty_like(images), torch.empty_like(labels), row)
-        inputs = self.inputs[images.shape]
-        values = torch.tensor([0.0 if value is None else value for value in step.values])
-        for target, source in zip(inputs, (images, labels, values), strict=True):
-            target.copy_(source, non_blocking=True)
-        on_card = step._replace(values=StepValues(*_tensors(step.values, inputs[2])))
-        key = (step.form(), images.shape)
-        if key not in self.recorded:
-            self.recorded[key] = None
-            with self.graphs.warming_up():
-                return self.step(on_card, *inputs[:2])
-        if self.recorded[key] is None:
-            self.recorded[key] = self.graphs.record(lambda: self.step(on_card, *inputs[:2]))
-        replay, found = self.recorded[key]
-        replay()
-        return found
-
-
-def _tensors(values: StepValues, row: Tensor) -> Iterator[Tensor | None]:
-    for value, tensor in zip(values, row.unbind(), strict=True):
-        yield None if value is None else tensor
 
 
 class Execution:
@@ -111,9 +64,11 @@ class Execution:
         if self.compile:
             module.generator.compile()
             module.discriminator.compile()
-        hindrance = "cuda_graph=false" if self.cuda_graph is False else _hindrance(module, self.graphs.device_type)
+        hindrance = (
+            "cuda_graph=false" if self.cuda_graph is False else hindrance_to_graphs(module, self.graphs.device_type)
+        )
         if hindrance is None:
-            _make_capturable(module.optimizers(use_pl_optimizer=False))
+            make_capturable(module.optimizers(use_pl_optimizer=False))
             self._step = GraphedStep(self._watched, self.graphs())
         elif self.cuda_graph is True:
             raise UserError(f"cuda_graph=true: {hindrance}; auto runs without")
@@ -216,44 +171,3 @@ class Execution:
         if trainer.max_steps > 0:
             due.append((trainer.max_steps - trainer.global_step) // 2)
         return max(1, min([trainer.num_training_batches - position, *due]))
-
-
-def _hindrance(module: "GAN", device_type: str) -> str | None:
-    """Why the module's steps cannot be graphs; None where they can."""
-    trainer = module.trainer
-    if module.device.type != device_type:
-        return f"graphs need a {device_type} device, not {module.device.type}"
-    if trainer.world_size > 1:
-        return f"the gradients of {trainer.world_size} processes are averaged between the kernels"
-    if trainer.precision == "16-mixed":
-        return "the loss scale of 16-mixed is read at each step"
-    if torch.is_anomaly_enabled():
-        return "trainer.detect_anomaly=true reads each gradient"
-    for optimizer in module.optimizers(use_pl_optimizer=False):
-        if not {"capturable", "fused"} & optimizer.param_groups[0].keys():
-            return f"{type(optimizer).__name__} reads its values on the host"
-    for config in trainer.lr_scheduler_configs:
-        if getattr(config.scheduler, "cycle_momentum", False):
-            return f"{type(config.scheduler).__name__} changes the momentum"
-    return None
-
-
-def _make_capturable(optimizers: list[torch.optim.Optimizer]) -> None:
-    """Lets optimizers keep their counts on the card and take a rate from there, in one kernel where they have one."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            if "capturable" in group:
-                group["capturable"] = True
-            if "fused" in group and group["fused"] is None and not group["foreach"]:
-                group["fused"] = True
-        for parameter, state in optimizer.state.items():
-            if "step" in state:
-                state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=parameter.device)
-
-
-def make_portable(optimizer_states: list[dict[str, Any]]) -> None:
-    """Takes out of a checkpoint what `_make_capturable` chose for this device, so that another one can resume it."""
-    for state in optimizer_states:
-        for group in state["param_groups"]:
-            if group.get("capturable"):
-                group |= {"capturable": False, "fused": None} if "fused" in group else {"capturable": False}

@@ -7,19 +7,19 @@ from typing import Any
 import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan.averaging import AverageDecay, update_average
 from gan.config.bounds import require, require_part
 from gan.config.targets import build
 from gan.divergence import require_finite_weights
 from gan.errors import UserError
-from gan.execution import Execution, make_portable
+from gan.execution import Execution
 from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
 from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_one_stage
-from gan.optimizers import build_optimizer
+from gan.optimizers import build_optimizer, clip_gradients, make_portable
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, forget_length, generator_steps
@@ -99,8 +99,7 @@ class GAN(LightningModule):
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
         self.latent_dim, self.num_classes, self.images_seen, self.rewinds = latent_dim, num_classes, 0, 0
-        self.trust = tuple(trust)
-        self.execution = Execution()
+        self.trust, self.execution = tuple(trust), Execution()
 
         shape = (latent_dim, num_classes, image_channels)
         self.generator, self.discriminator = build_networks(
@@ -174,13 +173,7 @@ class GAN(LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clips, where Lightning has the gradients unscaled, and leaves their norm to `_descend`."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler and getattr(optimizer, "_step_supports_amp_scaling", False):
-            scaler.unscale_(optimizer)  # Lightning leaves that to a fused optimizer's step, which comes after clipping
-        limit = self.hparams.gradient_clip_norm
-        parameters = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
-        self._gradient_norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
-        if limit is not None:
-            nn.utils.clip_grads_with_norm_(parameters, limit, self._gradient_norm)
+        self._gradient_norm = clip_gradients(optimizer, scaler, self.hparams.gradient_clip_norm)
 
     def _generate(self, labels: Tensor | None, count: int) -> Images:
         """Generated images of random latents, with the given labels or balanced ones."""

@@ -1,9 +1,11 @@
-"""The optimizers of the two networks."""
+"""The optimizers of the two networks, the clipping of their gradients, and what they need in CUDA graphs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import LBFGS, Optimizer, SparseAdam
 
 from gan.config.targets import build
@@ -22,3 +24,35 @@ def build_optimizer(
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, LBFGS | SparseAdam):
         raise UserError(f"{key}._target_={spec['_target_']}: it takes no step from dense gradients; Adam does")
     return optimizer
+
+
+def clip_gradients(optimizer: Optimizer, scaler: GradScaler | None, limit: float | None) -> Tensor:
+    """Clips the gradients of an optimizer together to an L2 norm of `limit`, and returns the norm they had."""
+    if scaler and getattr(optimizer, "_step_supports_amp_scaling", False):
+        scaler.unscale_(optimizer)  # Lightning leaves that to a fused optimizer's step, which comes after clipping
+    parameters = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])
+    if limit is not None:
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return norm
+
+
+def make_capturable(optimizers: list[Optimizer]) -> None:
+    """Lets optimizers keep their counts on the card and take a rate from there, in one kernel where they have one."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = True
+            if "fused" in group and group["fused"] is None and not group["foreach"]:
+                group["fused"] = True
+        for parameter, state in optimizer.state.items():
+            if "step" in state:
+                state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=parameter.device)
+
+
+def make_portable(optimizer_states: list[dict[str, Any]]) -> None:
+    """Takes out of a checkpoint what `make_capturable` chose for this device, so that another one can resume it."""
+    for state in optimizer_states:
+        for group in state["param_groups"]:
+            if group.get("capturable"):
+                group |= {"capturable": False, "fused": None} if "fused" in group else {"capturable": False}
