@@ -8,16 +8,25 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from gan.errors import UserError, check_installed
 
+if TYPE_CHECKING:
+    from uvicorn import Config
+
+    from gan.serve.settings import Settings
+
 log = logging.getLogger("gan.serve")
 PREFIX = "GAN_SERVE_"
 SERVICE_LINK = re.compile(rf"{PREFIX}(\w*PORT(_\d+_\w+)?=(tcp|udp|sctp)://|SERVICE_(HOST|PORT)|PORT_\d+_)")
-PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits")
+PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits", "fastapi_offline")
+FROM_ENVIRONMENT = "gan.serve.app:from_environment"
+UNREAD_RESPONSE_SECONDS = 60
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -63,7 +72,6 @@ def serve(cfg: DictConfig) -> None:
     from gan.serve.app import SETTINGS
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
-    from gan.serve.protocol import LimitedProtocol
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)
@@ -71,21 +79,7 @@ def serve(cfg: DictConfig) -> None:
     listener = _bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
     os.environ[SETTINGS] = settings.model_dump_json()
-    config = uvicorn.Config(
-        "gan.serve.app:from_environment",
-        factory=True,
-        http=LimitedProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=LOGGING,
-        access_log=False,
-        server_header=False,
-        workers=settings.workers,
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_keep_alive=settings.keep_alive,
-        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
-        timeout_worker_healthcheck=30,
-    )
+    config = server_config(settings)
     host, port = listener.getsockname()[:2]
     for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SETTINGS):
         if name.removeprefix(PREFIX).lower() not in cfg:
@@ -101,6 +95,34 @@ def serve(cfg: DictConfig) -> None:
         Multiprocess(config, [listener]).run()
 
 
+def server_config(settings: "Settings", app: str | Callable = FROM_ENVIRONMENT, log: dict | None = LOGGING) -> "Config":
+    """How uvicorn runs the service.
+
+    Args:
+        app: makes the application in each worker.
+        log: the configuration of logging; None leaves it as it is.
+    """
+    import uvicorn
+
+    from gan.serve.protocol import LimitedProtocol
+
+    return uvicorn.Config(
+        app,
+        factory=True,
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=log,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application reads them
+        workers=settings.workers,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
+        timeout_worker_healthcheck=30,
+    )
+
+
 def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,4 +133,6 @@ def _bind(host: str, port: int) -> socket.socket:
         free = "; port=0 takes a free one" if error.errno == errno.EADDRINUSE else ""
         raise UserError(f"host={host}, port={port}: {error.strerror}{free}") from error
     listener.set_inheritable(True)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: cuts off a client that does not read its response
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNREAD_RESPONSE_SECONDS)
     return listener

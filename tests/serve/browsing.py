@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from gan.serve.app import create_app
+from gan.serve.command import server_config
 
 PATIENCE = 60
 
@@ -67,7 +69,9 @@ class Page:
 @contextlib.contextmanager
 def listening(settings):
     """The URL of a service on a free port, in a thread of this process, and a function that stops it."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, lifespan="on"))
+    config = server_config(settings, partial(create_app, settings), log=None)
+    server = uvicorn.Server(config)
+    config.port = 0
     thread = threading.Thread(target=server.run)
 
     def stop():

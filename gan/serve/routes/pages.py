@@ -1,0 +1,83 @@
+"""The pages: documentation at /docs and /redoc, and at /ui a page to generate digits. They need no other site."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+PAGE = Path(__file__).parent.parent / "page"
+TITLE = "MNIST GAN"
+ICON = "assets/favicon.png"
+SWAGGER = get_swagger_ui_html(
+    openapi_url="openapi.json",
+    title=TITLE,
+    swagger_js_url="assets/swagger-ui-bundle.js",
+    swagger_css_url="assets/swagger-ui.css",
+    swagger_favicon_url=ICON,
+)
+REDOC = get_redoc_html(
+    openapi_url="openapi.json",
+    title=TITLE,
+    redoc_js_url="assets/redoc.standalone.js",
+    redoc_favicon_url=ICON,
+    with_google_fonts=False,
+)
+
+
+def _hashes(tag: str, *contents: str) -> str:
+    """Content-Security-Policy's hashes of the inline elements of the documentation."""
+    html = (SWAGGER.body + REDOC.body).decode()
+    found = [*contents, *re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)]
+    return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in found)
+
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        f"script-src 'self' {_hashes('script')}",
+        f"style-src 'self' {_hashes('style', '')}",  # Redoc makes an empty style element and adds rules to it
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "worker-src blob:",  # Redoc's search
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+async def docs() -> Response:
+    """Interactive documentation of these endpoints."""
+    return HTMLResponse(SWAGGER.body, headers=HEADERS)
+
+
+@router.get("/redoc")
+async def redoc() -> Response:
+    """Documentation of these endpoints to read."""
+    return HTMLResponse(REDOC.body, headers=HEADERS)
+
+
+class PageFiles(StaticFiles):
+    """Files with the pages' policy."""
+
+    def file_response(self, *args, **options) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(HEADERS)
+        return response
+
+
+def add_pages(app: FastAPI, ui: bool) -> None:
+    """The documentation, and the page at /ui if the settings have it."""
+    app.include_router(router)
+    app.mount("/assets", PageFiles(packages=[("fastapi_offline", "static")]))  # of Swagger UI and Redoc
+    if ui:
+        app.add_route("/ui", lambda request: RedirectResponse("ui/"))  # relative, since it may be served under a path
+        app.mount("/ui", PageFiles(directory=PAGE, html=True))
