@@ -1,9 +1,10 @@
-"""HTTP/1.1 connections with what uvicorn has no option for: bounds on headers, and its own errors as JSON."""
+"""HTTP/1.1 connections with what uvicorn has no option for: bounds on headers, and the parser's errors as JSON."""
 
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gan.serve.middleware import LINGER_BYTES, LINGER_SECONDS, error_response
@@ -12,14 +13,16 @@ MAX_HEADER_BYTES = 65536
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A subclass because uvicorn bounds neither size nor time of a request's headers, and its parser's errors are text.
+    """A subclass because uvicorn neither bounds the headers, nor sends JSON, nor reads the body of a refused upgrade.
 
-    The headers of each request must arrive within uvicorn's `timeout_keep_alive`.
+    The headers of each request must arrive within uvicorn's `timeout_keep_alive`. Java's client offers an upgrade with
+    every request (https://github.com/Kludex/uvicorn/issues/2722).
     """
 
     _timer: asyncio.TimerHandle | None = None  # for the headers; after an error, for the end of the connection
     _bytes = 0  # of the headers; after an error, of what was discarded
     _refused = False
+    _head = b""  # of a request that offers an upgrade, without the offer
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -32,7 +35,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:
-            super().data_received(data)
+            self._parse(data)
         if self._timer is not None:
             self._bytes += len(data)
             if self._refused and self._bytes > LINGER_BYTES:
@@ -42,17 +45,32 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self.cycle.response_complete:  # blank lines between requests
             self._await_headers()
 
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:  # its argument is the length of the head in `data`
+            self._parse(self._head + data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"The request is not valid HTTP: {error}.")
+
     def on_headers_complete(self) -> None:
+        parser, self._head = self.parser, b""
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+            first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())
+            self._head = b"\r\n".join([first, *lines, b"", b""])
+            return
         self._stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._head:
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
-
-    def send_400_response(self, msg: str) -> None:
-        """Answers a request that uvicorn's parser cannot read."""
-        self._refuse(400, msg)
 
     def _await_headers(self) -> None:
         self._start_timer(self.timeout_keep_alive, self._headers_are_late)
