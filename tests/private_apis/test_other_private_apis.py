@@ -231,7 +231,8 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
         "data_received",
         "connection_lost",
     ]
-    assert list(inspect.signature(httptools.HttpToolsProtocol.send_400_response).parameters) == ["self", "msg"]
+    assert {"url", "headers", "parser"} <= vars(Protocol(uvicorn.Config(app), uvicorn.server.ServerState(), {})).keys()
+    assert callable(Protocol._unset_keepalive_if_required)
 
 
 def test_uvicorns_proxy_headers_know_who_is_trusted():

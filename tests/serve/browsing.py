@@ -25,10 +25,19 @@ class Page:
     """The page, used by its visible elements."""
 
     def __init__(self, browser, url):
-        self.browser = browser
-        self.requested("")  # forgets the requests of earlier pages
-        browser.get_log("browser")
-        browser.get(f"{url}/ui")
+        self.browser, self.url = browser, url
+        self.open("ui")
+
+    def open(self, path):
+        """Goes to a page of the service, and forgets what earlier pages requested and logged."""
+        self.browser.get("about:blank")
+        self.requested("")
+        self.browser.get_log("browser")
+        self.browser.get(f"{self.url}/{path}")
+
+    def element(self, selector):
+        """Waits for an element that matches."""
+        return self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, selector))[0]
 
     def __getitem__(self, name):
         return self.browser.find_element(By.ID, name)
