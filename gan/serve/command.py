@@ -76,7 +76,7 @@ def serve(cfg: DictConfig) -> None:
 
     settings = read_settings(cfg)
     logging.config.dictConfig(LOGGING)
-    listener = _bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
     os.environ[SETTINGS] = settings.model_dump_json()
     config = server_config(settings)
@@ -123,7 +123,12 @@ def server_config(settings: "Settings", app: str | Callable = FROM_ENVIRONMENT, 
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket of this address, whose connections end when a client does not read its response.
+
+    Raises:
+        UserError: the address cannot be used.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -133,6 +138,6 @@ def _bind(host: str, port: int) -> socket.socket:
         free = "; port=0 takes a free one" if error.errno == errno.EADDRINUSE else ""
         raise UserError(f"host={host}, port={port}: {error.strerror}{free}") from error
     listener.set_inheritable(True)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: cuts off a client that does not read its response
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNREAD_RESPONSE_SECONDS)
     return listener
