@@ -60,7 +60,7 @@ def test_paths_exist(settings):
     assert checks == ["/readyz", "/readyz"]
     scraped = yaml.safe_load(TEXTS["prometheus.yml"])["scrape_configs"][0]["metrics_path"]
     assert POD["metadata"]["annotations"]["prometheus.io/path"] == scraped
-    for prefix in ("", *re.findall(r"location (/\w+)/ {", TEXTS["nginx.conf"])):
+    for prefix in ("", *re.findall(r"set \$forwarded_prefix (/\S*);", TEXTS["nginx.conf"])):
         assert f"location = {prefix}{scraped} {{" in TEXTS["nginx.conf"]
     assert {*probes, *checks, scraped} <= routes
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from gan.serve import schemas
+from gan.serve.routes import pages
 
 router = APIRouter()
 
@@ -16,7 +17,7 @@ async def overview(request: Request) -> schemas.Overview:
         for path, operations in app.openapi()["paths"].items()
         for method, operation in operations.items()
     }
-    endpoints[f"GET {prefix}/docs"] = "Interactive documentation of these endpoints."
+    endpoints |= {f"GET {prefix}{route.path}": route.description for route in pages.router.routes}
     if app.state.service.settings.ui:
         endpoints[f"GET {prefix}/ui/"] = "A page to generate digits with."
     return schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)
