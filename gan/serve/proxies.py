@@ -2,7 +2,6 @@
 
 import re
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -35,9 +34,9 @@ class ProxyHeaders(ProxyHeadersMiddleware):
 
 def _forwarded_prefix(scope: Scope) -> str | None:
     """The prefixes that proxies in a row have removed, joined; None if there are none or they are not paths."""
-    parts = ",".join(Headers(scope=scope).getlist("x-forwarded-prefix")).split(",")
-    prefix = "".join(part.strip().rstrip("/") for part in parts)
-    return prefix if re.fullmatch(ROOT_PATH, prefix) else None
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-prefix"]
+    prefix = "".join(part.strip().rstrip("/") for value in values for part in value.split(","))
+    return prefix if values and re.fullmatch(ROOT_PATH, prefix) else None
 
 
 def path_in_service(scope: Scope) -> str:
