@@ -193,9 +193,8 @@ class RequestLimits:
 
 
 def _has_body(scope: Scope) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in scope["headers"]
-    )
+    headers = scope["headers"]
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
 
 
 async def _discard(receive: Receive) -> None:
