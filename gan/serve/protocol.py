@@ -93,6 +93,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
+        self.logger.warning("%s: status %d, %s", self.client, status, detail)
         response = error_response(status, detail, Connection="close")
         headers = [*self.server_state.default_headers, *response.raw_headers]
         head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(b": ".join(each) for each in headers)]
