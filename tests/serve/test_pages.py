@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_policy_of_each_page_allows_nothing_from_elsewhere(service, path):
     async with service() as client:
         response = await client.get(path)
-        assert response.status_code == 200
+        assert (response.status_code, (await client.head(path)).status_code) == (200, 200)
         directives = dict(each.split(" ", 1) for each in response.headers["content-security-policy"].split("; "))
         assert directives["default-src"] == "'none'"
         sources = {source for value in directives.values() for source in value.split()}

@@ -52,13 +52,13 @@ def _inline_script(html: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-@router.get("/docs")
+@router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs() -> Response:
     """Interactive documentation of these endpoints."""
     return HTMLResponse(SWAGGER, headers=_policy(scripts=_inline_script(SWAGGER)))
 
 
-@router.get("/redoc")
+@router.api_route("/redoc", methods=["GET", "HEAD"])
 async def redoc() -> Response:
     """Documentation of these endpoints to read."""
     return HTMLResponse(REDOC, headers=_policy(styles="'unsafe-inline'"))  # its script adds style elements
