@@ -1,7 +1,7 @@
-"""The service as an ASGI application: `create_app(settings)`."""
+"""The service as an ASGI application, `create_app(settings)`, and how uvicorn runs it."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -10,12 +10,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
+from uvicorn import Config
 
 from gan.errors import UserError
 from gan.serve.access import access_checks
 from gan.serve.batching import QueueFullError
 from gan.serve.middleware import LingeringClose, RequestLimits, RequestLog, error_response
 from gan.serve.prometheus import SHARED
+from gan.serve.protocol import LimitedProtocol
 from gan.serve.proxies import ProxyHeaders
 from gan.serve.responses import MODEL_HEADERS
 from gan.serve.routes import overview, probes, published, v1
@@ -77,6 +79,25 @@ def from_environment() -> FastAPI:
     """The application of a worker process. `gan serve` passes its settings in the environment."""
     shared = os.environ.get(SHARED)
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]), None if shared is None else Path(shared))
+
+
+def server_config(settings: Settings, factory: str | Callable[[], FastAPI], log: dict | None) -> Config:
+    """How uvicorn runs the application that `factory` makes in each worker, with the logging `log`."""
+    return Config(
+        factory,
+        factory=True,
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=log,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application reads them
+        workers=settings.workers,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
+        timeout_worker_healthcheck=30,
+    )
 
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:

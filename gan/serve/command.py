@@ -8,24 +8,16 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from gan.errors import UserError, check_installed
 
-if TYPE_CHECKING:
-    from uvicorn import Config
-
-    from gan.serve.settings import Settings
-
 log = logging.getLogger("gan.serve")
 PREFIX = "GAN_SERVE_"
 SERVICE_LINK = re.compile(rf"{PREFIX}(\w*PORT(_\d+_\w+)?=(tcp|udp|sctp)://|SERVICE_(HOST|PORT)|PORT_\d+_)")
 PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits", "fastapi_offline")
-FROM_ENVIRONMENT = "gan.serve.app:from_environment"
 UNREAD_RESPONSE_SECONDS = 60
 LOGGING = {
     "version": 1,
@@ -69,7 +61,7 @@ def serve(cfg: DictConfig) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from gan.serve.app import SETTINGS
+    from gan.serve.app import SETTINGS, server_config
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
     from gan.serve.settings import read_settings
@@ -79,7 +71,7 @@ def serve(cfg: DictConfig) -> None:
     listener = bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
     os.environ[SETTINGS] = settings.model_dump_json()
-    config = server_config(settings)
+    config = server_config(settings, "gan.serve.app:from_environment", LOGGING)
     host, port = listener.getsockname()[:2]
     for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SETTINGS):
         if name.removeprefix(PREFIX).lower() not in cfg:
@@ -93,34 +85,6 @@ def serve(cfg: DictConfig) -> None:
     with TemporaryDirectory(prefix="gan-serve-") as shared:
         os.environ[SHARED] = shared
         Multiprocess(config, [listener]).run()
-
-
-def server_config(settings: "Settings", app: str | Callable = FROM_ENVIRONMENT, log: dict | None = LOGGING) -> "Config":
-    """How uvicorn runs the service.
-
-    Args:
-        app: makes the application in each worker.
-        log: the configuration of logging; None leaves it as it is.
-    """
-    import uvicorn
-
-    from gan.serve.protocol import LimitedProtocol
-
-    return uvicorn.Config(
-        app,
-        factory=True,
-        http=LimitedProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=log,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # the application reads them
-        workers=settings.workers,
-        timeout_keep_alive=settings.keep_alive,
-        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
-        timeout_worker_healthcheck=30,
-    )
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -15,8 +15,7 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from gan.serve.app import create_app
-from gan.serve.command import server_config
+from gan.serve.app import create_app, server_config
 
 PATIENCE = 60
 
@@ -78,7 +77,7 @@ class Page:
 @contextlib.contextmanager
 def listening(settings):
     """The URL of a service on a free port, in a thread of this process, and a function that stops it."""
-    config = server_config(settings, partial(create_app, settings), log=None)
+    config = server_config(settings, partial(create_app, settings), None)
     server = uvicorn.Server(config)
     config.port = 0
     thread = threading.Thread(target=server.run)
