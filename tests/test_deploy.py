@@ -1,7 +1,9 @@
 """The files in deploy/ agree with the service."""
 
 import json
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 TEXTS = {path.name: path.read_text() for path in DEPLOY.iterdir() if path.is_file()}
 COMPOSE = yaml.safe_load(TEXTS["compose.yaml"])["services"]
+RUN_AS_OWNER = COMPOSE["api"]["entrypoint"][2]
 KUBERNETES = {each["kind"]: each for each in yaml.safe_load_all(TEXTS["kubernetes.yaml"])}
 POD = KUBERNETES["Deployment"]["spec"]["template"]
 CONTAINER = POD["spec"]["containers"][0]
@@ -57,7 +60,8 @@ def test_paths_exist(settings):
     assert checks == ["/readyz", "/readyz"]
     scraped = yaml.safe_load(TEXTS["prometheus.yml"])["scrape_configs"][0]["metrics_path"]
     assert POD["metadata"]["annotations"]["prometheus.io/path"] == scraped
-    assert f"location = {scraped} {{" in TEXTS["nginx.conf"]
+    for prefix in ("", *re.findall(r"set \$forwarded_prefix (/\S*);", TEXTS["nginx.conf"])):
+        assert f"location = {prefix}{scraped} {{" in TEXTS["nginx.conf"]
     assert {*probes, *checks, scraped} <= routes
 
 
@@ -95,12 +99,35 @@ def test_containers_run_unprivileged_on_a_read_only_file_system():
         assert "HEALTHCHECK" in stage
     for service in COMPOSE.values():
         assert service["read_only"]
-        assert service["cap_drop"] == ["ALL"]
+        assert (service["cap_drop"], service["cap_add"]) == (["ALL"], ["SETUID", "SETGID"])
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["entrypoint"][:3] == ["sh", "-euc", RUN_AS_OWNER]
         assert all(volume["read_only"] for volume in service["volumes"])
         assert not any(volume["bind"]["create_host_path"] for volume in service["volumes"])  # it would be root's
         assert service["build"]["target"] in re.findall(r" AS (\w+)$", TEXTS["Dockerfile"], flags=re.MULTILINE)
     assert POD["spec"]["securityContext"]["runAsNonRoot"]
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root, as a container has it")
+@pytest.mark.parametrize(
+    ("owner", "mode", "user"), [(12345, 0o700, 12345), (12345, 0o755, 12345), (0, 0o755, 10001), (0, 0o700, 0)]
+)
+def test_a_container_can_read_outputs_whatever_the_umask_was(tmp_path, owner, mode, user):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    (outputs / "best.ckpt").write_bytes(b"weights")
+    for path, its_mode in ((tmp_path, 0o755), (outputs / "best.ckpt", mode & 0o666), (outputs, mode)):
+        path.chmod(its_mode)
+    for path in (outputs, outputs / "best.ckpt"):
+        os.chown(path, owner, owner)
+    container = ["setpriv", "--no-new-privs", "--bounding-set=-all,+setuid,+setgid"]
+    start = [*container, "sh", "-euc", RUN_AS_OWNER.replace("$$", "$"), "sh"]
+    command = "cat outputs/best.ckpt; id -u; grep CapEff /proc/self/status"
+    text = subprocess.run([*start, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert text.startswith(f"weights{user}\n")
+    assert user == 0 or text.endswith("0000000000000000\n")
 
 
 def test_the_docker_context_has_the_files_of_the_wheel():

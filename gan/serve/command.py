@@ -17,7 +17,8 @@ from gan.errors import UserError, check_installed
 log = logging.getLogger("gan.serve")
 PREFIX = "GAN_SERVE_"
 SERVICE_LINK = re.compile(rf"{PREFIX}(\w*PORT(_\d+_\w+)?=(tcp|udp|sctp)://|SERVICE_(HOST|PORT)|PORT_\d+_)")
-PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits")
+PACKAGES = ("fastapi", "uvicorn", "httptools", "pydantic", "prometheus_client", "limits", "fastapi_offline")
+UNREAD_RESPONSE_SECONDS = 60
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -60,32 +61,17 @@ def serve(cfg: DictConfig) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from gan.serve.app import SETTINGS
+    from gan.serve.app import SETTINGS, server_config
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
-    from gan.serve.protocol import LimitedProtocol
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)
     logging.config.dictConfig(LOGGING)
-    listener = _bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
     os.environ[SETTINGS] = settings.model_dump_json()
-    config = uvicorn.Config(
-        "gan.serve.app:from_environment",
-        factory=True,
-        http=LimitedProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=LOGGING,
-        access_log=False,
-        server_header=False,
-        workers=settings.workers,
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_keep_alive=settings.keep_alive,
-        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
-        timeout_worker_healthcheck=30,
-    )
+    config = server_config(settings, "gan.serve.app:from_environment", LOGGING)
     host, port = listener.getsockname()[:2]
     for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SETTINGS):
         if name.removeprefix(PREFIX).lower() not in cfg:
@@ -101,7 +87,12 @@ def serve(cfg: DictConfig) -> None:
         Multiprocess(config, [listener]).run()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket of this address, whose connections end when a client does not read its response.
+
+    Raises:
+        UserError: the address cannot be used.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -111,4 +102,6 @@ def _bind(host: str, port: int) -> socket.socket:
         free = "; port=0 takes a free one" if error.errno == errno.EADDRINUSE else ""
         raise UserError(f"host={host}, port={port}: {error.strerror}{free}") from error
     listener.set_inheritable(True)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNREAD_RESPONSE_SECONDS)
     return listener

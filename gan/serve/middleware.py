@@ -6,12 +6,14 @@ import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gan.serve.prometheus import observe_request
+from gan.serve.proxies import path_in_service
 from gan.serve.routes import probes
 
 access_log = logging.getLogger("gan.access")
@@ -19,10 +21,50 @@ log = logging.getLogger("gan.serve")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a request without a response
 MAX_LOGGED = 256
+# How much is discarded of what a client still sends after its response. The times are those of nginx.
+LINGER_BYTES = 2**28
+LINGER_SECONDS = 30.0
+LINGER_IDLE_SECONDS = 5.0
 
 
 def error_response(status: int, detail: str, **headers: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status, headers)
+
+
+class LingeringClose:
+    """Closes the connection after a response that was sent before the whole body was read, but reads the body first.
+
+    A connection that is closed while its client still writes is reset, and many clients then lose the response.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(scope):
+            await self.app(scope, receive, send)
+            return
+        unread, held = True, False
+
+        async def receive_and_note() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = message.get("more_body", False)
+            return message
+
+        async def send_but_hold_the_end(message: Message) -> None:
+            nonlocal held
+            if unread and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            elif unread and not message.get("more_body", False):
+                held = True
+                message = {**message, "more_body": True}
+            await send(message)
+
+        await self.app(scope, receive_and_note, send_but_hold_the_end)
+        if held:
+            await _discard(receive)
+            await send({"type": "http.response.body"})
 
 
 class RequestLog:
@@ -35,7 +77,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started, path = time.perf_counter(), path_in_service(scope)
         client_id = Headers(scope=scope).get("x-request-id", "")
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
@@ -60,8 +102,7 @@ class RequestLog:
             await error_response(500, detail)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            path = scope["path"]
-            observe_request(scope["method"], _route_path(scope), status, seconds)
+            observe_request(scope["method"], _route_path(scope, path), status, seconds)
             if path not in probes.PATHS:
                 line = {
                     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -91,7 +132,7 @@ class RequestLimits:
         self.active_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in probes.PATHS:
+        if scope["type"] != "http" or path_in_service(scope) in probes.PATHS:
             await self.app(scope, receive, send)
             return
         if self.active_requests >= self.max_requests:
@@ -121,7 +162,7 @@ class RequestLimits:
                 stage = "processing"
                 if len(body) > self.max_body_bytes:
                     detail = f"The body is larger than {self.max_body_bytes} bytes."
-                    await error_response(413, detail, Connection="close")(scope, receive, send_and_note)
+                    await error_response(413, detail)(scope, receive, send_and_note)
                 else:
                     await self.app(scope, _replay(body, receive), send_and_note)
         except TimeoutError:
@@ -131,7 +172,7 @@ class RequestLimits:
                 return
             if stage == "reading":
                 detail = f"The body did not arrive within {self.timeout:g} seconds."
-                await error_response(408, detail, Connection="close")(scope, receive, send)
+                await error_response(408, detail)(scope, receive, send)
             else:
                 detail = f"The request took more than {self.timeout:g} seconds."
                 await error_response(504, detail)(scope, receive, send)
@@ -151,6 +192,24 @@ class RequestLimits:
         return bytes(body)
 
 
+def _has_body(scope: Scope) -> bool:
+    headers = scope["headers"]
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
+
+
+async def _discard(receive: Receive) -> None:
+    """Reads the rest of a body, or as much of it as the bounds allow."""
+    discarded = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while discarded <= LINGER_BYTES:
+                async with asyncio.timeout(LINGER_IDLE_SECONDS):
+                    message = await receive()
+                discarded += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Hands the application the body that was read already, then whatever follows it."""
     messages = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -161,6 +220,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _route_path(scope: Scope) -> str:
+def _route_path(scope: Scope, path: str) -> str:
     """The route's path, such as /v1/models/{name}/reload: a label with few values, whatever the clients send."""
-    return getattr(scope.get("route"), "path", None) or ("/ui" if scope["path"].startswith("/ui/") else "none")
+    return getattr(scope.get("route"), "path", None) or ("/ui" if path.startswith("/ui/") else "none")

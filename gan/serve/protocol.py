@@ -1,52 +1,111 @@
-"""HTTP/1.1 connections with limits that uvicorn lacks: on a request's header block, and on clients that do not read."""
+"""HTTP/1.1 connections with what uvicorn has no option for: bounds on headers, and the parser's errors as JSON."""
 
 import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gan.serve.middleware import LINGER_BYTES, LINGER_SECONDS, error_response
+
 MAX_HEADER_BYTES = 65536
-UNREAD_RESPONSE_SECONDS = 60.0
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A connection. The headers of each request must arrive within uvicorn's `timeout_keep_alive`."""
+    """A subclass because uvicorn neither bounds the headers, nor sends JSON, nor reads the body of a refused upgrade.
 
-    _header_timer: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    The headers of each request must arrive within uvicorn's `timeout_keep_alive`. Java's client offers an upgrade with
+    every request (https://github.com/Kludex/uvicorn/issues/2722).
+    """
+
+    _timer: asyncio.TimerHandle | None = None  # for the headers; after an error, for the end of the connection
+    _bytes = 0  # of the headers; after an error, of what was discarded
+    _refused = False
+    _head = b""  # of a request that offers an upgrade, without the offer
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._start_header_timer()
+        self._await_headers()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._start_header_timer()
+        if self._timer is None:
+            self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._header_timer is not None:
-            self._header_bytes += len(data)
-            if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-                self.send_400_response("The request headers are too large.")
+        if not self._refused:
+            self._parse(data)
+        if self._timer is not None:
+            self._bytes += len(data)
+            if self._refused and self._bytes > LINGER_BYTES:
+                self.transport.abort()
+            elif not self._refused and self._bytes > MAX_HEADER_BYTES:
+                self._refuse(431, f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
+        elif self.cycle.response_complete:  # blank lines between requests
+            self._await_headers()
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:  # its argument is the length of the head in `data`
+            self._parse(self._head + data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"The request is not valid HTTP: {error}.")
 
     def on_headers_complete(self) -> None:
-        self._stop_header_timer()
+        parser, self._head = self.parser, b""
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+            first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())
+            self._head = b"\r\n".join([first, *lines, b"", b""])
+            return
+        self._stop_timer()
         super().on_headers_complete()
 
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self.loop.call_later(UNREAD_RESPONSE_SECONDS, self.transport.abort)  # the client does not read its response
+    def on_message_complete(self) -> None:
+        if not self._head:
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_header_timer()
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _start_header_timer(self) -> None:
-        if self._header_timer is None:
-            self._header_bytes = 0
-            self._header_timer = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
+    def _await_headers(self) -> None:
+        self._start_timer(self.timeout_keep_alive, self._headers_are_late)
 
-    def _stop_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+    def _headers_are_late(self) -> None:
+        if self._bytes:
+            self._refuse(408, f"The headers did not arrive within {self.timeout_keep_alive} seconds.")
+        else:  # an idle connection
+            self.transport.close()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Sends an error, then discards what the client still sends: closing at once could lose the error."""
+        self._refused = True
+        self._start_timer(LINGER_SECONDS, self.transport.abort)
+        self.flow.resume_reading()
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started or not cycle.more_body:  # the request before the fault gets its response
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.logger.warning("%s: status %d, %s", self.client, status, detail)
+        response = error_response(status, detail, Connection="close")
+        headers = [*self.server_state.default_headers, *response.raw_headers]
+        head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(b": ".join(each) for each in headers)]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(response.body)]))
+        self.transport.write_eof()
+
+    def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._bytes = 0
+        self._timer = self.loop.call_later(seconds, action)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

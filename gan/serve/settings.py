@@ -1,6 +1,7 @@
 """The settings of a service: the keys of `conf/serve.yaml`, which explains them."""
 
 import json
+import re
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gan.errors import UserError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
 SECRET = ("api_keys",)
 
 
@@ -73,6 +75,7 @@ class Settings(BaseModel):
     rate_limit: str | None
     cors_origins: Texts
     trusted_proxies: str
+    root_path: str | None
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +103,14 @@ class Settings(BaseModel):
         except ValueError as error:
             raise ValueError(f"must be addresses or networks separated by commas, or *; {error}") from error
         return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _valid_path(cls, value: str | None) -> str | None:
+        path = (value or "").rstrip("/")
+        if path and not re.fullmatch(ROOT_PATH, path):
+            raise ValueError("must be a path such as /gan, of letters, digits and . _ ~ @ + -")
+        return path or None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

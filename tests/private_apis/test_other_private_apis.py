@@ -17,7 +17,8 @@ hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this pr
                              the texts of its errors                     errors in one line
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
 libgomp         torch's      short spins with more threads than cores    threads that sleep beside busy processes
-uvicorn         0.54.0       HttpToolsProtocol and its methods           limits on request heads, unread answers
+uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits on headers, the parser's errors
+                             ProxyHeadersMiddleware.trusted_hosts        X-Forwarded-Prefix of trusted proxies
                              Server.handle_exit as SIGTERM's handler     draining before the end
                              supervisors.Multiprocess                    several workers
 """
@@ -193,9 +194,18 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
             super().on_headers_complete()
             seen.append("on_headers_complete")
 
-        def timeout_keep_alive_handler(self):
-            super().timeout_keep_alive_handler()
-            seen.append("timeout_keep_alive_handler")
+        def data_received(self, data):
+            super().data_received(data)
+            seen.append("data_received")
+            before = (self.cycle.response_started, self.cycle.response_complete, self.cycle.more_body)
+            assert before == (False, False, False)  # the request has no body, and its task runs later
+            assert (self.cycle.keep_alive, self.cycle.disconnected, self.timeout_keep_alive) == (True, False, 1)
+            assert isinstance(self.cycle.message_event, asyncio.Event)
+            assert not self.flow.resume_reading()
+            assert (self.url, self.headers) == (b"/", [(b"host", b"x")])
+            assert not self.parser.should_upgrade()
+            assert not self._unset_keepalive_if_required()
+            assert all(isinstance(each, bytes) for pair in self.server_state.default_headers for each in pair)
 
         def connection_lost(self, exc):
             super().connection_lost(exc)
@@ -225,10 +235,16 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
         "connection_made",
         "on_message_begin",
         "on_headers_complete",
-        "timeout_keep_alive_handler",
+        "data_received",
         "connection_lost",
     ]
-    assert list(inspect.signature(httptools.HttpToolsProtocol.send_400_response).parameters) == ["self", "msg"]
+
+
+def test_uvicorns_proxy_headers_know_who_is_trusted():
+    proxies = pytest.importorskip("uvicorn.middleware.proxy_headers")
+    trusted = proxies.ProxyHeadersMiddleware(None, "10.0.0.0/8").trusted_hosts
+    assert [host in trusted for host in ("10.1.2.3", "11.1.2.3", None)] == [True, False, False]
+    assert None in proxies.ProxyHeadersMiddleware(None, "*").trusted_hosts
 
 
 def test_uvicorns_supervisor_takes_a_config_and_sockets():

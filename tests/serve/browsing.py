@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from gan.serve.app import create_app
+from gan.serve.app import create_app, server_config
 
 PATIENCE = 60
 
@@ -23,10 +24,19 @@ class Page:
     """The page, used by its visible elements."""
 
     def __init__(self, browser, url):
-        self.browser = browser
-        self.requested("")  # forgets the requests of earlier pages
-        browser.get_log("browser")
-        browser.get(f"{url}/ui")
+        self.browser, self.url = browser, url
+        self.open("ui")
+
+    def open(self, path):
+        """Goes to a page of the service, and forgets what earlier pages requested and logged."""
+        self.browser.get("about:blank")
+        self.requested("")
+        self.browser.get_log("browser")
+        self.browser.get(f"{self.url}/{path}")
+
+    def element(self, selector):
+        """Waits for an element that matches."""
+        return self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, selector))[0]
 
     def __getitem__(self, name):
         return self.browser.find_element(By.ID, name)
@@ -67,7 +77,9 @@ class Page:
 @contextlib.contextmanager
 def listening(settings):
     """The URL of a service on a free port, in a thread of this process, and a function that stops it."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, lifespan="on"))
+    config = server_config(settings, partial(create_app, settings), None)
+    server = uvicorn.Server(config)
+    config.port = 0
     thread = threading.Thread(target=server.run)
 
     def stop():

@@ -33,6 +33,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
     assert read("port=9002").port == 9002
     for proxies in ("*", "127.0.0.1, ::1, 10.0.0.0/8"):
         assert read(f"trusted_proxies='{proxies}'").trusted_proxies == proxies
+    for path, meant in (("/gan/", "/gan"), ("/a/b.c", "/a/b.c"), ("/", None), ("''", None)):
+        assert read(f"root_path={path}").root_path == meant
     assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
@@ -46,6 +48,9 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["rate_limit=0/minute"], "rate_limit=0/minute: must allow at least one request"),
         (["trusted_proxies=10.0.0.1/8"], "trusted_proxies=10.0.0.1/8: must be addresses or networks"),
         (["trusted_proxies='*,10.0.0.1'"], "trusted_proxies=*,10.0.0.1: must be addresses or networks"),
+        (["root_path=gan"], "root_path=gan: must be a path such as /gan"),
+        (["root_path=//other.example"], "root_path=//other.example: must be a path such as /gan"),
+        (["root_path=/a/../b"], "root_path=/a/../b: must be a path such as /gan"),
         (["request_timeout=inf"], "request_timeout=inf: "),
         (["api_keys=','"], "api_keys: the list is empty"),
         (["queue_size=10"], "queue_size=10: must be at least max_images=1024"),

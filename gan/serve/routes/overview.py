@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from gan.serve import schemas
+from gan.serve.routes import pages
 
 router = APIRouter()
 
@@ -10,13 +11,13 @@ router = APIRouter()
 @router.get("/")
 async def overview(request: Request) -> schemas.Overview:
     """The service's name and its endpoints."""
-    app = request.app
+    app, prefix = request.app, request.scope.get("root_path", "")
     endpoints = {
-        f"{method.upper()} {path}": operation["description"].partition("\n")[0]
+        f"{method.upper()} {prefix}{path}": operation["description"].partition("\n")[0]
         for path, operations in app.openapi()["paths"].items()
         for method, operation in operations.items()
     }
-    endpoints["GET /docs"] = "Interactive documentation of these endpoints."
+    endpoints |= {f"GET {prefix}{route.path}": route.description for route in pages.router.routes}
     if app.state.service.settings.ui:
-        endpoints["GET /ui/"] = "A page to generate digits with."
+        endpoints[f"GET {prefix}/ui/"] = "A page to generate digits with."
     return schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)

@@ -1,0 +1,44 @@
+"""What a trusted proxy says of a request: its client's address, its scheme, and the path it is served under."""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from gan.serve.settings import ROOT_PATH
+
+
+class ProxyHeaders(ProxyHeadersMiddleware):
+    """uvicorn's middleware for X-Forwarded-For and X-Forwarded-Proto, with X-Forwarded-Prefix added.
+
+    Args:
+        trusted: addresses or networks of proxies, separated by commas, or *. Others' headers are ignored.
+        root_path: the path the service is served under if no proxy names one, such as /gan.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: str, root_path: str | None) -> None:
+        super().__init__(app, trusted)
+        self.root_path = root_path or ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            client = scope.get("client")
+            trusted = (client[0] if client else None) in self.trusted_hosts
+            prefix = (_forwarded_prefix(scope) if trusted else None) or self.root_path
+            if prefix:  # as ASGI has it, the path begins with the root path, whether or not the proxy removed it
+                scope["root_path"] = prefix
+                if not f"{scope['path']}/".startswith(f"{prefix}/"):
+                    scope["path"] = prefix + scope["path"]
+        await super().__call__(scope, receive, send)
+
+
+def _forwarded_prefix(scope: Scope) -> str | None:
+    """The prefixes that proxies in a row have removed, joined; None if there are none or they are not paths."""
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-prefix"]
+    prefix = "".join(part.strip().rstrip("/") for value in values for part in value.split(","))
+    return prefix if values and re.fullmatch(ROOT_PATH, prefix) else None
+
+
+def path_in_service(scope: Scope) -> str:
+    """The path of a request without the one that the service is served under."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))

@@ -1,0 +1,82 @@
+"""The pages: documentation at /docs and /redoc, and at /ui a page to generate digits. They need no other site."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+PAGE = Path(__file__).parent.parent / "page"
+TITLE = "MNIST GAN"
+ICON = "assets/favicon.png"
+SWAGGER = get_swagger_ui_html(
+    openapi_url="openapi.json",
+    title=TITLE,
+    swagger_js_url="assets/swagger-ui-bundle.js",
+    swagger_css_url="assets/swagger-ui.css",
+    swagger_favicon_url=ICON,
+).body.decode()
+REDOC = get_redoc_html(
+    openapi_url="openapi.json",
+    title=TITLE,
+    redoc_js_url="assets/redoc.standalone.js",
+    redoc_favicon_url=ICON,
+    with_google_fonts=False,
+).body.decode()
+router = APIRouter(include_in_schema=False)
+
+
+def _policy(scripts: str = "", styles: str = "") -> dict[str, str]:
+    """A Content-Security-Policy that allows nothing from other sites; other sites may not frame the pages either."""
+    allowed = {
+        "default-src": "'none'",
+        "script-src": f"'self' {scripts}",
+        "style-src": f"'self' {styles}",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+        "worker-src": "blob:",  # Redoc's search
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'self'",
+    }
+    return {"Content-Security-Policy": "; ".join(f"{key} {value.strip()}" for key, value in allowed.items())}
+
+
+def _inline_script(html: str) -> str:
+    """The hash that allows the one inline script of a page."""
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs() -> Response:
+    """Interactive documentation of these endpoints."""
+    return HTMLResponse(SWAGGER, headers=_policy(scripts=_inline_script(SWAGGER)))
+
+
+@router.api_route("/redoc", methods=["GET", "HEAD"])
+async def redoc() -> Response:
+    """Documentation of these endpoints to read."""
+    return HTMLResponse(REDOC, headers=_policy(styles="'unsafe-inline'"))  # its script adds style elements
+
+
+class PageFiles(StaticFiles):
+    """Files with the pages' policy."""
+
+    def file_response(self, *args, **options) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(_policy())
+        return response
+
+
+def add_pages(app: FastAPI, ui: bool) -> None:
+    """The documentation, and the page at /ui if the settings have it."""
+    app.include_router(router)
+    app.mount("/assets", PageFiles(packages=[("fastapi_offline", "static")]))  # of Swagger UI and Redoc
+    if ui:
+        app.add_route("/ui", lambda request: RedirectResponse("ui/"))  # relative, since it may be served under a path
+        app.mount("/ui", PageFiles(directory=PAGE, html=True))
