@@ -30,7 +30,7 @@ class Execution:
 
     Args:
         cuda_graph: "auto" uses graphs on a CUDA device and runs eagerly, with a line that says why, where they cannot
-            be; True ends such a run instead; False always runs eagerly.
+            be; True raises a UserError there; False always runs eagerly.
         steps_per_execution: batches in each call of `training_step`; None: 100 with graphs, else 1. A call ends
             earlier where something is due: the end of the epoch or of the run, a validation, a grid of samples.
         compile: both networks run through `torch.compile`; gradient penalties, which differentiate twice, without.
@@ -75,7 +75,7 @@ class Execution:
         elif module.device.type == "cuda":
             rank_zero_only(log.info)("%-10s  one by one: %s", "steps", hindrance)
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
-        # Weights that autocast keeps in bf16 would outlive their update: in a graph, and in a call of several steps.
+        # Autocast keeps copies of weights in bf16. In a graph or a call of several steps they would miss an update.
         torch.set_autocast_cache_enabled(hindrance is not None and steps == 1)
         module.trainer.train_dataloader.steps_from = lambda position: min(steps, self._until_due(position))
 
@@ -139,10 +139,10 @@ class Execution:
             return self._step(step, images, labels)
 
     def _count(self, batches: int, optimizer_steps: int) -> None:
-        """Makes Lightning count all batches of a call, of which it saw one, and all optimizer steps of the run.
+        """Lightning sees one batch of each call: adds the others to its counters, and all optimizer steps.
 
-        On a card it waits for the call before the last one, so that no more than two are under way, and checks that
-        one's values.
+        On a card it also waits for the call two before this one, and raises DivergedError if that one's values were not
+        finite.
         """
         if self.compile and self._started:
             seconds, self._started = time.perf_counter() - self._started, None
@@ -158,7 +158,7 @@ class Execution:
         self._watch.check(calls_behind=2)
 
     def _until_due(self, position: int) -> int:
-        """Batches from one of an epoch to the next at whose end something is due, at least one."""
+        """How many batches can run from a position in the epoch until something is due; at least one."""
         module, trainer = self._module, self._module.trainer
         batch = trainer.fit_loop.total_batch_idx + 1
         cadences = [(getattr(callback, "every_n_batches", None), batch) for callback in trainer.callbacks]

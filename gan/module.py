@@ -34,8 +34,8 @@ class GAN(LightningModule):
     Everything is plain values and plain dicts, so that a checkpoint rebuilds the module by itself; dicts name what they
     build as `_target_`. Images seen count each real image shown to the discriminator, on all processes.
 
-    What a part of the step needs is described there: the classification loss, joint batches and diversity in
-    `Objectives`, what fades in `Fading`, the average in `AverageDecay`, penalties in `build_penalties`.
+    Arguments that are not listed below are described where they are used: the classification loss, joint batches and
+    diversity in `Objectives`, what fades in `Fading`, the average in `AverageDecay`, penalties in `build_penalties`.
 
     Args:
         generator, discriminator: networks; latent_dim, num_classes and image_channels are handed on to them.
@@ -46,8 +46,8 @@ class GAN(LightningModule):
         paired_labels: generated images of a batch have the labels of the real ones, else balanced random ones.
         instance_noise: standard deviation, in units of [-1, 1], of noise on each image that the discriminator sees.
         shared_latents: the generator's step is taken on the images that the discriminator has just learnt from.
-        one_stage: it also takes its gradient from the discriminator's own backward pass, see `one_stage_loss`. With
-            precision 16-mixed, whose range is too small for it, a second pass is made all the same.
+        one_stage: the generator's gradient is derived from the discriminator's backward pass, which saves a second
+            pass; see `one_stage_loss`. It has no effect with precision 16-mixed, whose range is too small for it.
         gradient_clip_norm: largest L2 norm of each network's gradient; None does not clip.
         discriminator_steps: discriminator steps for each generator step, on as many batches.
         dcgan_initialization: weights N(0, 0.02) in place of PyTorch's defaults.
@@ -128,7 +128,7 @@ class GAN(LightningModule):
     def step(self, step: Step, images: Tensor, labels: Tensor) -> Found:
         """A step of the discriminator and, where it is due, of the generator and its average; what is logged.
 
-        It may be recorded as a CUDA graph: it reads no tensor, and all that changes from step to step is in `step`.
+        It may be recorded as a CUDA graph: it reads no tensor's value, and all that changes between steps is in `step`.
         Real images are uint8 [N, C, 28, 28], labels int64 [N].
         """
         values = step.values
@@ -199,8 +199,8 @@ class GAN(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """As many generated images as the batch has real ones (uint8), the same at each validation, and their labels.
 
-        The labels are those of the real images, so that no part of a distance is due to how often each digit is asked
-        for (as in Karras et al. 2020, arXiv:2006.06676, whose labels are drawn from the data).
+        The labels are those of the real images, so that another mix of digits adds nothing to a distance (as in Karras
+        et al. 2020, arXiv:2006.06676, whose labels are drawn from the data).
         """
         world, first = self.trainer.world_size, self._validated
         self._validated += len(batch[0])

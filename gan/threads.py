@@ -61,12 +61,15 @@ class Watch(threading.Thread):
             delays, looked = delays_now, now
 
     def look(self, share: float) -> None:
-        """Takes the seconds that threads waited for a core, in each second that has passed since the last look."""
+        """Decides by a share: seconds in which threads waited for a core, summed over threads, in a second."""
         self._quiet_looks = self._quiet_looks + 1 if share < QUIET else 0
         if share > BUSY and self._release is None:
             self._release = add_idle_threads()
             if not self._told:
-                log.info("%-10s  sleep while they wait for each other: other processes use the cores", "threads")
+                log.info(
+                    "%-10s  other processes share the cores: waiting threads now sleep, results stay the same",
+                    "threads",
+                )
                 self._told = True
         elif self._quiet_looks >= QUIET_LOOKS and self._release is not None:
             self._release.set()

@@ -41,7 +41,7 @@ def test_threads_sleep_on_shared_cores_until_they_were_quiet_for_a_while(monkeyp
             watch.look(share)
     assert len(events) == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "threads     sleep while they wait for each other: other processes use the cores"
+        "threads     other processes share the cores: waiting threads now sleep, results stay the same"
     ]
     for share in [0.0] * (QUIET_LOOKS - 1) + [BUSY / 2] + [0.0] * (QUIET_LOOKS - 1):
         watch.look(share)

@@ -27,7 +27,7 @@ class MidEpoch(Callback):
 
     def __init__(self) -> None:
         self._begun = (0, 0, 0)  # `epoch_position` when this process began its part of the epoch
-        self._batches_before = 0  # batches of the present size that this stands for
+        self._batches_before = 0  # the same in batches of this run's size and processes
         self._resumes = False
         self._states_now: list[Tensor] = []
         self._states_to_restore: list[Tensor] = []
@@ -65,14 +65,14 @@ class MidEpoch(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if self._resumes:
             epochs = trainer.fit_loop.epoch_progress.current
-            epochs.ready = epochs.completed + 1  # else the checkpoint at the end of this epoch would begin it again
+            epochs.ready = epochs.completed + 1  # else resuming the checkpoint at this epoch's end would repeat it
             trainer.train_dataloader.skip(*self._begun)
         else:
             self._begun, self._batches_before = (0, trainer.datamodule.batch_size, trainer.world_size), 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
         if self._resumes:  # after the module has seeded the epoch
-            # Lightning counts one batch too many or too few where a batch or a validation wrote the checkpoint.
+            # In a checkpoint that was written after a batch or a validation, Lightning's count is off by one.
             trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx
             position = (trainer.current_epoch, trainer.global_rank, self._batches_before)
             torch.manual_seed(derive_seed(pl_module.hparams.seed, *position))

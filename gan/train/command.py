@@ -101,7 +101,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
 def _fit(
     cfg: DictConfig, module: GAN, datamodule: LightningDataModule, resume_from: Path | None, ended: bool
 ) -> dict[str, float]:
-    """Trains, and returns the last value of each logged metric. With `ended` it does what follows the training."""
+    """Trains, and returns the last value of each logged metric. With `ended` only the last files are written."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
     module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     trainer: Trainer = instantiate(

@@ -2,7 +2,7 @@
 
 option              folder                              what it keeps
 ckpt_path=last      the newest run's own                settings, weights, optimizers, schedules, counters, history
-ckpt_path=auto      hydra.run.dir, new if it has none   weights, optimizers, schedules, counters, history
+ckpt_path=auto      hydra.run.dir, or a new run there    weights, optimizers, schedules, counters, history
 ckpt_path=FILE      a new one                           weights, optimizers, schedules, counters
 init_from=FILE      a new one                           weights
 
@@ -42,8 +42,10 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     another_run = any(last.parent.glob("*.ckpt"))
     if cfg.ckpt_path == "auto":
         return newest_whole(last) if another_run else None
-    if cfg.ckpt_path in ("last", "best"):
-        raise UserError(f"ckpt_path={cfg.ckpt_path}: only the command line takes `last`; Python takes a file or auto")
+    if cfg.ckpt_path == "best":
+        raise UserError("ckpt_path=best: a run resumes from its last checkpoint; last, auto or a file is allowed")
+    if cfg.ckpt_path == "last":
+        raise UserError("ckpt_path=last: only the command line takes `last`; Python takes a file or auto")
     if cfg.ckpt_path and Path(cfg.ckpt_path).absolute() == last:
         return newest_whole(last)
     path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
@@ -64,7 +66,7 @@ class End(NamedTuple):
     """What is known of a run whose training has reached its end."""
 
     metrics: dict[str, float]  # the last ones
-    is_complete: bool  # whether nothing is left to do; else it was killed before its last files were written
+    is_complete: bool  # False: it was killed before its last files were written, and they are due
 
 
 def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
