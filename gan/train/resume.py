@@ -2,7 +2,7 @@
 
 option              folder                              what it keeps
 ckpt_path=last      the newest run's own                settings, weights, optimizers, schedules, counters, history
-ckpt_path=auto      hydra.run.dir, or a new run there    weights, optimizers, schedules, counters, history
+ckpt_path=auto      hydra.run.dir, or a new run there   weights, optimizers, schedules, counters, history
 ckpt_path=FILE      a new one                           weights, optimizers, schedules, counters
 init_from=FILE      a new one                           weights
 
