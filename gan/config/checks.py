@@ -79,7 +79,7 @@ def _select(cfg: DictConfig, key: str) -> Any:
 
 def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
-    known = known_keys(command) | ({"n_trials"} if in_multirun() else set())  # the search has read it
+    known = known_keys(command) | ({"n_trials", "pruner"} if in_multirun() else set())  # read by the search
     unread = [str(key) for key in cfg if key not in known]
     text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:

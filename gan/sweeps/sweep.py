@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.config.checks import check
 from gan.config.run_folder import without_hydra
 from gan.errors import UserError
-from gan.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
+from gan.sweeps.jobs import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.table import LOCK, write_report
 
@@ -80,7 +80,7 @@ class Sweep:
             raise UserError(f"sweep_name={self.name}: another process runs this sweep") from error
         log.info("%s\ntable, figure and jobs: %s", report, self.folder)
         jobs = self.jobs()
-        if any(number not in jobs or jobs[number].status != FINISHED for number in numbers):
+        if any(number not in jobs or jobs[number].status not in COMPLETE for number in numbers):
             raise SystemExit(1)
 
     def jobs(self) -> dict[int, Job]:
