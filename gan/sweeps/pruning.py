@@ -48,11 +48,13 @@ class Pruning(Callback):
         self.state: dict[str, Any] = {"images": [], "values": [], "notes": {}, "pruned": False}
         self._files = OptionalFiles()
 
-    def state_dict(self) -> dict[str, Any]:
-        return self.state
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        checkpoint["validations"] = {"directory": str(self.directory), "state": self.state}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.state = state_dict
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        saved = checkpoint.get("validations", {})
+        if saved.get("directory") == str(self.directory):  # else the job starts from the checkpoint of another run
+            self.state = saved["state"]
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self.state["images_planned"] = _images_planned(trainer, pl_module)

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import explain
 from gan.errors import Stopped, UserError
-from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, PRUNED, read_job, write_outcome
+from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, PRUNED, VALIDATIONS, read_job, write_outcome
 from gan.sweeps.table import command_line, write_report
 
 REQUEUED = -1  # submitit exits with this status after it has put the job back into SLURM's queue
@@ -28,7 +28,8 @@ def run_job(cfg: DictConfig) -> None:
     """
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
-    (folder / OUTCOME).unlink(missing_ok=True)
+    for name in (OUTCOME, VALIDATIONS):  # of an earlier try; a job that resumes has its validations in the checkpoint
+        (folder / name).unlink(missing_ok=True)
     _add_pruning(cfg)
     write_outcome(folder, *_train(cfg, folder))
     gc.collect()  # reference cycles of the trainer would keep its networks in memory

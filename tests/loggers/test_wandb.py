@@ -228,6 +228,15 @@ def test_the_sweep_file_calls_gan_train():
     assert sweep()["command"][-1] == "${args_no_hyphens}"
 
 
+def test_the_sweep_file_stops_bad_runs_at_validations_that_they_have():
+    """W&B's server counts the rows that have the metric: one for each validation, see the first test."""
+    stop, cfg = sweep()["early_terminate"], compose("train", sweep()["command"][3:-1])
+    validations = cfg.max_images // 55_000  # an epoch of MNIST each
+    bands = [stop["min_iter"] * stop["eta"] ** n for n in range(4)]
+    assert (stop["type"], bands) == ("hyperband", [2, 4, 8, 16])
+    assert bands[-1] < validations == 20
+
+
 @pytest.mark.parametrize("end", [0, -1])
 def test_both_ends_of_each_sweep_parameter_train(tiny, monkeypatch, tmp_path, end):
     chosen = {
