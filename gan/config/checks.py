@@ -58,10 +58,18 @@ def expand_home(cfg: DictConfig) -> None:
     for key in PATHS:
         value = _select(cfg, key)
         if isinstance(value, str) and value.startswith("~"):
-            OmegaConf.update(cfg, key, str(Path(value).expanduser()))
+            OmegaConf.update(cfg, key, str(expanded(key, value)))
         elif OmegaConf.is_list(value):
-            home = [str(Path(one).expanduser()) if isinstance(one, str) and one[:1] == "~" else one for one in value]
+            home = [str(expanded(key, one)) if isinstance(one, str) and one[:1] == "~" else one for one in value]
             OmegaConf.update(cfg, key, home)
+
+
+def expanded(key: str, path: str) -> Path:
+    """A path with the home folder for a "~" at its start; a UserError if there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{key}={path}: there is no home folder {Path(path).parts[0]}") from error
 
 
 MISSING = object()

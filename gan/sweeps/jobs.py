@@ -9,11 +9,10 @@ from yaml import YAMLError
 
 from gan.atomic_write import write_json
 from gan.checkpoint_files import read_metadata
-from gan.train.newest import key_of
+from gan.train.newest import is_of_sweep
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again
-SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these keys change nothing in a job
 OVERRIDES = Path(".hydra", "overrides.yaml")
 OUTCOME = "job.json"
 VALIDATIONS = "validations.json"  # of a job that a search may prune
@@ -67,11 +66,6 @@ def settings(overrides: Sequence[str]) -> dict[str, str]:
     """The overrides by key, without the sweep's own keys. Two jobs are the same if their settings are equal."""
     pairs = (text.partition("=") for text in overrides if not is_of_sweep(text))
     return {key: value for key, _, value in pairs}
-
-
-def is_of_sweep(override: str) -> bool:
-    """Whether an override is of one of the sweep's own keys, which change nothing in a job."""
-    return key_of(override).partition(".")[0] in SWEEP_KEYS
 
 
 def read_jobs(folder: Path) -> list[Job]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
-from gan.sweeps.jobs import FAILED, FINISHED, PRUNED, UNFINISHED, Job, is_of_sweep, read_jobs
-from gan.train.newest import key_of, run_arguments
+from gan.sweeps.jobs import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
+from gan.train.newest import run_arguments
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None
@@ -103,8 +103,7 @@ def best_job(jobs: Sequence[Job]) -> Job | None:
 
 def command_line(job: Job) -> list[str]:
     """The `gan train` command that runs a job alone, word by word."""
-    of_sweep = {key_of(text) for text in job.overrides if is_of_sweep(text)}
-    return ["gan", "train", *run_arguments(job.folder, leave_out=of_sweep)]
+    return ["gan", "train", *run_arguments(job.folder)]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:

@@ -179,14 +179,24 @@ def test_an_interrupted_sweep_resumes(sweep, gan, folder, tmp_path):
     assert (folder / "1" / "kept").exists()
 
 
-def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch, basic_launcher):
+def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
+    sweep, tmp_path, monkeypatch, basic_launcher
+):
+    batch = []
+
     def launch(self, jobs, initial_job_idx):
+        batch.extend(jobs)
         raise OSError("a worker was killed")
 
     monkeypatch.setattr(basic_launcher, "launch", launch)
-    code, out = sweep("seed=1,2")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    code, out = sweep("seed=1,2", "hydra.sweep.dir='~/my sweep'")
     assert code == 1
     assert "the launcher failed: OSError: a worker was killed" in out
+    folder = tmp_path / "home" / "my sweep"
+    assert [row["status"] for row in rows(folder)] == ["failed", "failed"]
+    assert all(f'hydra.sweep.dir="{folder}"' in job for job in batch)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 @pytest.mark.slow
@@ -202,6 +212,11 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch, ba
         ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
         ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
         (["model.loss.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has infinitely many values"),
+        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner=median"], "pruner=median: {_target_: ..."),
+        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=torch.nn.ReLU"], "pruner._target_=torch.nn.ReLU"),
+        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=optuna.pruners.Medan"], "optuna.pruners.Medan"),
+        ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup=1"], "pruner: "),
+        ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup_trials=-1"], "cannot be negative"),
         ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, 1 or more"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
@@ -220,8 +235,10 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, arguments, wor
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_search_without_multirun_is_refused(gan):
-    code, _, errors = gan("train", *SWEPT, "sweep=optuna")
+def test_a_search_that_an_experiment_asks_for_is_refused_without_multirun(gan, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - override /sweep: optuna\n")
+    code, _, errors = gan("train", *SWEPT, "--config-dir", str(tmp_path), "experiment=mine")
     assert (code, errors.strip()) == (2, "gan train: sweep=optuna: a search needs gan train --multirun")
 
 

@@ -192,8 +192,3 @@ def test_the_words_of_slurm_are_shown(sweep, slurm):
     code, out = sweep("launcher=slurm", "seed=1,2")
     assert (code, len(out.strip().splitlines())) == (2, 1)
     assert "--noheader --format=%F` failed: squeue: error: Invalid user" in out
-
-
-def test_a_single_run_has_no_use_for_a_launcher(sweep):
-    code, out = sweep("launcher=parallel", "seed=-1", words=("train",))
-    assert (code, out) == (2, "gan train: seed=-1: a whole number, 0 or more, below 4,294,967,296\n")
