@@ -27,6 +27,7 @@ import re
 import signal
 from itertools import islice
 
+import optuna
 import pytest
 import torch
 from hydra._internal.callbacks import Callbacks
@@ -43,6 +44,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
+from optuna.trial import TrialState
 from torch import nn
 
 from gan.config import compose
@@ -86,6 +88,18 @@ def test_torchvision_has_the_addresses_and_checksums_of_the_data():
         assert all(mirror.startswith("http") for mirror in source.mirrors)
         assert [name for name, _ in source.resources] == [f"{name}.gz" for name in ALL_NAMES]
         assert all(len(bytes.fromhex(md5)) == 16 for _, md5 in source.resources)
+
+
+def test_optunas_trials_can_be_opened_again_and_carry_the_notes_of_pruners():
+    study = optuna.create_study()
+    study.ask()
+    (trial,) = study.get_trials()
+    optuna.trial.Trial(study, trial._trial_id).report(2.0, step=0)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, min_early_stopping_rate=0)
+    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, intermediate_values={1: 3.0}))
+    pruner.prune(study, study.get_trials()[1])
+    first, second = study.get_trials()
+    assert (first.intermediate_values, second.system_attrs) == ({0: 2.0}, {"completed_rung_0": 3.0})
 
 
 def test_hydra_finds_launchers_and_sweepers_in_its_namespace():
