@@ -89,8 +89,10 @@ def _check_pruner(pruner: DictConfig | None) -> None:
     from optuna.pruners import BasePruner
 
     require_part("pruner", pruner, optional=True)
-    if pruner is not None and not isinstance(instantiate(OmegaConf.create({"pruner": pruner})).pruner, BasePruner):
-        raise UserError(f"pruner._target_={pruner._target_}: a pruner of Optuna, such as {PRUNER}, or null")
+    if pruner is not None:
+        built = instantiate(OmegaConf.create({"pruner": OmegaConf.to_container(pruner, resolve=True)})).pruner
+        if not isinstance(built, BasePruner):
+            raise UserError(f"pruner._target_={pruner._target_}: a pruner of Optuna, such as {PRUNER}, or null")
 
 
 def _tell(study: "Study", trial: "FrozenTrial", job: Job | None) -> None:

@@ -67,14 +67,12 @@ class Pruning(Callback):
         value = float(trainer.callback_metrics[self.monitor])
         self.state["images"].append(pl_module.images_seen)
         self.state["values"].append(value if math.isfinite(value) else None)
-        self._write()
         is_last = trainer.is_last_batch and 0 <= trainer.max_epochs <= trainer.current_epoch + 1
-        if trainer.should_stop or is_last or not self._is_bad():
-            return
-        self.state["pruned"] = trainer.should_stop = True
+        if not (trainer.should_stop or is_last) and self._is_bad():
+            self.state["pruned"] = trainer.should_stop = True
+            where = f"after {pl_module.images_seen:,} images, by {type(self.pruner).__name__}"
+            log.info("%-10s  %s: %s %.4g", "pruned", where, self.monitor, value)
         self._write()
-        where = f"after {pl_module.images_seen:,} images, by {type(self.pruner).__name__}"
-        log.info("%-10s  %s: %s %.4g", "pruned", where, self.monitor, value)
 
     def _is_bad(self) -> bool:
         import optuna

@@ -28,9 +28,8 @@ def run_job(cfg: DictConfig) -> None:
     """
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
-    for name in (OUTCOME, VALIDATIONS):  # of an earlier try; a job that resumes has its validations in the checkpoint
-        (folder / name).unlink(missing_ok=True)
-    _add_pruning(cfg)
+    (folder / OUTCOME).unlink(missing_ok=True)
+    _add_pruning(cfg, folder)
     write_outcome(folder, *_train(cfg, folder))
     gc.collect()  # reference cycles of the trainer would keep its networks in memory
     if cfg.compile:
@@ -46,10 +45,12 @@ def run_job(cfg: DictConfig) -> None:
     write_report(sweep_dir, running=True)
 
 
-def _add_pruning(cfg: DictConfig) -> None:
+def _add_pruning(cfg: DictConfig, folder: Path) -> None:
     """Gives the config of a job of a search the callback that asks the search's pruner, if it has one."""
     pruner = OmegaConf.select(HydraConfig.get(), "sweeper.pruner")
-    if pruner is not None:
+    if pruner is None:
+        (folder / VALIDATIONS).unlink(missing_ok=True)  # of an earlier try, which had one
+    else:
         callback = {
             "_target_": "gan.sweeps.pruning.Pruning",
             "directory": "${output_dir}",

@@ -145,6 +145,13 @@ def test_a_wrong_mode_is_refused(run, mode):
         run("logger=wandb", f"wandb.mode={mode}")
 
 
+def test_a_wrong_mode_in_the_environment_is_refused_by_its_name(run, monkeypatch):
+    """W&B reads it, and refuses it, also where the config says otherwise."""
+    monkeypatch.setenv("WANDB_MODE", "rubbish")
+    with pytest.raises(UserError, match="^environment variable WANDB_MODE=rubbish: online, offline, disabled$"):
+        run("logger=wandb", "wandb.mode=offline")
+
+
 def test_numbers_are_texts_as_well(run, tmp_path):
     run("logger=wandb", "wandb.group=2026", "wandb.name=5", "wandb.job_type=1", "wandb.tags=[7,q]")
     (found,) = offline_runs(tmp_path)

@@ -15,7 +15,7 @@ hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this pr
                              core.utils.run_job, setup_globals           a job in a process of its own
                              _internal.hydra.Hydra and its commands      a refused command leaves nothing behind
                              the texts of its errors                     errors in one line
-optuna          5.0.0        FrozenTrial._trial_id, .system_attrs        the values of a job that has ended; pruners' notes
+optuna          5.0.0        FrozenTrial._trial_id, .system_attrs        a job's values and its pruner's notes
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
 uvicorn         0.54.0       HttpToolsProtocol and its methods           limits on request heads, unread answers
                              Server.handle_exit as SIGTERM's handler     draining before the end

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import warnings
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -136,6 +137,18 @@ def test_halving_finds_the_rungs_that_trials_have_reached(judged, kind):
     bad, notes = judged(pruner, GOOD, [])
     assert (bad, notes["completed_rung_0"]) == (False, 4.0)
     assert judged(pruner, BAD, OTHERS, notes={"completed_rung_0": 5.0})[0]
+
+
+def test_a_running_job_tells_the_others_how_far_it_came(tmp_path):
+    pruning = Pruning(str(tmp_path / "0"), "val/fid", optuna.pruners.SuccessiveHalvingPruner(min_resource=1))
+    pruning.directory.mkdir()
+    trainer = SimpleNamespace(sanity_checking=False, should_stop=False, is_last_batch=True, max_epochs=9)
+    for trainer.current_epoch in range(2):
+        trainer.callback_metrics = {"val/fid": 3.0 - trainer.current_epoch}
+        pruning.on_validation_end(trainer, SimpleNamespace(images_seen=100 * (1 + trainer.current_epoch)))
+    told = json.loads((tmp_path / "0" / VALIDATIONS).read_text())
+    notes = {"completed_rung_0": 2.0}
+    assert told == {"images": [100, 200], "values": [3.0, 2.0], "notes": notes, "pruned": False}
 
 
 def test_a_trial_is_not_compared_with_others_of_far_more_images(judged):
