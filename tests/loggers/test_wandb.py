@@ -148,7 +148,7 @@ def test_a_wrong_mode_is_refused(run, mode):
 def test_a_wrong_mode_in_the_environment_is_refused_by_its_name(run, monkeypatch):
     """W&B reads it, and refuses it, also where the config says otherwise."""
     monkeypatch.setenv("WANDB_MODE", "rubbish")
-    with pytest.raises(UserError, match="^environment variable WANDB_MODE=rubbish: online, offline, disabled$"):
+    with pytest.raises(UserError, match=r"^environment variable WANDB_MODE=rubbish: online, offline, disabled$"):
         run("logger=wandb", "wandb.mode=offline")
 
 
