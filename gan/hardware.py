@@ -10,6 +10,7 @@ from torch import nn
 
 from gan.config.bounds import require
 from gan.config.compose import CONFIG_DIR
+from gan.config.environment import check_environment, in_slurm, whole_number
 from gan.errors import UserError
 
 if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
@@ -26,6 +27,7 @@ def settle_hardware(trainer: DictConfig) -> None:
         UserError: a device that is not there, a precision that the device lacks or is slow in, or a number of processes
             that differs from those that torchrun or srun has started.
     """
+    check_environment("train")
     there = {"auto": True, "cpu": True, "gpu": torch.cuda.is_available(), "cuda": torch.cuda.is_available()}
     there["mps"] = torch.backends.mps.is_available()
     accelerator, precision = trainer.accelerator, str(trainer.precision)
@@ -58,11 +60,9 @@ def processes_started() -> int | None:
     """
     if torch.distributed.is_torchelastic_launched():
         return int(os.environ["WORLD_SIZE"])
-    if not _in_slurm():
+    if not in_slurm():
         return None
-    if not os.environ["SLURM_NTASKS"].isdecimal():
-        raise UserError(f"SLURM_NTASKS={os.environ['SLURM_NTASKS']}: not a number of tasks; unset it outside of SLURM")
-    tasks = int(os.environ["SLURM_NTASKS"])
+    tasks = whole_number("SLURM_NTASKS", 1)
     if tasks > 1 and "SLURM_STEP_ID" not in os.environ:
         raise UserError(f"SLURM_NTASKS={tasks}: in a job of several tasks srun starts them: srun gan train ...")
     if tasks > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
@@ -74,12 +74,8 @@ def slurm_plugins() -> list["SLURMEnvironment"]:
     """The Trainer's plugins under srun. submitit or SLURM itself requeues a preempted job, so Lightning must not."""
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
-    by_srun = _in_slurm() and not torch.distributed.is_torchelastic_launched()
+    by_srun = in_slurm() and not torch.distributed.is_torchelastic_launched()
     return [SLURMEnvironment(auto_requeue=False)] if by_srun else []
-
-
-def _in_slurm() -> bool:
-    return "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
 
 
 def _check_processes(trainer: DictConfig) -> None:

@@ -35,7 +35,7 @@ def settle_threads(threads: int | None = None) -> None:
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for the other processes of a run, and for Lightning
         torch.set_num_threads(threads)
-    elif "OMP_NUM_THREADS" not in os.environ:
+    elif not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
     is_watched = any(isinstance(thread, Watch) for thread in threading.enumerate())
     if torch.get_num_threads() > 1 and TASKS.is_dir() and not is_watched:

@@ -28,13 +28,15 @@ class GridSweeper(Sweeper):
 class OptunaSweeper(GridSweeper):
     """Settings that Optuna's sampler proposes."""
 
-    def __init__(self, params: dict[str, str], n_trials: int, n_jobs: int, seed: int) -> None:
+    def __init__(
+        self, params: dict[str, str], n_trials: int, n_jobs: int, seed: int, pruner: DictConfig | None
+    ) -> None:
         super().__init__(params)
-        self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
+        self.n_trials, self.n_jobs, self.seed, self.pruner = n_trials, n_jobs, seed, pruner
 
     def sweep(self, arguments: list[str]) -> None:
         from gan.sweeps.optuna_sweep import run_search
         from gan.sweeps.sweep import Sweep
 
         sweep = Sweep(self.config, self.hydra_context, self.params, arguments)
-        run_search(sweep, self.n_trials, self.n_jobs, self.seed)
+        run_search(sweep, self.n_trials, self.n_jobs, self.seed, self.pruner)

@@ -23,6 +23,11 @@ NARROW = (
     "model.generator.channels=[16,8,8]",
     "model.discriminator.channels=[8,8,8]",
 )
+SWEPT = (  # a job of a sweep: one batch, and one measure
+    *(text for text in TINY if not text.startswith("trainer.limit_train_batches")),
+    *NARROW,
+    *("trainer.limit_train_batches=1", "callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
+)
 FAST = ("~callbacks.plots", "~callbacks.samples")
 RUNS = {
     "conditional": ("model.num_classes=10",),

@@ -19,10 +19,11 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
-from gan.config.checks import check
+from gan.config.checks import check, expanded
 from gan.config.compose import CONFIG_DIR
 from gan.config.run_folder import accept_run, without_hydra
 from gan.errors import UserError
+from gan.train.newest import is_of_sweep
 
 Task = Callable[[DictConfig], None]
 
@@ -50,11 +51,11 @@ def run_hydra(command: str, options: argparse.Namespace, task: Task) -> None:
 
 
 def _search_path(options: argparse.Namespace):  # noqa: ANN202 - Hydra's
-    main = CONFIG_DIR if options.config_path is None else Path(options.config_path).expanduser().absolute()
+    main = CONFIG_DIR if options.config_path is None else expanded("--config-path", options.config_path).absolute()
     path = create_config_search_path(str(main))
     schema = SearchPathQuery(provider="schema")
     if options.config_dir is not None:
-        folder = Path(options.config_dir).expanduser().absolute()
+        folder = expanded("--config-dir", options.config_dir).absolute()
         if not folder.is_dir():
             raise UserError(f"--config-dir {options.config_dir}: there is no folder {folder}")
         path.prepend("command-line", f"file://{folder}", schema)
@@ -74,11 +75,12 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
-        folder = Path(os.path.abspath(Path(str(config.hydra.run.dir)).expanduser()))
+        folder = Path(os.path.abspath(expanded("hydra.run.dir", str(config.hydra.run.dir))))
         with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
             config.hydra.runtime.output_dir = str(folder)
         HydraConfig.instance().set_config(config)
         own = without_hydra(config)
+        _refuse_settings_of_sweeps(command, config.hydra.overrides)
         check(command, own, config)
         if config.hydra.job.chdir:
             raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
@@ -89,6 +91,12 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
             accept_run()
     finally:
         HydraConfig.instance().cfg = before
+
+
+def _refuse_settings_of_sweeps(command: str, overrides: DictConfig) -> None:
+    for text in [*overrides.hydra, *(overrides.task if command == "train" else [])]:
+        if is_of_sweep(text):
+            raise UserError(f"{text}: only with --multirun, which starts a sweep")
 
 
 def _call(task: Task, name: str, config: DictConfig, own: DictConfig) -> None:

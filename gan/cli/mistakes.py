@@ -10,6 +10,7 @@ from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import CONFIG_DIR, explain
+from gan.config.environment import check_environment, is_later_rank
 from gan.errors import UserError
 
 
@@ -19,8 +20,13 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
 
     With HYDRA_FULL_ERROR in the environment all errors pass through, with their traceback.
     """
+    try:
+        check_environment(command)
+    except UserError as error:
+        print(f"gan {command}: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     # Processes of one run make the same mistake. The first one prints it; the others inherit HYDRA_FULL_ERROR from it.
-    is_first = command != "train" or not _is_a_later_rank()
+    is_first = command != "train" or not is_later_rank()
     traceback_wanted = is_first and "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
@@ -32,20 +38,6 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
-
-
-def _is_a_later_rank() -> bool:
-    """Whether this is one of several processes of one run, and not the first: of torchrun, Lightning or one srun."""
-    environment = os.environ
-    launched = int(environment.get("WORLD_SIZE", 1) or 1) > 1 or "NODE_RANK" in environment
-    if launched and "LOCAL_RANK" in environment:
-        return environment.get("RANK", environment["LOCAL_RANK"]) != "0"
-    tasks = environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", "1"))
-    asked = any(
-        text.startswith(("hardware=multi", "hardware=cpu_ddp", "trainer.devices=", "trainer.num_nodes="))
-        for text in sys.argv
-    )
-    return tasks != "1" and asked and environment.get("SLURM_PROCID", "0") != "0"
 
 
 def _library_mistakes() -> list[type[Exception]]:

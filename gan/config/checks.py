@@ -59,10 +59,18 @@ def expand_home(cfg: DictConfig) -> None:
     for key in PATHS:
         value = _select(cfg, key)
         if isinstance(value, str) and value.startswith("~"):
-            OmegaConf.update(cfg, key, str(Path(value).expanduser()))
+            OmegaConf.update(cfg, key, str(expanded(key, value)))
         elif OmegaConf.is_list(value):
-            home = [str(Path(one).expanduser()) if isinstance(one, str) and one[:1] == "~" else one for one in value]
+            home = [str(expanded(key, one)) if isinstance(one, str) and one[:1] == "~" else one for one in value]
             OmegaConf.update(cfg, key, home)
+
+
+def expanded(key: str, path: str) -> Path:
+    """A path with the home folder for a "~" at its start; a UserError if there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{key}={path}: there is no home folder {Path(path).parts[0]}") from error
 
 
 MISSING = object()
@@ -80,7 +88,7 @@ def _select(cfg: DictConfig, key: str) -> Any:
 
 def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
-    known = known_keys(command) | ({"n_trials"} if in_multirun() else set())  # the search has read it
+    known = known_keys(command) | ({"n_trials", "pruner"} if in_multirun() else set())  # read by the search
     unread = [str(key) for key in cfg if key not in known]
     text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:

@@ -52,7 +52,8 @@ def extractor_name(chosen: str | DictConfig) -> str:
     return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
 
 
-KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": "sweep=optuna and --multirun"}
+SEARCH = "sweep=optuna and --multirun"
+KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": SEARCH, "pruner": SEARCH}
 
 for resolver in (share, epoch_length, when, extractor_name):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

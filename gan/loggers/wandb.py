@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan.config import in_multirun
-from gan.config.bounds import require
+from gan.config.bounds import TRAIN, require
 from gan.errors import UserError, check_installed
 from gan.loggers.image_axis import ImageAxis
 
@@ -64,6 +64,7 @@ class WandbRun(ImageAxis, WandbLogger):
     ) -> None:
         check_installed("logger=wandb", "tracking", "wandb")
         require("wandb.mode", mode)
+        TRAIN["wandb.mode"].require("environment variable WANDB_MODE", os.environ.get("WANDB_MODE") or mode)
         if isinstance(tags, str):
             raise UserError(f"wandb.tags={tags}: a list, such as [{tags}]")
         if mode != "online":  # W&B would connect to report its own errors

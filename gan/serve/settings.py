@@ -9,7 +9,16 @@ from typing import Annotated, Any, Self
 
 import limits
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from gan.errors import UserError
 
@@ -33,6 +42,15 @@ def _parse(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _at_home(path: str | None) -> str | None:
+    if path is None or not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise ValueError("there is no such home folder") from error
+
+
 Texts = Annotated[list[str], BeforeValidator(_split)]
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -41,7 +59,7 @@ class ModelSettings(BaseModel):
     """One model: its file, a label for its version, and its share of the requests that name no model."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-    ckpt: str | None = None
+    ckpt: Annotated[str | None, AfterValidator(_at_home)] = None
     version: Name | None = None
     weight: float | None = Field(None, ge=0, le=1)
 

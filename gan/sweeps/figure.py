@@ -8,14 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from gan.sweeps.jobs import FAILED, Job
+from gan.sweeps.jobs import FAILED, PRUNED, Job
 
 LOG_FROM = 4  # an axis is logarithmic if its largest value is at least so many times its smallest
 TICKS = 6  # an axis with at most so many values has a tick for each
 
 
 def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
-    """A panel with each job's score and the best so far, then a panel for each key. At least one job has a score."""
+    """A panel with each job's score and the best so far, then a panel for each key. At least one job has a score.
+
+    A pruned job has no score. The first panel shows its lowest monitored value.
+    """
     scored = [job for job in jobs if job.score is not None]
     count = 1 + len(keys)
     columns = math.ceil(math.sqrt(count))
@@ -43,6 +46,9 @@ def _plot_over_jobs(axes: Axes, jobs: Sequence[Job], scored: Sequence[Job]) -> N
     failed = [places[job.name] for job in jobs if job.status == FAILED]
     x = [places[job.name] for job in scored]
     axes.plot(x, [job.score for job in scored], "o", color="tab:blue", label="job")
+    pruned = {places[job.name]: job.measures.get(job.monitor) for job in jobs if job.status == PRUNED}
+    if pruned := {place: value for place, value in pruned.items() if value is not None}:
+        axes.plot([*pruned], [*pruned.values()], "o", color="tab:gray", fillstyle="none", label="pruned")
     best = list(itertools.accumulate((job.score for job in scored), min))
     axes.step(x, best, where="post", color="tab:orange", label="best so far")
     if failed:

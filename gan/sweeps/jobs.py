@@ -9,11 +9,13 @@ from yaml import YAMLError
 
 from gan.atomic_write import write_json
 from gan.checkpoint_files import read_metadata
+from gan.train.newest import is_of_sweep
 
-FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
-SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "launcher")  # these keys change nothing in a job
+FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
+COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again
 OVERRIDES = Path(".hydra", "overrides.yaml")
 OUTCOME = "job.json"
+VALIDATIONS = "validations.json"  # of a job that a search may prune
 
 
 class Job(NamedTuple):
@@ -24,12 +26,14 @@ class Job(NamedTuple):
 
     folder: Path
     overrides: list[str]  # of the command line, in Hydra's grammar
-    status: str  # finished, failed or unfinished (still running, or interrupted)
+    status: str  # finished, pruned (finished early), failed or unfinished (still running, or interrupted)
     reason: str = ""  # why it failed, in one line
     monitor: str = ""  # name of the monitored value, such as val/fid_mnist; "" before the first checkpoint
     measures: dict[str, float | None] = {}
     images: int | None = None  # real images seen
     minutes: float | None = None  # of training
+    validations: list[float | None] = []  # the monitored value at each, as a search's pruner was told
+    images_planned: int | None = None  # real images of the whole run, where that is known
 
     @property
     def name(self) -> str:
@@ -44,11 +48,24 @@ class Job(NamedTuple):
         """The monitored value of a finished job's best checkpoint."""
         return self.measures.get(self.monitor) if self.status == FINISHED else None
 
+    @property
+    def images_saved(self) -> int | None:
+        """Images that a pruned job did not train on; None if its whole length is not known."""
+        if self.status != PRUNED or None in (self.images, self.images_planned):
+            return None
+        return max(0, self.images_planned - self.images)
+
+    @property
+    def minutes_saved(self) -> float | None:
+        """The minutes that these images would have taken at the job's own rate."""
+        known = self.images_saved is not None and self.minutes is not None and self.images
+        return round(self.minutes * self.images_saved / self.images, 2) if known else None
+
 
 def settings(overrides: Sequence[str]) -> dict[str, str]:
     """The overrides by key, without the sweep's own keys. Two jobs are the same if their settings are equal."""
-    pairs = (text.partition("=") for text in overrides)
-    return {key: value for key, _, value in pairs if key not in SWEEP_KEYS}
+    pairs = (text.partition("=") for text in overrides if not is_of_sweep(text))
+    return {key: value for key, _, value in pairs}
 
 
 def read_jobs(folder: Path) -> list[Job]:
@@ -68,13 +85,27 @@ def read_job(folder: Path) -> Job | None:
     if not isinstance(overrides, list):
         return None
     summary, outcome = read_metadata(folder / "summary.json"), read_metadata(folder / OUTCOME)
+    told = read_metadata(folder / VALIDATIONS)
     last = read_metadata(folder / "checkpoints" / "last.json")
     best = read_metadata(folder / "checkpoints" / "best.json") or last
     monitor, measures = best.get("monitor", ""), best.get("metrics", {})
     status, reason = outcome.get("status", FINISHED if summary else UNFINISHED), outcome.get("reason", "")
+    if status == FINISHED and told.get("pruned"):
+        status = PRUNED
     if status == FINISHED and monitor in measures and measures[monitor] is None:
         status, reason = FAILED, f"{monitor} is not a number"
-    return Job(folder, overrides, status, reason, monitor, measures, last.get("images_seen"), summary.get("minutes"))
+    return Job(
+        folder,
+        overrides,
+        status,
+        reason,
+        monitor,
+        measures,
+        images=last.get("images_seen"),
+        minutes=summary.get("minutes"),
+        validations=told.get("values", []),
+        images_planned=told.get("images_planned"),
+    )
 
 
 def write_outcome(folder: Path, status: str, reason: str = "", traceback: str = "") -> None:

@@ -9,12 +9,13 @@ import math
 from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from gan.config.bounds import COUNT, require
+from gan.config import instantiate
+from gan.config.bounds import COUNT, require, require_part
 from gan.errors import UserError, check_installed
 from gan.randomness import derive_seed
-from gan.sweeps.jobs import UNFINISHED, settings
+from gan.sweeps.jobs import PRUNED, UNFINISHED, Job, settings
 from gan.sweeps.sweep import STUDY, Sweep
 
 if TYPE_CHECKING:
@@ -23,21 +24,24 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 log = logging.getLogger("gan")
+PRUNER = "optuna.pruners.MedianPruner"
 EXAMPLE = "'model.generator_optimizer.lr=tag(log,interval(1e-4,1e-2))'"
 
 
-def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
+def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: DictConfig | None) -> None:
     """Searches for settings with the lowest `callbacks.checkpoints.monitor` of a job's best checkpoint.
 
     A trial and its job have the same number. A trial whose job was interrupted runs again with the same settings. A
-    failed trial counts as infinitely bad. The sampler depends on `seed`, the trial's number and earlier trials alone.
-    So a search that is killed and resumed proposes the same settings as one that is not.
+    failed trial counts as infinitely bad, a pruned one is recorded as pruned. The sampler depends on `seed`, the
+    trial's number and earlier trials alone. So a search that is killed and resumed proposes the same settings as one
+    that is not, unless jobs that run at the same time prune each other.
 
     Args:
         sweep: the study is kept in its folder, as an SQLite file.
         n_trials: trials in all, earlier starts included.
         n_jobs: trials that are proposed, and handed to the launcher, at a time.
         seed: of the sampler.
+        pruner: of `gan.sweeps.pruning`, which the jobs build; None prunes nothing.
 
     Raises:
         UserError, HydraException: a mistake in the search, before the first job starts.
@@ -47,6 +51,7 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
     require("n_trials", n_trials)
     COUNT.require("hydra.sweeper.n_jobs", n_jobs)
     require("seed", seed)
+    _check_pruner(pruner)
     space = {key: _distribution(override) for key, override in sweep.swept.items()}
     if not space:
         raise UserError(f"sweep=optuna: no setting to search over; give a range, such as {EXAMPLE}")
@@ -72,12 +77,36 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int) -> None:
             jobs = sweep.jobs()
             sweep.launch({n: o for n, o in numbered.items() if n not in jobs or jobs[n].status == UNFINISHED})
             jobs = sweep.jobs()
-            for number in numbered:
-                score = jobs[number].score if number in jobs else None
-                study.tell(number, math.inf if score is None else score)
+            for trial in trials:
+                _tell(study, trial, jobs.get(trial.number))
         return [trial.number for trial in _valid_trials(study)]
 
     sweep.run(run_jobs)
+
+
+def _check_pruner(pruner: DictConfig | None) -> None:
+    """Raises a UserError for what is none of Optuna's pruners, or not what one of them takes."""
+    from optuna.pruners import BasePruner
+
+    require_part("pruner", pruner, optional=True)
+    if pruner is not None:
+        built = instantiate(OmegaConf.create({"pruner": OmegaConf.to_container(pruner, resolve=True)})).pruner
+        if not isinstance(built, BasePruner):
+            raise UserError(f"pruner._target_={pruner._target_}: a pruner of Optuna, such as {PRUNER}, or null")
+
+
+def _tell(study: "Study", trial: "FrozenTrial", job: Job | None) -> None:
+    """Records how a job has ended."""
+    from optuna.trial import Trial, TrialState
+
+    record = Trial(study, trial._trial_id)
+    for step, value in enumerate(job.validations if job else []):
+        if step not in trial.intermediate_values:  # else an earlier start of the search was killed here
+            record.report(math.nan if value is None else value, step)
+    if job is not None and job.status == PRUNED:
+        study.tell(trial.number, state=TrialState.PRUNED)
+    else:
+        study.tell(trial.number, math.inf if job is None or job.score is None else job.score)
 
 
 def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import explain
 from gan.errors import Stopped, UserError
-from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, read_job, write_outcome
+from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, PRUNED, VALIDATIONS, read_job, write_outcome
 from gan.sweeps.table import command_line, write_report
 
 REQUEUED = -1  # submitit exits with this status after it has put the job back into SLURM's queue
@@ -29,6 +29,7 @@ def run_job(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
     (folder / OUTCOME).unlink(missing_ok=True)
+    _add_pruning(cfg, folder)
     write_outcome(folder, *_train(cfg, folder))
     gc.collect()  # reference cycles of the trainer would keep its networks in memory
     if cfg.compile:
@@ -39,8 +40,24 @@ def run_job(cfg: DictConfig) -> None:
     if job.status == FAILED:
         log.error("job %s failed: %s", job.name, job.reason)
     else:
-        log.info("job %s: %s", job.name, f"{job.monitor} {job.score:.4g}" if job.score is not None else "not measured")
+        result = f"{job.monitor} {job.score:.4g}" if job.score is not None else "not measured"
+        log.info("job %s: %s", job.name, job.status if job.status == PRUNED else result)
     write_report(sweep_dir, running=True)
+
+
+def _add_pruning(cfg: DictConfig, folder: Path) -> None:
+    """Gives the config of a job of a search the callback that asks the search's pruner, if it has one."""
+    pruner = OmegaConf.select(HydraConfig.get(), "sweeper.pruner")
+    if pruner is None:
+        (folder / VALIDATIONS).unlink(missing_ok=True)  # of an earlier try, which had one
+    else:
+        callback = {
+            "_target_": "gan.sweeps.pruning.Pruning",
+            "directory": "${output_dir}",
+            "monitor": "${callbacks.checkpoints.monitor}",
+            "pruner": OmegaConf.to_container(pruner, resolve=True),
+        }
+        OmegaConf.update(cfg, "callbacks.pruning", callback, force_add=True)
 
 
 def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:

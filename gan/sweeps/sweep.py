@@ -9,12 +9,13 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
-from gan.config.checks import check
+from gan.config.checks import check, expanded
+from gan.config.quoting import quoted
 from gan.config.run_folder import without_hydra
 from gan.errors import UserError
-from gan.sweeps.jobs import FAILED, FINISHED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
+from gan.sweeps.jobs import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.table import LOCK, write_report
 
@@ -40,7 +41,9 @@ class Sweep:
         text = isinstance(config.sweep_name, str | int)  # a number such as 1e3 would name the folder 1000.0
         if not text or self.name in ("", "..") or Path(self.name).name != self.name:
             raise UserError(f"sweep_name={self.name}: the name of a folder in outputs/multirun, without /")
-        self.folder = Path(config.hydra.sweep.dir).absolute()
+        self.folder = expanded("hydra.sweep.dir", str(config.hydra.sweep.dir)).absolute()
+        with read_write(config.hydra.sweep):
+            config.hydra.sweep.dir = str(self.folder)
         self._config, self._loader = config, hydra_context.config_loader
         _refuse_settings_without_effect(config)
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, run_job, config)
@@ -80,7 +83,7 @@ class Sweep:
             raise UserError(f"sweep_name={self.name}: another process runs this sweep") from error
         log.info("%s\ntable, figure and jobs: %s", report, self.folder)
         jobs = self.jobs()
-        if any(number not in jobs or jobs[number].status != FINISHED for number in numbers):
+        if any(number not in jobs or jobs[number].status not in COMPLETE for number in numbers):
             raise SystemExit(1)
 
     def jobs(self) -> dict[int, Job]:
@@ -98,7 +101,7 @@ class Sweep:
         for number, overrides in numbered.items():
             if settings(overrides).get("ckpt_path", self._config.ckpt_path) != "auto":
                 self._clear(number)
-            batch.append([*overrides, f"hydra.sweep.subdir={number}"])
+            batch.append([*overrides, f"hydra.sweep.dir={quoted(str(self.folder))}", f"hydra.sweep.subdir={number}"])
         reason = "its process ended before the training did"
         try:
             self._launcher.launch(batch, initial_job_idx=min(numbered))

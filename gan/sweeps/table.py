@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
-from gan.sweeps.jobs import FAILED, FINISHED, SWEEP_KEYS, UNFINISHED, Job, read_jobs
+from gan.sweeps.jobs import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
 from gan.train.newest import run_arguments
 
 LOCK = ".lock"  # held while a sweep runs
@@ -40,7 +40,10 @@ def write_report(folder: Path, running: bool) -> str:
 
 
 def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell]]]:
-    """Names of the columns, and a row for each job: settings that differ between jobs, then measures of validation."""
+    """Names of the columns, and a row for each job: settings that differ between jobs, then measures of validation.
+
+    What a pruned job has saved is in two further columns.
+    """
     changed = varying(jobs)
     measured = [name for job in jobs for name in (job.monitor, *job.measures)]
     measures = [name for name in dict.fromkeys(measured) if name.startswith("val/") and "_std_" not in name]
@@ -56,6 +59,9 @@ def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell
         ]
         for job in jobs
     ]
+    if any(job.status == PRUNED for job in jobs):
+        columns += ["images saved", "minutes saved"]
+        rows = [[*row, job.images_saved, job.minutes_saved] for row, job in zip(rows, jobs, strict=True)]
     if any(job.reason for job in jobs):
         columns.append("reason")
         rows = [[*row, job.reason] for row, job in zip(rows, jobs, strict=True)]
@@ -69,13 +75,25 @@ def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Seque
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
     ]
-    counts = {status: sum(job.status == status for job in jobs) for status in (FINISHED, FAILED, UNFINISHED)}
+    counts = {status: sum(job.status == status for job in jobs) for status in (FINISHED, PRUNED, FAILED, UNFINISHED)}
     summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no jobs"
     text = f"# Sweep {name}: {summary}\n\n" + "\n".join(lines) + "\n"
+    if counts[PRUNED]:
+        text += f"\n{_saving(jobs)}\n"
     if (best := best_job(jobs)) is not None:
         text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.monitor}, {best.score:.4g}, "
         text += f"is that of job {best.name}:\n\n    {shlex.join(command_line(best))}\n"
     return text
+
+
+def _saving(jobs: Sequence[Job]) -> str:
+    """What pruning has saved: images, and the minutes that they would have taken at the rate of each pruned job."""
+    pruned = [job for job in jobs if job.status == PRUNED]
+    where = ", ".join(f"{job.name} (after {job.images or 0:,} images)" for job in pruned)
+    images, minutes = (sum(getattr(job, name) or 0 for job in pruned) for name in ("images_saved", "minutes_saved"))
+    every = [sum(getattr(job, name) or 0 for job in jobs) for name in ("images", "minutes")]
+    of_images, of_minutes = f"{images:,} of {images + every[0]:,}", f"{minutes:,.1f} of {minutes + every[1]:,.1f}"
+    return f"Pruned: {where}. That saved {of_images} images, and about {of_minutes} minutes."
 
 
 def best_job(jobs: Sequence[Job]) -> Job | None:
@@ -85,7 +103,7 @@ def best_job(jobs: Sequence[Job]) -> Job | None:
 
 def command_line(job: Job) -> list[str]:
     """The `gan train` command that runs a job alone, word by word."""
-    return ["gan", "train", *run_arguments(job.folder, leave_out=set(SWEEP_KEYS))]
+    return ["gan", "train", *run_arguments(job.folder)]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:

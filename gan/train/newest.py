@@ -16,8 +16,9 @@ from gan.errors import UserError
 ROOT = Path("outputs/train")
 OVERRIDES = Path(".hydra", "overrides.yaml")
 LAST = Path("checkpoints", "last.ckpt")
-# Hydra's settings that belong to a folder, or start a sweep; the run that resumes has its own.
-NOT_TAKEN = ("hydra.run", "hydra.mode", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra.output_subdir")
+# Hydra's settings that belong to a folder; the run that resumes has its own.
+NOT_TAKEN = ("hydra.run", "hydra.mode", "hydra.output_subdir")
+SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
 
 
 def newest_run(key: str = "ckpt", root: Path = ROOT) -> Path:
@@ -140,7 +141,8 @@ def run_arguments(run: Path, leave_out: set[str] = frozenset()) -> list[str]:
         )
     ]
     overrides = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
-    return [*flags, *(text for text in [*settings, *overrides] if key_of(text) not in leave_out)]
+    own = [text for text in [*settings, *overrides] if not is_of_sweep(text)]
+    return [*flags, *(text for text in own if key_of(text) not in leave_out)]
 
 
 def own_added(run: Path) -> list[str]:
@@ -178,6 +180,12 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
 
 def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
+
+
+def is_of_sweep(override: str) -> bool:
+    """Whether an override sets up a sweep, and so changes nothing in a single run."""
+    key = key_of(override).replace("/", ".")
+    return key.partition(".")[0] in SWEEP_KEYS or key.startswith(("hydra.sweep", "hydra.launcher"))
 
 
 def _asks_for_last(override: str) -> bool:

@@ -101,7 +101,7 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
         if (then := checkpoint["hyper_parameters"].get(name)) != now:
             say("changed     model.%s=%s, was %s", name, now, then)
     if threads := checkpoint.get("threads"):  # another number rounds differently
-        if cfg.threads is None and "OMP_NUM_THREADS" not in os.environ:
+        if cfg.threads is None and not os.environ.get("OMP_NUM_THREADS"):
             settle_threads(threads)
         if torch.get_num_threads() != threads:
             say("changed     threads=%d, was %d", torch.get_num_threads(), threads)

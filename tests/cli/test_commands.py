@@ -51,6 +51,20 @@ def test_an_interrupted_run_is_one_line(gan, monkeypatch):
 
 
 @pytest.mark.process
+@pytest.mark.parametrize(
+    "arguments", [("evaluate", "data=digits"), ("generate", "output=new/a.png"), ("export", "output=new/a.onnx")]
+)
+def test_a_refusal_of_a_process_is_one_line_and_writes_nothing(python, tmp_path, arguments):
+    """Here the checkpoint is damaged, which is seen late: torch is there, and logging is set up."""
+    (tmp_path / "a.ckpt").write_text("no checkpoint")
+    line = [python, "-m", "gan", *arguments, "ckpt=a.ckpt"]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+    assert ended.stderr.startswith(f"gan {arguments[0]}: ckpt=")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+@pytest.mark.process
 def test_help_imports_nothing_heavy():
     code = "import sys; sys.argv = ['gan', '--help']; from gan.cli import main; main(); print(sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

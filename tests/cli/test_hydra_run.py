@@ -25,6 +25,30 @@ def test_a_refused_command_makes_no_folder(gan, tmp_path, arguments):
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sweep=optuna", "n_trials=3"],
+        ["launcher=slurm"],
+        ["sweep_name=lr"],
+        ["hydra/launcher=parallel", "hydra.launcher.n_jobs=2"],
+        ["+hydra.sweeper.params.seed=1"],
+        ["hydra.sweep.dir=elsewhere"],
+    ],
+)
+def test_what_sets_up_a_sweep_is_refused_without_one(gan, tmp_path, arguments):
+    code, out, errors = gan("train", *arguments)
+    assert (code, out) == (2, "")
+    assert errors == f"gan train: {arguments[0]}: only with --multirun, which starts a sweep\n"
+    assert contents(tmp_path) == {}
+
+
+def test_other_commands_refuse_it_too(gan):
+    refused = "gan generate: hydra.sweep.dir=x: only with --multirun, which starts a sweep\n"
+    assert gan("generate", "hydra.sweep.dir=x") == (2, "", refused)
+    assert "there is no folder" in gan("sweeps", "sweep_name=lr")[2], "its own key"
+
+
 @pytest.mark.slow
 def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
     tiny = (

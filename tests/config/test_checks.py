@@ -46,6 +46,8 @@ def refused_values(allowed):
         (["+lr=3"], "lr: no such key of gan train"),
         (["+wandb.mode=online"], "wandb: only with logger=wandb"),
         (["+n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
+        (["+pruner=null"], "pruner: only with sweep=optuna and --multirun"),
+        (["data.dir='~no such user/mnist'"], "data.dir=~no such user/mnist: there is no home folder ~no such user"),
         (["+metrics.measure=[fid]"], "metrics.measure: no such key; metrics has"),
         (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
         (["trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, 16-mixed, bf16-mixed"),

@@ -145,6 +145,13 @@ def test_a_wrong_mode_is_refused(run, mode):
         run("logger=wandb", f"wandb.mode={mode}")
 
 
+def test_a_wrong_mode_in_the_environment_is_refused_by_its_name(run, monkeypatch):
+    """W&B reads it, and refuses it, also where the config says otherwise."""
+    monkeypatch.setenv("WANDB_MODE", "rubbish")
+    with pytest.raises(UserError, match=r"^environment variable WANDB_MODE=rubbish: online, offline, disabled$"):
+        run("logger=wandb", "wandb.mode=offline")
+
+
 def test_numbers_are_texts_as_well(run, tmp_path):
     run("logger=wandb", "wandb.group=2026", "wandb.name=5", "wandb.job_type=1", "wandb.tags=[7,q]")
     (found,) = offline_runs(tmp_path)
@@ -226,6 +233,15 @@ def test_the_sweep_file_calls_gan_train():
     assert sweep()["metric"] == {"name": "val/fid_mnist", "goal": "minimize"}
     assert sweep()["command"][:3] == ["${env}", "gan", "train"]
     assert sweep()["command"][-1] == "${args_no_hyphens}"
+
+
+def test_the_sweep_file_stops_bad_runs_at_validations_that_they_have():
+    """W&B's server counts the rows that have the metric: one for each validation, see the first test."""
+    stop, cfg = sweep()["early_terminate"], compose("train", sweep()["command"][3:-1])
+    validations = cfg.max_images // 55_000  # an epoch of MNIST each
+    bands = [stop["min_iter"] * stop["eta"] ** n for n in range(4)]
+    assert (stop["type"], bands) == ("hyperband", [2, 4, 8, 16])
+    assert bands[-1] < validations == 20
 
 
 @pytest.mark.parametrize("end", [0, -1])

@@ -15,6 +15,7 @@ hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this pr
                              core.utils.run_job, setup_globals           a job in a process of its own
                              _internal.hydra.Hydra and its commands      a refused command leaves nothing behind
                              the texts of its errors                     errors in one line
+optuna          5.0.0        FrozenTrial._trial_id, .system_attrs        a job's values and its pruner's notes
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
 libgomp         torch's      short spins with more threads than cores    threads that sleep beside busy processes
 uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits on headers, the parser's errors
@@ -32,6 +33,7 @@ import sys
 from itertools import islice
 
 import joblib
+import optuna
 import pytest
 import torch
 from hydra._internal.callbacks import Callbacks
@@ -48,6 +50,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
+from optuna.trial import TrialState
 from torch import nn
 
 from gan.config import compose
@@ -91,6 +94,18 @@ def test_torchvision_has_the_addresses_and_checksums_of_the_data():
         assert all(mirror.startswith("http") for mirror in source.mirrors)
         assert [name for name, _ in source.resources] == [f"{name}.gz" for name in ALL_NAMES]
         assert all(len(bytes.fromhex(md5)) == 16 for _, md5 in source.resources)
+
+
+def test_optunas_trials_can_be_opened_again_and_carry_the_notes_of_pruners():
+    study = optuna.create_study()
+    study.ask()
+    (trial,) = study.get_trials()
+    optuna.trial.Trial(study, trial._trial_id).report(2.0, step=0)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, min_early_stopping_rate=0)
+    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, intermediate_values={1: 3.0}))
+    pruner.prune(study, study.get_trials()[1])
+    first, second = study.get_trials()
+    assert (first.intermediate_values, second.system_attrs) == ({0: 2.0}, {"completed_rung_0": 3.0})
 
 
 def test_hydra_finds_launchers_and_sweepers_in_its_namespace():

@@ -98,3 +98,12 @@ def test_variables_of_a_kubernetes_service_are_passed_over(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith(f"gan serve: passing over {', '.join(sorted(links))}: set by Kubernetes")
     pass_over_service_links()
     assert capsys.readouterr().err == ""
+
+
+def test_a_models_file_may_be_in_the_quoted_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert read("models={a: {ckpt: '~/a.ckpt'}}").models["a"].ckpt == "/home/me/a.ckpt"
+    monkeypatch.setenv("GAN_SERVE_MODELS", '{"a": {"ckpt": "~/b.ckpt"}, "b": {"ckpt": "last"}}')
+    assert [model.ckpt for model in read().models.values()] == ["/home/me/b.ckpt", "last"]
+    with pytest.raises(UserError, match=r"models\.a\.ckpt=~no such user/a: there is no such home folder"):
+        read("models={a: {ckpt: '~no such user/a'}}")

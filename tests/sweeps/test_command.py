@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import shlex
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,15 +11,10 @@ import torch
 from filelock import FileLock
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
-from tiny_runs import NARROW, TINY, WITH_EXTENSION
+from tiny_runs import SWEPT
 
 from gan.config import CONFIG_DIR
 
-JOB = (
-    *(text for text in TINY if not text.startswith("trainer.limit_train_batches")),
-    *NARROW,
-    *("trainer.limit_train_batches=1", "callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
-)
 SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4")
 
 
@@ -33,22 +25,6 @@ def snare(job="null", how="kill"):
         "+callbacks.snare._target_=snare.Snare",
         *(f"+callbacks.snare.{key}={value}" for key, value in given.items()),
     )
-
-
-@pytest.fixture
-def sweep(gan, tmp_path):
-    """Runs `gan train --multirun` under the name s: its exit code, and all that it printed."""
-
-    def command(*arguments):
-        code, out, err = gan("train", "--multirun", *JOB, "sweep_name=s", *arguments)
-        return code, out + err
-
-    return command
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "outputs" / "multirun" / "s"
 
 
 @pytest.fixture
@@ -78,14 +54,6 @@ def rows(folder):
 
 def started(tmp_path):
     return (tmp_path / "started").read_text().split()
-
-
-def killed(tmp_path, python, *arguments):
-    """Runs a sweep in a process that kills itself."""
-    command = [python, "-m", "gan", "train", "--multirun", *JOB, "sweep_name=s", *arguments]
-    environment = {**os.environ, "PYTHONPATH": WITH_EXTENSION}
-    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
-    assert finished.returncode == -signal.SIGKILL, finished.stderr
 
 
 @pytest.mark.slow
@@ -136,9 +104,9 @@ def test_a_finished_job_whose_config_was_edited_since_gets_a_warning(sweep, fini
 
 
 @pytest.mark.process
-def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path, python):
+def test_a_killed_grid_runs_what_is_missing(sweep, killed, folder, tmp_path):
     grid = (*snare(2), "seed=1,2,3,4")
-    killed(tmp_path, python, *grid)
+    killed(*grid)
     assert [row["status"] for row in rows(folder)] == ["finished", "finished"]
     stray = folder / "2" / "stray"
     stray.write_text("of the run that was killed")
@@ -151,9 +119,9 @@ def test_a_killed_grid_runs_what_is_missing(sweep, folder, tmp_path, python):
 
 
 @pytest.mark.process
-def test_a_killed_search_resumes_with_the_same_settings(sweep, folder, tmp_path, python):
+def test_a_killed_search_resumes_with_the_same_settings(sweep, killed, folder, tmp_path):
     search = (*SEARCH, *snare(2), "model.loss.label_smoothing=interval(0,0.2)", "data.batch_size=choice(8,16)")
-    killed(tmp_path, python, *search)
+    killed(*search)
     for _ in range(2):
         assert sweep(*search)[0] == 0
         assert started(tmp_path) == ["0", "1", "2", "2", "3"]
@@ -211,14 +179,24 @@ def test_an_interrupted_sweep_resumes(sweep, gan, folder, tmp_path):
     assert (folder / "1" / "kept").exists()
 
 
-def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch, basic_launcher):
+def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
+    sweep, tmp_path, monkeypatch, basic_launcher
+):
+    batch = []
+
     def launch(self, jobs, initial_job_idx):
+        batch.extend(jobs)
         raise OSError("a worker was killed")
 
     monkeypatch.setattr(basic_launcher, "launch", launch)
-    code, out = sweep("seed=1,2")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    code, out = sweep("seed=1,2", "hydra.sweep.dir='~/my sweep'")
     assert code == 1
     assert "the launcher failed: OSError: a worker was killed" in out
+    folder = tmp_path / "home" / "my sweep"
+    assert all(json.loads((folder / job / "job.json").read_text())["status"] == "failed" for job in "01")
+    assert all(f'hydra.sweep.dir="{folder}"' in job for job in batch)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 @pytest.mark.slow
@@ -234,6 +212,11 @@ def test_a_launcher_that_fails_leaves_failed_jobs(sweep, folder, monkeypatch, ba
         ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
         ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
         (["model.loss.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has infinitely many values"),
+        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner=median"], "pruner=median: {_target_: ..."),
+        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=torch.nn.ReLU"], "pruner._target_=torch.nn.ReLU"),
+        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=optuna.pruners.Medan"], "optuna.pruners.Medan"),
+        ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup=1"], "pruner: "),
+        ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup_trials=-1"], "cannot be negative"),
         ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, 1 or more"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
@@ -252,8 +235,9 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, arguments, wor
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_search_without_multirun_is_refused(gan):
-    code, _, errors = gan("train", *JOB, "sweep=optuna")
+def test_a_search_that_a_config_asks_for_is_refused_without_multirun(gan, tmp_path):
+    (tmp_path / "mine.yaml").write_text("defaults:\n  - train\n  - override sweep: optuna\n  - _self_\n")
+    code, _, errors = gan("train", *SWEPT, "--config-dir", str(tmp_path), "--config-name", "mine")
     assert (code, errors.strip()) == (2, "gan train: sweep=optuna: a search needs gan train --multirun")
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+import optuna
 import pytest
 from tiny_runs import NARROW, TINY, WITH_EXTENSION
 
@@ -82,7 +83,7 @@ def slurm(monkeypatch, tmp_path, warm):
 
 def rows(tmp_path):
     with (tmp_path / "outputs" / "multirun" / "s" / "sweep.csv").open(newline="") as file:
-        return [(row["seed"], row["status"]) for row in csv.DictReader(file)]
+        return [(row.get("seed"), row["status"]) for row in csv.DictReader(file)]
 
 
 @pytest.mark.process
@@ -141,6 +142,26 @@ def test_a_preempted_slurm_job_resumes(sweep, slurm, tmp_path):
     assert "SLURM still has its jobs 7" in out
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("launcher", ["parallel", "slurm"])
+def test_a_bad_trial_is_cut_by_what_other_processes_measured(sweep, slurm, tmp_path, launcher):
+    """Both trials are handed over at once, so the search itself learns nothing before both have ended."""
+    one_at_a_time = {"parallel": "hydra.launcher.n_jobs=1", "slurm": "hydra.launcher.poll_seconds=0.2"}[launcher]
+    levels = ("+callbacks.levels._target_=levels.Levels", "+callbacks.levels.run=${output_dir}")
+    code, out = sweep(
+        *("hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2", "seed=choice(1,2)"),
+        *(*levels, "callbacks.checkpoints.monitor=val/level", "+hydra.sweeper.pruner.n_startup_trials=1"),
+        *(f"launcher={launcher}", one_at_a_time, "trainer.max_epochs=2"),
+    )
+    folder = tmp_path / "outputs" / "multirun" / "s"
+    assert (code, [status for _, status in rows(tmp_path)]) == (0, ["finished", "pruned"]), out
+    assert "| images saved | minutes saved |" in (folder / "sweep.md").read_text()
+    assert json.loads((folder / "1" / "summary.json").read_text())["epochs"] == 1
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'study.db'}")
+    states = {trial.number: trial.state.name for trial in study.get_trials()}
+    assert states == {0: "COMPLETE", 1: "PRUNED"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -171,8 +192,3 @@ def test_the_words_of_slurm_are_shown(sweep, slurm):
     code, out = sweep("launcher=slurm", "seed=1,2")
     assert (code, len(out.strip().splitlines())) == (2, 1)
     assert "--noheader --format=%F` failed: squeue: error: Invalid user" in out
-
-
-def test_a_single_run_has_no_use_for_a_launcher(sweep):
-    code, out = sweep("launcher=parallel", "seed=-1", words=("train",))
-    assert (code, out) == (2, "gan train: seed=-1: a whole number, 0 or more, below 4,294,967,296\n")

@@ -1,0 +1,52 @@
+"""Environment variables of torchrun, srun and Lightning: the place of a process among those of one run."""
+
+import os
+import re
+
+from gan.config.values import Number
+from gan.errors import UserError
+
+INDEX, COUNT = Number(least=0, whole=True), Number(least=1, whole=True)
+NUMBERS = {
+    **dict.fromkeys(("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "JSM_NAMESPACE_RANK"), INDEX),
+    **dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID", "SLURM_JOB_ID"), INDEX),
+    **dict.fromkeys(("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "WORLD_SIZE"), COUNT),
+    "MASTER_PORT": Number(least=1, most=65535, whole=True),
+}
+
+
+def check_environment(command: str) -> None:
+    """Raises a UserError for the first variable that this command's libraries read and that cannot be meant.
+
+    An empty variable counts as one that is not set, and is deleted: the libraries would read a number in it.
+    """
+    for name in ("OMP_NUM_THREADS", *(NUMBERS if command in ("train", "evaluate") else ())):
+        value = os.environ.get(name)
+        if value is None:
+            continue
+        if not value.strip():
+            del os.environ[name]
+        elif name in NUMBERS:
+            NUMBERS[name].require(f"environment variable {name}", int(value) if value.isdecimal() else value)
+        elif not re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*(,\s*0*[1-9]\d{0,3}\s*)*", value):
+            raise UserError(f"environment variable {name}={value}: the number of threads, 1 to 9,999")
+
+
+def whole_number(name: str, default: int) -> int:
+    """The number in a variable that was checked; the default if it is not set."""
+    return int(os.environ.get(name, default))
+
+
+def in_slurm() -> bool:
+    """Whether srun or sbatch started this process. Lightning tells an interactive shell by the name of its job."""
+    return "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+
+
+def is_later_rank() -> bool:
+    """Whether this is one of several processes of one run, and not the first: of torchrun, Lightning or one srun.
+
+    All tasks of one srun are one run, or else each of them is refused for their number.
+    """
+    if "LOCAL_RANK" in os.environ and ("NODE_RANK" in os.environ or whole_number("WORLD_SIZE", 1) > 1):
+        return whole_number("RANK", whole_number("LOCAL_RANK", 0)) != 0
+    return in_slurm() and whole_number("SLURM_STEP_NUM_TASKS", 1) > 1 and whole_number("SLURM_PROCID", 0) != 0
