@@ -47,6 +47,9 @@ class TrainingLog(Callback):
         for name, value in row.items():  # a tensor on the host stays there
             pl_module.log(name, torch.tensor(value), logger=False, prog_bar=name == "train/images_per_second")
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._write(trainer, wait=True)  # a validation may have stopped the run before the epoch's last batch
+
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         self._write(trainer, wait=True)
 
