@@ -160,7 +160,7 @@ def test_every_command_block_runs(page, followed, python, tmp_path, monkeypatch)
         elif path or block.language == "python":
             written = folder / (path or f"block_{number}.py")
             written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_text(block.text, encoding="utf-8")
+            written.write_text(block.text.partition("\n")[2] if path else block.text, encoding="utf-8")
             script += [] if path else [f"echo '--- {page}, line {block.line}' >&2", f"python {written}"]
     try:
         done = subprocess.run(
