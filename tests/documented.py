@@ -88,7 +88,7 @@ def small(arguments: list[str]) -> list[str]:
 
 def _narrow(arguments: list[str]) -> list[str]:
     """Settings that give each layer of the chosen networks eight channels."""
-    from gan.config import compose
+    from gan.config.compose import compose  # not the one that `_run_python` puts into gan.config
 
     folders = [folder for flag, folder in pairwise(arguments) if flag == "--config-dir"]
     choices = [text for text in arguments if re.fullmatch(r"(model|experiment)=\w+", text)]
