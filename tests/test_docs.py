@@ -33,7 +33,11 @@ SETTING = re.compile(r"^(?:\+\+|[+~])?(?P<key>[a-z_]\w*(?:[./]\w+)*)=(?P<value>.
 GROUPS = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()} - {"shared", "hydra"}
 ENDINGS = ".py .yaml .md .json .csv .png .txt .log .ckpt .sh .sbatch .gz .conf .onnx .safetensors .npz .gif".split()
 PLACEHOLDER = re.compile(r"\b(COMMAND|GROUP|NAME|FLAG|KEY|FILE|DIR|URL)\b")
-ANYTHING = {"hydra.launcher.sbatch", "model.generator_schedule", "model.discriminator_schedule"}  # keys of any name below
+ANYTHING = {
+    "hydra.launcher.sbatch",
+    "model.generator_schedule",
+    "model.discriminator_schedule",
+}  # keys of any name below
 README_LINES = 200
 
 
@@ -110,7 +114,9 @@ def check_command(words, page):
     if name == "make":
         assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), words
     if name == "pip":
-        extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]
         assert {extra for text in re.findall(r"\[([\w,]+)\]", words[-1]) for extra in text.split(",")} <= set(extras)
     if name == "python" and rest[0].startswith("bench/"):
         source = (ROOT / rest[0]).read_text(encoding="utf-8")
