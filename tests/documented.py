@@ -159,7 +159,7 @@ def _start_service(arguments: list[str]) -> None:
         [sys.executable, "-m", "gan", *small(arguments)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
     )
     Path(os.environ["GAN_TEST_SERVICE"]).write_text(str(process.pid), encoding="utf-8")
-    for _ in range(400):
+    for _ in range(1200):
         if process.poll() is not None:
             raise SystemExit(Path("service.log").read_text(encoding="utf-8"))
         try:

@@ -164,7 +164,7 @@ def test_every_command_block_runs(page, followed, python, tmp_path, monkeypatch)
             script += [] if path else [f"echo '--- {page}, line {block.line}' >&2", f"python {written}"]
     try:
         done = subprocess.run(
-            ["bash", "-c", "\n".join(script)], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=240
+            ["bash", "-c", "\n".join(script)], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=600
         )
     finally:
         documented.stop_service()
