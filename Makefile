@@ -43,7 +43,7 @@ format: $(READY) ## put the code into its format
 	$(VENV)/bin/ruff format .
 
 docs: $(READY) ## build the documentation into site/; any warning is an error
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 	@echo site/index.html
 
 audit: $(READY) ## look for known vulnerabilities in the versions of constraints.txt; needs the network

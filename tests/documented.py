@@ -30,7 +30,14 @@ TRAIN = {
     "callbacks.samples.num_images": "4",
 }
 LENGTHS = ("trainer.max_epochs", "max_images", "data.images_per_epoch", "data.val_size")  # also where a page has others
-MOST = {"num_images": 40, "num_samples": 200, "shard_size": 20, "n_trials": 2, "hydra.sweeper.n_trials": 2, "first": 40}
+MOST = {
+    "num_images": 160,
+    "num_samples": 200,
+    "shard_size": 80,
+    "n_trials": 2,
+    "hydra.sweeper.n_trials": 2,
+    "first": 160,
+}
 SHIM = """#!/bin/sh
 PYTHONPATH="{root}:{root}/tests:$PYTHONPATH" exec "{python}" -m documented {name} "$@"
 """
