@@ -86,7 +86,8 @@ def small(arguments: list[str]) -> list[str]:
         plots = [] if any("callbacks.plots" in text for text in rest) else ["~callbacks.plots"]
         narrow = [] if given.get("ckpt_path") == "last" else _narrow(rest)
         rest = [*(text for text in rest if text.partition("=")[0] not in settings), *plots, *narrow]
-        rest += [f"{key}={value}" for key, value in settings.items()]
+        own_data = not (ROOT / "conf" / "data" / f"{given.get('data', 'mnist')}.yaml").is_file()
+        rest += [f"{'++' if own_data and key[:5] == 'data.' else ''}{key}={value}" for key, value in settings.items()]
     elif command == "evaluate":
         rest += [] if "num_samples" in given else ["num_samples=200"]
         rest += ["data.val_size=100"]
