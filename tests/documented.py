@@ -93,7 +93,14 @@ def small(arguments: list[str]) -> list[str]:
         rest += ["data.val_size=100"]
     elif command == "serve":
         rest += [f"port={os.environ['GAN_TEST_PORT']}", "drain_seconds=0"]
-    return [command, *map(_at_most, rest)]
+    return [command, *map(_at_most, _two_jobs(rest) if "--multirun" in rest else rest)]
+
+
+def _two_jobs(arguments: list[str]) -> list[str]:
+    """A sweep over two values of its first key, and over one of every other."""
+    lists = [text for text in arguments if re.fullmatch(r"[\w.]+=[\w.+-]+(,[\w.+-]+)+", text)]
+    values = {text: text.split(",")[: 2 if text == lists[0] else 1] for text in lists}
+    return [",".join(values.get(text, [text])) for text in arguments]
 
 
 def _narrow(arguments: list[str]) -> list[str]:
