@@ -186,10 +186,18 @@ def _start_service(arguments: list[str]) -> None:
 
 
 def stop_service() -> None:
-    pid = Path(os.environ["GAN_TEST_SERVICE"])
-    if pid.is_file():
-        os.kill(int(pid.read_text(encoding="utf-8")), signal.SIGKILL)
-        pid.unlink()
+    """Ends the service as its user would, and kills it if it takes long."""
+    file = Path(os.environ["GAN_TEST_SERVICE"])
+    if file.is_file():
+        pid = int(file.read_text(encoding="utf-8"))
+        file.unlink()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for attempt in range(200):
+                try:
+                    os.kill(pid, 0 if attempt else number)  # 0 asks whether it is still there
+                except ProcessLookupError:
+                    return
+                time.sleep(0.05)
 
 
 if __name__ == "__main__":
