@@ -11,7 +11,7 @@ SET_UP_UV = index="$$($(VENV)/bin/python -m pip config get global.index-url 2>/d
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format audit sbom clean
+.PHONY: help setup train test test-fast lint format docs audit sbom clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ lint: $(READY) ## check style and format
 format: $(READY) ## put the code into its format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+docs: $(READY) ## build the documentation into site/; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+	@echo site/index.html
 
 audit: $(READY) ## look for known vulnerabilities in the versions of constraints.txt; needs the network
 	$(SET_UP_UV) $(UV) tool run pip-audit==2.10.1 --requirement constraints.txt --no-deps --disable-pip --strict \

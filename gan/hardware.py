@@ -96,7 +96,7 @@ def _check_processes(trainer: DictConfig) -> None:
 
 
 def settle_precision(trainer: DictConfig, module: nn.Module, batch_size: int) -> None:
-    """Replaces `auto` by the precision that was fastest for steps of that size, see the README's figures.
+    """Replaces `auto` by the precision that was fastest for steps of that size, see docs/gpu.md for figures.
 
     Small steps take longer to launch in bf16 than they gain. Matrix products of fp32 run in TF32 on a GPU that has it.
     """

@@ -18,7 +18,7 @@ class AdversarialLoss(ABC):
 
     Attributes:
         generator_needs_real: whether `generator` reads `real_logits`, which are None where it is False. A loss that
-        does not say so is given them.
+            does not say so is given them.
         has_threshold: whether a logit of 0 parts real images from generated ones.
     """
 

@@ -38,10 +38,13 @@ class GAN(LightningModule):
     diversity in `Objectives`, what fades in `Fading`, the average in `AverageDecay`, penalties in `build_penalties`.
 
     Args:
-        generator, discriminator: networks; latent_dim, num_classes and image_channels are handed on to them.
-        generator_optimizer, discriminator_optimizer: optimizers of `torch.optim`.
+        generator: a network; latent_dim, num_classes and image_channels are handed on to it.
+        discriminator: a network; num_classes and image_channels are handed on to it.
+        generator_optimizer: one of `torch.optim`.
+        discriminator_optimizer: likewise.
         loss: an adversarial loss, see `gan.losses`.
-        generator_schedule, discriminator_schedule: learning-rate schedulers, stepped once a generator step.
+        generator_schedule: a learning-rate scheduler, stepped once a generator step.
+        discriminator_schedule: likewise.
         num_classes: of a conditional model, which generates the requested class; None for an unconditional one.
         paired_labels: generated images of a batch have the labels of the real ones, else balanced random ones.
         instance_noise: standard deviation, in units of [-1, 1], of noise on each image that the discriminator sees.

@@ -1,4 +1,4 @@
-"""A network, a loss, a data set, a measure and an extractor of one's own: what the README shows."""
+"""A network, a loss, a data set, a measure and an extractor of one's own, as docs/extending.md shows them."""
 
 import torch
 from torch import Tensor, nn

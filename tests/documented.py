@@ -1,0 +1,204 @@
+"""What the commands of the README and of docs/ run as in the tests: `gan` with settings that end in a second.
+
+`prepare(folder)` makes an empty folder one in which every page can be followed: small MNIST files in data/, and a run.
+`shims(folder, ...)` makes the programs that the pages call. They hand over to `python -m documented NAME ARGUMENTS`.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TRAIN = {
+    "data.batch_size": "16",
+    "data.images_per_epoch": "null",
+    "data.val_size": "100",
+    "trainer.limit_train_batches": "1",
+    "trainer.limit_val_batches": "1",
+    "trainer.log_every_n_steps": "1",
+    "trainer.max_epochs": "1",
+    "max_images": "null",
+    "callbacks.progress_bar.refresh_rate": "0",
+    "callbacks.samples.num_images": "4",
+}
+LENGTHS = ("trainer.max_epochs", "max_images", "data.images_per_epoch", "data.val_size")  # also where a page has others
+MOST = {
+    "num_images": 160,
+    "num_samples": 200,
+    "shard_size": 80,
+    "n_trials": 2,
+    "hydra.sweeper.n_trials": 2,
+    "first": 160,
+}
+SHIM = """#!/bin/sh
+PYTHONPATH="{root}:{root}/tests:$PYTHONPATH" exec "{python}" -m documented {name} "$@"
+"""
+CURL = """#!/bin/bash
+exec "{curl}" --fail-with-body --silent --show-error "${{@//localhost:8000/localhost:$GAN_TEST_PORT}}"
+"""
+
+
+def prepare(folder: Path) -> None:
+    """Files as of MNIST and Fashion-MNIST, 1,500 and 297 of scikit-learn's digits, and a run that `last` means."""
+    from miniature import idx_bytes
+
+    from gan.data import Digits
+    from gan.data.idx import ALL_NAMES
+
+    source = Digits()
+    arrays = [array.squeeze().numpy() for array in (*source.train(), *source.test())]
+    for layout in ("MNIST", "FashionMNIST"):
+        raw = folder / "data" / layout / "raw"
+        raw.mkdir(parents=True)
+        for name, array in zip(ALL_NAMES, arrays, strict=True):
+            (raw / name).write_bytes(idx_bytes(array))
+    call("gan", ["train", "experiment=quick", "hydra.run.dir=outputs/train/first"], folder)
+
+
+def shims(folder: Path, python: str, curl: str | None) -> None:
+    folder.mkdir()
+    texts = {name: SHIM.format(root=ROOT, python=python, name=name) for name in ("gan", "python")}
+    if curl:
+        texts["curl"] = CURL.format(curl=curl)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o755)
+
+
+def small(arguments: list[str]) -> list[str]:
+    """The arguments of a command, with the settings that make it short."""
+    command, *rest = arguments
+    given = {text.lstrip("+~").partition("=")[0]: text.partition("=")[2] for text in rest}
+    if command == "train":
+        settings = {
+            key: value for key, value in TRAIN.items() if key not in given or ("," not in given[key] and key in LENGTHS)
+        }
+        if "ckpt_path" in given:
+            settings["trainer.max_epochs"] = "3"  # a run that resumes has something left to do
+        plots = [] if any("callbacks.plots" in text for text in rest) else ["~callbacks.plots"]
+        narrow = [] if given.get("ckpt_path") == "last" else _narrow(rest)
+        rest = [*(text for text in rest if text.partition("=")[0] not in settings), *plots, *narrow]
+        own_data = not (ROOT / "conf" / "data" / f"{given.get('data', 'mnist')}.yaml").is_file()
+        rest += [f"{'++' if own_data and key[:5] == 'data.' else ''}{key}={value}" for key, value in settings.items()]
+    elif command == "evaluate":
+        rest += [] if "num_samples" in given else ["num_samples=200"]
+        rest += ["data.val_size=100"]
+    elif command == "serve":
+        rest += [f"port={os.environ['GAN_TEST_PORT']}", "drain_seconds=0"]
+    return [command, *map(_at_most, _two_jobs(rest) if "--multirun" in rest else rest)]
+
+
+def _two_jobs(arguments: list[str]) -> list[str]:
+    """A sweep over two values of its first key, and over one of every other."""
+    lists = [text for text in arguments if re.fullmatch(r"[\w.]+=[\w.+-]+(,[\w.+-]+)+", text)]
+    values = {text: text.split(",")[: 2 if text == lists[0] else 1] for text in lists}
+    return [",".join(values.get(text, [text])) for text in arguments]
+
+
+def _narrow(arguments: list[str]) -> list[str]:
+    """Settings that give each layer of the chosen networks eight channels."""
+    folders = [Path(folder) for flag, folder in pairwise(arguments) if flag == "--config-dir"] + [ROOT / "conf"]
+    chosen = dict(text.split("=", 1) for text in arguments if re.fullmatch(r"(model|experiment)=\w+", text))
+    model = chosen.get("model") or _model_of(chosen.get("experiment"), folders)
+    config = yaml.safe_load(_find(f"model/{model}.yaml", folders))
+    return [
+        f"model.{network}.channels={[8] * len(config[network]['channels'])}"
+        for network in ("generator", "discriminator")
+        if "channels" in config[network]
+    ]
+
+
+def _model_of(experiment: str | None, folders: list[Path]) -> str:
+    """The model that an experiment trains, itself or by what it builds on."""
+    if experiment is None:
+        return "dcgan"
+    text = _find(f"experiment/{experiment}.yaml", folders)
+    if named := re.search(r"override /model: (\w+)", text):
+        return named[1]
+    below = re.search(r"^  - ((?!_self_)[\w/]+)$", text, re.MULTILINE)
+    return _model_of(below[1] if below else None, folders)
+
+
+def _find(name: str, folders: list[Path]) -> str:
+    return next(folder / name for folder in folders if (folder / name).is_file()).read_text(encoding="utf-8")
+
+
+def _at_most(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    return f"{key}={min(int(value), MOST[key])}" if key in MOST and value.isdigit() else argument
+
+
+def call(name: str, arguments: list[str], folder: Path | None = None) -> None:
+    """Does what the program of that name would; SystemExit ends it."""
+    if folder is not None:
+        os.chdir(folder)
+    if name == "python":
+        _run_python(arguments)
+    elif arguments and arguments[0] == "serve":
+        _start_service(arguments)
+    else:
+        from gan.cli import main
+
+        if arguments[:1] == ["evaluate"]:
+            import gan.evaluate.command
+
+            gan.evaluate.command.save_pictures = lambda *_, **__: None  # they take seconds
+        sys.argv = ["gan", *(small(arguments) if arguments and "--help" not in arguments else arguments)]
+        if code := main():
+            raise SystemExit(code)
+
+
+def _run_python(arguments: list[str]) -> None:
+    """Runs a file of a page, whose calls of `compose` get the settings that make them short."""
+    import gan.config
+
+    compose = gan.config.compose
+    gan.config.compose = lambda command, overrides=(), *rest: compose(command, small([command, *overrides])[1:], *rest)
+    code = Path(arguments[0]).read_text(encoding="utf-8")
+    exec(compile(code, arguments[0], "exec"), {"__name__": "__main__"})
+
+
+def _start_service(arguments: list[str]) -> None:
+    """Starts `gan serve` beside the page, in place of the one before, and waits until it answers."""
+    stop_service()
+    log = open("service.log", "w", encoding="utf-8")  # noqa: SIM115 - the service keeps it
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan", *small(arguments)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+    )
+    Path(os.environ["GAN_TEST_SERVICE"]).write_text(str(process.pid), encoding="utf-8")
+    for _ in range(1200):
+        if process.poll() is not None:
+            raise SystemExit(Path("service.log").read_text(encoding="utf-8"))
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{os.environ['GAN_TEST_PORT']}/readyz", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("gan serve does not answer")
+
+
+def stop_service() -> None:
+    """Ends the service as its user would, and kills it if it takes long."""
+    file = Path(os.environ["GAN_TEST_SERVICE"])
+    if file.is_file():
+        pid = int(file.read_text(encoding="utf-8"))
+        file.unlink()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for attempt in range(200):
+                try:
+                    os.kill(pid, 0 if attempt else number)  # 0 asks whether it is still there
+                except ProcessLookupError:
+                    return
+                time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    call(sys.argv[1], sys.argv[2:])
