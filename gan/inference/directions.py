@@ -21,7 +21,8 @@ from gan.inference.chunks import CHUNK
 from gan.randomness import latents
 
 NUM_IMAGES = 4096
-LEAST_SHARE = 0.02  # of a measure's variance that the latents must explain
+LEAST_SHARE = 0.02  # of a measure's variance, that the latents must explain
+LEAST_DIFFERENCE = 0.1  # of the gradients of several measures: their least singular value over the largest
 TINY = 1e-6
 
 
@@ -89,10 +90,10 @@ def move(z: Tensor, shift: Tensor) -> Tensor:
 def find_directions(
     network: nn.Module, latent_dim: int, num_classes: int | None, device: torch.device
 ) -> dict[str, Tensor]:
-    """The shift of a latent for each of `DIRECTIONS`: float32 [latent_dim] on the CPU, or None where there is none.
+    """The shift of a latent for each of `DIRECTIONS` that the latents change: float32 [latent_dim] on the CPU.
 
-    A shift raises its measure by about one standard deviation of images of one class. Slant, thickness and width leave
-    the other measures as they are, height included. Size raises width and height, each by as many of its standard
+    A shift raises its measure by about one standard deviation of the images of a class. Slant, thickness and width
+    leave the other measures as they are, height included. Size raises width and height, each by as many of its standard
     deviations.
 
     Args:
@@ -110,12 +111,15 @@ def find_directions(
     shapes = _without_class_means(shapes, labels)
     shapes = shapes / shapes.std(0).clamp_min(TINY)
     gradients = torch.linalg.lstsq(z.double(), shapes).solution.T
-    slant, thickness, width, height = torch.linalg.pinv(gradients[:4]).T
-    size = (width + height) / (gradients[4] @ (width + height)).clamp_min(TINY)
     explained = gradients.square().sum(1) - latent_dim / count  # less what chance explains
-    found = zip(DIRECTIONS, (slant, thickness, width, size), explained[[0, 1, 2, 4]], strict=True)
+    gradients = gradients * (explained > LEAST_SHARE).unsqueeze(1)
+    # Two measures of one thing have nearly the same gradient. They move together, without the little that differs.
+    slant, thickness, width, height = torch.linalg.pinv(gradients[:4], rtol=LEAST_DIFFERENCE).T
+    shifts, own = torch.stack([slant, thickness, width, width + height]), gradients[[0, 1, 2, 4]]
+    shifts = shifts / (own * shifts).sum(1, keepdim=True).clamp_min(TINY)
     # Rounded, so that threads and devices, which add in other orders, find the same.
-    return {name: shift.float().round(decimals=4) for name, shift, share in found if share > LEAST_SHARE}
+    shifts = shifts.float().round(decimals=4)
+    return {name: shift for name, shift in zip(DIRECTIONS, shifts, strict=True) if shift.any()}
 
 
 def measure_shapes(images: Tensor) -> Tensor:
