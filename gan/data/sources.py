@@ -1,4 +1,4 @@
-"""Where images come from: MNIST, Fashion-MNIST and KMNIST in IDX files, StackedMNIST made of MNIST, scikit-learn's digits."""
+"""Where images come from: IDX files of MNIST, Fashion-MNIST or KMNIST, StackedMNIST of MNIST, scikit-learn's digits."""
 
 import hashlib
 import re

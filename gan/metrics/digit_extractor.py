@@ -1,4 +1,4 @@
-"""The digit extractor: a small classifier whose features and logits metrics use. That of MNIST comes with the package."""
+"""The digit extractor: a small classifier whose features and logits metrics use. MNIST's comes with the package."""
 
 import hashlib
 from pathlib import Path
@@ -80,7 +80,7 @@ class DigitExtractor(Extractor):
 
     def __init__(self, classifier: DigitClassifier | None = None, data: str = "mnist") -> None:
         super().__init__()
-        self.name, self.data = data, None if data == "mnist" else data
+        self.name, self.data = data, None if data == "mnist" else data  # that of MNIST reads digits of any data
         self.classifier = classifier if classifier is not None else load_digit_classifier()
 
     @torch.no_grad()

@@ -79,7 +79,9 @@ def build_extractor(
 
         extractor = InceptionExtractor(inception_weights)
     elif isinstance(chosen, str):
-        raise UserError(f"metrics.extractor={chosen}: {', '.join(CLASSIFIERS)}, inception, or {{_target_: your.Extractor}}")
+        raise UserError(
+            f"metrics.extractor={chosen}: {', '.join(CLASSIFIERS)}, inception, or {{_target_: your.Extractor}}"
+        )
     else:
         extractor = instantiate(chosen) if isinstance(chosen, Mapping) else chosen
     if not isinstance(extractor, Extractor):

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from gan.atomic_write import write_atomic
 from gan.config import compose, explain, instantiate
+from gan.config.bounds import COUNT
 from gan.data import MNISTDataModule
 from gan.errors import UserError
 from gan.images import unit
@@ -45,10 +46,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     try:
-        data = read_data(arguments.overrides)
+        for key in ("epochs", "threads"):
+            COUNT.require(f"--{key}", getattr(arguments, key))
+        data = chosen_data(arguments.overrides)
         output = arguments.output or weights_file(data.source.name)
         if not os.access(output.absolute().parent, os.W_OK):
             raise UserError(f"--output {output}: its folder is missing or cannot be written to")
+        data.prepare_data()
+        data.setup("fit")
+        if len(data.train_images) < BATCH_SIZE:
+            raise UserError(
+                f"data={data.source.name}: {len(data.train_images)} images to train on, {BATCH_SIZE} at least"
+            )
     except (UserError, HydraException, OmegaConfBaseException) as error:
         parser.exit(2, f"train_extractor: {explain(error)}\n")
     torch.set_num_threads(arguments.threads)
@@ -65,19 +74,13 @@ def main() -> None:
     print(f"{output}: {output.stat().st_size:,} bytes, checksum {checksum}")
 
 
-def read_data(overrides: Sequence[str]) -> MNISTDataModule:
-    """The images of `data=NAME` and other settings of `data`.
-
-    Raises:
-        UserError: another setting, a data set that has no classifier, or files that are not there.
-    """
+def chosen_data(overrides: Sequence[str]) -> MNISTDataModule:
+    """The data of `data=NAME` and other settings of `data`; a UserError for one that has no classifier."""
     if wrong := [text for text in overrides if not text.startswith(("data=", "data."))]:
         raise UserError(f"{wrong[0]}: data=NAME, or a setting such as data.dir=FOLDER")
-    data = instantiate(compose("evaluate", overrides).data)
+    data: MNISTDataModule = instantiate(compose("evaluate", overrides).data, offline_fallback=False)
     if data.source.name not in CLASSIFIERS:
         raise UserError(f"data={data.source.name}: {', '.join(CLASSIFIERS)} have a classifier of their own")
-    data.prepare_data()
-    data.setup("fit")
     return data
 
 

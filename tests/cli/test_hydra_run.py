@@ -74,5 +74,5 @@ def test_help_explains_the_commands_own_keys(gan):
     assert "steps: null # images from one seed to the next" in out
     assert "experiment" not in out
     _, out, _ = gan("evaluate", "--help")
-    assert "data      digits fashion_mnist mnist stacked_mnist" in out
+    assert "data      digits fashion_mnist kmnist mnist stacked_mnist" in out
     assert "callbacks" not in out

@@ -98,9 +98,7 @@ def test_each_direction_moves_what_its_name_says_and_little_else(pretrained, sha
     for amount in (-2, -1, 1, 2):
         after, still = shapes(pretrained.moved({name: amount}).generate(300, seed=5))
         assert still > recognized - 0.05
-        changes[amount] = {
-            key: ((after[key] - before[key]).view(-1, 10) / spread[key]).mean().item() for key in before
-        }
+        changes[amount] = {key: ((after[key] - before[key]).view(-1, 10) / spread[key]).mean().item() for key in before}
     own = [changes[amount][name] for amount in (-2, -1)] + [0] + [changes[amount][name] for amount in (1, 2)]
     assert all(low < high - 0.3 for low, high in zip(own, own[1:], strict=False))
     assert 0.6 < changes[1][name] < 1.4
