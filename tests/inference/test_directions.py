@@ -1,6 +1,7 @@
 """Directions: the measured shapes of images, what is found of a network that is known, and of the pretrained one."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ def test_each_direction_moves_what_its_name_says_and_little_else(pretrained, sha
         assert still > recognized - 0.05
         changes[amount] = {key: ((after[key] - before[key]).view(-1, 10) / spread[key]).mean().item() for key in before}
     own = [changes[amount][name] for amount in (-2, -1)] + [0] + [changes[amount][name] for amount in (1, 2)]
-    assert all(low < high - 0.3 for low, high in zip(own, own[1:], strict=False))
+    assert all(low < high - 0.3 for low, high in pairwise(own))
     assert 0.6 < changes[1][name] < 1.4
     assert 0.6 < -changes[-1][name] < 1.4
     for amount in (-1, 1):
