@@ -41,6 +41,6 @@ def test_every_cell_runs(notebook, tmp_path, monkeypatch, python):
     }
     assert pictured == {
         *("data", "progress", "samples", "beside-real", "between-seeds", "between-digits", "sweep"),
-        *("pretrained", "map"),
+        *("pretrained", "map", "directions"),
     }
     assert "| floor |" in outputs["evaluation"][-1].data["text/markdown"]
