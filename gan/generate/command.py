@@ -53,7 +53,8 @@ def generate(cfg: DictConfig) -> Path:
         walk = cfg.mode == "walk"
         sequence: ImageSequence = LatentPath(generator, digits, seeds, cfg.truncation, cfg.steps, walk, cfg.num_images)
     elif cfg.mode == "direction":
-        sequence = Strips(generator, digits, seeds, cfg.truncation, cfg.direction, cfg.steps, cfg.span)
+        middles = Samples(generator, digits, seeds, cfg.truncation)
+        sequence = Strips(middles, cfg.direction, cfg.steps, cfg.span)
     else:
         sequence = Samples(generator, digits, seeds, cfg.truncation, cfg.select, cfg.mode == "class_sweep")
     count = cfg.num_images or sequence.default_count

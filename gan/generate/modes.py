@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gan.config.bounds import DIRECTIONS
 from gan.errors import UserError
 from gan.inference import DigitGenerator, Select, chunks
 from gan.inference.directions import move
@@ -101,37 +102,29 @@ class Samples:
 
 
 class Strips:
-    """`direction`: a row for each image of `sample`, whose latent moves along a direction, its own in the middle.
+    """`direction`: a row for each image of `sample`, which is in the middle; its latent moves along a direction.
 
     Args:
-        digits, seeds, truncation: as for `Samples`. Without digits there is a row for each of up to ten classes, or
-            eight rows; with several seeds one for each seed.
+        middles: of a single seed without digits, those of up to ten classes are shown, or the first eight.
         name: of the direction; None: each image has a row for each direction.
         steps: images in a row; None: 11.
         span: standard deviations from the middle to either end.
+
+    Raises:
+        UserError: the generator has no such direction.
     """
 
-    def __init__(
-        self,
-        generator: DigitGenerator,
-        digits: Sequence[int] | None,
-        seeds: Sequence[int],
-        truncation: float | None,
-        name: str | None,
-        steps: int | None,
-        span: float,
-    ) -> None:
-        steps = steps or STRIP_STEPS
-        names = [name] if name is not None or not generator.directions else list(generator.directions)
-        self.middles = Samples(generator, digits, seeds, truncation)
-        self.columns, self.labelled = steps, self.middles.labelled
+    def __init__(self, middles: Samples, name: str | None, steps: int | None, span: float) -> None:
+        generator, steps = middles.generator, steps or STRIP_STEPS
+        names = [name] if name is not None else list(generator.directions) or DIRECTIONS
         directions = torch.stack([generator.direction(name) for name in names])
         self.shifts = torch.linspace(-span, span, steps).view(1, steps, 1) * directions.unsqueeze(1)
         self.shifts = self.shifts.flatten(0, 1)  # of all images with one middle
-        rows = self.middles.default_count
-        if digits is None and len(seeds) == 1:
+        rows = middles.default_count
+        if middles.digits is None and len(middles.seeds) == 1:
             rows = min(generator.num_classes or DEFAULT_ROWS, 10)
         self.default_count = rows * len(self.shifts)
+        self.middles, self.columns, self.labelled = middles, steps, middles.labelled
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         return self.middles.generator.draw_chunks(self._inputs(*span) for span in chunks(start, stop))
