@@ -53,7 +53,7 @@ def test_every_cell_of_the_quickstart_runs(run):
     outputs = run("quickstart", NARROW)
     assert pictured(outputs) == {
         *("data", "progress", "samples", "beside-real", "between-seeds", "between-digits", "sweep"),
-        *("pretrained", "map"),
+        *("pretrained", "map", "directions"),
     }
     assert "| floor |" in outputs["evaluation"][-1].data["text/markdown"]
 

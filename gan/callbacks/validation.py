@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
+from gan.metrics.digit_extractor import ExtractorMissingError
 from gan.module import GAN
 
 EARLY = 20_000  # images seen until which the images of most networks are all alike
@@ -21,8 +22,8 @@ class ValidationMeasures(Callback):
 
     The features of the real images and their statistics are computed at the first validation and kept. Measures that
     need more images or labels than a validation has are left out with a warning, and so are all where the extractor
-    reads digits and the data shows none. Nothing of this enters a checkpoint. Signs of mode collapse at two validations
-    in a row are warned of once.
+    reads classes that the data does not show, or has not been trained yet. Nothing of this enters a checkpoint. Signs
+    of mode collapse at two validations in a row are warned of once.
 
     Args:
         extractor: "mnist", "inception", or one of your own, see `build_extractor`.
@@ -45,10 +46,13 @@ class ValidationMeasures(Callback):
         self._collapsed = False  # whether the last validation showed signs of mode collapse
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        source = trainer.datamodule.source
-        extractor = build_extractor(self.extractor, self.inception_weights, pl_module.device)
-        if extractor.reads_digits and not source.shows_digits:
-            self._warn(trainer, f"{source.name} shows no digits to measure; metrics.extractor=inception measures it")
+        try:
+            extractor = build_extractor(self.extractor, self.inception_weights, pl_module.device)
+        except ExtractorMissingError as error:
+            self._warn(trainer, f"nothing is measured in validation: {error}")
+            return
+        if reason := extractor.misfit(trainer.datamodule.source):
+            self._warn(trainer, f"nothing is measured in validation: {reason}")
             return
         measures = build_measures(self.wanted, extractor, {"kid": {"subsets": self.kid_subsets}})
         usable = [measure for measure in measures if pl_module.num_classes or not measure.needs_labels]

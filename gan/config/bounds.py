@@ -9,6 +9,8 @@ from gan.errors import UserError
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
 MAX_INDEX = 10**15
+DIRECTIONS = ("slant", "thickness", "width", "size")
+MAX_AMOUNT = 5
 
 TRAIN: dict[str, Allowed] = {
     "seed": Number(least=0, below=2**32, whole=True),
@@ -82,11 +84,14 @@ EVALUATE: dict[str, Allowed] = {
     "labels": OneOf(("real", "even")),
 }
 GENERATE: dict[str, Allowed] = {
-    "mode": OneOf(("sample", "class_sweep", "interpolate", "walk")),
+    "mode": OneOf(("sample", "class_sweep", "interpolate", "walk", "direction")),
     "num_images": Number(least=1, most=MAX_INDEX, whole=True, optional=True),
     "first": Number(least=0, most=MAX_INDEX, whole=True),
-    "steps": Number(least=2, most=MAX_INDEX, whole=True),
+    "steps": Number(least=2, most=MAX_INDEX, whole=True, optional=True),
     "truncation": Number(above=0, optional=True),
+    **{f"directions.{name}": Number(least=-MAX_AMOUNT, most=MAX_AMOUNT) for name in DIRECTIONS},
+    "direction": OneOf(DIRECTIONS, optional=True),
+    "span": Number(above=0, most=MAX_AMOUNT),
     "select": OneOf(("classifier",), optional=True),
     "format": OneOf(("grid", "gif", "png", "npy", "npz", "idx"), optional=True),
     "split": OneOf(("train", "test")),

@@ -52,10 +52,15 @@ def extractor_name(chosen: str | DictConfig) -> str:
     return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
 
 
+def classifier_of(source: str | None) -> str:
+    """`${classifier_of:gan.data.KMNIST}` in a config: the extractor that knows the classes of a source of images."""
+    return {"gan.data.FashionMNIST": "fashion_mnist", "gan.data.KMNIST": "kmnist"}.get(str(source), "mnist")
+
+
 SEARCH = "sweep=optuna and --multirun"
 KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": SEARCH, "pruner": SEARCH}
 
-for resolver in (share, epoch_length, when, extractor_name):
+for resolver in (share, epoch_length, when, extractor_name, classifier_of):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 

@@ -3,10 +3,11 @@
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.datamodule import MNISTDataModule
 from gan.data.idx import DataNotFoundError
-from gan.data.sources import MNIST, Digits, FashionMNIST, IDXFiles, Source, StackedMNIST
+from gan.data.sources import KMNIST, MNIST, Digits, FashionMNIST, IDXFiles, Source, StackedMNIST
 from gan.data.split import stratified_split
 
 __all__ = [
+    "KMNIST",
     "MNIST",
     "DataNotFoundError",
     "Digits",

@@ -1,4 +1,4 @@
-"""Where images come from: MNIST and Fashion-MNIST in IDX files, StackedMNIST made of MNIST, scikit-learn's digits."""
+"""Where images come from: IDX files of MNIST, Fashion-MNIST or KMNIST, StackedMNIST of MNIST, scikit-learn's digits."""
 
 import hashlib
 import re
@@ -187,6 +187,15 @@ class FashionMNIST(IDXFiles):
     layout = "FashionMNIST"
     mirrors = tuple(datasets.FashionMNIST.mirrors)
     md5 = tuple(md5 for _, md5 in datasets.FashionMNIST.resources)
+
+
+class KMNIST(IDXFiles):
+    """60,000 and 10,000 cursive Japanese characters in ten classes (Clanuwat et al. 2018, arXiv:1812.01718)."""
+
+    name = "kmnist"
+    layout = "KMNIST"
+    mirrors = tuple(datasets.KMNIST.mirrors)
+    md5 = tuple(md5 for _, md5 in datasets.KMNIST.resources)
 
 
 class StackedMNIST(MNIST):

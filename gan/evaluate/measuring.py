@@ -30,10 +30,8 @@ def choose_measures(
         UserError: an extractor, a measure or a number of images that does not fit the data or the models.
     """
     extractor = build_extractor(cfg.metrics.extractor, cfg.metrics.inception_weights, generators[0].device)
-    if extractor.reads_digits and not source.shows_digits:
-        raise UserError(
-            f"metrics.extractor={extractor.name}: {source.name} shows no digits; use metrics.extractor=inception"
-        )
+    if reason := extractor.misfit(source):
+        raise UserError(reason)
     _check_models(source, generators)
     unconditional = all(generator.num_classes is None for generator in generators)
     chosen = build_measures(cfg.metrics.measures, extractor)

@@ -126,7 +126,7 @@ class ArrayFiles:
             recorded = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             recorded = None
-        if not isinstance(recorded, dict) or recorded.keys() != settings.keys():
+        if not isinstance(recorded, dict) or recorded.keys().isdisjoint(settings):
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 

@@ -2,6 +2,8 @@
 
 gan generate 'digits=[3,1,4]'
 gan generate num_images=60000 format=npz output=generated.npz
+gan generate mode=direction direction=slant digits=[7]
+gan generate digits=[7] directions.slant=1.5 directions.thickness=1
 """
 
 import logging
@@ -15,12 +17,14 @@ from gan.config import settle_output_dir
 from gan.config.checks import check_bounds
 from gan.errors import UserError
 from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
-from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples
+from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples, Strips
 from gan.generate.picture_files import PICTURE_ENDINGS, write_pictures
 from gan.inference import DigitGenerator
+from gan.inference.directions import check_directions
 
 log = logging.getLogger("gan")
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
+KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
 MAX_SHOWN = 10_000
 MAX_SEEDS = 1_000_000
 MAX_IDX = 2**32 - 1
@@ -39,8 +43,8 @@ def generate(cfg: DictConfig) -> Path:
     run_dir = settle_output_dir(cfg, "generate")
     _check_values(cfg)
     image_format, path = _output(cfg, run_dir)
-    seeds, digits = parse_seeds(cfg.seeds), _parse_digits(cfg.digits)
-    generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust)
+    seeds, digits, directions = parse_seeds(cfg.seeds), _parse_digits(cfg.digits), check_directions(cfg.directions)
+    generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust).moved(directions)
     if image_format == "idx" and generator.image_channels != 1:
         raise UserError(f"format=idx: MNIST's files have one channel, this model has {generator.image_channels}")
     if digits == "all":
@@ -48,6 +52,9 @@ def generate(cfg: DictConfig) -> Path:
     if cfg.mode in PATH_MODES:
         walk = cfg.mode == "walk"
         sequence: ImageSequence = LatentPath(generator, digits, seeds, cfg.truncation, cfg.steps, walk, cfg.num_images)
+    elif cfg.mode == "direction":
+        middles = Samples(generator, digits, seeds, cfg.truncation)
+        sequence = Strips(middles, cfg.direction, cfg.steps, cfg.span)
     else:
         sequence = Samples(generator, digits, seeds, cfg.truncation, cfg.select, cfg.mode == "class_sweep")
     count = cfg.num_images or sequence.default_count
@@ -58,7 +65,7 @@ def generate(cfg: DictConfig) -> Path:
             write_pictures(image_format, path, sequence, cfg.first, cfg.first + count, cfg.scale)
         else:
             settings = {"model": generator.info()["version"], "device": generator.device.type, "digits": digits}
-            settings |= {"seeds": seeds} | {key: cfg[key] for key in ("mode", "truncation", "select", "split")}
+            settings |= {"seeds": seeds, "directions": directions} | {key: cfg[key] for key in KEPT}
             files = ArrayFiles(sequence, generator.image_channels, image_format, path, cfg.split)
             files.write(cfg.first, cfg.first + count, cfg.shard_size, settings, cfg.overwrite)
     except OSError as error:
@@ -93,10 +100,13 @@ def _parse_digits(value: Any) -> list[int] | str | None:
 
 def _check_values(cfg: DictConfig) -> None:
     check_bounds("generate", cfg)
-    if cfg.mode in PATH_MODES:
-        for key, unset in (("first", 0), ("select", None), ("shard_size", None)):
-            if cfg[key] != unset:
-                raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode=sample has")
+    path, strips = cfg.mode in PATH_MODES, cfg.mode == "direction"
+    for key, unset, useless in (("first", 0, path), ("select", None, path or strips), ("shard_size", None, path)):
+        if useless and cfg[key] != unset:
+            raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode=sample has")
+    if cfg.direction is not None and not strips:
+        other = f"mode=direction has, and directions.{cfg.direction}=1 moves all images"
+        raise UserError(f"direction={cfg.direction}: mode={cfg.mode} has no use for it; {other}")
 
 
 def _check_count(count: int, image_format: str, shard_size: int | None) -> None:

@@ -6,12 +6,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gan.config.bounds import DIRECTIONS
 from gan.errors import UserError
 from gan.inference import DigitGenerator, Select, chunks
+from gan.inference.directions import move
 
 PATH_MODES = ("interpolate", "walk")
 DEFAULT_COUNT = 64
 DEFAULT_ROWS = 8
+DEFAULT_STEPS = 12
+STRIP_STEPS = 11  # odd: the middle one is the image itself
 MAX_PATH = 10_000
 
 
@@ -97,6 +101,50 @@ class Samples:
         return torch.cat(rows)[torch.cat(places).argsort()]
 
 
+class Strips:
+    """`direction`: a row for each image of `sample`, which is in the middle; its latent moves along a direction.
+
+    Args:
+        middles: of a single seed without digits, those of up to ten classes are shown, or the first eight.
+        name: of the direction; None: each image has a row for each direction.
+        steps: images in a row; None: 11.
+        span: standard deviations from the middle to either end.
+
+    Raises:
+        UserError: the generator has no such direction.
+    """
+
+    def __init__(self, middles: Samples, name: str | None, steps: int | None, span: float) -> None:
+        generator, steps = middles.generator, steps or STRIP_STEPS
+        names = [name] if name is not None else list(generator.directions) or DIRECTIONS
+        directions = torch.stack([generator.direction(name) for name in names])
+        self.shifts = torch.linspace(-span, span, steps).view(1, steps, 1) * directions.unsqueeze(1)
+        self.shifts = self.shifts.flatten(0, 1)  # of all images with one middle
+        rows = middles.default_count
+        if middles.digits is None and len(middles.seeds) == 1:
+            rows = min(generator.num_classes or DEFAULT_ROWS, 10)
+        self.default_count = rows * len(self.shifts)
+        self.middles, self.columns, self.labelled = middles, steps, middles.labelled
+
+    def images(self, start: int, stop: int) -> Iterator[Tensor]:
+        return self.middles.generator.draw_chunks(self._inputs(*span) for span in chunks(start, stop))
+
+    def labels(self, start: int, stop: int) -> Tensor:
+        first, last, within = self._rows(start, stop)
+        return self.middles.labels(first, last)[within]
+
+    def _inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        first, last, within = self._rows(start, stop)
+        z, labels = self.middles.inputs(first, last)
+        z = move(z[within], self.shifts[torch.arange(start, stop) % len(self.shifts)])
+        return z, None if labels is None else labels[within]
+
+    def _rows(self, start: int, stop: int) -> tuple[int, int, Tensor]:
+        """The first of the middles that images start..stop-1 are made of, the one after the last, and each one's."""
+        of_middle = torch.arange(start, stop) // len(self.shifts)
+        return int(of_middle[0]), int(of_middle[-1]) + 1, of_middle - of_middle[0]
+
+
 class LatentPath:
     """`interpolate`: images on the latent path from seed to seed, and from digit to digit. `walk`: the path is closed.
 
@@ -104,7 +152,7 @@ class LatentPath:
         digits: seed k shows digits[k mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
         seeds: ends of the path's segments. A single seed is followed by the seeds after it, one for each segment.
         truncation: as for `DigitGenerator.generate`.
-        steps: images of each segment.
+        steps: images of each segment; None: 12.
         closed: whether the path returns to its start. No image of a closed path comes twice.
         num_images: a multiple of `steps`; None: a segment for each of several seeds, or else of several digits.
 
@@ -119,10 +167,11 @@ class LatentPath:
         digits: Sequence[int] | None,
         seeds: Sequence[int],
         truncation: float | None,
-        steps: int,
+        steps: int | None,
         closed: bool,
         num_images: int | None,
     ) -> None:
+        steps = steps or DEFAULT_STEPS
         every_digit = None if generator.num_classes is None else range(generator.num_classes)
         shown = every_digit if digits is None else digits
         if len(seeds) > 1:

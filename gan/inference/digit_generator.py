@@ -21,6 +21,7 @@ from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
 from gan.inference.class_mixing import interpolate_labels
 from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.device import find_device
+from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
 from gan.inference.labels import Select, requested_labels
 from gan.inference.network_loading import load_generator, weights_checksum
@@ -29,7 +30,7 @@ from gan.randomness import derive_seed, latents, slerp, truncate
 log = logging.getLogger("gan")
 
 
-class DigitGenerator:
+class DigitGenerator(MovableLatents):
     """A trained generator and the facts known about it.
 
     Image i of a seed is always the same, to the bit on one device, whatever else is generated with it. Its latent
@@ -157,7 +158,7 @@ class DigitGenerator:
         if truncation is not None and not truncation > 0:
             raise UserError(f"truncation={truncation}: more than 0, or null for no limit")
         z = latents(seed, start, stop, self.latent_dim)
-        return z if truncation is None else truncate(z, truncation)
+        return self._move(z if truncation is None else truncate(z, truncation))
 
     def labels(self, digits: Sequence[int] | None, start: int, stop: int, select: Select = None) -> Tensor | None:
         """The labels of images start..stop-1, int64; None for an unconditional model without `select`."""

@@ -1,4 +1,4 @@
-"""The digit extractor: a small MNIST classifier, shipped with the package, whose features and logits metrics use."""
+"""The digit extractor: a small classifier whose features and logits metrics use. MNIST's comes with the package."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,12 @@ from gan.safetensors_files import unpack
 
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
 VERSION = "1"
+MADE_BY = "python -m gan.metrics.train_extractor"
 CHECKSUM = "322fd5e86c75ab51f8a05884dd5f9d879c15f0b9664d5bc595a8e16665bd5ae9"
+
+
+class ExtractorMissingError(UserError):
+    """The classifier of a data set has not been trained yet."""
 
 
 class DigitClassifier(nn.Module):
@@ -64,14 +69,18 @@ class DigitExtractor(Extractor):
 
     Images of several channels are several digits, as in StackedMNIST: their features are joined, and their logits are
     those of the 10**C combinations, the first channel counting most: the digits a, b, c are class 100 a + 10 b + c.
+
+    Args:
+        classifier: the shipped one when not given.
+        data: the data set whose ten classes it knows.
     """
 
-    name = "mnist"
     reads_digits = True
     chunk_size = 500
 
-    def __init__(self, classifier: DigitClassifier | None = None) -> None:
+    def __init__(self, classifier: DigitClassifier | None = None, data: str = "mnist") -> None:
         super().__init__()
+        self.name, self.data = data, None if data == "mnist" else data  # that of MNIST reads digits of any data
         self.classifier = classifier if classifier is not None else load_digit_classifier()
 
     @torch.no_grad()
@@ -86,26 +95,38 @@ class DigitExtractor(Extractor):
             return features.unflatten(0, images.shape[:2]).flatten(1), joint
 
 
-def load_digit_classifier(path: Path | None = None) -> DigitClassifier:
+def weights_file(data: str) -> Path:
+    """Where the classifier of a data set is: in this package."""
+    return WEIGHTS if data == "mnist" else WEIGHTS.with_name(f"{data}_classifier.safetensors")
+
+
+def load_digit_classifier(path: Path | None = None, data: str = "mnist") -> DigitClassifier:
     """The classifier, frozen, in evaluation mode, in fp32 on the CPU; no random number is drawn.
 
     Args:
-        path: a file written by `train_extractor`; the shipped one when not given.
+        path: a file written by `train_extractor`; that of the data set in this package when not given.
+        data: the data set whose classes it must know.
 
     Raises:
+        ExtractorMissingError: there is none for the data set yet.
         UserError: the file is missing or unreadable, or its tensors have another checksum than the file says. That of
             the shipped file is `CHECKSUM`, so that everyone's measures are the same.
     """
     from safetensors import SafetensorError
 
-    file = WEIGHTS if path is None else Path(path)
+    file = weights_file(data) if path is None else Path(path)
     try:
         tensors, metadata = unpack(file)
-        expected = CHECKSUM if path is None else metadata.get("sum")
+        expected = CHECKSUM if path is None and data == "mnist" else metadata.get("sum")
     except FileNotFoundError:
+        if path is None and data != "mnist":
+            made = f"`{MADE_BY} data={data}` trains it, metrics.extractor=inception measures without it"
+            raise ExtractorMissingError(f"metrics.extractor={data}: there is no {file}; {made}") from None
         raise UserError(f"{file}: the digit extractor's weights are missing; reinstall the package") from None
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file}: not a readable safetensors file ({error}); reinstall the package") from None
+    if (known := metadata.get("data", "mnist")) != data:
+        raise UserError(f"{file}: it knows the classes of {known}, not of {data}")
     if (found := weights_checksum(tensors)) != expected:
         raise UserError(
             f"{file}: the weights' checksum is {found[:16]}..., not {str(expected)[:16]}... of version "

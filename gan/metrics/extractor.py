@@ -1,10 +1,10 @@
-"""What an extractor is, and the one that `metrics.extractor` names: `mnist`, `inception` or one of your own."""
+"""What an extractor is, and the one that `metrics.extractor` names: a classifier's, `inception` or one of your own."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,25 +12,41 @@ from torch import Tensor, nn
 from gan.config import instantiate
 from gan.errors import UserError
 
+if TYPE_CHECKING:
+    from gan.data import Source
+
+CLASSIFIERS = ("mnist", "fashion_mnist", "kmnist")  # data sets that have a classifier of their own
+
 
 class Extractor(nn.Module):
     """A frozen network whose features and logits the measures use.
 
     Attributes:
         name: in the names of metrics that depend on its features, such as `fid_mnist`.
-        reads_digits: whether its logits are those of the digits 0 to 9 (of 10**C combinations for C channels).
+        reads_digits: whether its logits are those of the digits 0 to 9 (of 10**C combinations for C channels), or those
+            of the classes of `data`.
+        data: the data set whose classes it knows; None: any that shows digits.
         slow: whether the features of a whole training set take so long that they are computed only on request.
         chunk_size: how many images it is given at a time.
     """
 
     name: str
     reads_digits: bool = False
+    data: str | None = None
     slow: bool = False
     chunk_size: int = 500
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 [N, C, 28, 28] -> features float32 [N, D] and logits float32 [N, K], without gradients."""
         raise NotImplementedError
+
+    def misfit(self, source: "Source") -> str | None:
+        """One line for an extractor that reads classes which the images of a source do not show, else None."""
+        if not self.reads_digits or (source.shows_digits if self.data is None else source.name == self.data):
+            return None
+        shown = "no digits" if self.data is None else f"no classes of {self.data}"
+        other = f"{source.name} or inception" if source.name in CLASSIFIERS else "inception"
+        return f"metrics.extractor={self.name}: {source.name} shows {shown}; use metrics.extractor={other}"
 
     @property
     def device(self) -> torch.device:
@@ -46,23 +62,26 @@ def build_extractor(
     """The extractor of `metrics.extractor`, on a device; on the CPU in place of MPS, where measures lack float64.
 
     Args:
-        chosen: `mnist`, `inception`, or your own as `{_target_: my_package.MyExtractor, ...}` or an object.
+        chosen: one of `CLASSIFIERS`, `inception`, or your own as `{_target_: my_package.MyExtractor, ...}` or an
+            object.
         inception_weights: `metrics.inception_weights`; torch-fidelity's file, downloaded when not given.
         device: of the run.
 
     Raises:
         UserError: another name; weights that are missing, altered or of another network; not an `Extractor`.
     """
-    if chosen == "mnist":
-        from gan.metrics.digit_extractor import DigitExtractor
+    if chosen in CLASSIFIERS:
+        from gan.metrics.digit_extractor import DigitExtractor, load_digit_classifier
 
-        extractor = DigitExtractor()
+        extractor = DigitExtractor(load_digit_classifier(data=chosen), chosen)
     elif chosen == "inception":
         from gan.metrics.inception import InceptionExtractor
 
         extractor = InceptionExtractor(inception_weights)
     elif isinstance(chosen, str):
-        raise UserError(f"metrics.extractor={chosen}: mnist or inception, or {{_target_: your.Extractor}}")
+        raise UserError(
+            f"metrics.extractor={chosen}: {', '.join(CLASSIFIERS)}, inception, or {{_target_: your.Extractor}}"
+        )
     else:
         extractor = instantiate(chosen) if isinstance(chosen, Mapping) else chosen
     if not isinstance(extractor, Extractor):

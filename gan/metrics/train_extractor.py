@@ -1,25 +1,37 @@
-"""Trains the digit extractor and writes its safetensors file: about 7 minutes on one core.
+"""Trains the extractor of a data set and writes its safetensors file: about 7 minutes on one core.
 
-    python -m gan.metrics.train_extractor [--seed 0] [--epochs 14] [--threads 1] [--data data] [--output FILE]
+    python -m gan.metrics.train_extractor [data=mnist] [--seed 0] [--epochs 14] [--threads 1] [--output FILE]
+    python -m gan.metrics.train_extractor data=fashion_mnist data.dir=FOLDER
+    python -m gan.metrics.train_extractor data=kmnist
+
+Without an output the file is written into this package, where `gan train` and `gan evaluate` look for it.
 
 The same seed on the same machine with the same number of threads gives the same weights, bit for bit. Nothing is
-chosen on the test images: their accuracy is measured once, at the end. A new shipped file needs its checksum in
+chosen on the test images: their accuracy is measured once, at the end. A new file for MNIST needs its checksum in
 `digit_extractor.CHECKSUM`.
 """
 
 import argparse
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_weights
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tqdm import tqdm
 
 from gan.atomic_write import write_atomic
+from gan.config import compose, explain, instantiate
+from gan.config.bounds import COUNT
 from gan.data import MNISTDataModule
+from gan.errors import UserError
 from gan.images import unit
-from gan.metrics.digit_extractor import VERSION, WEIGHTS, DigitClassifier, weights_checksum
+from gan.metrics.digit_extractor import VERSION, DigitClassifier, weights_checksum, weights_file
+from gan.metrics.extractor import CLASSIFIERS
 from gan.safetensors_files import pack
 
 BATCH_SIZE = 128
@@ -27,26 +39,49 @@ BATCH_SIZE = 128
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", metavar="data=NAME", help="the data set, and settings such as data.dir")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--data", default="data", help="the folder of the MNIST files")
-    parser.add_argument("--output", type=Path, default=WEIGHTS)
+    parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
+    try:
+        for key in ("epochs", "threads"):
+            COUNT.require(f"--{key}", getattr(arguments, key))
+        data = chosen_data(arguments.overrides)
+        output = arguments.output or weights_file(data.source.name)
+        if not os.access(output.absolute().parent, os.W_OK):
+            raise UserError(f"--output {output}: its folder is missing or cannot be written to")
+        data.prepare_data()
+        data.setup("fit")
+        if len(data.train_images) < BATCH_SIZE:
+            raise UserError(
+                f"data={data.source.name}: {len(data.train_images)} images to train on, {BATCH_SIZE} at least"
+            )
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        parser.exit(2, f"train_extractor: {explain(error)}\n")
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
-    data = MNISTDataModule(dir=arguments.data)
-    data.prepare_data()
-    data.setup("fit")
 
     classifier = train(data.train_images, data.train_labels, arguments.seed, arguments.epochs)
     validation = accuracy(classifier, data.val_images, data.val_labels)
     test = accuracy(classifier, data.test_images, data.test_labels)
     facts = {"seed": arguments.seed, "epochs": arguments.epochs, "threads": arguments.threads, "accuracy": test}
-    checksum = save(classifier, arguments.output, {name: str(value) for name, value in facts.items()})
+    facts |= {"data": data.source.name}
+    checksum = save(classifier, output, {name: str(value) for name, value in facts.items()})
     print(f"accuracy on {len(data.val_images):,} validation images: {validation:.2%}")
     print(f"accuracy on {len(data.test_images):,} test images: {test:.2%}")
-    print(f"{arguments.output}: {arguments.output.stat().st_size:,} bytes, checksum {checksum}")
+    print(f"{output}: {output.stat().st_size:,} bytes, checksum {checksum}")
+
+
+def chosen_data(overrides: Sequence[str]) -> MNISTDataModule:
+    """The data of `data=NAME` and other settings of `data`; a UserError for one that has no classifier."""
+    if wrong := [text for text in overrides if not text.startswith(("data=", "data."))]:
+        raise UserError(f"{wrong[0]}: data=NAME, or a setting such as data.dir=FOLDER")
+    data: MNISTDataModule = instantiate(compose("evaluate", overrides).data, offline_fallback=False)
+    if data.source.name not in CLASSIFIERS:
+        raise UserError(f"data={data.source.name}: {', '.join(CLASSIFIERS)} have a classifier of their own")
+    return data
 
 
 def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassifier:

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gan.config.bounds import MAX_AMOUNT
 from gan.serve.settings import NAME
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Digit = Annotated[int, Field(ge=0, le=9)]
 Class = Annotated[int, Field(ge=0, le=999)]
 Truncation = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, description="bound of the latent values")]
+Amount = Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(pattern=NAME)]
 
 
@@ -129,10 +131,21 @@ class V1Request(BaseModel):
     version: ModelName | None = None
 
 
+class Directions(BaseModel):
+    """How far the images move in each direction, in standard deviations."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    slant: Amount = Field(0, description="more: leans to the right")
+    thickness: Amount = Field(0, description="of the strokes")
+    width: Amount = 0
+    size: Amount = Field(0, description="width and height together")
+
+
 class SampleRequest(V1Request):
     num_images: int | None = Field(None, ge=1, description="null: one per digit and seed")
     seed: Seed | None = Field(None, description="null: a random seed")
     seeds: list[Seed] | None = Field(None, min_length=1, description="several in place of seed, used in turn")
+    directions: Directions | None = None
     format: Literal["json", "grid", "zip", "npy"] = "json"
     columns: int | None = Field(None, ge=1, le=1000, description="of the grid; null: about as many as rows")
 
@@ -152,6 +165,7 @@ class SampleResponse(BaseModel):
 class InterpolationRequest(V1Request):
     seeds: list[Seed] = Field(min_length=2)
     steps: int = Field(12, ge=2, le=64, description="images from one seed to the next, both ends included")
+    directions: Directions | None = None
     format: Literal["gif", "frames"] = "gif"
 
 

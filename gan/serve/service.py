@@ -6,10 +6,12 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from torch import Tensor
 
 from gan.errors import UserError
@@ -42,6 +44,7 @@ class Service:
         self.models: Models | None = None
         self._reload_times = {name: self._reload_time(name) for name in settings.models}
         self._reload_lock = asyncio.Lock()
+        self._finding = asyncio.Lock()
         self._batcher: Batcher | None = None
         self._batching: asyncio.Task | None = None
 
@@ -70,6 +73,18 @@ class Service:
     def alive(self) -> bool:
         """Whether the batching task is running."""
         return self._batching is not None and not self._batching.done()
+
+    async def moved(self, model: Model, directions: BaseModel | None) -> Model:
+        """The model with its latents moved. A model's directions are found at their first use, beside the batches.
+
+        Raises:
+            UserError: the model has no such direction.
+        """
+        amounts = {} if directions is None else directions.model_dump()
+        if not any(amounts.values()):
+            return model
+        async with self._finding:
+            return replace(model, generator=await asyncio.to_thread(model.generator.moved, amounts))
 
     async def sample(
         self, model: Model, count: int, seeds: Sequence[int], digits: Sequence[int] | None, truncation: float | None

@@ -95,8 +95,8 @@ def test_a_later_rank_of_one_run_is_silent(gan, monkeypatch):
 
 def test_help_explains_the_commands_own_keys(gan):
     _, out, _ = gan("generate", "--help")
-    assert "steps: 12 # images from one seed to the next" in out
+    assert "steps: null # images from one seed to the next" in out
     assert "experiment" not in out
     _, out, _ = gan("evaluate", "--help")
-    assert "data      digits fashion_mnist mnist stacked_mnist" in out
+    assert "data      digits fashion_mnist kmnist mnist stacked_mnist" in out
     assert "callbacks" not in out

@@ -6,7 +6,7 @@ import pytest
 import torch
 from miniature import numbers, write_mnist
 
-from gan.data import MNIST, DataNotFoundError, Digits, FashionMNIST, MNISTDataModule, StackedMNIST, sources
+from gan.data import KMNIST, MNIST, DataNotFoundError, Digits, FashionMNIST, MNISTDataModule, StackedMNIST, sources
 from gan.data.idx import ALL_NAMES
 from gan.errors import UserError
 
@@ -32,21 +32,23 @@ def test_files_are_found(tmp_path, packed, inside, renamed):
     assert source.test()[0].shape == (60, 1, 28, 28)
 
 
-def test_fashion_has_its_own_folder(tmp_path):
+@pytest.mark.parametrize(("source", "layout"), [(FashionMNIST, "FashionMNIST"), (KMNIST, "KMNIST")])
+def test_other_data_sets_have_their_own_folder(tmp_path, source, layout):
     write_mnist(tmp_path / "MNIST" / "raw")
-    with pytest.raises(DataNotFoundError, match="FashionMNIST"):
-        at(FashionMNIST(), tmp_path).train()
-    write_mnist(tmp_path / "FashionMNIST" / "raw", train=50)
-    assert len(at(FashionMNIST(), tmp_path).train()[0]) == 50
+    with pytest.raises(DataNotFoundError, match=f"no {layout} files there"):
+        at(source(), tmp_path).train()
+    write_mnist(tmp_path / layout / "raw", train=50)
+    assert len(at(source(), tmp_path).train()[0]) == 50
 
 
-def test_mnist_does_not_pass_for_fashion(tmp_path, monkeypatch):
+@pytest.mark.parametrize("source", [FashionMNIST, KMNIST])
+def test_mnist_does_not_pass_for_another_data_set(tmp_path, monkeypatch, source):
     write_mnist(tmp_path)
-    assert len(at(FashionMNIST(), tmp_path).train()[0]) == 200
+    assert len(at(source(), tmp_path).train()[0]) == 200
     labels = (tmp_path / "train-labels-idx1-ubyte").read_bytes()
     monkeypatch.setattr(sources, "MNIST_LABELS_MD5", hashlib.md5(labels).hexdigest())
-    with pytest.raises(UserError, match="no FashionMNIST files there"):
-        at(FashionMNIST(), tmp_path).train()
+    with pytest.raises(UserError, match=f"no {source.layout} files there"):
+        at(source(), tmp_path).train()
     assert len(at(MNIST(), tmp_path).train()[0]) == 200
 
 

@@ -163,7 +163,7 @@ def test_stacked_digits_count_modes(checkpoints, measured):
         ("conditional", ["num_samples=abc"], "num_samples=abc: a whole number, 1 or more"),
         ("conditional", ["repeats=1.5"], "repeats=1.5: a whole number, 1 or more"),
         ("conditional", ["metrics.measures=[fidd]"], "fidd"),
-        ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist or inception"),
+        ("conditional", ["metrics.extractor=vgg"], "metrics.extractor=vgg: mnist, fashion_mnist, kmnist, inception"),
         ("conditional", ["split=train"], "split=train"),
         ("conditional", ["labels=odd"], "labels=odd: real or even"),
         ("unconditional", ["labels=even", "metrics.measures=[fid]"], "labels=even: needs a conditional model"),

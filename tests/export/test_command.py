@@ -78,6 +78,15 @@ def test_an_export_has_the_images_of_its_checkpoint(files, checkpoints, model, f
     assert DigitGenerator.from_export(files[model, form], device="cpu").info() == info
 
 
+def test_an_export_has_the_directions_of_its_checkpoint(files, checkpoints, monkeypatch):
+    monkeypatch.setattr("gan.inference.directions.NUM_IMAGES", 512)
+    paths = [checkpoints["conditional"], files["conditional", "safetensors"], files["conditional", "onnx"]]
+    original, *exported = [DigitGenerator.open(path, device="cpu").directions for path in paths]
+    for directions in exported:
+        assert directions.keys() == original.keys() != set()
+        assert all(torch.allclose(directions[name], original[name], rtol=0.02, atol=0.01) for name in original)
+
+
 def test_reading_draws_no_random_number_and_leaves_no_gradient(files):
     before = torch.get_rng_state()
     network, _ = read_export(files["conditional", "safetensors"], "ckpt")

@@ -109,6 +109,49 @@ def test_latent_paths_pass_through_the_first_image_of_each_seed(generated, model
     assert Image.open(generated("c.gif", "mode=walk", "seeds=3", "num_images=24")).n_frames == 24
 
 
+def test_a_strip_moves_one_image_along_a_direction(generated, model):
+    options = ("mode=direction", "digits=[3,1]", "seeds=4")
+    strips = generated("a.npz", *options, "direction=slant", "steps=5", "span=2")
+    assert strips["labels"].tolist() == [3] * 5 + [1] * 5
+    middles = model.generate(2, [3, 1], seed=4).numpy()
+    for row in range(2):
+        assert np.array_equal(strips["images"][5 * row + 2], middles[row])
+        for column, amount in ((0, -2), (1, -1), (4, 2)):
+            moved = model.moved({"slant": amount}).generate(2, [3, 1], seed=4)
+            assert np.array_equal(strips["images"][5 * row + column], moved[row].numpy())
+    parts = [generated(f"{first}.npz", *options, "steps=5", "num_images=7", f"first={first}") for first in (0, 7)]
+    whole = generated("whole.npz", *options, "steps=5", "num_images=14")
+    for name in ("images", "labels"):
+        assert np.array_equal(whole[name], np.concatenate([part[name] for part in parts]))
+
+
+def test_rows_of_strips(generated, model):
+    count = len(model.directions)
+    assert generated("a.npz", "mode=direction", "digits=[3]")["labels"].tolist() == [3] * 11 * count
+    labels = generated("b.npz", "mode=direction", "direction=width", "steps=3")["labels"]
+    assert labels.tolist() == [digit for digit in range(10) for _ in range(3)]
+    assert len(generated("c.npy", "mode=direction", "direction=width", "steps=3", model="unconditional")) == 24
+    assert Image.open(generated("d.png", "mode=direction", "direction=size", "seeds=0-1", "scale=1")).size == (332, 62)
+
+
+def test_directions_move_the_images_of_every_mode(generated, model):
+    moved = model.moved({"slant": 1.5, "thickness": 1})
+    expected = moved.generate(2, [7, 3], seed=4).numpy()
+    both = ("digits=[7,3]", "seeds=4", "directions={slant: 1.5, thickness: 1}")
+    assert np.array_equal(generated("a.npy", *both), expected)
+    assert np.array_equal(generated("b.npy", *both[:2], "directions.slant=1.5", "directions.thickness=1"), expected)
+    path = generated("c.npy", "mode=interpolate", "digits=[7,3]", "seeds=[4,5]", both[2])
+    assert np.array_equal(path[0], expected[0])
+    assert np.array_equal(generated("d.npy", *both[:2], "directions=null"), model.generate(2, [7, 3], seed=4).numpy())
+
+
+def test_moved_images_are_not_mixed_with_others_in_shards(generated):
+    options = ("shards", "format=npz", "num_images=20", "shard_size=10")
+    generated(*options)
+    with pytest.raises(UserError, match="shards of other settings"):
+        generated(*options, "directions.slant=1")
+
+
 def test_shards_together_are_the_whole_and_finished_ones_are_kept(generated, tmp_path):
     options = ("format=npz", "num_images=700", "seeds=[2,3]")
     whole = generated("whole.npz", *options)
@@ -257,6 +300,12 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_truncated_one(generated, tm
         ("conditional", "a.gif", ["mode=walk", "num_images=13"], "num_images=13: it must be a multiple of steps=12"),
         ("conditional", "a.gif", ["mode=walk", "num_images=12", "seeds=[1,2]"], "num_images=12: it must be 24"),
         ("colour", "folder", ["format=idx"], "format=idx: MNIST's files have one channel"),
+        ("conditional", "a.png", ["direction=slant"], "direction=slant: mode=sample has no use for it; mode=direction"),
+        ("conditional", "a.png", ["mode=direction", "direction=height"], "slant, thickness, width, size, or null"),
+        ("conditional", "a.png", ["mode=direction", "select=classifier"], "select=classifier: mode=direction has no"),
+        ("conditional", "a.png", ["mode=direction", "span=0"], "span=0: a number, above 0, 5 or less"),
+        ("conditional", "a.png", ["directions.slant=6"], "directions.slant=6: a number, -5 or more, 5 or less"),
+        ("conditional", "a.png", ["directions=3"], "directions=3: amounts of slant, thickness, width, size, such as"),
         ("conditional", "a.png", ["num_images=20000"], "num_images=20000: format=grid shows up to 10,000"),
         ("conditional", "a.gif", ["mode=walk", "seeds=0-9999"], "num_images=120000: a latent path has up to 10,000"),
         ("conditional", "a.png", ["device=npu"], "device=npu: not on this machine"),

@@ -18,6 +18,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+from gan.config.bounds import DIRECTIONS
+from gan.inference.directions import measure_shapes
 from gan.metrics import load_digit_classifier
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -115,6 +117,27 @@ def test_seeds_and_truncation(page):
     shown["dice"].click()
     shown.until(lambda: "seed 7." not in shown["generate-status"].text)
     assert f"seed {shown['seed'].get_attribute('value')}." in shown["generate-status"].text
+
+
+def test_sliders_move_the_images(page):
+    shown = page(*PRETRAINED)
+    shown.images()
+    shown.generate(digits="7", count="30", seed="3")
+    shown.until(lambda: "30 images" in shown["generate-status"].text)
+
+    def slant():
+        images = np.stack([pixels(picture) for picture in shown.images()])
+        return measure_shapes(torch.from_numpy(images)[:, None])[:, 0].mean().item()
+
+    upright = slant()
+    shown["direction-slant"].send_keys(Keys.END)
+    assert shown["direction-slant-value"].text == "+3"
+    shown.until(lambda: slant() > upright + 0.3)
+    shown["direction-slant"].send_keys(Keys.HOME)
+    shown.until(lambda: slant() < upright - 0.3)
+    shown["directions-reset"].click()
+    assert [shown[f"direction-{name}"].get_attribute("value") for name in DIRECTIONS] == ["0"] * 4
+    shown.until(lambda: slant() == upright)
 
 
 def test_an_error_is_one_sentence_and_the_images_stay(page):

@@ -140,6 +140,20 @@ async def test_interpolation(service, library):
         assert (await client.post("/v1/interpolate", json={"seeds": [1]})).status_code == 422
 
 
+async def test_directions(service, library):
+    async with service() as client:
+        body = {"digits": [7], "seed": 3, "directions": {"slant": 1.5, "thickness": 1}}
+        moved = library.moved(body["directions"])
+        both = [client.post("/v1/generate", json={**body, "format": "npy"}) for _ in range(2)]
+        for response in await asyncio.gather(*both):
+            assert np.array_equal(np.load(io.BytesIO(response.content)), moved.generate(1, [7], seed=3).numpy())
+        path = {"seeds": [3, 4], "digits": [7], "steps": 2, "format": "frames", "directions": body["directions"]}
+        frames = (await client.post("/v1/interpolate", json=path)).json()["frames"]
+        assert np.array_equal(pixels(frames[0]), moved.generate(1, [7], seed=3)[0, 0])
+        plain = (await client.post("/v1/generate", json={**body, "directions": {"slant": 0}})).json()
+        assert np.array_equal(pixels(plain["images"][0]), library.generate(1, [7], seed=3)[0, 0])
+
+
 async def test_colour_images(service):
     async with service(model="colour") as client:
         data = (await client.post("/v1/generate", json={"num_images": 2})).json()
@@ -170,6 +184,8 @@ async def test_errors_are_one_sentence(service):
             ("/v1/generate", {"digits": [12]}, "digits=[12]: digits are 0 to 9"),
             ("/v1/generate", {"seed": 1, "seeds": [2]}, "give one of the two"),
             ("/v1/generate", {"sed": 1}, "sed: Extra inputs are not permitted"),
+            ("/v1/generate", {"directions": {"slnat": 1}}, "directions.slnat: Extra inputs are not permitted"),
+            ("/v1/generate", {"directions": {"slant": 6}}, "directions.slant: Input should be less than or equal to 5"),
             ("/v1/generate", {"model": "other"}, "model=other, version=null: no such model; there is default ("),
             ("/v1/interpolate", {"seeds": [1, 2, 3], "steps": 64}, "steps: 128 images, at most 64"),
         ):

@@ -1,10 +1,12 @@
 // The form "Generate": images of given digits, and their downloads.
 
+import { directions } from "./directions.js";
 import { $, attempt, digits, modelFields, named, save, seedIn, tell, truncation, wholeNumber } from "./form.js";
 import { requestJson } from "./service.js";
 
 const wide = matchMedia("(min-width: 560px)");
 let shown = null; // the request for the images on the page
+let newest = 0; // number of the last request: a slider does not wait for the response to the one before
 
 function columnsFor(count, list) {
   const most = wide.matches ? 10 : 5;
@@ -20,9 +22,12 @@ export function generate() {
       num_images: wholeNumber($("count").value.trim(), "The number of images is a whole number, 1 or more."),
       seed: seedIn($("seed")),
       truncation: truncation(),
+      directions: directions(),
       ...modelFields(),
     };
+    const own = (newest += 1);
     const response = await requestJson("generate", { ...body, format: "json" });
+    if (own !== newest) return;
     shown = { ...body, model: response.model, version: response.version };
     showImages(response.images, response.digits);
     const what = response.images.length === 1 ? "1 image" : `${response.images.length} images`;

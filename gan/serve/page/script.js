@@ -1,6 +1,7 @@
 // The entry point of the page: connects the buttons to the two forms.
 
 import { $, attempt, enableDigits, loadModels, randomSeed, truncation } from "./form.js";
+import { addSliders, resetSliders } from "./directions.js";
 import { download, generate } from "./generate.js";
 import { interpolate, saveGif } from "./interpolate.js";
 import { keepKey } from "./service.js";
@@ -44,6 +45,11 @@ onClick("clear", () => {
 });
 $("truncation").addEventListener("input", () => {
   $("truncation-value").value = truncation()?.toFixed(1) ?? "off";
+});
+addSliders(generate);
+onClick("directions-reset", () => {
+  resetSliders();
+  generate();
 });
 onSubmit("generate-form", generate);
 onClick("dice", withNewSeeds(generate, "seed"));

@@ -35,6 +35,7 @@ async def generate(
     seeds = body.seeds or [secrets.randbits(48) if body.seed is None else body.seed]
     images_per_turn = len(body.digits or [0])
     count = body.num_images or images_per_turn * len(seeds)
+    model = await service.moved(model, body.directions)
     images = await service.sample(model, count, seeds, body.digits, body.truncation)
 
     classes = body.digits or model.info["classes"]
@@ -70,6 +71,7 @@ async def interpolate(
 ) -> schemas.InterpolationResponse | Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
     model = service.models.pick(body.model, body.version)
+    model = await service.moved(model, body.directions)
     images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
     headers = responses.model_headers(model, body.seeds)
     if body.format == "gif":

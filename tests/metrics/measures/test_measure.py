@@ -116,7 +116,7 @@ def test_a_measure_of_digits_needs_an_extractor_that_reads_them():
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ("vgg", r"metrics\.extractor=vgg: mnist or inception"),
+        ("vgg", r"metrics\.extractor=vgg: mnist, fashion_mnist, kmnist, inception"),
         ({"_target_": "my_gan.Stripes"}, r"metrics\.extractor: .*Stripes.* is not a gan\.metrics\.Extractor"),
     ],
 )
