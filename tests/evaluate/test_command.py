@@ -191,14 +191,8 @@ def test_markdown():
     bounds = {"a": {"x": (0.75, 1.2345)}}
     assert "| x | 1 ± 0.25 [0.75, 1.23] | 0.5 |" in markdown(columns, intervals=bounds)
     both = {"a": {"x": 1.0, "x_class_3": 2.0, "y": 3.0}}
-    assert [line[:6] for line in markdown(both).splitlines()[2:]] == [
-        "| x | ",
-        "| y | ",
-        "",
-        "| meas",
-        "| --- ",
-        "| x_cl",
-    ]
+    rows = [line.split(" | ")[0] for line in markdown(both).splitlines()[2:]]
+    assert rows == ["| x", "| y", "", "| measure", "| ---", "| x_class_3"]
 
 
 def test_the_floor_has_a_spread_of_its_own(checkpoints, measured):

@@ -150,11 +150,11 @@ def test_an_npz_file_without_images_names_what_it_has(tmp_path):
     np.savez(tmp_path / "a.npz", first=IMAGES, second=IMAGES)
     with pytest.raises(UserError, match=r"it has first \[12, 1, 28, 28\], second .*; call one of them images"):
         read(tmp_path / "a.npz")
-    with pytest.raises(UserError, match="labels=.*; call one of them labels"):
+    with pytest.raises(UserError, match=r"labels=.*; call one of them labels"):
         read_labels(tmp_path / "a.npz")
 
 
 def test_an_npz_file_of_pickles_is_not_opened(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(UserError, match="not a readable .npz file of numbers"):
+    with pytest.raises(UserError, match=r"not a readable \.npz file of numbers"):
         read(tmp_path / "a.npz")
