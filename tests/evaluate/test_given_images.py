@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from my_gan import EdgeExtractor, MeanShift
 
 from gan.data import Digits, MNISTDataModule
 from gan.errors import UserError
@@ -125,6 +126,13 @@ def test_labels_come_from_a_file_and_a_word_is_for_the_floor(gan, files, data):
     assert saved["measures"]["plain"]["test/digit_accuracy"] > 0.9
     assert gan("evaluate", *arguments, "labels=labels.npy")[0] == 0
     assert json.loads((files / "out" / "metrics.json").read_text())["labels"] == "real"
+
+
+def test_measures_and_extractors_of_ones_own_are_objects_or_configs(data):
+    shift = {"_target_": "my_gan.MeanShift", "scale": 2.0}
+    for measures in ([MeanShift(2.0), "fid"], [shift, "fid"]):
+        result = measure(data.train_images[:50], data=data, measures=measures, extractor=EdgeExtractor())
+        assert set(result.columns["images"]) == {"test/mean_shift_edges", "test/fid_edges"}
 
 
 def test_light_images_are_warned_of(data, caplog):
