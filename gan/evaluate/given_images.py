@@ -40,9 +40,7 @@ def given_set(name: str, path: str, labels: str | None, source: Source, cfg: Dic
     classes = None
     if own is not None:
         classes = as_labels(own, len(images), source.num_classes, what if labels is None else f"labels={labels}")
-    log.info(
-        "images      %s, %s of them, %s", path, f"{len(images):,}", "labeled" if classes is not None else "no labels"
-    )
+    log.info("images      %s, %s of them, with%s labels", path, f"{len(images):,}", "out" if classes is None else "")
     return _set(name, images, classes, source, cfg.seed, what)
 
 

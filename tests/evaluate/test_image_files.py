@@ -108,7 +108,7 @@ def test_shards_are_one_set(tmp_path):
         (tmp_path / "idx").mkdir(exist_ok=True)
         (tmp_path / "idx" / f"train-images-{middle}-idx3-ubyte").write_bytes(idx(IMAGES[part, 0]))
         (tmp_path / "idx" / f"train-labels-{middle}-idx1-ubyte").write_bytes(idx(LABELS[part]))
-    with pytest.raises(UserError, match=r"images of several kinds are there \(idx/train-images"):
+    with pytest.raises(UserError, match="images of several kinds are there"):
         read(tmp_path)
     (tmp_path / "idx").rename(tmp_path.parent / f"{tmp_path.name}_idx")
     for folder in (tmp_path, tmp_path.parent / f"{tmp_path.name}_idx"):
