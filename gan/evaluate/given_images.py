@@ -85,6 +85,8 @@ def measure(
     """
     several = images if isinstance(images, Mapping) else {"images": images}
     of_each = labels if isinstance(labels, Mapping) else {"images": labels} if several is not images else {}
+    if not several or "floor" in several:
+        raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
     if unknown := [*of_each.keys() - several.keys()]:
         raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
     if not isinstance(images, Mapping) and isinstance(labels, Mapping):

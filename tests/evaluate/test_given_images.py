@@ -189,6 +189,8 @@ def test_a_mistake_is_one_line_and_leaves_nothing(gan, files, arguments, line):
 def test_mistakes_in_python_are_named(data):
     images = data.train_images[:50]
     for arguments, message in (
+        (({},), r"images: \[\]; at least one name"),
+        (({"floor": images},), r"images: \['floor'\]; at least one name, and floor is the name of"),
         ((images, {"mine": [1]}), "labels: several by name, and the images have no names"),
         (({"mine": images}, {"theirs": [1]}), r"labels: theirs is none of the images \['mine'\]"),
         (({"mine": images[:, :, 4:]},), r"images \(mine\): images of 24x28"),
