@@ -46,7 +46,7 @@ def _table(
         cells = []
         for name, values in columns.items():
             spread = f" ± {values[f'{row}_spread']:.2g}" if f"{row}_spread" in values else ""
-            bounds = " [{:.3g}, {:.3g}]".format(*intervals[name][row]) if row in intervals.get(name, {}) else ""
+            bounds = " [{:.4g}, {:.4g}]".format(*intervals[name][row]) if row in intervals.get(name, {}) else ""
             cell = f"{values[row]:.4g}{spread}{bounds}" if row in values else "-"
             cells.append(f"**{cell}**" if name != "floor" and best is not None and values.get(row) == best else cell)
         lines.append(f"| {row}{ARROWS.get(better.get(row), '')} | " + " | ".join(cells) + " |")

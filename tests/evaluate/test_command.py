@@ -188,8 +188,8 @@ def test_measures_that_the_data_is_too_small_for_are_left_out(checkpoints, measu
 def test_markdown():
     columns = {"a": {"x": 1.0, "x_spread": 0.25, "y": 2.0}, "floor": {"x": 0.5}}
     assert markdown(columns).splitlines()[2:] == ["| x | 1 ± 0.25 | 0.5 |", "| y | 2 | - |"]
-    bounds = {"a": {"x": (0.75, 1.2345)}}
-    assert "| x | 1 ± 0.25 [0.75, 1.23] | 0.5 |" in markdown(columns, intervals=bounds)
+    bounds = {"a": {"x": (0.75, 1.25)}}
+    assert "| x | 1 ± 0.25 [0.75, 1.25] | 0.5 |" in markdown(columns, intervals=bounds)
     both = {"a": {"x": 1.0, "x_class_3": 2.0, "y": 3.0}}
     rows = [line.split(" | ")[0] for line in markdown(both).splitlines()[2:]]
     assert rows == ["| x", "| y", "", "| measure", "| ---", "| x_class_3"]

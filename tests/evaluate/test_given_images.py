@@ -51,7 +51,7 @@ def test_several_files_and_a_checkpoint_are_one_table(gan, files, trained):
     low, high = saved["intervals"]["real"]["test/fid_mnist"]
     assert low < real["test/fid_mnist"] < high
     table = (files / "out" / "metrics.md").read_text()
-    assert f"{real['test/fid_mnist']:.4g} [{low:.3g}, {high:.3g}]" in table
+    assert f"{real['test/fid_mnist']:.4g} [{low:.4g}, {high:.4g}]" in table
     assert table.index("test/digit_accuracy") < table.index("test/fid_class_0_mnist")
     for name in ("conditional_last", "real", "noise"):
         assert {path.name for path in (files / "out" / name).iterdir()} >= {"real_and_generated.png", "by_class.png"}
