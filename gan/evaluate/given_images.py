@@ -87,10 +87,10 @@ def measure(
     of_each = labels if isinstance(labels, Mapping) else {"images": labels} if several is not images else {}
     if not several or "floor" in several:
         raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
-    if unknown := [*of_each.keys() - several.keys()]:
-        raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
     if not isinstance(images, Mapping) and isinstance(labels, Mapping):
         raise UserError("labels: several by name, and the images have no names")
+    if unknown := [*of_each.keys() - several.keys()]:
+        raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
     cfg = compose("evaluate")
     cfg._set_flag("allow_objects", True)
     settings = {"num_samples": num_samples, "repeats": repeats, "split": split, "confidence": confidence, "seed": seed}
