@@ -81,7 +81,9 @@ EVALUATE: dict[str, Allowed] = {
     "num_samples": COUNT,
     "repeats": COUNT,
     "split": OneOf(("test", "val")),
-    "labels": OneOf(("real", "even")),
+    "confidence": Number(above=0, below=1, optional=True),
+    "resize": OneOf(("crop", "area", "bilinear", "bicubic", "nearest"), optional=True),
+    "invert": Switch(),
 }
 GENERATE: dict[str, Allowed] = {
     "mode": OneOf(("sample", "class_sweep", "interpolate", "walk", "direction")),

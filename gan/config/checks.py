@@ -18,6 +18,8 @@ PATHS = (
     "ckpt",
     "ckpt_path",
     "init_from",
+    "images",
+    "labels",
     "output",
     "measures",
     "metrics.inception_weights",

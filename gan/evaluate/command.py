@@ -1,4 +1,7 @@
-"""Measures the images of a checkpoint: `gan evaluate ckpt=last`, or of several: `'ckpt=[a.ckpt,b.ckpt]'`.
+"""Measures the images of checkpoints, of other people's generators, or both, beside those of the training set.
+
+    gan evaluate ckpt=last
+    gan evaluate 'ckpt=[a.ckpt,b.ckpt]' images=theirs.npz
 
 The floor is computed in the same run: as many training images as samples in place of generated ones. A conditional
 model generates the digits that the real images show (`labels=real`), so that no part of a distance is due to how often
@@ -7,25 +10,25 @@ each digit comes. `labels=even` takes 0 to 9 in turn, as `gan generate` does, fo
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning import LightningDataModule
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from torch import Tensor
+from omegaconf import DictConfig, OmegaConf
 
-from gan.atomic_write import write_atomic, write_json
 from gan.config import instantiate, settle_output_dir
 from gan.config.checks import check_bounds
+from gan.data import Source
 from gan.errors import UserError
-from gan.evaluate.measuring import choose_measures, chunks, measure_real, measure_set
-from gan.evaluate.pictures import save_pictures
-from gan.evaluate.table import Values, markdown, means_and_spreads, short_names
+from gan.evaluate.comparison import compare
+from gan.evaluate.given_images import given_set
+from gan.evaluate.image_files import check_paths
+from gan.evaluate.sets import GeneratedSet, ImageSet, Labels
+from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
 from gan.inference.training_run import run_data, run_folder
-from gan.randomness import derive_seed
 
 log = logging.getLogger("gan")
 
@@ -37,52 +40,80 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         cfg: of `conf/evaluate.yaml`.
 
     Returns:
-        By column of the table (the checkpoints, and `floor`), the measures by name, such as `test/fid_mnist`.
+        By column of the table (the checkpoints, the given images, and `floor`), the measures by name, such as
+        `test/fid_mnist`.
 
     Raises:
-        UserError: a checkpoint or a value that cannot be used, or too few images for a measure.
+        UserError: a checkpoint, images or a value that cannot be used, or too few images for a measure.
     """
     folder = settle_output_dir(cfg, "evaluate")
-    generators = _open(cfg)
+    check_bounds("evaluate", cfg)
+    given = [str(path) for path in _listed(cfg.images, "images")]
+    labels, label_files = parse_labels(cfg.labels, len(given))
+    check_paths(given, label_files)
+    generators = _open(cfg, bool(given))
+    if labels == "even" and not given and all(generator.num_classes is None for generator in generators):
+        raise UserError("labels=even: needs a conditional model")
     paths = [generator.path for generator in generators]
-    _take_data_of_run(cfg, paths[0])
+    if generators:
+        _take_data_of_run(cfg, paths[0])
     data: LightningDataModule = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
-    real = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
-    measures = choose_measures(cfg, data.source, generators, num_real=len(real[0]))
-    measure_real(measures, data, *real)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    columns: dict[str, Values] = {}
-    names = short_names(paths)
-    for name, generator in zip(names, generators, strict=True):
-        repeats = [
-            measure_set(measures, _generated(generator, cfg, cfg.seed + index, real[1]), name, cfg)
-            for index in range(cfg.repeats)
-        ]
-        columns[name] = means_and_spreads(repeats) | _training_minutes(generator.path)
-        pictures = folder if len(paths) == 1 else folder / name.replace("/", "_")
-        save_pictures(pictures, generator, real[0], data.train_images, measures, cfg.seed)
-    sample = _floor_sample(data.train_labels, cfg)
-    floor = chunks(data.train_images[sample], data.train_labels[sample])
-    columns["floor"] = measure_set(measures, floor, "floor", cfg, against_training=False)
-
+    _check_models(data.source, generators)
+    names = short_names([*paths, *(Path(path).absolute() for path in given)])
+    real_labels = data.test_labels if cfg.split == "test" else data.val_labels
+    wanted = real_labels if labels == "real" else None
+    sets: list[ImageSet] = [
+        *(GeneratedSet(name, one, wanted, cfg.seed) for name, one in zip(names, generators, strict=False)),
+        *(
+            given_set(name, path, file, data.source, cfg)
+            for name, path, file in zip(names[len(generators) :], given, label_files, strict=True)
+        ),
+    ]
+    evaluation = compare(sets, data, labels, cfg, folder)
+    for one, generator in zip(sets, generators, strict=False):
+        evaluation.columns[one.name].update(_training_minutes(generator.path))
     facts = {
         "checkpoints": [str(path) for path in paths],
+        **({"images": given} if given else {}),
         "num_samples": cfg.num_samples,
         "repeats": cfg.repeats,
         "split": cfg.split,
-        "labels": cfg.labels,
+        "labels": labels,
         "data": data.source.name,
         "seed": cfg.seed,
+        "confidence": cfg.confidence,
     }
-    better = {measures.metric_name(cfg.split, key): direction for key, direction in measures.directions().items()}
-    write_json(folder / "metrics.json", {**facts, "better": better, "measures": columns})
-    table = markdown(columns, better)
-    write_atomic(folder / "metrics.md", table)
-    log.info("%s\npictures and numbers: %s", table, folder)
-    return columns
+    evaluation.save(folder, facts)
+    log.info("%s\npictures and numbers: %s", evaluation.markdown(), folder)
+    return evaluation.columns
+
+
+def parse_labels(value: Any, num_given: int) -> tuple[Labels, list[str | None]]:
+    """The word in `labels`, "real" where there is none, and for each of the given images the file of its labels.
+
+    Raises:
+        UserError: another word, or another number of files than of images.
+    """
+    entries = _listed(value, "labels")
+    words = [entry for entry in entries if entry in ("real", "even")]
+    files = [None if entry is None else str(entry) for entry in entries if entry not in words]
+    if files and not num_given:
+        raise UserError(f"labels={value}: real or even; a file of labels needs images=")
+    if len(words) > 1 or (files and len(files) != num_given):
+        raise UserError(f"labels={value}: real or even, and a file, or null, for each of the {num_given} images=")
+    return (words or ["real"])[0], files or [None] * num_given
+
+
+def _listed(value: Any, key: str) -> list[Any]:
+    """The entries of a list, or a single value; none of null."""
+    entries = list(value) if OmegaConf.is_list(value) else [] if value is None else [value]
+    if OmegaConf.is_list(value) and not entries:
+        raise UserError(f"{key}=[]: name at least one")
+    if repeated := [entry for entry in entries if entry is not None and entries.count(entry) > 1]:
+        raise UserError(f"{key}={value}: {repeated[0]} is named more than once")
+    return entries
 
 
 def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
@@ -101,39 +132,19 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
     log.info("data        %s in %s, as in the run", data.get("source", data)["_target_"].rpartition(".")[2], data.dir)
 
 
-def _open(cfg: DictConfig) -> list[DigitGenerator]:
-    """The generators of the checkpoints, once the other values are known to be possible."""
-    named = list(cfg.ckpt) if isinstance(cfg.ckpt, ListConfig) else [cfg.ckpt]
-    if not named:
-        raise UserError("ckpt=[]: name at least one checkpoint")
-    if repeated := [name for name in named if named.count(name) > 1]:
-        raise UserError(f"ckpt={named}: {repeated[0]} is named more than once")
-    check_bounds("evaluate", cfg)
-    generators = [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
-    if cfg.labels == "even" and all(generator.num_classes is None for generator in generators):
-        raise UserError("labels=even: needs a conditional model")
-    return generators
+def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:
+    """The generators of the checkpoints: those named, or the newest run's if no images are given."""
+    named = _listed(cfg.ckpt, "ckpt") or ([] if has_images else ["last"])
+    return [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
 
 
-def _generated(
-    generator: DigitGenerator, cfg: DictConfig, seed: int, labels: Tensor
-) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Images of the labels given, again from the first when there are fewer, or of 0 to 9 in turn."""
-    digits = labels.tolist() if generator.num_classes and cfg.labels == "real" else None
-    start = 0
-    for images in generator.stream(cfg.num_samples, digits, seed=seed):
-        yield images, generator.labels(digits, start, start + len(images))
-        start += len(images)
-
-
-def _floor_sample(labels: Tensor, cfg: DictConfig) -> Tensor:
-    """Indices of the floor's images: in the data's class proportions, or equally many of each class."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
-    if cfg.labels == "real":
-        return order[: cfg.num_samples]
-    classes = labels.unique()
-    each = [order[labels[order] == label][: -(-cfg.num_samples // len(classes))] for label in classes]
-    return torch.cat(each)[: cfg.num_samples]
+def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:
+    for generator in generators:
+        if generator.image_channels != source.channels:
+            channels = f"{source.channels} channels, those of the model {generator.image_channels}"
+            raise UserError(f"data={source.name}: its images have {channels}")
+        if generator.data not in (None, source.name):
+            log.warning("data=%s: the model was trained on %s", source.name, generator.data)
 
 
 def _training_minutes(path: Path) -> Values:

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan.images import enlarge, grid
-from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures
 from gan.metrics.features import Seen
 from gan.metrics.measures.digits import confusion
@@ -18,23 +17,29 @@ MAP_POINTS = 2000
 
 
 def save_pictures(
-    folder: Path, generator: DigitGenerator, real: Tensor, training: Tensor, measures: ImageMeasures, seed: int
+    folder: Path,
+    images: Tensor,
+    labels: Tensor | None,
+    real: Tensor,
+    training: Tensor,
+    measures: ImageMeasures,
+    seed: int,
 ) -> None:
-    """Writes the pictures of one model into a folder, as PNG files.
+    """Writes the pictures of one set of images into a folder, as PNG files.
 
     Real beside generated images, a sheet by class, and a map of features; the nearest training images where a measure
-    has them; a confusion matrix for a conditional model of digits.
+    has them; a confusion matrix for labeled digits.
 
     Args:
+        images, labels: those shown, uint8 [N, C, 28, 28] and int64 [N]; labels are None where there are none.
         real: uint8 [N, C, 28, 28], at least one.
         training: the images that the model was trained on, in the order in which they were added to `measures`.
-        measures: with the images of the generator added.
+        measures: with the images of the set added.
         seed: of the images and the points shown.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    images = generator.generate(200, seed=seed)
     _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
-    enlarge(grid(_by_class(generator, images, measures), columns=10)).save(folder / "by_class.png")
+    enlarge(grid(_by_class(images, labels, measures), columns=10)).save(folder / "by_class.png")
     sets = measures.sets()
     seen = sets.generated.cpu()
     feature_map(sets.real.cpu(), seen, measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
@@ -44,7 +49,7 @@ def save_pictures(
         _, neighbours = nearest(features.to(sets.training.features), sets.training.features, count=5)
         rows = torch.cat([torch.cat([shown[i : i + 1], training[neighbours[i].cpu()]]) for i in range(len(shown))])
         enlarge(grid(rows, columns=6)).save(folder / "nearest_training.png")
-    if generator.num_classes == 10 and measures.extractor.reads_digits:
+    if seen.labels is not None and seen.logits.shape[1] == 10 and measures.extractor.reads_digits:
         _confusion(confusion(seen.labels, seen.digits, seen.logits.shape[1])).savefig(folder / "confusion.png", dpi=150)
 
 
@@ -84,12 +89,13 @@ def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
     return classes // (images.logits.shape[1] // 10) if reads_digits else classes
 
 
-def _by_class(generator: DigitGenerator, images: Tensor, measures: ImageMeasures) -> Tensor:
-    """A hundred images: columns are the requested digits or, for an unconditional model, the digits read in them."""
-    if generator.num_classes == 10 or not measures.extractor.reads_digits:
-        return images[:100]
-    first_digits = measures.extractor(images[:, :1].to(measures.extractor.device))[1].argmax(1).cpu()
-    columns = [images[first_digits == digit][:10] for digit in range(10)]
+def _by_class(images: Tensor, labels: Tensor | None, measures: ImageMeasures) -> Tensor:
+    """A hundred images: columns are ten labels or, where there are none, the digits read in the images."""
+    if labels is None or labels.max() > 9:
+        if not measures.extractor.reads_digits:
+            return images[:100]
+        labels = measures.extractor(images[:, :1].to(measures.extractor.device))[1].argmax(1).cpu()
+    columns = [images[labels == label][:10] for label in range(10)]
     blank = torch.zeros(10, *images.shape[1:], dtype=torch.uint8)
     return torch.stack([torch.cat([column, blank])[:10] for column in columns], dim=1).flatten(0, 1)
 

@@ -1,24 +1,44 @@
-"""The table of an evaluation: a row for each measure, a column for each checkpoint and the floor."""
+"""The table of an evaluation: a row for each measure, a column for each set of images and the floor."""
 
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gan.metrics.bootstrap import Interval
 from gan.metrics.measures.measure import Direction
 
 Values = dict[str, float]
+Intervals = dict[str, Interval]
+OF_A_CLASS = re.compile(r"_class_\d+")
 ARROWS = {"lower": " ↓", "higher": " ↑"}
 
 
-def markdown(columns: Mapping[str, Values], better: Mapping[str, Direction] | None = None) -> str:
-    """The columns as a Markdown table, the `<name>_spread` of a value beside it.
+def markdown(
+    columns: Mapping[str, Values],
+    better: Mapping[str, Direction] | None = None,
+    intervals: Mapping[str, Intervals] | None = None,
+) -> str:
+    """The columns as a Markdown table, the `<name>_spread` of a value and its interval beside it.
+
+    Values of single classes are in a table of their own below.
 
     Args:
-        columns: values by checkpoint; the column `floor` is no checkpoint.
-        better: which direction is better, by name: an arrow shows it, and of several checkpoints the best is bold.
+        columns: values by set of images; the column `floor` is none of a model.
+        better: which direction is better, by name: an arrow shows it, and of several sets the best is bold.
+        intervals: by column and name.
     """
-    better = better or {}
-    rows = list(dict.fromkeys(key for values in columns.values() for key in values if not key.endswith("_spread")))
+    names = dict.fromkeys(key for values in columns.values() for key in values if not key.endswith("_spread"))
+    rows = [[key for key in names if bool(OF_A_CLASS.search(key)) == of_a_class] for of_a_class in (False, True)]
+    return "\n".join(_table(part, columns, better or {}, intervals or {}) for part in rows if part)
+
+
+def _table(
+    rows: Sequence[str],
+    columns: Mapping[str, Values],
+    better: Mapping[str, Direction],
+    intervals: Mapping[str, Intervals],
+) -> str:
     lines = ["| measure | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
     for row in rows:
         of_models = [values[row] for name, values in columns.items() if name != "floor" and row in values]
@@ -26,7 +46,8 @@ def markdown(columns: Mapping[str, Values], better: Mapping[str, Direction] | No
         cells = []
         for name, values in columns.items():
             spread = f" ± {values[f'{row}_spread']:.2g}" if f"{row}_spread" in values else ""
-            cell = f"{values[row]:.4g}{spread}" if row in values else "-"
+            bounds = " [{:.4g}, {:.4g}]".format(*intervals[name][row]) if row in intervals.get(name, {}) else ""
+            cell = f"{values[row]:.4g}{spread}{bounds}" if row in values else "-"
             cells.append(f"**{cell}**" if name != "floor" and best is not None and values.get(row) == best else cell)
         lines.append(f"| {row}{ARROWS.get(better.get(row), '')} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -34,10 +55,16 @@ def markdown(columns: Mapping[str, Values], better: Mapping[str, Direction] | No
 
 def means_and_spreads(repeats: list[Values]) -> Values:
     """Means over the repeats and, of several, their standard deviation as `<name>_spread`."""
-    means = {key: statistics.fmean(values[key] for values in repeats) for key in repeats[0]}
-    if len(repeats) == 1:
-        return means
-    return means | {f"{key}_spread": statistics.stdev(values[key] for values in repeats) for key in means}
+    of_each = {key: [values[key] for values in repeats if key in values] for values in repeats for key in values}
+    means = {key: statistics.fmean(values) for key, values in of_each.items()}
+    return means | {f"{key}_spread": statistics.stdev(values) for key, values in of_each.items() if len(values) > 1}
+
+
+def mean_intervals(repeats: list[Intervals]) -> Intervals:
+    """The means of the bounds over the repeats: the interval of a single one, around the mean."""
+    keys = dict.fromkeys(key for intervals in repeats for key in intervals)
+    found = {key: [intervals[key] for intervals in repeats if key in intervals] for key in keys}
+    return {key: tuple(statistics.fmean(bounds) for bounds in zip(*each, strict=True)) for key, each in found.items()}
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

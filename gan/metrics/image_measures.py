@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gan.metrics.bootstrap import Interval, Resamples, interval
 from gan.metrics.extractor import Extractor, full_precision
 from gan.metrics.features import Samples, from_first_rank, is_first_rank
 from gan.metrics.measures import build_measures
 from gan.metrics.measures.appearance import appearance
-from gan.metrics.measures.measure import Comparison, Direction, Measure
+from gan.metrics.measures.measure import Comparison, Direction, Measure, Pixels
 
 log = logging.getLogger("gan")
 
@@ -32,6 +33,7 @@ class ImageMeasures:
     Attributes:
         measures: the measures by name.
         real, generated, training: the held-out real images, the generated ones, and those the model was trained on.
+        pixels: the images themselves, for measures that need them; None leaves these out.
         skipped: after `compute`, the measures that were left out, each with a one-line reason: too few images, no
             labels, no training images.
 
@@ -48,6 +50,7 @@ class ImageMeasures:
         self.extractor, self.seed = extractor, seed
         self.measures = {measure.name: measure for measure in build_measures(measures, extractor)}
         self.skipped: dict[str, str] = {}
+        self.pixels: Pixels | None = None
         self._warned: set[str] = set()
         looks = appearance if any(measure.needs_appearance for measure in self.measures.values()) else None
         self.real, self.generated, self.training = (Samples(extractor, looks) for _ in range(3))
@@ -56,6 +59,11 @@ class ImageMeasures:
     def need_training(self) -> bool:
         """Whether any of the measures compares with the training images."""
         return any(measure.needs_training for measure in self.measures.values())
+
+    @property
+    def need_pixels(self) -> bool:
+        """Whether any of the measures needs the images themselves."""
+        return any(measure.needs_pixels for measure in self.measures.values())
 
     def metric_name(self, split: str, key: str) -> str:
         """The name under which the value `key` of `compute` is logged: `val/fid_mnist`, `val/digit_accuracy`."""
@@ -69,7 +77,7 @@ class ImageMeasures:
 
     def sets(self) -> Comparison:
         """All images of all ranks as the extractor saw them; to be called on all ranks."""
-        return Comparison(self.real.all(), self.generated.all(), self.training.all(), self.seed)
+        return Comparison(self.real.all(), self.generated.all(), self.training.all(), self.seed, self.pixels)
 
     def compute(self, against_training: bool = True) -> dict[str, float]:
         """The values of the measures by key, none of them NaN; to be called on all ranks.
@@ -95,6 +103,23 @@ class ImageMeasures:
         values, self.skipped, unreliable = from_first_rank((values, skipped, unreliable))
         self._warn(unreliable)
         return values
+
+    def intervals(self, values: dict[str, float], confidence: float) -> dict[str, Interval]:
+        """Bootstrap confidence intervals of values that `compute` has returned; to be called on all ranks.
+
+        Args:
+            confidence: such as 0.95.
+        """
+        sets = self.sets()
+        resamples = Resamples(self.seed, len(sets.generated), sets.generated.labels)
+        found: dict[str, Interval] = {}
+        if is_first_rank():
+            with full_precision(self.extractor.device):
+                for measure in self.measures.values():
+                    if values.keys() & measure.values.keys():
+                        resampled = measure.resampled(sets, resamples).items()
+                        found |= {key: interval(values[key], rows, confidence) for key, rows in resampled}
+        return from_first_rank(found)
 
     def _warn(self, unreliable: list[str]) -> None:
         """Warns, in one line and once, of measures of too few images."""

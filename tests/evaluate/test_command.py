@@ -188,6 +188,20 @@ def test_measures_that_the_data_is_too_small_for_are_left_out(checkpoints, measu
 def test_markdown():
     columns = {"a": {"x": 1.0, "x_spread": 0.25, "y": 2.0}, "floor": {"x": 0.5}}
     assert markdown(columns).splitlines()[2:] == ["| x | 1 ± 0.25 | 0.5 |", "| y | 2 | - |"]
+    bounds = {"a": {"x": (0.75, 1.25)}}
+    assert "| x | 1 ± 0.25 [0.75, 1.25] | 0.5 |" in markdown(columns, intervals=bounds)
+    both = {"a": {"x": 1.0, "x_class_3": 2.0, "y": 3.0}}
+    rows = [line.split(" | ")[0] for line in markdown(both).splitlines()[2:]]
+    assert rows == ["| x", "| y", "", "| measure", "| ---", "| x_class_3"]
+
+
+def test_the_floor_has_a_spread_of_its_own(checkpoints, measured):
+    columns, folder = measured(checkpoints["conditional"], "repeats=2", "metrics.measures=[fid]")
+    assert columns["floor"]["test/fid_mnist_spread"] > 0
+    once, _ = measured(checkpoints["conditional"], "metrics.measures=[fid]")
+    assert set(once["floor"]) == {"test/fid_mnist"}
+    table = json.loads((folder / "metrics.json").read_text())
+    assert table["intervals"].keys() == table["measures"].keys()
 
 
 def test_validation_measures_are_logged_and_choose_the_best(run, tmp_path):

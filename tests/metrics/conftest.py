@@ -8,6 +8,7 @@ import torch
 from gan.data.sources import Digits
 from gan.metrics import Comparison, ImageMeasures, build_extractor, build_measures
 from gan.metrics.features import Seen
+from gan.metrics.measures.measure import LabeledImages, Pixels
 
 SIZE = 599
 
@@ -42,6 +43,15 @@ def sets():
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     parts = [part for chosen in order.split(SIZE) for part in (images[chosen], labels[chosen])]
     return DigitSets(*parts)
+
+
+@pytest.fixture
+def pixels(sets, tmp_path, monkeypatch):
+    """The images themselves. What is kept of the real ones is kept in the test's folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    parts = [(sets.generated, sets.generated_labels), (sets.training, sets.training_labels)]
+    parts.append((sets.held_out, sets.held_out_labels))
+    return Pixels(*(LabeledImages(*part) for part in parts), seed=0, name="generated")
 
 
 @pytest.fixture(scope="session")

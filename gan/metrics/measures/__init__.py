@@ -9,10 +9,11 @@ from typing import Any
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.metrics.extractor import Extractor
-from gan.metrics.measures import appearance, digits, distributions, memorization, neighbours
+from gan.metrics.measures import appearance, cas, classes, digits, distributions, memorization, neighbours
 from gan.metrics.measures.measure import Measure
 
-FAMILIES = (distributions, neighbours, digits, memorization, appearance)
+FAMILIES = (distributions, neighbours, digits, classes, memorization, appearance, cas)
+REST = "..."
 
 MEASURES: dict[str, type[Measure]] = {
     kind.name: kind
@@ -30,7 +31,8 @@ def build_measures(
     """The measures named in `metrics.measures`, in that order.
 
     Args:
-        wanted: names of MEASURES, `_target_` configs, or measures; None means all of MEASURES that fit the extractor.
+        wanted: names of MEASURES, `_target_` configs, or measures. None means all of MEASURES that fit the extractor
+            but those that are taken only by name; `...` among the names means those of them that are not named.
         extractor: whose features and logits they measure.
         settings: constructor arguments of measures given by name, such as {"kid": {"subsets": 20}}.
 
@@ -38,7 +40,11 @@ def build_measures(
         UserError: an unknown measure, or one that reads digits with an extractor that does not.
     """
     known = {name: kind for name, kind in MEASURES.items() if extractor.reads_digits or not kind.reads_digits}
-    entries = list(known if wanted is None else wanted)
+    entries = [REST] if wanted is None else list(wanted)
+    if REST in entries:
+        rest = [name for name, kind in known.items() if not kind.only_by_name and name not in entries]
+        place = entries.index(REST)
+        entries[place : place + 1] = rest
     if wrong := [entry for entry in entries if isinstance(entry, str) and entry not in known]:
         raise UserError(f"metrics.measures={wrong}: with metrics.extractor={extractor.name} any of {list(known)}")
     built = []

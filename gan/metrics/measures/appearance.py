@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gan.images import unit
+from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.measure import Comparison, Measure
 
 LOOKS = ("mean", "std", "contrast", "sharpness")
@@ -33,10 +34,20 @@ def quality(appearances: Tensor) -> dict[str, float]:
     Mean and standard deviation are over all pixels of all images. Contrast and sharpness are means over the images,
     whose `appearance` is given: [N, 3].
     """
+    return {look: value.item() for look, value in _looks(_moments(appearances).mean(0)).items()}
+
+
+def _moments(appearances: Tensor) -> Tensor:
+    """Brightness, contrast, sharpness and the mean square of the pixels of each image: float64 [N, 4]."""
     brightness, contrast, sharpness = appearances.double().unbind(1)
-    variance = (contrast.square() + brightness.square()).mean() - brightness.mean().square()
-    looks = (brightness.mean(), variance.clamp_min(0).sqrt(), contrast.mean(), sharpness.mean())
-    return dict(zip(LOOKS, torch.stack(looks).tolist(), strict=True))
+    return torch.stack([brightness, contrast, sharpness, contrast.square() + brightness.square()], dim=1)
+
+
+def _looks(means: Tensor) -> dict[str, Tensor]:
+    """The look of a set from the means of its images' moments: [..., 4]."""
+    brightness, contrast, sharpness, square = means.unbind(-1)
+    deviation = (square - brightness.square()).clamp_min(0).sqrt()
+    return dict(zip(LOOKS, (brightness, deviation, contrast, sharpness), strict=True))
 
 
 class Quality(Measure):
@@ -50,3 +61,6 @@ class Quality(Measure):
     def compute(self, sets: Comparison) -> dict[str, float]:
         of_real = sets.real.once(quality, sets.real.appearance)
         return quality(sets.generated.appearance) | {f"real_{look}": value for look, value in of_real.items()}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        return _looks(resamples.generated_means(_moments(sets.generated.appearance)))

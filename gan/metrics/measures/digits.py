@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.measure import Comparison, Measure
 
 
@@ -20,7 +21,15 @@ class DigitAccuracy(Measure):
         return 0, 100  # a share of fewer is uncertain by more than 0.05
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: (sets.generated.digits == sets.generated.labels).double().mean().item()}
+        return {self.name: correct(sets).mean().item()}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        return {self.name: resamples.generated_means(correct(sets))}
+
+
+def correct(sets: Comparison) -> Tensor:
+    """1 for each generated image in which the requested digit is read, else 0: float64 [N]."""
+    return (sets.generated.digits == sets.generated.labels).double()
 
 
 class _OfClasses(Measure):
@@ -44,6 +53,10 @@ class ClassBalance(_OfClasses):
         frequencies = torch.bincount(sets.generated.digits, minlength=num_classes).double() / num_images
         return {self.name: max(0.0, math.log(num_classes) - torch.special.entr(frequencies).sum().item())}
 
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        frequencies = _class_counts(sets, resamples) / len(sets.generated)
+        return {self.name: -torch.special.entr(frequencies).sum(1)}
+
 
 class Modes(_OfClasses):
     """The number of classes with at least one image (Metz et al. 2017)."""
@@ -55,6 +68,15 @@ class Modes(_OfClasses):
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         return {self.name: float(len(sets.generated.digits.unique()))}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        return {self.name: (_class_counts(sets, resamples) > 0).sum(1).double()}
+
+
+def _class_counts(sets: Comparison, resamples: Resamples) -> Tensor:
+    """How many images of each resample show each class: float64 [R, K]."""
+    counts, num_classes = resamples.generated_counts, sets.generated.logits.shape[1]
+    return counts.new_zeros(len(counts), num_classes).index_add_(1, sets.generated.digits.cpu(), counts)
 
 
 def confusion(labels: Tensor, digits: Tensor, num_classes: int) -> Tensor:

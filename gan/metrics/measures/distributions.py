@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from gan.config.values import Number
+from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.measure import Comparison, Measure
 from gan.randomness import derive_seed
 
 MAX_SURPRISE = 100.0
+KERNEL_SAMPLE = 2000
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,20 @@ def root_trace_on_gpu(real: Gaussian, generated: Gaussian) -> Tensor:
     return torch.linalg.eigvalsh(real.factor.T @ generated.covariance @ real.factor).clamp_min(0).sqrt().sum()
 
 
+def frechet_influence(real: Gaussian, generated: Gaussian, features: Tensor) -> Tensor:
+    """How much each generated image raises the FID: float64 [N], the derivative by its weight, up to a constant.
+
+    The derivative of tr (F^T S' F)^(1/2) by S' is T / 2 with T = F (F^T S' F)^(-1/2) F^T, and S = F F^T.
+    """
+    squares, directions = torch.linalg.eigh(real.factor.T @ generated.covariance @ real.factor)
+    smallest = squares[-1] * len(squares) * torch.finfo(squares.dtype).eps
+    inverse_root = squares.clamp_min(smallest).rsqrt().where(squares > smallest, 0)
+    transport = real.factor @ (directions * inverse_root @ directions.T) @ real.factor.T
+    centered = features - generated.mean
+    spread = (centered * (centered - centered @ transport)).sum(1)
+    return spread + 2 * centered @ (generated.mean - real.mean)
+
+
 class FrechetDistance(Measure):
     """FID, see `frechet_distance`."""
 
@@ -76,8 +92,13 @@ class FrechetDistance(Measure):
         return num_features + 1, num_features + 1  # a covariance of fewer has not its full rank
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        real = sets.real.once(Gaussian.of, sets.real.features)
-        return {"fid": frechet_distance(real, Gaussian.of(sets.generated.features))}
+        return {"fid": frechet_distance(*self._gaussians(sets))}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        return {"fid": resamples.generated_means(frechet_influence(*self._gaussians(sets), sets.generated.features))}
+
+    def _gaussians(self, sets: Comparison) -> list[Gaussian]:
+        return [images.once(Gaussian.of, images.features) for images in (sets.real, sets.generated)]
 
 
 class InceptionScore(Measure):
@@ -109,6 +130,11 @@ class InceptionScore(Measure):
             mean, spread = metric.compute()
         return {"is": mean.item(), "is_std": spread.item()}
 
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        surprises = sets.generated.logits.double().log_softmax(1).clamp_min(-MAX_SURPRISE)
+        certainty = resamples.generated_means((surprises.exp() * surprises).sum(1))
+        return {"is": (certainty + torch.special.entr(resamples.generated_means(surprises.exp())).sum(1)).exp()}
+
 
 class KernelDistance(Measure):
     """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, mean and spread over subsets (Binkowski et al. 2018).
@@ -134,6 +160,16 @@ class KernelDistance(Measure):
         return self.subset_size + 1, self.subset_size + 1  # of as many images all subsets are the same one
 
     def compute(self, sets: Comparison) -> dict[str, float]:
+        return sets.generated.once(self._mean_and_spread, sets)
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        of_images = resamples.generated_means(_kernel_influence(sets))
+        # The mean over random subsets of the same images has an error of its own.
+        error = self.compute(sets)["kid_std"] / self.subsets**0.5
+        generator = torch.Generator().manual_seed(derive_seed(sets.seed))
+        return {"kid": of_images + error * torch.randn(len(of_images), dtype=torch.float64, generator=generator)}
+
+    def _mean_and_spread(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.kid import KernelInceptionDistance
 
         # Single precision is enough for means over a million kernel values, at half the time.
@@ -147,6 +183,18 @@ class KernelDistance(Measure):
             metric.update(generated, real=False)
             mean, spread = metric.compute()
         return {"kid": mean.item(), "kid_std": spread.item()}
+
+
+def _kernel_influence(sets: Comparison) -> Tensor:
+    """How much each generated image raises the KID, estimated from KERNEL_SAMPLE images of each set: float64 [N]."""
+    generator = torch.Generator().manual_seed(derive_seed(sets.seed))
+    features = sets.generated.features.float()
+    near = torch.zeros(len(features), device=features.device)
+    for images, sign in ((features, 1), (sets.real.features.float(), -1)):
+        chosen = images[torch.randperm(len(images), generator=generator)[:KERNEL_SAMPLE].to(images.device)]
+        kernel = (features @ chosen.T).div_(features.shape[1]).add_(1)
+        near += sign * (kernel * kernel).mul_(kernel).mean(1)
+    return 2 * near.double()
 
 
 def _ordered(rows: Tensor) -> Tensor:

@@ -1,13 +1,47 @@
 """What a measure declares, and the sets of images it is given."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
+from torch import Tensor
+
+from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import Seen
 
 Direction = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledImages:
+    """Images uint8 [N, C, 28, 28] and their labels int64 [N], on the CPU."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The images themselves, for a measure that trains a network on them.
+
+    Attributes:
+        generated: None where the training images stand in for them, as in the floor.
+        training: all real images that may be trained on.
+        real: the held-out ones.
+        seed: of the training.
+        name: of the set, for a progress bar.
+    """
+
+    generated: LabeledImages | None
+    training: LabeledImages
+    real: LabeledImages
+    seed: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -15,13 +49,14 @@ class Comparison:
     """Generated images and what they are compared with.
 
     `real` are held-out real images, `training` those the model was trained on. Each may be empty. `seed` is for random
-    draws: a measure draws none from the global generator.
+    draws: a measure draws none from the global generator. `pixels` are None where only features are kept.
     """
 
     real: Seen
     generated: Seen
     training: Seen
     seed: int
+    pixels: Pixels | None = None
 
 
 class Measure(ABC):
@@ -39,6 +74,10 @@ class Measure(ABC):
         needs_labels: whether each generated image must have the label it was generated for.
         needs_training: whether it compares with the training images.
         needs_appearance: whether it uses `Seen.appearance`.
+        needs_pixels: whether it uses `Comparison.pixels`, which `gan evaluate` gives and a validation does not.
+        only_by_name: whether it is taken only where `metrics.measures` names it, since it takes long.
+        num_pixels: how many generated images should be among them.
+        num_classes: how many classes the data must have; None: any number.
         least_real, least_generated: the smallest numbers of images it can be computed from.
         published_samples: by number of image channels, how many generated images published values are measured on.
     """
@@ -50,6 +89,10 @@ class Measure(ABC):
     needs_labels: ClassVar[bool] = False
     needs_training: ClassVar[bool] = False
     needs_appearance: ClassVar[bool] = False
+    needs_pixels: ClassVar[bool] = False
+    only_by_name: ClassVar[bool] = False
+    num_classes: ClassVar[int | None] = None
+    num_pixels: int = 0
     least_real: int = 0
     least_generated: int = 1
     published_samples: ClassVar[Mapping[int, int]] = {}
@@ -57,6 +100,23 @@ class Measure(ABC):
     @abstractmethod
     def compute(self, sets: Comparison) -> dict[str, float]:
         """The values by key, none of them NaN; called only where the sets hold what the measure needs."""
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        """The values of each resample by key, float64 [R] on the CPU, up to a constant; for confidence intervals.
+
+        A value that is not among them has no interval. Called after `compute`.
+        """
+        return {}
+
+    def cost(self, generated: Sequence[int], floors: Sequence[Pixels], device: torch.device) -> str | None:
+        """What a measure that takes minutes will cost, in a line that is logged before anything starts.
+
+        Args:
+            generated: numbers of images of the sets to be measured that have labels.
+            floors: the real images that will be measured in place of generated ones.
+            device: that of the extractor.
+        """
+        return None
 
     def too_few(self, num_real: int, num_generated: int) -> str | None:
         """The error text when this measure needs more images than that; None when it does not."""
@@ -87,4 +147,8 @@ class Measure(ABC):
             return f"{self.name} needs the labels the images were generated for, and there are none"
         if self.needs_training and not len(sets.training):
             return f"{self.name} needs the training images, and there are none"
+        if self.needs_pixels and sets.pixels is None:
+            return f"{self.name} needs the images themselves; `gan evaluate` measures it"
+        if self.num_classes and sets.generated.labels is not None and sets.generated.labels.max() >= self.num_classes:
+            return f"{self.name} is of {self.num_classes} classes, and there are more"
         return None

@@ -1,7 +1,9 @@
 """Whether the generator copies its training images."""
 
 import torch
+from torch import Tensor
 
+from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.measure import Comparison, Measure
 from gan.metrics.measures.neighbours import nearest
 
@@ -27,8 +29,22 @@ class Memorization(Measure):
         return 100, 100  # the share is that of one image in a hundred
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        held_out = sets.real.once(nearest, sets.real.features, sets.training.features)[0][:, 0]
-        generated = nearest(sets.generated.features, sets.training.features)[0][:, 0]
-        scale = held_out.median().clamp_min(torch.finfo(torch.float64).tiny)
-        share = (generated < held_out.quantile(0.01)).double().mean()
+        generated, scale, close = self._distances(sets)
+        share = (generated < close).double().mean()
         return {"memorization_ratio": (generated.median() / scale).item(), "memorization_share": share.item()}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        generated, scale, close = (values.cpu() for values in self._distances(sets))
+        ordered, order = generated.sort()
+        reached = resamples.generated_counts[:, order].cumsum(1) * 2 >= len(ordered)
+        medians = ordered[reached.int().argmax(1)]
+        return {
+            "memorization_ratio": medians / scale,
+            "memorization_share": resamples.generated_means(generated < close),
+        }
+
+    def _distances(self, sets: Comparison) -> tuple[Tensor, Tensor, Tensor]:
+        """Those of generated images to training ones; the median and the hundredth of those of held-out ones."""
+        held_out = sets.real.once(nearest, sets.real.features, sets.training.features)[0][:, 0]
+        generated = sets.generated.once(nearest, sets.generated.features, sets.training.features)[0][:, 0]
+        return generated, held_out.median().clamp_min(torch.finfo(torch.float64).tiny), held_out.quantile(0.01)

@@ -1,7 +1,7 @@
-"""Nearest neighbours in feature space: precision, recall and coverage.
+"""Nearest neighbours in feature space: precision, recall, density and coverage.
 
 Distances are Euclidean, in float64, on the device of the features. They are computed in chunks of rows, so that memory
-stays small for large sets. The three measures change with the sizes of the sets: compare at equal sizes only.
+stays small for large sets. The measures change with the sizes of the sets: compare at equal sizes only.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import Seen
 from gan.metrics.measures.measure import Comparison, Measure
 
 CHUNK_ELEMENTS = 4_000_000
 PRECISION_K = 3
 COVERAGE_K = 5
+OF_REAL = ("recall", "coverage")  # means over the real images
 
 
 class _Neighbours(Measure):
@@ -26,7 +28,12 @@ class _Neighbours(Measure):
         return 100 * COVERAGE_K, 100 * PRECISION_K  # the k-th neighbour is among the nearest hundredth
 
     def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: sets.generated.once(_all_three, sets.generated, sets.real)[self.name]}
+        return {self.name: sets.generated.once(_of_each_image, sets.generated, sets.real)[self.name].mean().item()}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        # The images that the mean is over are drawn again. The balls are those of all images.
+        means = resamples.means if self.name in OF_REAL else resamples.generated_means
+        return {self.name: means(sets.generated.once(_of_each_image, sets.generated, sets.real)[self.name])}
 
 
 class Precision(_Neighbours):
@@ -41,6 +48,17 @@ class Recall(_Neighbours):
 
     name = "recall"
     values = {"recall": "higher"}
+
+
+class Density(_Neighbours):
+    """How many 5th-neighbour balls of real samples a generated one is in, over 5 (Naeem et al. 2020).
+
+    About 1 for real samples. Unlike precision it does not take one outlier with a large ball for a wide set. Above 1,
+    the generated samples are where the real ones are densest.
+    """
+
+    name = "density"
+    values = {"density": "higher"}
 
 
 class Coverage(_Neighbours):
@@ -83,14 +101,17 @@ def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 
 
-def _all_three(generated: Seen, real: Seen) -> dict[str, float]:
+def _of_each_image(generated: Seen, real: Seen) -> dict[str, Tensor]:
+    """What the measures are means of: float64, of each generated sample, for recall and coverage of each real one."""
     real_radii = real.once(radii, real.features, PRECISION_K, COVERAGE_K)
     (generated_radii,) = radii(generated.features, PRECISION_K)
     precise = torch.zeros(len(generated), dtype=torch.bool, device=generated.features.device)
+    balls = torch.zeros(len(generated), dtype=torch.int64, device=generated.features.device)
     recalled, covered = precise.new_zeros(2, len(real))
     for place, squared in chunks(real.features, generated.features):
         precise |= (squared <= real_radii[0][place, None]).any(0)
+        balls += (squared < real_radii[1][place, None]).sum(0)
         recalled[place] = (squared <= generated_radii).any(1)
         covered[place] = squared.amin(1) < real_radii[1][place]
-    shares = {"precision": precise, "recall": recalled, "coverage": covered}
-    return {name: within.double().mean().item() for name, within in shares.items()}
+    of_each = {"precision": precise, "recall": recalled, "density": balls / COVERAGE_K, "coverage": covered}
+    return {name: values.double() for name, values in of_each.items()}

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torchvision.transforms.functional import gaussian_blur
 
+from gan.metrics import MEASURES
+
 
 def noisy(sets, level):
     noise = torch.randn(sets.generated.shape, generator=torch.Generator().manual_seed(1)) * level
@@ -14,6 +16,10 @@ def noisy(sets, level):
 
 def blurred(sets, sigma):
     return (gaussian_blur(sets.generated, 13, sigma) if sigma else sets.generated), sets.generated_labels
+
+
+def shifted(sets, pixels):
+    return sets.generated.roll(pixels, dims=3), sets.generated_labels
 
 
 def of_few_classes(sets, dropped):
@@ -43,8 +49,24 @@ def swapped(sets, share):
 
 UP, DOWN = 1, -1
 CASES = [
-    (noisy, (0, 8, 16, 32), {"fid": UP, "kid": UP, "precision": DOWN, "coverage": DOWN, "sharpness": UP}),
-    (blurred, (0, 1, 2, 4), {"fid": UP, "kid": UP, "precision": DOWN, "sharpness": DOWN, "contrast": DOWN}),
+    (
+        noisy,
+        (0, 8, 16, 32),
+        {"fid": UP, "kid": UP, "precision": DOWN, "density": DOWN, "coverage": DOWN, "sharpness": UP}
+        | {"fid_class_3": UP, "mean": UP},
+    ),
+    (
+        blurred,
+        (0, 1, 2, 4),
+        {"fid": UP, "kid": UP, "precision": DOWN, "density": DOWN, "coverage": DOWN, "is": DOWN}
+        | {"sharpness": DOWN, "contrast": DOWN, "std": DOWN, "fid_class_3": UP},
+    ),
+    (
+        shifted,
+        (0, 2, 4, 6),
+        {"fid": UP, "kid": UP, "precision": DOWN, "density": DOWN, "coverage": DOWN, "fid_class_3": UP},
+    ),
+    (shifted, (0, 4, 6), {"digit_accuracy": DOWN}),
     (
         of_few_classes,
         (0, 3, 6, 9),
@@ -54,8 +76,13 @@ CASES = [
     # From four of each, an image's third neighbour is its own copy, and nothing is recalled any more.
     (duplicated, (1, 2, 5), {"recall": DOWN}),
     (copied, (0, 0.1, 0.5, 1), {"memorization_share": UP, "memorization_ratio": DOWN}),
-    (swapped, (0, 0.1, 0.5, 1), {"digit_accuracy": DOWN}),
+    (swapped, (0, 0.1, 0.5, 1), {"digit_accuracy": DOWN, "accuracy_class_3": DOWN, "fid_class_3": UP}),
 ]
+
+
+def test_each_measure_has_a_case():
+    values = [set(measure.values) for name, measure in MEASURES.items() if name != "cas"]  # see test_cas.py
+    assert all(of_one & {key for *_, expected in CASES for key in expected} for of_one in values)
 
 
 @pytest.mark.parametrize(

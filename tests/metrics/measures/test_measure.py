@@ -9,24 +9,31 @@ from my_gan import EdgeExtractor, MeanShift
 
 from gan.errors import UserError
 from gan.metrics import MEASURES, ImageMeasures, build_extractor, build_measures
+from gan.metrics.measures.cas import ClassificationAccuracy
 from gan.metrics.measures.distributions import KernelDistance
 
 SHIFT = {"_target_": "my_gan.MeanShift", "scale": 2.0}
 
 
-def test_every_measure_returns_the_values_it_declares(extractor, sets):
-    measures = {measure.name: measure for measure in build_measures(None, extractor)}
+def test_every_measure_returns_the_values_it_declares_with_intervals_around_them(extractor, sets, pixels):
+    measures = {measure.name: measure for measure in build_measures([*MEASURES], extractor)}
     assert list(measures) == list(MEASURES)
-    chosen = [KernelDistance(2, 100) if name == "kid" else name for name in measures]
+    own = {"kid": KernelDistance(2, 100), "cas": ClassificationAccuracy(num_images=100, epochs=1)}
+    chosen = [own.get(name, name) for name in measures]
     for entry, measure in zip(chosen, measures.values(), strict=True):
         one = ImageMeasures(extractor, [entry])
         one.real.add(sets.held_out[:200], sets.held_out_labels[:200])
         one.training.add(sets.training[:200])
         one.generated.add(sets.generated[:200], sets.generated_labels[:200])
+        if one.need_pixels:
+            one.pixels = pixels
         values = one.compute()
         assert set(values) == set(measure.values)
         assert all(type(value) is float for value in values.values())
         assert one.need_training == measure.needs_training
+        intervals = one.intervals(values, 0.95)
+        assert set(intervals) == {key for key in values if not key.endswith("_std") and not key.startswith("real_")}
+        assert all(low <= values[key] <= high for key, (low, high) in intervals.items())
 
 
 @pytest.mark.parametrize(
@@ -106,6 +113,24 @@ def test_an_impossible_measure_is_one_line(extractor, wanted, message):
     with pytest.raises(UserError, match=message) as raised:
         build_measures(wanted, extractor)
     assert "\n" not in str(raised.value)
+
+
+def test_three_dots_are_the_measures_that_are_not_named(extractor):
+    def names(*wanted):
+        return [measure.name for measure in build_measures(wanted, extractor)]
+
+    everything = [name for name in MEASURES if name != "cas"]
+    assert [measure.name for measure in build_measures(None, extractor)] == everything
+    assert names("...", "cas") == [*everything, "cas"]
+    assert names("recall", "...") == ["recall", *(name for name in everything if name != "recall")]
+
+
+def test_a_measure_of_ten_classes_is_left_out_of_more(extractor, sets):
+    measures = ImageMeasures(extractor, ["class_fid", "modes"])
+    measures.real.add(sets.held_out, sets.held_out_labels)
+    measures.generated.add(sets.generated, sets.generated_labels + 10)
+    assert set(measures.compute()) == {"modes"}
+    assert measures.skipped == {"class_fid": "class_fid is of 10 classes, and there are more"}
 
 
 def test_a_measure_of_digits_needs_an_extractor_that_reads_them():

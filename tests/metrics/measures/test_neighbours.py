@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan.metrics.measures import neighbours
-from gan.metrics.measures.neighbours import Coverage, Precision, Recall, nearest, radii
+from gan.metrics.measures.neighbours import Coverage, Density, Precision, Recall, nearest, radii
 
 
 @pytest.fixture(params=[50, 4_000_000], ids=["chunks", "whole"])
@@ -31,6 +31,16 @@ def test_against_the_definitions(clouds, three):
         (between <= own[1][:, 3]).any(1).double().mean().item(),
         (between.amin(1) < own[0][:, 5]).double().mean().item(),
     )
+
+
+def test_density_against_its_definition(clouds, computed):
+    real, generated = clouds
+    balls = torch.cdist(real, real).sort(dim=1).values[:, 5, None]
+    inside = torch.cdist(real, generated) < balls
+    assert computed(Density(), real, generated) == {"density": pytest.approx(inside.double().sum(0).mean().item() / 5)}
+    assert computed(Density(), real, generated + 100) == {"density": 0}
+    # Where real images are densest an image is in many balls; precision counts it once.
+    assert computed(Density(), real, real.mean(0, keepdim=True).repeat(40, 1))["density"] > 1
 
 
 def test_far_apart_nothing_is_precise(clouds, three):

@@ -1,0 +1,121 @@
+"""Images that others have generated: from files, or as arrays in Python."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from omegaconf import DictConfig
+from torch import Tensor
+
+from gan.config import compose, instantiate
+from gan.config.checks import check_bounds
+from gan.data import Source
+from gan.errors import UserError
+from gan.evaluate.comparison import Evaluation, compare
+from gan.evaluate.image_files import read_images, read_labels
+from gan.evaluate.image_formats import Images, as_images, as_labels
+from gan.evaluate.measuring import progress
+from gan.evaluate.sets import GivenSet, Labels
+from gan.metrics import Extractor, Measure
+
+LIGHT = 127  # the mean pixel of MNIST is 33
+
+log = logging.getLogger("gan")
+
+
+def given_set(name: str, path: str, labels: str | None, source: Source, cfg: DictConfig) -> GivenSet:
+    """The images of a file or folder, and their labels from their own file or from another one.
+
+    Raises:
+        UserError: they cannot be read, or do not fit the data.
+    """
+    what = f"images={path}"
+    found = read_images(Path(path))
+    pieces = progress(found.arrays, f"reading {name}")
+    images = torch.cat([as_images(piece, source.channels, cfg.resize, cfg.invert, what) for piece in pieces])
+    own = found.labels if labels is None else read_labels(Path(labels))
+    classes = None
+    if own is not None:
+        classes = as_labels(own, len(images), source.num_classes, what if labels is None else f"labels={labels}")
+    log.info("images      %s, %s of them, with%s labels", path, f"{len(images):,}", "out" if classes is None else "")
+    return _set(name, images, classes, source, cfg.seed, what)
+
+
+def measure(
+    images: Images | Mapping[str, Images],
+    labels: Any | Mapping[str, Any] | None = None,
+    *,
+    data: LightningDataModule | None = None,
+    measures: Sequence[str | Mapping[str, Any] | Measure] | None = None,
+    extractor: str | Mapping[str, Any] | Extractor = "mnist",
+    floor_labels: Labels = "real",
+    resize: str | None = None,
+    invert: bool = False,
+    num_samples: int = 10_000,
+    repeats: int = 1,
+    split: str = "test",
+    confidence: float | None = 0.95,
+    seed: int = 0,
+    device: str = "auto",
+    folder: str | Path | None = None,
+) -> Evaluation:
+    """Measures images as `gan evaluate images=...` does, beside the floor that real images reach.
+
+        from gan.evaluate import measure
+
+        print(measure(images, labels).markdown())
+        measure({"mine": mine, "theirs": theirs}, folder="compared").columns["mine"]["test/fid_mnist"]
+
+    Args:
+        images: a tensor or an array, or several by name: [N, 28, 28], [N, C, 28, 28], [N, 28, 28, C] or [N, 784];
+            integers 0..255, or floats 0..1, -1..1 or 0..255.
+        labels: [N] or None, or several by name; measures of labels are left out where there are none.
+        data: the real images; None is MNIST in the folder `data`, downloaded if it is not there.
+        measures: as `metrics.measures`; `"..."` among the names stands for all others but cas.
+        extractor: as `metrics.extractor`.
+        floor_labels: "real": the floor has the class proportions of the data; "even": each class equally often.
+        resize, invert, num_samples, repeats, split, confidence, seed, device: as the keys of `conf/evaluate.yaml`.
+        folder: for the table and the pictures; None writes nothing.
+
+    Raises:
+        UserError: images, labels or a setting that cannot be used.
+    """
+    several = images if isinstance(images, Mapping) else {"images": images}
+    of_each = labels if isinstance(labels, Mapping) else {"images": labels} if several is not images else {}
+    if not several or "floor" in several:
+        raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
+    if not isinstance(images, Mapping) and isinstance(labels, Mapping):
+        raise UserError("labels: several by name, and the images have no names")
+    if unknown := [*of_each.keys() - several.keys()]:
+        raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
+    cfg = compose("evaluate")
+    cfg._set_flag("allow_objects", True)
+    settings = {"num_samples": num_samples, "repeats": repeats, "split": split, "confidence": confidence, "seed": seed}
+    cfg.update({**settings, "device": device, "resize": resize, "invert": invert, "labels": floor_labels})
+    cfg.metrics.update({"extractor": extractor, "measures": None if measures is None else list(measures)})
+    check_bounds("evaluate", cfg)
+    data = instantiate(cfg.data) if data is None else data
+    data.prepare_data()
+    data.setup()
+    sets = []
+    for name, given in several.items():
+        pixels = as_images(given, data.source.channels, resize, invert, f"images ({name})")
+        classes = of_each.get(name)
+        if classes is not None:
+            classes = as_labels(classes, len(pixels), data.source.num_classes, f"labels ({name})")
+        sets.append(_set(name, pixels, classes, data.source, seed, f"images ({name})"))
+    path = None if folder is None else Path(folder)
+    evaluation = compare(sets, data, floor_labels, cfg, path)
+    if path is not None:
+        facts = {**settings, "num_samples": cfg.num_samples, "labels": floor_labels, "data": data.source.name}
+        evaluation.save(path, {"checkpoints": [], "images": list(several), **facts})
+    return evaluation
+
+
+def _set(name: str, images: Tensor, labels: Tensor | None, source: Source, seed: int, what: str) -> GivenSet:
+    if source.shows_digits and images.float().mean() > LIGHT:
+        log.warning("%s: light on the whole, and MNIST is dark; invert=true turns dark digits on light round", what)
+    return GivenSet(name, images, labels, seed)

@@ -1,0 +1,168 @@
+"""Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gan.data import idx
+from gan.errors import UserError
+
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+IMAGE_NAMES = ("images", "image", "samples", "x", "x_test", "x_train", "data", "arr_0")
+LABEL_NAMES = ("labels", "label", "y", "y_test", "y_train", "targets", "classes", "digits", "arr_1")
+IDX_IMAGES = re.compile(r"(?P<split>.*?)images(?P<middle>.*)idx3-ubyte", re.IGNORECASE)
+ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Arrays of images in one order, and the labels that came with them, by name or in their file."""
+
+    arrays: Iterator[np.ndarray]
+    labels: Any | None
+
+
+def read_images(path: Path) -> Found:
+    """The images of `images=PATH`.
+
+    A folder has pictures, or .npz or IDX files that `gan generate` wrote as shards. The label of a picture is the
+    number at the end of its name (`000007_digit_3.png`) or the name of its folder (`3/000007.png`). The labels of an
+    IDX file are in the file beside it.
+
+    Raises:
+        UserError: it is damaged, or of another kind.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix == ".npz":
+        return _npz([path])
+    if path.suffix == ".npy":
+        return Found(iter([_array(path, "images")]), None)
+    if path.suffix.lower() in PICTURES:
+        raise UserError(f"images={path}: one picture; {ALLOWED}")
+    if idx.read_bytes(path)[:3] != bytes([0, 0, idx.UNSIGNED_BYTE]):
+        raise UserError(f"images={path}: not a file of images that is known here; {ALLOWED}")
+    return _idx([path])
+
+
+def check_paths(images: Sequence[str], labels: Sequence[str | None]) -> None:
+    """Raises a UserError for the first path that is not there."""
+    for key, paths in (("images", images), ("labels", labels)):
+        for path in paths:
+            if path is not None and not (Path(path).is_file() or (key == "images" and Path(path).is_dir())):
+                raise UserError(f"{key}={path}: there is no {'file or folder' if key == 'images' else 'file'} there")
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """The labels of `labels=PATH`: an .npy, an .npz, an IDX file, or a text file of numbers.
+
+    Raises:
+        UserError: it is damaged, or of another kind.
+    """
+    if path.suffix == ".npz":
+        arrays = _open_npz(path, "labels")
+        return _named(arrays, LABEL_NAMES if len(arrays) > 1 else tuple(arrays), path, "labels")
+    if path.suffix == ".npy":
+        return _array(path, "labels")
+    if path.suffix in (".txt", ".csv"):
+        try:
+            return np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), dtype=np.int64)
+        except (ValueError, OSError) as error:
+            raise UserError(f"labels={path}: not a text of whole numbers ({error})") from error
+    return idx.parse(idx.read_bytes(path), f"labels={path}").numpy()
+
+
+def _folder(folder: Path) -> Found:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    pictures = [path for path in files if path.suffix.lower() in PICTURES]
+    npz = [path for path in files if path.suffix == ".npz"]
+    by_split: dict[str, list[Path]] = {}
+    for path in files:
+        if match := IDX_IMAGES.fullmatch(idx.standard_name(path)):
+            by_split.setdefault(f"{path.parent}/{match['split']}", []).append(path)
+    kinds = [kind for kind in (pictures, npz, *by_split.values()) if kind]
+    if not kinds:
+        raise UserError(f"images={folder}: no pictures there; {ALLOWED}")
+    if len(kinds) > 1:
+        names = ", ".join(str(kind[0].relative_to(folder)) for kind in kinds)
+        raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
+    if pictures:
+        labels = [_label(path, folder) for path in pictures]
+        return Found(map(_picture, pictures), None if None in labels else labels)
+    return _npz(npz) if npz else _idx(by_split.popitem()[1])
+
+
+def _label(path: Path, folder: Path) -> int | None:
+    match = re.search(r"_digit_(\d+)$", path.stem)
+    name = match[1] if match else path.parent.name if path.parent != folder else ""
+    return int(name) if re.fullmatch(r"[0-9]{1,4}", name) else None
+
+
+def _picture(path: Path) -> np.ndarray:
+    """One picture: uint8 [1, H, W] or [1, H, W, C]."""
+    try:
+        with Image.open(path) as picture:
+            if picture.mode.startswith("I"):  # 16 bits
+                return (np.asarray(picture)[None] // 257).astype(np.uint8)
+            clear = picture.has_transparency_data
+            mode = picture.mode if picture.mode in ("L", "RGB") and not clear else "RGBA" if clear else "RGB"
+            return np.asarray(picture.convert("L" if picture.mode == "1" else mode))[None]
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"images={path}: not a readable picture ({error})") from error
+
+
+def _npz(paths: list[Path]) -> Found:
+    opened = [(path, _open_npz(path, "images")) for path in paths]
+    labels = [[arrays[name] for name in LABEL_NAMES if name in arrays][:1] for _, arrays in opened]
+    images = (_named(arrays, IMAGE_NAMES, path, "images") for path, arrays in opened)
+    return Found(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
+
+
+def _open_npz(path: Path, key: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
+        raise UserError(f"{key}={path}: not a readable .npz file of numbers ({_first_line(error)})") from error
+    except Exception as error:  # zipfile's own, of which there are several
+        raise UserError(f"{key}={path}: damaged ({_first_line(error)})") from error
+
+
+def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, key: str) -> np.ndarray:
+    found = [name for name in names if name in arrays]
+    if key == "images" and not found:
+        found = [name for name, array in arrays.items() if array.ndim > 1]
+    if len(found) != 1:
+        has = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items()) or "nothing"
+        raise UserError(f"{key}={path}: it has {has}; call one of them {key}")
+    return arrays[found[0]]
+
+
+def _array(path: Path, key: str) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{key}={path}: not a readable .npy file of numbers ({_first_line(error)})") from error
+
+
+def _idx(paths: list[Path]) -> Found:
+    arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
+    beside = [_labels_beside(path) for path in paths]
+    labels = None if None in beside else [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
+    return Found(iter(arrays), None if labels is None else np.concatenate(labels))
+
+
+def _labels_beside(path: Path) -> Path | None:
+    """The file of an IDX file's labels, plain or `.gz`."""
+    name = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    found = [path.with_name(other) for other in (name, f"{name}.gz") if other not in (path.name, f"{path.name}.gz")]
+    return next((file for file in found if file.is_file()), None)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:120]

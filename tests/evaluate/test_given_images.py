@@ -1,0 +1,202 @@
+"""Other people's images: `gan evaluate images=...`, and `gan.evaluate.measure` for tensors."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from my_gan import EdgeExtractor, MeanShift
+
+from gan.data import Digits, MNISTDataModule
+from gan.errors import UserError
+from gan.evaluate import measure
+from gan.metrics.features import Samples
+
+SMALL = ("data=digits", "device=cpu", "num_samples=300", "metrics.measures=[fid,class_fid,digit_accuracy,density]")
+
+
+@pytest.fixture(scope="module")
+def data():
+    data = MNISTDataModule(Digits(), val_size=200)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+@pytest.fixture
+def files(data, tmp_path):
+    """The real training images, and noise, in files of two kinds."""
+    np.savez(tmp_path / "real.npz", images=data.train_images.numpy(), labels=data.train_labels.numpy())
+    noise = torch.rand(400, 28, 28, generator=torch.Generator().manual_seed(0))
+    np.save(tmp_path / "noise.npy", noise.numpy())
+    return tmp_path
+
+
+def test_several_files_and_a_checkpoint_are_one_table(gan, files, trained):
+    checkpoint = trained("conditional") / "checkpoints" / "last.ckpt"
+    images = "images=[real.npz,noise.npy]"
+    code, out, err = gan("evaluate", images, f"ckpt={checkpoint}", *SMALL, "hydra.run.dir=out", "repeats=1")
+    assert (code, err) == (0, "")
+    assert "images      noise.npy, 400 of them, without labels\n" in out
+    saved = json.loads((files / "out" / "metrics.json").read_text())
+    assert saved["images"] == ["real.npz", "noise.npy"]
+    assert saved["checkpoints"] == [str(checkpoint)]
+    model, real, noise, floor = saved["measures"].values()
+    assert list(saved["measures"]) == ["conditional/last", "real", "noise", "floor"]
+    assert floor["test/fid_mnist"] < 2 < noise["test/fid_mnist"]
+    assert real["test/digit_accuracy"] > 0.9
+    assert "test/digit_accuracy" not in noise
+    assert {f"test/fid_class_{label}_mnist" for label in range(10)} <= model.keys() & real.keys() & floor.keys()
+    low, high = saved["intervals"]["real"]["test/fid_mnist"]
+    assert low < real["test/fid_mnist"] < high
+    table = (files / "out" / "metrics.md").read_text()
+    assert f"{real['test/fid_mnist']:.4g} [{low:.4g}, {high:.4g}]" in table
+    assert table.index("test/digit_accuracy") < table.index("test/fid_class_0_mnist")
+    for name in ("conditional_last", "real", "noise"):
+        assert {path.name for path in (files / "out" / name).iterdir()} >= {"real_and_generated.png", "by_class.png"}
+    assert (files / "out" / "real" / "confusion.png").is_file()
+    assert not (files / "out" / "noise" / "confusion.png").exists()
+
+
+def test_a_python_function_does_the_same_for_tensors(gan, files, data, tmp_path):
+    code, _, _ = gan("evaluate", "images=real.npz", *SMALL, "data.val_size=200", "hydra.run.dir=out")
+    assert code == 0
+    saved = json.loads((files / "out" / "metrics.json").read_text())
+    names = ["fid", "class_fid", "digit_accuracy", "density"]
+    result = measure(
+        data.train_images, data.train_labels, data=data, measures=names, num_samples=300, device="cpu", folder="mine"
+    )
+    assert result.columns["images"] == pytest.approx(saved["measures"]["real"])
+    assert result.columns["floor"] == pytest.approx(saved["measures"]["floor"])
+    assert result.intervals["floor"].keys() == saved["intervals"]["floor"].keys()
+    assert (tmp_path / "mine" / "metrics.md").read_text() == result.markdown()
+    pictures = {path.name for path in (tmp_path / "mine").glob("*.png")}
+    assert pictures == {path.name for path in (tmp_path / "out").glob("*.png")}
+
+
+def test_several_tensors_by_name_with_and_without_labels(data):
+    images = data.train_images[:400]
+    result = measure(
+        {"grey": images, "colour": images.expand(-1, 3, -1, -1) / 255.0},
+        {"grey": data.train_labels[:400]},
+        data=data,
+        measures=["fid", "class_accuracy"],
+        num_samples=400,
+        confidence=None,
+    )
+    assert result.columns["grey"]["test/fid_mnist"] == pytest.approx(result.columns["colour"]["test/fid_mnist"])
+    assert "test/accuracy_class_3" in result.columns["grey"]
+    assert set(result.columns["colour"]) == {"test/fid_mnist"}
+    assert "[" not in result.markdown()
+
+
+def test_all_columns_are_of_equally_many_images(data, caplog):
+    with caplog.at_level(logging.WARNING, logger="gan"):
+        result = measure({"few": data.train_images[:210]}, data=data, measures=["modes", "fid"], repeats=2)
+    line = "num_samples=10000, repeats=2: few has 210 images, so each set and the floor are measured on 105"
+    assert line in [record.message for record in caplog.records]
+    assert {"test/fid_mnist", "test/fid_mnist_spread", "test/modes", "test/modes_spread"} == set(result.columns["few"])
+    assert result.columns["floor"].keys() == result.columns["few"].keys()
+
+
+def test_repeats_are_of_other_images(data, monkeypatch):
+    seen = []
+    add = Samples.add
+
+    def kept(self, images, labels):
+        seen.append(images.flatten(1))
+        add(self, images, labels)
+
+    monkeypatch.setattr(Samples, "add", kept)
+    measure({"real": data.train_images}, data=data, measures=["fid"], repeats=3, num_samples=300, split="val")
+    _, *repeats = seen
+    assert [len(part) for part in repeats] == [300] * 6
+    for parts in (repeats[:3], repeats[3:]):  # those of the set, those of the floor
+        assert len(torch.cat(parts).unique(dim=0)) > 895  # a few of the images are the same ones
+
+
+def test_labels_come_from_a_file_and_a_word_is_for_the_floor(gan, files, data):
+    np.save(files / "plain.npy", data.train_images.numpy())
+    np.save(files / "labels.npy", data.train_labels.numpy())
+    arguments = ("images=plain.npy", *SMALL, "hydra.run.dir=out")
+    assert gan("evaluate", *arguments, "labels=[even,labels.npy]")[0] == 0
+    saved = json.loads((files / "out" / "metrics.json").read_text())
+    assert saved["labels"] == "even"
+    assert saved["measures"]["plain"]["test/digit_accuracy"] > 0.9
+    assert gan("evaluate", *arguments, "labels=labels.npy")[0] == 0
+    assert json.loads((files / "out" / "metrics.json").read_text())["labels"] == "real"
+
+
+def test_measures_and_extractors_of_ones_own_are_objects_or_configs(data):
+    shift = {"_target_": "my_gan.MeanShift", "scale": 2.0}
+    for measures in ([MeanShift(2.0), "fid"], [shift, "fid"]):
+        result = measure(data.train_images[:50], data=data, measures=measures, extractor=EdgeExtractor())
+        assert set(result.columns["images"]) == {"test/mean_shift_edges", "test/fid_edges"}
+
+
+def test_light_images_are_warned_of(data, caplog):
+    with caplog.at_level(logging.WARNING, logger="gan"):
+        for invert in (False, True):
+            measure(255 - data.train_images[:100], data=data, measures=["modes"], invert=invert)
+    (line,) = [record.message for record in caplog.records if "light" in record.message]
+    assert line.endswith("invert=true turns dark digits on light round")
+
+
+def test_cas_of_given_images(gan, files, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(files / "cache"))
+    short = "{_target_: gan.metrics.measures.cas.ClassificationAccuracy, num_images: 100, epochs: 1}"
+    small = ("data=digits", "device=cpu", "num_samples=300", f"metrics.measures=[fid,{short}]", "hydra.run.dir=out")
+    code, out, _ = gan("evaluate", "images=[real.npz,noise.npy]", *small)
+    assert code == 0
+    # 100 generated ones, with and without the 1,500 real ones, and these
+    assert out.index("cas trains 3 classifiers for 1 epochs, 3,200 images in all") < out.index("measured in")
+    columns = json.loads((files / "out" / "metrics.json").read_text())["measures"]
+    assert {"test/cas", "test/cas_plus_real"} <= columns["real"].keys()
+    assert "test/cas" not in columns["noise"]
+    assert "test/cas" in columns["floor"]
+    assert "cas trains 2 classifiers" in gan("evaluate", "images=real.npz", *small)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["images=nothing.npz"], "images=nothing.npz: there is no file or folder there"),
+        (["images=real.npz", "labels=nothing.npy"], "labels=nothing.npy: there is no file there"),
+        (["images=[]"], "images=[]: name at least one"),
+        (["images=[real.npz,real.npz]"], "images=['real.npz', 'real.npz']: real.npz is named more than once"),
+        (["images=real.npz", "labels=[real,even]"], "labels=['real', 'even']: real or even, and a file, or null, for"),
+        (["images=real.npz", "labels=[a.npy,b.npy]"], "labels=['a.npy', 'b.npy']: real or even, and a file, or null"),
+        (["images=real.npz", "resize=cut"], "resize=cut: crop, area, bilinear, bicubic, nearest, or null"),
+        (["images=real.npz", "invert=2"], "invert=2: true or false"),
+        (["images=real.npz", "confidence=95"], "confidence=95: a number, above 0, below 1, or null"),
+        (["images=real.npz", "repeats=2000"], "repeats=2000: real has 1300 images"),
+        (
+            ["images=noise.npy", "metrics.measures=[cas]"],
+            "metrics.measures: cas needs a conditional model, or",
+        ),
+        (["images=noise.npy", "labels=real.npz"], "labels=real.npz: labels [1300] for 400 images"),
+        (["labels=real.npz"], "labels=real.npz: real or even; a file of labels needs images="),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(gan, files, arguments, line):
+    code, _, err = gan("evaluate", *arguments, "data=digits", "data.val_size=100", "device=cpu", "hydra.run.dir=out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"gan evaluate: {line}")
+    assert not (files / "out").exists()
+
+
+def test_mistakes_in_python_are_named(data):
+    images = data.train_images[:50]
+    for arguments, message in (
+        (({},), r"images: \[\]; at least one name"),
+        (({"floor": images},), r"images: \['floor'\]; at least one name, and floor is the name of"),
+        ((images, {"mine": [1]}), "labels: several by name, and the images have no names"),
+        (({"mine": images}, {"theirs": [1]}), r"labels: theirs is none of the images \['mine'\]"),
+        (({"mine": images[:, :, 4:]},), r"images \(mine\): images of 24x28"),
+        ((images, [1, 2]), r"labels \(images\): labels \[2\] for 50 images"),
+    ):
+        with pytest.raises(UserError, match=message):
+            measure(*arguments, data=data)
+    with pytest.raises(UserError, match="num_samples=0: a whole number, 1 or more"):
+        measure(images, data=data, num_samples=0)

@@ -1,0 +1,160 @@
+"""Images and labels are found in the files of other programs, and of `gan generate`."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan.data import Digits
+from gan.errors import UserError
+from gan.evaluate.image_files import read_images, read_labels
+from gan.evaluate.image_formats import as_images
+
+IMAGES, LABELS = (part[:12].numpy() for part in Digits().test())
+
+
+def idx(array):
+    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def read(path):
+    found = read_images(path)
+    images = torch.cat([as_images(array, 1, None, False, "") for array in found.arrays])
+    return images.numpy(), None if found.labels is None else [int(label) for label in found.labels]
+
+
+def save_pictures(folder, name, mode="L", suffix=".png"):
+    for number, (image, label) in enumerate(zip(IMAGES[:, 0], LABELS, strict=True)):
+        path = folder / name.format(number=number, label=label, suffix=suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).convert(mode).save(path)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("images", "labels"), ("arr_0", "arr_1"), ("x_test", "y_test"), ("samples", "targets"), ("pictures", "label")],
+)
+def test_an_npz_file(tmp_path, images, labels):
+    np.savez(tmp_path / "a.npz", **{images: IMAGES, labels: LABELS})
+    found, classes = read(tmp_path / "a.npz")
+    assert np.array_equal(found, IMAGES)
+    assert classes == LABELS.tolist()
+    np.savez_compressed(tmp_path / "b.npz", IMAGES[:, 0])
+    assert read(tmp_path / "b.npz")[1] is None
+    assert read_labels(tmp_path / "a.npz").tolist() == LABELS.tolist()
+
+
+def test_an_npy_file(tmp_path):
+    np.save(tmp_path / "a.npy", IMAGES.transpose(0, 2, 3, 1) / 255)
+    np.save(tmp_path / "labels.npy", LABELS)
+    found, classes = read(tmp_path / "a.npy")
+    assert np.array_equal(found, IMAGES)
+    assert classes is None
+    assert read_labels(tmp_path / "labels.npy").tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_an_idx_file_and_the_labels_beside_it(tmp_path, ending):
+    pack = gzip.compress if ending else bytes
+    images, labels = (tmp_path / f"t10k-{name}-ubyte{ending}" for name in ("images-idx3", "labels-idx1"))
+    images.write_bytes(pack(idx(IMAGES[:, 0])))
+    assert read(images)[1] is None
+    labels.write_bytes(pack(idx(LABELS)))
+    for path in (images, tmp_path):
+        found, classes = read(path)
+        assert np.array_equal(found, IMAGES)
+        assert classes == LABELS.tolist()
+    assert read_labels(labels).tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "suffix", "labeled"),
+    [
+        ("{number:06d}_digit_{label}{suffix}", "L", ".png", True),
+        ("{label}/{number}{suffix}", "RGB", ".png", True),
+        ("test/{label}/{number:03d}{suffix}", "RGBA", ".PNG", True),
+        ("{number:03d}{suffix}", "LA", ".png", False),
+        ("{number:03d}{suffix}", "P", ".bmp", False),
+        ("some/{number:03d}{suffix}", "L", ".pgm", False),
+    ],
+)
+def test_a_folder_of_pictures(tmp_path, name, mode, suffix, labeled):
+    save_pictures(tmp_path / "pictures", name, mode, suffix)
+    (tmp_path / "pictures" / "notes.txt").write_text("made by another program")
+    found, classes = read(tmp_path / "pictures")
+    order = np.argsort(LABELS, kind="stable") if "{label}/" in name else np.arange(len(LABELS))
+    if "{label}/{number}" in name:  # 10 comes before 2
+        order = sorted(order, key=lambda i: (str(LABELS[i]), f"{i}.png"))
+    assert np.array_equal(found, IMAGES[order])
+    assert classes == (LABELS[order].tolist() if labeled else None)
+
+
+def test_pictures_of_sixteen_and_of_one_bit(tmp_path):
+    Image.fromarray(IMAGES[0, 0].astype(np.uint16) * 257).save(tmp_path / "a.png")
+    Image.fromarray(IMAGES[1, 0] > 127).save(tmp_path / "b.png")
+    found, _ = read(tmp_path)
+    assert np.array_equal(found[0], IMAGES[0])
+    assert np.array_equal(found[1], (IMAGES[1] > 127) * 255)
+
+
+def test_shards_are_one_set(tmp_path):
+    for first in (0, 6):
+        middle = f"{first:09d}-{first + 5:09d}"
+        part = slice(first, first + 6)
+        np.savez(tmp_path / f"images-{middle}.npz", images=IMAGES[part], labels=LABELS[part])
+        (tmp_path / "idx").mkdir(exist_ok=True)
+        (tmp_path / "idx" / f"train-images-{middle}-idx3-ubyte").write_bytes(idx(IMAGES[part, 0]))
+        (tmp_path / "idx" / f"train-labels-{middle}-idx1-ubyte").write_bytes(idx(LABELS[part]))
+    with pytest.raises(UserError, match="images of several kinds are there"):
+        read(tmp_path)
+    (tmp_path / "idx").rename(tmp_path.parent / f"{tmp_path.name}_idx")
+    for folder in (tmp_path, tmp_path.parent / f"{tmp_path.name}_idx"):
+        found, classes = read(folder)
+        assert np.array_equal(found, IMAGES)
+        assert classes == LABELS.tolist()
+
+
+def test_labels_in_a_text_file(tmp_path):
+    for name, text in (("a.txt", "\n".join(map(str, LABELS))), ("b.csv", ",".join(map(str, LABELS)))):
+        (tmp_path / name).write_text(text)
+        assert read_labels(tmp_path / name).tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.npz", b"PK\3\4 not a zip", "images=.*a.npz: "),
+        ("a.npz", b"", "images=.*a.npz: not a readable .npz file"),
+        ("a.npy", b"\x93NUMPY\1\0", "images=.*a.npy: not a readable .npy file"),
+        ("a.npy", b"text", "images=.*a.npy: not a readable .npy file"),
+        ("a.pt", b"PK", "images=.*a.pt: not a file of images that is known here; a folder of pictures, an .npz"),
+        ("a-images-idx3-ubyte", idx(IMAGES[:, 0])[:-1], "images=.*: it has .* bytes, and by its header"),
+        ("a.png", b"", "images=.*a.png: one picture; a folder of pictures"),
+        ("folder/a.png", b"not a picture", "images=.*a.png: not a readable picture"),
+        ("folder/notes.txt", b"", "images=.*folder: no pictures there"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        read(path.parent if name.startswith("folder") else path)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_npz_file_without_images_names_what_it_has(tmp_path):
+    np.savez(tmp_path / "a.npz", first=IMAGES, second=IMAGES)
+    with pytest.raises(UserError, match=r"it has first \[12, 1, 28, 28\], second .*; call one of them images"):
+        read(tmp_path / "a.npz")
+    with pytest.raises(UserError, match=r"labels=.*; call one of them labels"):
+        read_labels(tmp_path / "a.npz")
+
+
+def test_an_npz_file_of_pickles_is_not_opened(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(UserError, match=r"not a readable \.npz file of numbers"):
+        read(tmp_path / "a.npz")
