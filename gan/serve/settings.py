@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import limits
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gan.errors import UserError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
-SECRET = ("api_keys",)
+SECRET = ("api_keys", "rate_limit_storage")
 
 
 def _split(value: object) -> object:
@@ -71,6 +72,7 @@ class Settings(BaseModel):
     api_keys: Texts
     api_keys_file: Path | None
     rate_limit: str | None
+    rate_limit_storage: str
     cors_origins: Texts
     trusted_proxies: str
 
@@ -89,6 +91,19 @@ class Settings(BaseModel):
                 raise ValueError("must be a number and a period, such as 60/minute") from error
             if any(item.amount < 1 for item in items):
                 raise ValueError("must allow at least one request per period, such as 60/minute")
+        return value
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _valid_storage(cls, value: str) -> str:
+        allowed = "must be memory or the address of a Redis server, such as redis://localhost:6379/0"
+        try:
+            address = urlsplit(value)
+            redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
+        except ValueError as error:  # the port
+            raise ValueError(f"{allowed}; {error}") from error
+        if value != "memory" and not redis:
+            raise ValueError(allowed)
         return value
 
     @field_validator("trusted_proxies")

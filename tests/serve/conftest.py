@@ -1,5 +1,9 @@
 """Services with tiny generators, called without a network."""
 
+import os
+import shutil
+import socket
+import subprocess
 import threading
 from contextlib import asynccontextmanager
 
@@ -23,6 +27,28 @@ def anyio_backend():
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
     return save_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """The address of a Redis server of this test's own, and a function that stops it."""
+    program = shutil.which("redis-server")
+    if program is None:
+        reason = "needs Redis (Debian: apt-get install redis-server)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert any("Ready to accept connections" in line for line in process.stdout)
+
+    def stop():
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+    yield f"redis://127.0.0.1:{port}/0", stop
+    stop()
 
 
 @pytest.fixture

@@ -142,6 +142,16 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     assert server.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.process
+def test_two_workers_count_a_rate_limit_together_in_redis(serve, redis, tmp_path):
+    ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
+    server = serve(ckpt, "port=0", "workers=2", "rate_limit=20/hour", f"rate_limit_storage={redis[0]}")
+    server.wait_for("startup complete", 2)
+    with ThreadPoolExecutor(8) as clients:
+        codes = list(clients.map(lambda _: server.get("/info").status_code, range(60)))
+    assert (codes.count(200), codes.count(429)) == (20, 40)
+
+
 @pytest.fixture
 def loggers():
     """Restores the logging of this process, which `gan serve` configures."""
