@@ -173,12 +173,14 @@ class ModelEntry(BaseModel):
     classes: list[int] | None
     parameters: int
     epoch: int
+    images_seen: int = Field(description="real images that its training has used so far")
     device: str
     loaded_at: datetime
 
 
 class ModelList(BaseModel):
     default: str
+    watch: bool = Field(description="whether a new checkpoint replaces a model by itself")
     models: list[ModelEntry]
 
 

@@ -19,6 +19,7 @@ from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
+from gan.serve.watching import watch
 
 log = logging.getLogger("gan.serve")
 RELOAD_CHECK_SECONDS = 1.0
@@ -54,13 +55,15 @@ class Service:
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
         self._batching = asyncio.create_task(self._batcher.run())
-        reloading = asyncio.create_task(self._follow_reloads())
+        following = [asyncio.create_task(self._follow_reloads())]
+        if self.settings.watch:
+            following.append(asyncio.create_task(watch(self.models, self._follow)))
         self.state = "ready"
         try:
             with self._draining_at_sigterm():
                 yield
         finally:
-            for task in (self._batching, reloading):
+            for task in (*following, self._batching):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
@@ -132,7 +135,7 @@ class Service:
                 outcome = "loaded"
             finally:
                 prometheus.RELOADS.labels(name, outcome).inc()
-        log.info("model %s: version %s loaded", name, model.version)
+        log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
         return model
 
     async def _follow_reloads(self) -> None:
@@ -143,10 +146,14 @@ class Service:
                 latest = self._reload_time(name)
                 if latest != known:
                     self._reload_times[name] = latest
-                    try:
-                        await self._reload_here(name)
-                    except UserError as error:
-                        log.warning("model %s: the old one stays in use, %s", name, error)
+                    await self._follow(name)
+
+    async def _follow(self, name: str) -> None:
+        """Takes a model's new file. One that cannot be used is a line in the log, and the old model stays."""
+        try:
+            await self._reload_here(name)
+        except UserError as error:
+            log.warning("model %s: the old one stays in use, %s", name, error)
 
     def _reload_file(self, name: str) -> Path:
         return self.shared / f"{name}.reload"

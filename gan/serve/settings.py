@@ -57,6 +57,7 @@ class Settings(BaseModel):
     ckpt: str | None
     models: Annotated[dict[Name, ModelSettings] | None, BeforeValidator(_parse)]
     default: str | None
+    watch: bool
     device: str
     trust: Texts
     max_images: int = Field(ge=64)

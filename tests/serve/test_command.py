@@ -132,7 +132,7 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
     torch.save(checkpoint, path)
     new = server.client.post("/v1/models/default/reload").json()["version"]
-    server.wait_for(f"version {new} loaded", 2)
+    server.wait_for(f"version {new} loaded, 320 images seen", 2)
     assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new} != before
 
     os.kill(workers[0], signal.SIGKILL)

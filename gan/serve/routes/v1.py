@@ -88,9 +88,8 @@ async def interpolate(
 @router.get("/models")
 async def models(service: ServiceDep) -> schemas.ModelList:
     """All models, the default among them, and the share of requests that each one gets."""
-    return schemas.ModelList(
-        default=service.settings.default, models=[_entry(service, model) for model in service.models]
-    )
+    entries = [_entry(service, model) for model in service.models]
+    return schemas.ModelList(default=service.settings.default, watch=service.settings.watch, models=entries)
 
 
 @router.post(
@@ -123,6 +122,7 @@ def _entry(service: Service, model: Model) -> schemas.ModelEntry:
         classes=model.info["classes"],
         parameters=model.info["total_parameters"],
         epoch=model.info["epoch"],
+        images_seen=model.info["images_seen"],
         device=model.info["device"],
         loaded_at=model.loaded_at,
     )
