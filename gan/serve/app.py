@@ -18,7 +18,7 @@ from gan.serve.batching import QueueFullError
 from gan.serve.middleware import RequestLimits, RequestLog, error_response
 from gan.serve.prometheus import SHARED
 from gan.serve.responses import MODEL_HEADERS
-from gan.serve.routes import overview, probes, published, v1
+from gan.serve.routes import jobs, overview, probes, published, v1
 from gan.serve.service import Service
 from gan.serve.settings import Settings
 
@@ -45,7 +45,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     checks, check_responses = access_checks(settings)
     for router in (overview.router, probes.router):
         app.include_router(router)
-    for router in (published.router, v1.router):
+    for router in (published.router, v1.router, *([jobs.router] if settings.jobs_dir else [])):
         app.include_router(router, dependencies=checks, responses=check_responses)
     if settings.ui:
         app.mount("/ui", StaticFiles(directory=PAGE, html=True))
@@ -62,9 +62,9 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After"],
+            expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After", "Location"],
         )
     app.add_middleware(RequestLog)
     return app

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -16,13 +17,15 @@ from torch import Tensor
 from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
-from gan.serve.batching import Batcher, Inputs
+from gan.serve.batching import Batcher, Inputs, QueueFullError
+from gan.serve.jobs import Jobs, JobStopped
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
 from gan.serve.watching import watch
 
 log = logging.getLogger("gan.serve")
 RELOAD_CHECK_SECONDS = 1.0
+QUIET_SECONDS, MAX_WAIT_SECONDS = 0.02, 1.0  # without a request, before a job's next images
 
 
 class Service:
@@ -45,6 +48,9 @@ class Service:
         self._reload_lock = asyncio.Lock()
         self._batcher: Batcher | None = None
         self._batching: asyncio.Task | None = None
+        self._requests, self._last_request = 0, 0.0  # that wait for images now; and when one last did
+        self._stopping = asyncio.Event()
+        self.jobs = None if settings.jobs_dir is None else Jobs(settings)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -58,11 +64,15 @@ class Service:
         following = [asyncio.create_task(self._follow_reloads())]
         if self.settings.watch:
             following.append(asyncio.create_task(watch(self.models, self._follow)))
+        working = asyncio.create_task(self.jobs.run(self, self._stopping)) if self.jobs else None
         self.state = "ready"
         try:
             with self._draining_at_sigterm():
                 yield
         finally:
+            self._stopping.set()
+            if working is not None:
+                await working
             for task in (*following, self._batching):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -111,9 +121,39 @@ class Service:
         if count > self.settings.max_images:
             raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
         model.require_conditional(digits)
-        images = await self._batcher.generate(model.generator, count, inputs)
+        self._requests += 1
+        try:
+            images = await self._batcher.generate(model.generator, count, inputs)
+        finally:
+            self._requests -= 1
+            self._last_request = time.monotonic()
         prometheus.IMAGES.labels(model.name, model.version).inc(count)
         return images
+
+    async def turn(self) -> None:
+        """Waits until no request has waited for images for a moment, but a second at most: jobs come last, yet on.
+
+        Raises:
+            JobStopped: the service stops.
+        """
+        patience = time.monotonic() + MAX_WAIT_SECONDS
+        while self._requests or time.monotonic() - self._last_request < QUIET_SECONDS:
+            if time.monotonic() > patience:
+                break
+            await asyncio.sleep(QUIET_SECONDS / 4)
+        if self._stopping.is_set():
+            raise JobStopped
+
+    async def sample_in_turn(self, model: Model, samples: Samples, start: int, stop: int) -> Tensor:
+        """Images start..stop-1 of a job, in turn behind the requests: uint8 [stop - start, C, 28, 28]."""
+        while True:
+            await self.turn()
+            with suppress(QueueFullError):
+                images = await self._batcher.generate(
+                    model.generator, stop - start, lambda first, end: samples.inputs(start + first, start + end)
+                )
+                prometheus.IMAGES.labels(model.name, model.version).inc(stop - start)
+                return images
 
     async def reload(self, name: str) -> Model:
         """Reads a model's file again, here and, within a second, in the other workers.

@@ -11,6 +11,7 @@ import limits
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from gan.config.bounds import MAX_INDEX
 from gan.errors import UserError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
@@ -70,6 +71,11 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(ge=1024)
     drain_seconds: float = Field(ge=0)
     shutdown_timeout: int = Field(ge=1)
+    jobs_dir: Path | None
+    max_jobs: int = Field(ge=1, le=10_000)
+    max_job_images: int = Field(ge=1, le=MAX_INDEX)
+    max_jobs_gb: float = Field(gt=0)
+    keep_jobs_hours: float = Field(gt=0)
     api_keys: Texts
     api_keys_file: Path | None
     rate_limit: str | None

@@ -52,13 +52,14 @@ def redis(tmp_path):
 
 
 @pytest.fixture
-def settings(checkpoints):
+def settings(checkpoints, tmp_path):
     """A function from overrides to settings; the model is conditional unless the test names another."""
 
     def read(*overrides, model="conditional"):
         named = any(text.startswith("models=") for text in overrides)
         file = [] if named else [f"ckpt='{checkpoints[model]}'"]
-        return read_settings(compose("serve", ["device=cpu", *file, *overrides]))
+        fixed = ["device=cpu", f"jobs_dir='{tmp_path / 'jobs'}'"]
+        return read_settings(compose("serve", [*fixed, *file, *overrides]))
 
     return read
 

@@ -26,7 +26,7 @@ class Server:
 
     def __init__(self, python, *overrides):
         self.process = subprocess.Popen(
-            [python, "-m", "gan", "serve", "device=cpu", *overrides],
+            [python, "-m", "gan", "serve", "device=cpu", "jobs_dir=null", *overrides],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

@@ -1,6 +1,5 @@
 """The service's own endpoints, under /v1: samples, interpolations, and the models."""
 
-import secrets
 from functools import partial
 
 from fastapi import APIRouter, HTTPException, Path, Response
@@ -29,10 +28,8 @@ async def generate(
     The same model, seed and digits give the same images, as `gan generate` does.
     """
     body = body or schemas.SampleRequest()
-    if body.seed is not None and body.seeds is not None:
-        raise UserError("seed, seeds: give one of the two")
+    seeds = body.chosen_seeds()
     model = service.models.pick(body.model, body.version)
-    seeds = body.seeds or [secrets.randbits(48) if body.seed is None else body.seed]
     images_per_turn = len(body.digits or [0])
     count = body.num_images or images_per_turn * len(seeds)
     images = await service.sample(model, count, seeds, body.digits, body.truncation)
