@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,19 @@ JOB = {"num_images": 250, "digits": [3, 1, 4], "seed": 7}
 def quick(monkeypatch):
     monkeypatch.setattr(jobs, "CHECK_SECONDS", 0.02)
     monkeypatch.setattr(jobs, "SHARD", 100)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Its `seconds` are what a job waits before each of its turns."""
+    turn, slow = service_module.Service.turn, SimpleNamespace(seconds=0.0)
+
+    async def slowly(self):
+        await asyncio.sleep(slow.seconds)
+        return await turn(self)
+
+    monkeypatch.setattr(service_module.Service, "turn", slowly)
+    return slow
 
 
 @pytest.fixture
@@ -87,19 +101,11 @@ async def test_an_unconditional_model_has_images_without_labels(service, tmp_pat
     assert zipfile.ZipFile(tmp_path / "2.zip").namelist()[119] == "000119_seed7.png"
 
 
-async def test_a_service_that_starts_again_continues_with_the_same_model(service, generated, tmp_path, monkeypatch):
+async def test_a_service_that_starts_again_continues_with_the_same_model(service, generated, tmp_path, slow):
     path = save_checkpoint(tmp_path / "a.ckpt")
-    slow = 0.0
-
-    async def slowly(self):
-        await asyncio.sleep(slow)
-        return await turn(self)
-
-    turn = service_module.Service.turn
-    monkeypatch.setattr(service_module.Service, "turn", slowly)
     served = (f"models={{default: {{ckpt: '{path}', version: v1}}}}",)
     async with service(*served) as client:
-        slow = 0.1
+        slow.seconds = 0.1
         url = await submit(client)
         async with asyncio.timeout(30):
             while not 0 < (await client.get(url)).json()["images_done"] < 250:
@@ -110,7 +116,7 @@ async def test_a_service_that_starts_again_continues_with_the_same_model(service
     save_checkpoint(path, num_classes=None)
     async with service(*served) as client:
         assert shard.stat().st_mtime_ns == written
-        slow = 0.0
+        slow.seconds = 0.0
         entry = await until(client, url, "done")
         content = (await client.get(entry["download"])).content
         assert (await client.get("/v1/models")).json()["models"][0]["version"] != entry["version"]
@@ -140,9 +146,9 @@ async def test_workers_share_the_jobs_and_one_works_at_a_time(service, monkeypat
     assert ended == sorted(ended)
 
 
-async def test_deleting_stops_a_job_of_another_worker(service, hold, tmp_path):
+async def test_deleting_stops_a_job_of_another_worker(service, slow, tmp_path):
     async with service() as one, service() as other:
-        hold.clear()
+        slow.seconds = 0.05
         url, waiting = await submit(one), await submit(other, seed=8)
         await until(one, url, "running")
         assert (await one.get(f"{url}/download")).status_code == 409
@@ -150,25 +156,25 @@ async def test_deleting_stops_a_job_of_another_worker(service, hold, tmp_path):
         assert (await other.delete(url)).status_code == 204
         for method in ("GET", "DELETE"):
             assert (await one.request(method, url)).status_code == 404
-        hold.set()
+        slow.seconds = 0.0
         assert (await one.get("/v1/jobs")).json() == {"jobs": []}
         await until(one, await submit(one, seed=9), "done")  # the worker is free again
     assert len([path for path in (tmp_path / "jobs").iterdir() if path.is_dir()]) == 1
 
 
-async def test_a_job_is_behind_the_requests(service, hold, metric, monkeypatch):
+async def test_a_job_is_behind_the_requests(service, hold, monkeypatch):
     monkeypatch.setattr(service_module, "MAX_WAIT_SECONDS", 60.0)
-    async with service("max_batch=1") as client:
+    async with service() as client:
         hold.clear()
+        hold.reached.clear()
         requests = [asyncio.create_task(client.post("/v1/generate", json={})) for _ in range(3)]
         assert await asyncio.to_thread(hold.reached.wait, 20)
-        url = await submit(client)
-        await until(client, url, "running")
+        turn = asyncio.create_task(client.service.turn())
         await asyncio.sleep(0.2)
-        assert metric("gan_queue_images") == 2  # the requests alone
+        assert not turn.done()
         hold.set()
         assert {response.status_code for response in await asyncio.gather(*requests)} == {200}
-        await until(client, url, "done")
+        await turn
 
 
 async def test_a_busy_service_finishes_its_jobs(service, monkeypatch):
@@ -186,16 +192,15 @@ async def test_a_busy_service_finishes_its_jobs(service, monkeypatch):
         await asyncio.gather(*clients)
 
 
-async def test_number_and_disk_are_bounded(service, hold):
+async def test_number_and_disk_are_bounded(service, slow):
     async with service("max_jobs=2") as client:
-        hold.clear()
+        slow.seconds = 0.05
         await submit(client), await submit(client)
         full = await client.post("/v1/jobs", json=JOB)
         assert (full.status_code, full.headers["retry-after"]) == (503, "60")
         assert full.json()["detail"].startswith("There are 2 jobs, with those that have ended: max_jobs=2. ")
-        hold.set()
     async with service("max_jobs_gb=0.001") as client:
-        for (entry,) in [(entry,) for entry in (await client.get("/v1/jobs")).json()["jobs"]]:
+        for entry in (await client.get("/v1/jobs")).json()["jobs"]:
             assert (await client.delete(entry["url"])).status_code == 204
         large = await client.post("/v1/jobs", json=JOB | {"num_images": 600})
         assert large.status_code == 507
@@ -217,15 +222,15 @@ async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):
     assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
 
 
-async def test_a_job_that_fails_says_why_and_the_next_one_is_done(service, hold, tmp_path):
+async def test_a_job_that_fails_says_why_and_the_next_one_is_done(service, slow, tmp_path):
     async with service() as client:
-        hold.clear()
+        slow.seconds = 0.05
         first = await submit(client)
         await until(client, first, "running")
         second, third = await submit(client), await submit(client)
         copies = sorted((tmp_path / "jobs").glob("*/model.ckpt"))
         copies[1].write_bytes(b"no checkpoint")
-        hold.set()
+        slow.seconds = 0.0
         entry = await until(client, second, "failed")
         assert entry["error"].startswith(f"ckpt={copies[1]}: refused, not a checkpoint")
         assert "has failed" in (await client.get(f"{second}/download")).json()["detail"]
