@@ -32,7 +32,7 @@ from gan.serve.settings import ModelSettings, Settings
 
 log = logging.getLogger("gan.serve")
 CHECK_SECONDS = 1.0
-SHARD = 10_000  # images; a killed worker loses less than these
+SHARD = 2_000  # images; a killed worker loses less than these
 BYTES_BESIDE_PIXELS = 200  # of an image: its label, or its names in a zip file
 RESULTS = {"npz": "digits.npz", "idx": "digits-idx.zip", "zip": "digits-png.zip"}
 

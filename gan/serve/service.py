@@ -25,7 +25,7 @@ from gan.serve.watching import watch
 
 log = logging.getLogger("gan.serve")
 RELOAD_CHECK_SECONDS = 1.0
-QUIET_SECONDS, MAX_WAIT_SECONDS = 0.02, 1.0  # without a request, before a job's next images
+QUIET_SECONDS, MAX_WAIT_SECONDS = 0.05, 1.0  # without a request, before a job's next images
 
 
 class Service:

@@ -16,8 +16,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
+from tiny_generators import replace, save_checkpoint
 
 from gan.metrics import load_digit_classifier
+from gan.serve import watching
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRETRAINED = ("ckpt=pretrained",)
@@ -81,6 +83,23 @@ def test_it_generates_and_names_the_model_without_requests_to_other_hosts(page):
     assert f"{shown.url}/v1/generate" in urls
     assert [url for url in urls if not url.startswith(f"{shown.url}/")] == []
     assert shown.browser.get_log("browser") == []
+
+
+def test_it_shows_the_images_seen_and_follows_a_training(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "CHECK_SECONDS", 0.05)
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    shown = page(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true")
+    first = pixels(shown.images()[0])
+    assert shown["images-seen"].text == "The generator has seen 320 images. This page follows its training."
+    shown.interpolated()
+    frame = shown["frame"].get_attribute("src")
+    shown.generate(seed="x")  # a field in the middle of a change stays as it is
+    shown.error()
+    replace(path, 1640)
+    shown.until(lambda: "has seen 1,640 images." in shown["images-seen"].text)
+    shown.until(lambda: (pixels(shown.images()[0]) != first).any())
+    shown.until(lambda: shown["frame"].get_attribute("src") != frame)
+    assert "seed 7." in shown["generate-status"].text
 
 
 def test_it_shows_the_requested_digits(page, classifier):

@@ -4,8 +4,7 @@ import asyncio
 import os
 
 import pytest
-import torch
-from tiny_generators import save_checkpoint
+from tiny_generators import replace, save_checkpoint
 
 from gan.serve import watching
 
@@ -15,15 +14,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(watching, "CHECK_SECONDS", 0.02)
-
-
-def replace(path, images_seen):
-    """Replaces a checkpoint by one with other weights, as a training run does."""
-    new = save_checkpoint(path.with_name("new.ckpt"))
-    checkpoint = torch.load(new, weights_only=True)
-    checkpoint["state_dict"] = {name: value + images_seen / 1000 for name, value in checkpoint["state_dict"].items()}
-    torch.save(checkpoint | {"images_seen": images_seen}, new)
-    os.replace(new, path)
 
 
 async def images_seen(client):
