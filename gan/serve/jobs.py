@@ -24,7 +24,7 @@ from gan.atomic_write import atomic_file, remove_temporary_files, write_atomic
 from gan.errors import UserError
 from gan.generate.array_files import SETTINGS, ArrayFiles, write_archive
 from gan.generate.modes import Samples
-from gan.inference import chunks
+from gan.inference import CHUNK, chunks
 from gan.serve import schemas
 from gan.serve.models import Model, stamp
 from gan.serve.responses import add_pngs
@@ -33,6 +33,7 @@ from gan.serve.settings import ModelSettings, Settings
 log = logging.getLogger("gan.serve")
 CHECK_SECONDS = 1.0
 SHARD = 2_000  # images; a killed worker loses less than these
+TURN = 32  # images at a time on a CPU: the longest that a request waits for a job
 BYTES_BESIDE_PIXELS = 200  # of an image: its label, or its names in a zip file
 RESULTS = {"npz": "digits.npz", "idx": "digits-idx.zip", "zip": "digits-png.zip"}
 
@@ -254,8 +255,10 @@ class Jobs:
         spec = ModelSettings(ckpt=str(file), version=record.version.rpartition("+")[0] or None)
         model = Model.open(record.model, spec, self.settings.device, self.settings.trust)
 
+        turn = TURN if model.generator.device.type == "cpu" else CHUNK
+
         def generated(start: int, stop: int) -> Iterator[Tensor]:
-            for span in chunks(start, stop, model.generator.chunk):
+            for span in chunks(start, stop, turn):
                 if not job.folder.exists():
                     raise JobStopped
                 yield wait(turns.sample_in_turn(model, samples, *span))
@@ -264,7 +267,7 @@ class Jobs:
             for span in chunks(start, stop, SHARD):
                 with np.load(shards.files(span)[-1]) as arrays:
                     images = torch.from_numpy(arrays["images"])
-                for piece in images.split(model.generator.chunk):
+                for piece in images.split(turn):
                     wait(turns.turn())
                     yield piece
 
