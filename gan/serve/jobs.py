@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from gan.serve.models import Model, stamp
 from gan.serve.responses import add_pngs
 from gan.serve.settings import ModelSettings, Settings
 
+if TYPE_CHECKING:
+    from gan.serve.service import Service
+
 log = logging.getLogger("gan.serve")
 CHECK_SECONDS = 1.0
 SHARD = 2_000  # images; a killed worker loses less than these
@@ -40,16 +43,6 @@ RESULTS = {"npz": "digits.npz", "idx": "digits-idx.zip", "zip": "digits-png.zip"
 
 class JobStopped(Exception):  # noqa: N818
     """The service stops, and continues the job when it starts again; or the job was deleted."""
-
-
-class Turns(Protocol):
-    """A worker's queue, as its job sees it. Both raise JobStopped when the service stops."""
-
-    async def turn(self) -> None:
-        """Waits until no request has needed the network for a moment."""
-
-    async def sample_in_turn(self, model: Model, samples: Samples, start: int, stop: int) -> Tensor:
-        """Images start..stop-1 of the samples."""
 
 
 class JobRecord(schemas.JobRequest):
@@ -77,25 +70,26 @@ class Job:
 
     @property
     def ended_at(self) -> float | None:
-        for path in (self.result, self.error):
-            with suppress(FileNotFoundError):
-                return path.stat().st_mtime
-        return None
+        ended = _status(self.result) or _status(self.error)
+        return ended and ended.st_mtime
 
     def entry(self, keep_seconds: float) -> dict[str, Any]:
         """The fields of `schemas.JobEntry` but the links."""
-        failed, ended, count = self.error.exists(), self.ended_at, self.record.num_images
-        unfinished = "running" if (self.shards / SETTINGS).exists() else "queued"
-        shards = len(list(self.shards.glob("images-*.npz")))
+        written: list[str] = []
+        with suppress(FileNotFoundError):
+            written = os.listdir(self.shards)
+        record, ended, done = self.record, self.ended_at, self.result.exists()
+        unfinished = "running" if SETTINGS in written else "queued"
+        shards = sum(name.startswith("images-") for name in written)
         return {
-            **self.record.model_dump(exclude={"seed", "channels", "model_bytes", "owner"}),
+            **record.model_dump(exclude={"seed", "channels", "model_bytes", "owner"}),
             "id": self.id,
-            "state": "failed" if failed else "done" if ended else unfinished,
-            "images_done": min(shards * SHARD, count) if failed or ended is None else count,
+            "state": "done" if done else "failed" if ended else unfinished,
+            "images_done": record.num_images if done else min(shards * SHARD, record.num_images),
             "created_at": datetime.fromtimestamp(int(self.id[:16], 16) / 1e9, UTC),
             "finished_at": ended and datetime.fromtimestamp(ended, UTC),
             "deleted_at": ended and datetime.fromtimestamp(ended + keep_seconds, UTC),
-            "error": self.error.read_text(encoding="utf-8") if failed else None,
+            "error": self.error.read_text(encoding="utf-8") if ended and not done else None,
         }
 
     def delete(self) -> None:
@@ -106,16 +100,15 @@ class Job:
         shutil.rmtree(gone, ignore_errors=True)
 
     def keep_result_only(self) -> None:
-        for path in (self.shards, *self.folder.glob("model.*")):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        shutil.rmtree(self.shards, ignore_errors=True)
+        for path in self.folder.glob("model.*"):
+            path.unlink(missing_ok=True)
 
 
 class JobSamples(Samples):
-    """The samples of a job. `source` gives images start..stop-1 in pieces."""
+    """The samples of a job; `source` generates images start..stop-1 in turn with the requests."""
 
-    def __init__(self, model: Model, record: JobRecord, source: Callable[[int, int], Iterator[Tensor]]) -> None:
-        super().__init__(model.generator, record.digits, record.seeds, record.truncation)
-        self.source = source
+    source: Callable[[int, int], Iterator[Tensor]]
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         return self.source(start, stop)
@@ -148,8 +141,7 @@ class Jobs:
         Samples(model.generator, request.digits, seeds)
         channels = model.generator.image_channels
         if request.num_images > settings.max_job_images:
-            limit = f"at most {settings.max_job_images} in a job"
-            raise UserError(f"num_images: {request.num_images} images, {limit}")
+            raise UserError(f"num_images: {request.num_images} images, at most {settings.max_job_images} in a job")
         if request.format == "idx" and channels != 1:
             raise UserError(f"format=idx: MNIST's files have one channel, this model has {channels}")
         given = request.model_dump() | {"seed": None, "seeds": seeds, "model": model.name, "version": model.version}
@@ -158,7 +150,7 @@ class Jobs:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".submit.lock"):
                 self._require_room(record)
-                return self._add(record, model.stamp[0], model)
+                return self._add(record, model)
         except OSError as error:
             raise HTTPException(507, f"jobs_dir={self.folder}: {error.strerror or error}") from error
 
@@ -170,14 +162,15 @@ class Jobs:
             detail = f"There are {len(jobs)} jobs, with those that have ended: max_jobs={self.settings.max_jobs}. "
             raise HTTPException(503, detail + "Delete one, or try again later.", {"Retry-After": "60"})
         unfinished = sum(job.record.bytes_needed for job in jobs if job.ended_at is None)
-        kept = sum(job.result.stat().st_size for job in jobs if job.result.exists())
+        kept = sum(found.st_size for job in jobs if (found := _status(job.result)))
         limit, free = self.settings.max_jobs_gb * 1e9, shutil.disk_usage(self.folder).free
         if record.bytes_needed + unfinished > min(limit - kept, free):
             needs = f"This job needs {record.bytes_needed / 1e9:.2f} GB on the disk, the other jobs have or need"
             limits = f"max_jobs_gb={self.settings.max_jobs_gb:g}, and {free / 1e9:.2f} GB are free"
             raise HTTPException(507, f"{needs} {(unfinished + kept) / 1e9:.2f}: {limits}.")
 
-    def _add(self, record: JobRecord, file: Path, model: Model) -> Job:
+    def _add(self, record: JobRecord, model: Model) -> Job:
+        file = model.stamp[0]
         identifier = f"{time.time_ns():016x}{secrets.token_hex(8)}"
         folder = self.folder / f".{identifier}"
         folder.mkdir()
@@ -194,7 +187,7 @@ class Jobs:
         os.replace(folder, self.folder / identifier)
         return Job(self.folder / identifier)
 
-    async def run(self, turns: Turns, stopping: asyncio.Event) -> None:
+    async def run(self, service: "Service", stopping: asyncio.Event) -> None:
         """Works on the jobs until the service stops."""
         loop, told = asyncio.get_running_loop(), ""
 
@@ -203,7 +196,7 @@ class Jobs:
 
         while not stopping.is_set():
             try:
-                await asyncio.to_thread(self.work, turns, wait)
+                await asyncio.to_thread(self.work, service, wait)
             except OSError as error:
                 if str(error) != told:
                     log.warning("jobs_dir=%s: %s", self.folder, error)
@@ -212,7 +205,7 @@ class Jobs:
                 async with asyncio.timeout(CHECK_SECONDS):
                     await stopping.wait()
 
-    def work(self, turns: Turns, wait: Callable[[Awaitable], Any]) -> None:
+    def work(self, service: "Service", wait: Callable[[Awaitable], Any]) -> None:
         """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work.
 
         Args:
@@ -227,13 +220,13 @@ class Jobs:
         with suppress(Timeout), FileLock(self.folder / ".lock", blocking=False):
             for job in self.jobs():
                 if job.ended_at is None:
-                    return self._finish(job, turns, wait)
+                    return self._finish(job, service, wait)
                 job.keep_result_only()
 
-    def _finish(self, job: Job, turns: Turns, wait: Callable[[Awaitable], Any]) -> None:
+    def _finish(self, job: Job, service: "Service", wait: Callable[[Awaitable], Any]) -> None:
         log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
         try:
-            self._generate(job, turns, wait)
+            self._generate(job, service, wait)
             job.keep_result_only()
             log.info("job %s: done", job.id)
         except JobStopped:
@@ -247,7 +240,7 @@ class Jobs:
             job.keep_result_only()
             write_atomic(job.error, str(error) if known else "Internal error; the log of the service has more.")
 
-    def _generate(self, job: Job, turns: Turns, wait: Callable[[Awaitable], Any]) -> None:
+    def _generate(self, job: Job, service: "Service", wait: Callable[[Awaitable], Any]) -> None:
         """Writes the shards that are missing, then the result."""
         record = job.record
         remove_temporary_files(job.folder)
@@ -261,17 +254,18 @@ class Jobs:
             for span in chunks(start, stop, turn):
                 if not job.folder.exists():
                     raise JobStopped
-                yield wait(turns.sample_in_turn(model, samples, *span))
+                yield wait(service.sample_in_turn(model, samples, *span))
 
         def stored(start: int, stop: int) -> Iterator[Tensor]:
             for span in chunks(start, stop, SHARD):
                 with np.load(shards.files(span)[-1]) as arrays:
                     images = torch.from_numpy(arrays["images"])
                 for piece in images.split(turn):
-                    wait(turns.turn())
+                    wait(service.turn())
                     yield piece
 
-        samples = JobSamples(model, record, generated)
+        samples = JobSamples(model.generator, record.digits, record.seeds, record.truncation)
+        samples.source = generated
         shards = ArrayFiles(samples, record.channels, "npz", job.shards, "train")
         shards.write(0, record.num_images, SHARD, {"job": job.id}, overwrite=False, progress=False)
         images = stored(0, record.num_images)
@@ -280,6 +274,12 @@ class Jobs:
         else:
             arrays = ArrayFiles(samples, record.channels, record.format, job.result, "train")
             write_archive(job.result, arrays.members(images, 0, record.num_images))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Of a file that another worker may delete at any moment; None without it."""
+    with suppress(FileNotFoundError):
+        return path.stat()
 
 
 def _write_pngs(path: Path, samples: Samples, pieces: Iterable[Tensor]) -> None:
