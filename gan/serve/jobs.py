@@ -8,6 +8,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,7 +230,7 @@ class Jobs:
             self._generate(job, service, wait)
             job.keep_result_only()
             log.info("job %s: done", job.id)
-        except JobStopped:
+        except (JobStopped, CancelledError):  # the second one: the event loop ended without a shutdown
             log.info("job %s: stopped", job.id)
         except Exception as error:
             if not job.folder.exists():

@@ -72,7 +72,8 @@ class Service:
         finally:
             self._stopping.set()
             if working is not None:
-                await working
+                with suppress(asyncio.CancelledError):
+                    await working
             for task in (*following, self._batching):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
