@@ -187,7 +187,7 @@ async def test_a_busy_service_finishes_its_jobs(service, monkeypatch):
                 await client.post("/v1/generate", json={"num_images": 64})
 
         clients = [asyncio.create_task(ask()) for _ in range(3)]
-        await until(client, await submit(client), "done")
+        await until(client, await submit(client, num_images=64), "done")
         stop.set()
         await asyncio.gather(*clients)
 
