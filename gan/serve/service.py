@@ -18,7 +18,8 @@ from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs, QueueFullError
-from gan.serve.jobs import Jobs, JobStopped
+from gan.serve.job_work import JobStopped, JobWorker
+from gan.serve.jobs import Jobs
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
 from gan.serve.watching import watch
@@ -64,7 +65,7 @@ class Service:
         following = [asyncio.create_task(self._follow_reloads())]
         if self.settings.watch:
             following.append(asyncio.create_task(watch(self.models, self._follow)))
-        working = asyncio.create_task(self.jobs.run(self, self._stopping)) if self.jobs else None
+        working = asyncio.create_task(JobWorker(self.jobs, self).run(self._stopping)) if self.jobs else None
         self.state = "ready"
         try:
             with self._draining_at_sigterm():

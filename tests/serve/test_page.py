@@ -1,18 +1,14 @@
 """The page at /ui in a real Chromium, with the service behind it."""
 
-import contextlib
 import io
-import os
 import re
-import shutil
 import zipfile
 
 import numpy as np
 import pytest
 import torch
-from browsing import Page, classify, listening, pixels, pixels_on_screen
+from browsing import classify, pixels, pixels_on_screen
 from PIL import Image
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -21,50 +17,9 @@ from tiny_generators import replace, save_checkpoint
 from gan.metrics import load_digit_classifier
 from gan.serve import watching
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRETRAINED = ("ckpt=pretrained",)
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A browser that reaches this machine alone, with its downloads in the folder `downloads`."""
-    browser, driver = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        reason = "needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (
-        "headless=new",
-        "window-size=1280,1200",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    opened.downloads = tmp_path_factory.mktemp("downloads")
-    behaviour = {"behavior": "allow", "downloadPath": str(opened.downloads)}
-    opened.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
-    yield opened
-    opened.quit()
-
-
-@pytest.fixture
-def page(chromium, settings):
-    """A function from overrides to the page of a service with them."""
-    with contextlib.ExitStack() as stack:
-
-        def opened(*overrides, **options):
-            url, stop = stack.enter_context(listening(settings(*overrides, **options)))
-            shown = Page(chromium, url)
-            shown.url, shown.stop_service = url, stop
-            return shown
-
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ Owner = Annotated[str | None, Depends(_owner)]
 
 
 def _job(service: ServiceDep, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
-    for job in service.jobs.jobs():
+    for job in service.jobs.all():
         if job.id == identifier and job.record.owner == owner:
             return job
     raise HTTPException(404, f"There is no job {identifier}.")
@@ -56,7 +56,7 @@ def submit(
 @router.get("", responses=schemas.ERRORS)
 def jobs(service: ServiceDep, owner: Owner, request: Request) -> schemas.JobList:
     """All jobs, the oldest first; with API keys, those of the own key."""
-    own = [job for job in service.jobs.jobs() if job.record.owner == owner]
+    own = [job for job in service.jobs.all() if job.record.owner == owner]
     return schemas.JobList(jobs=[_entry(service, request, job) for job in own])
 
 
