@@ -173,6 +173,8 @@ def test_two_workers_count_a_rate_limit_together_in_redis(serve, redis, tmp_path
     server.wait_for("startup complete", 2)
     with ThreadPoolExecutor(8) as clients:
         codes = list(clients.map(lambda _: server.get("/info").status_code, range(60)))
+    server.process.terminate()  # with its workers, which a kill would leave
+    assert server.process.wait(PATIENCE) == 0
     assert (codes.count(200), codes.count(429)) == (20, 40)
 
 
