@@ -62,10 +62,13 @@ def served(*overrides: str) -> Iterator[tuple[subprocess.Popen, int]]:
     command = [sys.executable, "-m", "gan", "serve", "port=0", "drain_seconds=0", *overrides]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     try:
-        line = process.stderr.readline()
-        found = re.search(r"at http://127\.0\.0\.1:(\d+)", line)
-        if found is None:
-            raise SystemExit(line)
+        said = []
+        for line in process.stderr:  # the first lines name the models
+            said.append(line)
+            if found := re.search(r"at http://127\.0\.0\.1:(\d+)", line):
+                break
+        else:
+            raise SystemExit("".join(said))
         threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would block the service
         while not ready(int(found[1])):
             if process.poll() is not None:

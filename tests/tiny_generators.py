@@ -1,5 +1,7 @@
 """Checkpoints of untrained generators, as small as they can be, whose ten digits differ."""
 
+import os
+
 import torch
 from torch import nn
 
@@ -28,6 +30,15 @@ def save_checkpoint(path, num_classes=10, image_channels=1):
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, path)
     return path
+
+
+def replace(path, images_seen):
+    """Replaces a checkpoint by one with other weights, as a training run does."""
+    new = save_checkpoint(path.with_name("new.ckpt"))
+    checkpoint = torch.load(new, weights_only=True)
+    checkpoint["state_dict"] = {name: value + images_seen / 1000 for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint | {"images_seen": images_seen}, new)
+    os.replace(new, path)
 
 
 def save_checkpoints(folder):

@@ -9,7 +9,8 @@ import re
 import struct
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,13 +47,22 @@ class ArrayFiles:
         self.sequence, self.channels = sequence, channels
         self.image_format, self.path, self.split = image_format, path, split
 
-    def write(self, start: int, stop: int, shard_size: int | None, settings: dict[str, Any], overwrite: bool) -> None:
+    def write(
+        self,
+        start: int,
+        stop: int,
+        shard_size: int | None,
+        settings: dict[str, Any],
+        overwrite: bool,
+        progress: bool = True,
+    ) -> None:
         """Generates images start..stop-1 and writes them, with a progress bar on a terminal. Logs how fast.
 
         Args:
             shard_size: shards end at its multiples. Complete shards of the same settings are kept.
             settings: everything that the images depend on.
             overwrite: whether existing IDX files and shards are replaced, also shards of other settings.
+            progress: whether a terminal shows the bar.
 
         Raises:
             UserError: IDX files exist already, or shards of other settings or of another size.
@@ -72,16 +82,16 @@ class ArrayFiles:
             path.unlink()
         total = sum(end - first for first, end in spans)
         started = time.perf_counter()
-        with tqdm(total=total, unit=" images", unit_scale=True, disable=None, leave=False) as bar:
+        with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:
             for first, end in spans:
-                self._write_span(first, end, self._files((first, end) if sharded else None), bar)
+                self._write_span(first, end, self.files((first, end) if sharded else None), bar)
         seconds = time.perf_counter() - started
         if total:
             log.info("%s images in %.1f s, %s images/s", f"{total:,}", seconds, f"{total / seconds:,.0f}")
         else:
             log.info("all %s images are there already", f"{stop - start:,}")
 
-    def _files(self, shard: Span | None) -> list[Path]:
+    def files(self, shard: Span | None) -> list[Path]:
         """The files of a shard, or of all images. The last one holds the images."""
         middle = "" if shard is None else f"-{shard[0]:09d}-{shard[1] - 1:09d}"
         if self.image_format == "idx":
@@ -101,7 +111,7 @@ class ArrayFiles:
             for path, (first, end) in existing.items()
             if any(first < stop and start < end for start, stop in spans)
         ]
-        other = [path for path in overlapping if existing[path] not in spans or path not in self._files(existing[path])]
+        other = [path for path in overlapping if existing[path] not in spans or path not in self.files(existing[path])]
         if other and not overwrite:
             raise UserError(f"output={other[0]}: this shard has some of the images; overwrite=true replaces it")
         if overwrite:
@@ -109,7 +119,7 @@ class ArrayFiles:
                 path.unlink()
         if recorded != settings:
             write_atomic(self.path / SETTINGS, json.dumps(settings) + "\n")
-        return [span for span in spans if not all(path.is_file() for path in self._files(span))]
+        return [span for span in spans if not all(path.is_file() for path in self.files(span))]
 
     def _conflicting_idx_files(self, sharded: bool) -> list[Path]:
         """Existing IDX files of this split: a pair for all images when shards are written, and any for a new pair."""
@@ -130,23 +140,41 @@ class ArrayFiles:
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 
-    def _write_span(self, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
-        shape = (stop - start, self.channels, 28, 28)
-        images = _with_progress(self.sequence.images(start, stop), bar)
+    def members(self, images: Iterable[Tensor], start: int, stop: int) -> dict[str, Callable[[BinaryIO], None]]:
+        """Functions that each write an array to a file, by the array's name in an archive.
+
+        Args:
+            images: images start..stop-1 of the sequence, in pieces.
+        """
+        count, shape = stop - start, (stop - start, self.channels, 28, 28)
         labels = (self.sequence.labels(*piece) for piece in chunks(start, stop))
-        if self.image_format == "npy":
-            with atomic_file(files[-1]) as file:
-                _write_array(file, shape, "|u1", images)
-        elif self.image_format == "npz":
-            with atomic_file(files[-1]) as file, zipfile.ZipFile(file, "w") as archive:
-                arrays = {"images": (shape, "|u1", images), "labels": (shape[:1], "<i8", labels)}
-                for name, array in arrays.items():
-                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                        _write_array(member, *array)
-        else:
-            if self.sequence.labelled:
-                _write_idx(files[0], shape[:1], labels)
-            _write_idx(files[-1], (shape[0], 28, 28), images)
+        if self.image_format == "idx":
+            split = SPLITS[self.split]
+            write_labels = partial(_write_idx, shape=(count,), pieces=labels)
+            write_images = partial(_write_idx, shape=(count, 28, 28), pieces=images)
+            with_labels = {f"{split}-labels-idx1-ubyte": write_labels} if self.sequence.labelled else {}
+            return {**with_labels, f"{split}-images-idx3-ubyte": write_images}
+        write_labels = partial(_write_array, shape=(count,), dtype="<i8", pieces=labels)
+        write_images = partial(_write_array, shape=shape, dtype="|u1", pieces=images)
+        with_labels = {"labels.npy": write_labels} if self.image_format == "npz" else {}
+        return {"images.npy": write_images, **with_labels}
+
+    def _write_span(self, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
+        members = self.members(_with_progress(self.sequence.images(start, stop), bar), start, stop)
+        if self.image_format == "npz":
+            write_archive(files[-1], members)
+            return
+        for path, write in zip(files, members.values(), strict=True):
+            with atomic_file(path) as file:
+                write(file)
+
+
+def write_archive(path: Path, members: Mapping[str, Callable[[BinaryIO], None]]) -> None:
+    """Writes a zip file atomically, the same bytes for the same members."""
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, write in members.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+                write(member)
 
 
 def _with_progress(pieces: Iterable[Tensor], bar: tqdm) -> Iterator[Tensor]:
@@ -162,12 +190,11 @@ def _write_array(file: BinaryIO, shape: tuple[int, ...], dtype: str, pieces: Ite
         file.write(piece.numpy().astype(dtype, copy=False).tobytes())
 
 
-def _write_idx(path: Path, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
+def _write_idx(file: BinaryIO, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
     """Writes unsigned bytes in MNIST's format: type and number of dimensions in four bytes, the sizes, the values."""
-    with atomic_file(path) as file:
-        file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
-        for piece in pieces:
-            file.write(piece.numpy().astype("|u1", copy=False).tobytes())
+    file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
+    for piece in pieces:
+        file.write(piece.numpy().astype("|u1", copy=False).tobytes())
 
 
 def _span(path: Path) -> Span | None:

@@ -78,6 +78,10 @@ class Samples:
         labels = self.generator.labels(self.digits, start, stop, self.select)
         return torch.full((stop - start,), -1) if labels is None else labels
 
+    def seed_of(self, index: int) -> int:
+        """The seed of an image."""
+        return self.seeds[index // self.images_per_turn % len(self.seeds)]
+
     def inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
         """Latents and labels of images start..stop-1, for `DigitGenerator.draw`. Only without `select`."""
         z = self._take_turns(start, stop, lambda *span: self.generator.latents(*span, self.truncation))

@@ -20,7 +20,7 @@ from gan.serve.prometheus import SHARED
 from gan.serve.protocol import LimitedProtocol
 from gan.serve.proxies import ProxyHeaders
 from gan.serve.responses import MODEL_HEADERS
-from gan.serve.routes import overview, probes, published, v1
+from gan.serve.routes import jobs, overview, probes, published, v1
 from gan.serve.routes.pages import TITLE, add_pages
 from gan.serve.service import Service
 from gan.serve.settings import Settings
@@ -49,7 +49,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     checks, check_responses = access_checks(settings)
     for router in (overview.router, probes.router):
         app.include_router(router)
-    for router in (published.router, v1.router):
+    for router in (published.router, v1.router, *([jobs.router] if settings.jobs_dir else [])):
         app.include_router(router, dependencies=checks, responses=check_responses)
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -65,9 +65,9 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After"],
+            expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After", "Location"],
         )
     app.add_middleware(RequestLog)
     app.add_middleware(LingeringClose)

@@ -61,6 +61,7 @@ def serve(cfg: DictConfig) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from gan.serve.access import check_rate_limit_storage
     from gan.serve.app import SETTINGS, server_config
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
@@ -68,6 +69,7 @@ def serve(cfg: DictConfig) -> None:
 
     settings = read_settings(cfg)
     logging.config.dictConfig(LOGGING)
+    check_rate_limit_storage(settings)
     listener = bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
     os.environ[SETTINGS] = settings.model_dump_json()

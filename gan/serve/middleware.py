@@ -123,7 +123,8 @@ class RequestLimits:
 
     Args:
         max_body_bytes: a larger body gets status 413, with or without a Content-Length.
-        timeout: seconds for reading and responding together; the status is then 408 without the whole body, else 504.
+        timeout: seconds for reading and responding together, in a download until the next piece; the status is then 408
+            without the whole body, else 504.
         max_requests: concurrent requests; one more gets status 503.
     """
 
@@ -151,6 +152,8 @@ class RequestLimits:
         async def send_and_note(message: Message) -> None:
             nonlocal stage
             stage = "sending"
+            if message.get("more_body"):  # each piece of a download has the whole time
+                limit.reschedule(asyncio.get_running_loop().time() + self.timeout)
             await send(message)
 
         limit = asyncio.timeout(self.timeout)

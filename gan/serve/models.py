@@ -4,14 +4,23 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from gan.checkpoint_files import checkpoint_path
 from gan.config import explain
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve.settings import ModelSettings, Settings
 
 CPU_CHUNK = 32  # a single image takes an eighth of the time with `gan.inference.CHUNK`; large batches take no longer
+Stamp = tuple[Path, int, int, int]
+
+
+def stamp(path: Path) -> Stamp:
+    """What changes when a file is replaced or written: its path, number, time and size. An OSError without the file."""
+    found = path.stat()
+    return path, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,7 @@ class Model:
         label: the version label of the settings, if any.
         version: the checksum of the weights, after the label and a + where there is one.
         info: of `DigitGenerator.info`.
+        stamp: of its file, taken before it was read.
     """
 
     name: str
@@ -29,6 +39,7 @@ class Model:
     version: str
     generator: DigitGenerator
     info: dict[str, Any]
+    stamp: Stamp
     loaded_at: datetime
 
     @classmethod
@@ -36,14 +47,16 @@ class Model:
         """Raises a UserError for a file that cannot be used."""
         key = "ckpt" if name == "default" else f"models.{name}.ckpt"
         try:
-            generator = DigitGenerator.open(spec.ckpt, key, device, trust)
+            path = checkpoint_path(spec.ckpt, key)
+            found = stamp(path)
+            generator = DigitGenerator.open(path, key, device, trust)
         except PermissionError as error:
             raise UserError(explain(error)) from error
         if generator.device.type == "cpu":
             generator.chunk = CPU_CHUNK
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
-        model = cls(name, spec.version, version, generator, info, datetime.now(UTC))
+        model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
         generator.draw(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
         return model
 

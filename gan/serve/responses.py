@@ -40,10 +40,17 @@ def zip_of_pngs(images: Tensor, seeds: Sequence[int], digits: Sequence[int] | No
     """A zip of PNG files named by index, seed and digit; the same bytes for the same images."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for index, picture in enumerate(pictures(images)):
-            digit = "" if digits is None else f"_digit{digits[index]}"
-            archive.writestr(zipfile.ZipInfo(f"{index:06d}_seed{seeds[index]}{digit}.png"), png(picture))
+        add_pngs(archive, images, seeds, digits)
     return buffer.getvalue()
+
+
+def add_pngs(
+    archive: zipfile.ZipFile, images: Tensor, seeds: Sequence[int], digits: Sequence[int] | None, first: int = 0
+) -> None:
+    """Adds images to the zip file; `first` is the index of the first one, which the names begin with."""
+    for index, picture in enumerate(pictures(images)):
+        digit = "" if digits is None else f"_digit{digits[index]}"
+        archive.writestr(zipfile.ZipInfo(f"{first + index:06d}_seed{seeds[index]}{digit}.png"), png(picture))
 
 
 def npy(images: Tensor) -> bytes:

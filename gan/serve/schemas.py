@@ -1,11 +1,13 @@
 """The JSON bodies of requests and responses. Bounds that are settings, such as max_images, are checked in `Service`."""
 
+import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gan.config.bounds import MAX_AMOUNT
+from gan.errors import UserError
 from gan.serve.settings import NAME
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -141,10 +143,19 @@ class Directions(BaseModel):
     size: Amount = Field(0, description="width and height together")
 
 
-class SampleRequest(V1Request):
-    num_images: int | None = Field(None, ge=1, description="null: one per digit and seed")
+class SeededRequest(V1Request):
     seed: Seed | None = Field(None, description="null: a random seed")
     seeds: list[Seed] | None = Field(None, min_length=1, description="several in place of seed, used in turn")
+
+    def chosen_seeds(self) -> list[int]:
+        """The seeds, or a random one. A UserError for both `seed` and `seeds`."""
+        if self.seed is not None and self.seeds is not None:
+            raise UserError("seed, seeds: give one of the two")
+        return self.seeds or [secrets.randbits(48) if self.seed is None else self.seed]
+
+
+class SampleRequest(SeededRequest):
+    num_images: int | None = Field(None, ge=1, description="null: one per digit and seed")
     directions: Directions | None = None
     format: Literal["json", "grid", "zip", "npy"] = "json"
     columns: int | None = Field(None, ge=1, le=1000, description="of the grid; null: about as many as rows")
@@ -178,6 +189,34 @@ class InterpolationResponse(BaseModel):
     version: str
 
 
+class JobRequest(SeededRequest):
+    num_images: int = Field(ge=1)
+    format: Literal["npz", "idx", "zip"] = Field("npz", description="idx: MNIST's files, zip: PNG files; both in a zip")
+
+
+class JobEntry(BaseModel):
+    id: str
+    state: Literal["queued", "running", "done", "failed"]
+    num_images: int
+    images_done: int
+    format: Literal["npz", "idx", "zip"]
+    seeds: list[int]
+    digits: list[int] | None
+    truncation: float | None
+    model: str
+    version: str
+    created_at: datetime
+    finished_at: datetime | None
+    deleted_at: datetime | None = Field(description="when the service deletes a job that has ended")
+    error: str | None = Field(description="why the job failed")
+    url: str
+    download: str | None = Field(description="where the result is; null until the job is done")
+
+
+class JobList(BaseModel):
+    jobs: list[JobEntry]
+
+
 class ModelEntry(BaseModel):
     name: str
     version: str
@@ -187,12 +226,14 @@ class ModelEntry(BaseModel):
     classes: list[int] | None
     parameters: int
     epoch: int
+    images_seen: int = Field(description="real images that its training has used so far")
     device: str
     loaded_at: datetime
 
 
 class ModelList(BaseModel):
     default: str
+    watch: bool = Field(description="whether a new checkpoint replaces a model by itself")
     models: list[ModelEntry]
 
 

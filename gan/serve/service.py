@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -17,13 +18,17 @@ from torch import Tensor
 from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
-from gan.serve.batching import Batcher, Inputs
+from gan.serve.batching import Batcher, Inputs, QueueFullError
+from gan.serve.job_work import JobStopped, JobWorker
+from gan.serve.jobs import Jobs
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
+from gan.serve.watching import watch
 from gan.threads import settle_threads
 
 log = logging.getLogger("gan.serve")
 RELOAD_CHECK_SECONDS = 1.0
+QUIET_SECONDS, MAX_WAIT_SECONDS = 0.05, 1.0  # without a request, before a job's next images
 
 
 class Service:
@@ -47,6 +52,9 @@ class Service:
         self._finding = asyncio.Lock()
         self._batcher: Batcher | None = None
         self._batching: asyncio.Task | None = None
+        self._requests, self._last_request = 0, 0.0  # that wait for images now; and when one last did
+        self._stopping = asyncio.Event()
+        self.jobs = None if settings.jobs_dir is None else Jobs(settings)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -57,13 +65,20 @@ class Service:
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
         self._batching = asyncio.create_task(self._batcher.run())
-        reloading = asyncio.create_task(self._follow_reloads())
+        following = [asyncio.create_task(self._follow_reloads())]
+        if self.settings.watch:
+            following.append(asyncio.create_task(watch(self.models, self._follow)))
+        working = asyncio.create_task(JobWorker(self.jobs, self).run(self._stopping)) if self.jobs else None
         self.state = "ready"
         try:
             with self._draining_at_sigterm():
                 yield
         finally:
-            for task in (self._batching, reloading):
+            self._stopping.set()
+            if working is not None:
+                with suppress(asyncio.CancelledError):
+                    await working
+            for task in (*following, self._batching):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
@@ -123,9 +138,39 @@ class Service:
         if count > self.settings.max_images:
             raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
         model.require_conditional(digits)
-        images = await self._batcher.generate(model.generator, count, inputs)
+        self._requests += 1
+        try:
+            images = await self._batcher.generate(model.generator, count, inputs)
+        finally:
+            self._requests -= 1
+            self._last_request = time.monotonic()
         prometheus.IMAGES.labels(model.name, model.version).inc(count)
         return images
+
+    async def turn(self) -> None:
+        """Waits until no request has waited for images for a moment, but a second at most: jobs come last, yet on.
+
+        Raises:
+            JobStopped: the service stops.
+        """
+        patience = time.monotonic() + MAX_WAIT_SECONDS
+        while self._requests or time.monotonic() - self._last_request < QUIET_SECONDS:
+            if time.monotonic() > patience:
+                break
+            await asyncio.sleep(QUIET_SECONDS / 4)
+        if self._stopping.is_set():
+            raise JobStopped
+
+    async def sample_in_turn(self, model: Model, samples: Samples, start: int, stop: int) -> Tensor:
+        """Images start..stop-1 of a job, in turn behind the requests: uint8 [stop - start, C, 28, 28]."""
+        while True:
+            await self.turn()
+            with suppress(QueueFullError):
+                images = await self._batcher.generate(
+                    model.generator, stop - start, lambda first, end: samples.inputs(start + first, start + end)
+                )
+                prometheus.IMAGES.labels(model.name, model.version).inc(stop - start)
+                return images
 
     async def reload(self, name: str) -> Model:
         """Reads a model's file again, here and, within a second, in the other workers.
@@ -147,7 +192,7 @@ class Service:
                 outcome = "loaded"
             finally:
                 prometheus.RELOADS.labels(name, outcome).inc()
-        log.info("model %s: version %s loaded", name, model.version)
+        log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
         return model
 
     async def _follow_reloads(self) -> None:
@@ -158,10 +203,14 @@ class Service:
                 latest = self._reload_time(name)
                 if latest != known:
                     self._reload_times[name] = latest
-                    try:
-                        await self._reload_here(name)
-                    except UserError as error:
-                        log.warning("model %s: the old one stays in use, %s", name, error)
+                    await self._follow(name)
+
+    async def _follow(self, name: str) -> None:
+        """Takes a model's new file. One that cannot be used is a line in the log, and the old model stays."""
+        try:
+            await self._reload_here(name)
+        except UserError as error:
+            log.warning("model %s: the old one stays in use, %s", name, error)
 
     def _reload_file(self, name: str) -> Path:
         return self.shared / f"{name}.reload"

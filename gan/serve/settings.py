@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import limits
 from omegaconf import DictConfig, OmegaConf
@@ -20,11 +21,12 @@ from pydantic import (
     model_validator,
 )
 
+from gan.config.bounds import MAX_INDEX
 from gan.errors import UserError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
-SECRET = ("api_keys",)
+SECRET = ("api_keys", "rate_limit_storage")
 
 
 def _split(value: object) -> object:
@@ -76,6 +78,7 @@ class Settings(BaseModel):
     ckpt: str | None
     models: Annotated[dict[Name, ModelSettings] | None, BeforeValidator(_parse)]
     default: str | None
+    watch: bool
     device: str
     trust: Texts
     max_images: int = Field(ge=64)
@@ -88,9 +91,15 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(ge=1024)
     drain_seconds: float = Field(ge=0)
     shutdown_timeout: int = Field(ge=1)
+    jobs_dir: Path | None
+    max_jobs: int = Field(ge=1, le=10_000)
+    max_job_images: int = Field(ge=1, le=MAX_INDEX)
+    max_jobs_gb: float = Field(gt=0)
+    keep_jobs_hours: float = Field(gt=0)
     api_keys: Texts
     api_keys_file: Path | None
     rate_limit: str | None
+    rate_limit_storage: str
     cors_origins: Texts
     trusted_proxies: str
     root_path: str | None
@@ -110,6 +119,19 @@ class Settings(BaseModel):
                 raise ValueError("must be a number and a period, such as 60/minute") from error
             if any(item.amount < 1 for item in items):
                 raise ValueError("must allow at least one request per period, such as 60/minute")
+        return value
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _valid_storage(cls, value: str) -> str:
+        allowed = "must be memory or the address of a Redis server, such as redis://localhost:6379/0"
+        try:
+            address = urlsplit(value)
+            redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
+        except ValueError as error:  # the port
+            raise ValueError(f"{allowed}; {error}") from error
+        if value != "memory" and not redis:
+            raise ValueError(allowed)
         return value
 
     @field_validator("trusted_proxies")

@@ -1,7 +1,13 @@
 """Services with tiny generators, called without a network."""
 
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
 import threading
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -10,9 +16,12 @@ from tiny_generators import save_checkpoints
 
 from gan.config import compose
 from gan.inference import DigitGenerator
-from gan.serve import prometheus
+from gan.serve import job_work, jobs, prometheus
+from gan.serve import service as service_module
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture
@@ -26,13 +35,36 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.fixture
-def settings(checkpoints):
+def redis(tmp_path):
+    """The address of a Redis server of this test's own, and a function that stops it."""
+    program = shutil.which("redis-server")
+    if program is None:
+        reason = "needs Redis (Debian: apt-get install redis-server)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert any("Ready to accept connections" in line for line in process.stdout)
+
+    def stop():
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+    yield f"redis://127.0.0.1:{port}/0", stop
+    stop()
+
+
+@pytest.fixture
+def settings(checkpoints, tmp_path):
     """A function from overrides to settings; the model is conditional unless the test names another."""
 
     def read(*overrides, model="conditional"):
         named = any(text.startswith("models=") for text in overrides)
         file = [] if named else [f"ckpt='{checkpoints[model]}'"]
-        return read_settings(compose("serve", ["device=cpu", *file, *overrides]))
+        fixed = ["device=cpu", f"jobs_dir='{tmp_path / 'jobs'}'"]
+        return read_settings(compose("serve", [*fixed, *file, *overrides]))
 
     return read
 
@@ -82,3 +114,68 @@ def metric():
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     return value
+
+
+@pytest.fixture
+def quick_jobs(monkeypatch):
+    """Workers look for jobs at once, and their shards are small."""
+    monkeypatch.setattr(job_work, "CHECK_SECONDS", 0.02)
+    for module in (jobs, job_work):
+        monkeypatch.setattr(module, "SHARD", 100)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Its `seconds` are what a job waits before each of its turns."""
+    turn, slow = service_module.Service.turn, SimpleNamespace(seconds=0.0)
+
+    async def slowly(self):
+        await asyncio.sleep(slow.seconds)
+        return await turn(self)
+
+    monkeypatch.setattr(service_module.Service, "turn", slowly)
+    return slow
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """A browser that reaches this machine alone, with its downloads in the folder `downloads`."""
+    browser, driver = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        reason = "needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in (
+        "headless=new",
+        "window-size=1280,1200",
+        "no-sandbox",
+        "disable-dev-shm-usage",
+        "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    opened.downloads = tmp_path_factory.mktemp("downloads")
+    behaviour = {"behavior": "allow", "downloadPath": str(opened.downloads)}
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def page(chromium, settings):
+    """A function from overrides to the page of a service with them."""
+    from browsing import Page, listening
+
+    with ExitStack() as stack:
+
+        def opened(*overrides, **options):
+            url, stop = stack.enter_context(listening(settings(*overrides, **options)))
+            shown = Page(chromium, url)
+            shown.url, shown.stop_service = url, stop
+            return shown
+
+        yield opened

@@ -1,5 +1,7 @@
 """API keys, rate limits and allowed origins."""
 
+import socket
+
 import pytest
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +42,36 @@ async def test_rates(service):
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert (await client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.process
+async def test_services_count_together_in_redis_and_alone_without_it(service, redis, monkeypatch, caplog):
+    address, stop = redis
+    limited = ("rate_limit='4/minute;100/hour'", f"rate_limit_storage={address}")
+    async with service(*limited) as first, service(*limited) as second:
+
+        async def codes():
+            return [(await client.get("/info")).status_code for _ in range(3) for client in (first, second)]
+
+        assert await codes() == [200] * 4 + [429] * 2
+        assert 1 <= int((await first.get("/info")).headers["retry-after"]) <= 60
+        assert (await first.get("/readyz")).status_code == 200
+        stop()
+        assert await codes() == [200] * 6
+        assert await codes() == [200] * 2 + [429] * 4  # each has a limit of its own
+        lines = [line for line in caplog.messages if "rate_limit_storage" in line]
+        assert len(lines) == 2  # one of each service
+        assert "each worker counts alone for now (Error " in lines[0]
+
+
+async def test_a_redis_that_does_not_respond_ends_the_start(gan, settings, checkpoints):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    given = [f"ckpt='{checkpoints['conditional']}'", "port=0", "rate_limit=4/minute"]
+    code, out, err = gan("serve", *given, f"rate_limit_storage=redis://:secret@127.0.0.1:{port}/0")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("gan serve: rate_limit_storage: Redis at 127.0.0.1 does not respond (")
+    assert "secret" not in err
 
 
 async def test_only_configured_origins_may_call(service):

@@ -29,7 +29,7 @@ class Server:
 
     def __init__(self, python, *overrides):
         self.process = subprocess.Popen(
-            [python, "-m", "gan", "serve", "device=cpu", *overrides],
+            [python, "-m", "gan", "serve", "device=cpu", "jobs_dir=null", *overrides],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -128,7 +128,7 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
     torch.save(checkpoint, path)
     new = server.client.post("/v1/models/default/reload").json()["version"]
-    server.wait_for(f"version {new} loaded", 2)
+    server.wait_for(f"version {new} loaded, 320 images seen", 2)
     assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new} != before
 
     os.kill(workers[0], signal.SIGKILL)
@@ -136,6 +136,42 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
     server.process.terminate()
     assert server.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.process
+def test_a_job_of_a_killed_service_is_continued_by_the_next(serve, tmp_path):
+    given = [f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'", "port=0", f"jobs_dir='{tmp_path / 'jobs'}'"]
+    server = serve(*given)
+    entry = server.client.post("/v1/jobs", json={"num_images": 1_000_000}).json()
+
+    def wait_for_more_than(images):
+        deadline = time.monotonic() + PATIENCE
+        while (found := server.get(entry["url"]).json())["images_done"] <= images:
+            assert found["state"] in ("queued", "running")
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return found["images_done"]
+
+    done = wait_for_more_than(0)
+    server.process.kill()
+    server = serve(*given, "drain_seconds=0")
+    wait_for_more_than(done)
+    assert server.client.delete(entry["url"]).status_code == 204
+    server.process.terminate()
+    assert server.process.wait(PATIENCE) == 0
+    assert list((tmp_path / "jobs").glob("*/")) == []
+
+
+@pytest.mark.process
+def test_two_workers_count_a_rate_limit_together_in_redis(serve, redis, tmp_path):
+    ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
+    server = serve(ckpt, "port=0", "workers=2", "rate_limit=20/hour", f"rate_limit_storage={redis[0]}")
+    server.wait_for("startup complete", 2)
+    with ThreadPoolExecutor(8) as clients:
+        codes = list(clients.map(lambda _: server.get("/info").status_code, range(60)))
+    server.process.terminate()  # with its workers, which a kill would leave
+    assert server.process.wait(PATIENCE) == 0
+    assert (codes.count(200), codes.count(429)) == (20, 40)
 
 
 @pytest.fixture

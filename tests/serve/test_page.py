@@ -1,10 +1,7 @@
 """The page at /ui in a real Chromium, with the service behind it."""
 
-import contextlib
 import io
-import os
 import re
-import shutil
 import zipfile
 
 import numpy as np
@@ -13,59 +10,19 @@ import torch
 from browsing import Page, classify, listening, pixels, pixels_on_screen
 from nginx import in_front_of
 from PIL import Image
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
+from tiny_generators import replace, save_checkpoint
 
 from gan.config.bounds import DIRECTIONS
 from gan.inference.directions import measure_shapes
 from gan.metrics import load_digit_classifier
+from gan.serve import watching
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRETRAINED = ("ckpt=pretrained",)
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A browser that reaches this machine alone, with its downloads in the folder `downloads`."""
-    browser, driver = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        reason = "needs Chromium and its driver (Debian: apt-get install chromium chromium-driver)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (
-        "headless=new",
-        "window-size=1280,1200",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    opened.downloads = tmp_path_factory.mktemp("downloads")
-    behaviour = {"behavior": "allow", "downloadPath": str(opened.downloads)}
-    opened.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
-    yield opened
-    opened.quit()
-
-
-@pytest.fixture
-def page(chromium, settings):
-    """A function from overrides to the page of a service with them."""
-    with contextlib.ExitStack() as stack:
-
-        def opened(*overrides, **options):
-            url, stop = stack.enter_context(listening(settings(*overrides, **options)))
-            shown = Page(chromium, url)
-            shown.stop_service = stop
-            return shown
-
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +41,23 @@ def test_it_generates_and_names_the_model_without_requests_to_other_hosts(page):
     assert f"{shown.url}/v1/generate" in urls
     assert [url for url in urls if not url.startswith(f"{shown.url}/")] == []
     assert shown.browser.get_log("browser") == []
+
+
+def test_it_shows_the_images_seen_and_follows_a_training(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "CHECK_SECONDS", 0.05)
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    shown = page(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true")
+    first = pixels(shown.images()[0])
+    assert shown["images-seen"].text == "The generator has seen 320 images. This page follows its training."
+    shown.interpolated()
+    frame = shown["frame"].get_attribute("src")
+    shown.generate(seed="x")  # a field in the middle of a change stays as it is
+    shown.error()
+    replace(path, 1640)
+    shown.until(lambda: "has seen 1,640 images." in shown["images-seen"].text)
+    shown.until(lambda: (pixels(shown.images()[0]) != first).any())
+    shown.until(lambda: shown["frame"].get_attribute("src") != frame)
+    assert "seed 7." in shown["generate-status"].text
 
 
 def test_it_shows_the_requested_digits(page, classifier):

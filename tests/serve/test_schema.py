@@ -30,7 +30,8 @@ def schema(tmp_path_factory):
         f"{name}: {{ckpt: '{save_checkpoint(folder / f'{name}.ckpt', num_classes=classes)}', weight: 0.5}}"
         for name, classes in (("conditional", 10), ("unconditional", None))
     ]
-    options = ["device=cpu", "max_images=64", "queue_size=64", f"models={{{', '.join(models)}}}"]
+    limits = ["max_images=64", "queue_size=64", "max_job_images=64", "max_jobs=3", f"jobs_dir='{folder / 'jobs'}'"]
+    options = ["device=cpu", *limits, f"models={{{', '.join(models)}}}"]
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(read_settings(compose("serve", options))))
 
 

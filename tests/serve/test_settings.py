@@ -46,6 +46,9 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["ui=maybe"], "ui=maybe: "),
         (["rate_limit=often"], "rate_limit=often: must be a number and a period, such as 60/minute"),
         (["rate_limit=0/minute"], "rate_limit=0/minute: must allow at least one request"),
+        (["rate_limit_storage=redis"], "rate_limit_storage: must be memory or the address of a Redis server"),
+        (["rate_limit_storage='redis://a:b/0'"], "rate_limit_storage: must be memory or the address of a Redis"),
+        (["rate_limit_storage='memcached://a'"], "such as redis://localhost:6379/0"),
         (["trusted_proxies=10.0.0.1/8"], "trusted_proxies=10.0.0.1/8: must be addresses or networks"),
         (["trusted_proxies='*,10.0.0.1'"], "trusted_proxies=*,10.0.0.1: must be addresses or networks"),
         (["root_path=gan"], "root_path=gan: must be a path such as /gan"),
@@ -70,9 +73,10 @@ def test_an_error_is_one_line_that_names_the_key(overrides, words):
     assert "\n" not in str(caught.value)
 
 
-def test_an_error_does_not_reveal_an_api_key():
+@pytest.mark.parametrize("override", ["api_keys={secret-key: 1}", "rate_limit_storage='redis:/:secret-key@host'"])
+def test_an_error_does_not_reveal_a_secret(override):
     with pytest.raises(UserError) as caught:
-        read("api_keys={secret-key: 1}")
+        read(override)
     assert "secret-key" not in str(caught.value)
 
 

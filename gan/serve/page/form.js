@@ -10,9 +10,18 @@ function chosenModel() {
   return catalogue.models[$("model").value] ?? null;
 }
 
+function shownModel() {
+  return chosenModel() ?? catalogue.models.find(({ name }) => name === catalogue.default);
+}
+
 export function classes() {
-  const model = chosenModel() ?? catalogue.models.find(({ name }) => name === catalogue.default);
+  const model = shownModel();
   return model ? model.classes : [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+}
+
+// The models' versions if new checkpoints replace them by themselves, otherwise nothing.
+export function watchedVersions() {
+  return catalogue.watch ? catalogue.models.map(({ version }) => version).join() : "";
 }
 
 export function modelFields() {
@@ -95,12 +104,17 @@ export async function loadModels() {
   const options = catalogue.models.map(
     (model, index) => new Option(`${named(model.name, model.version)}${model.classes ? "" : ", unconditional"}`, String(index)),
   );
+  const chosen = $("model").value;
   $("model").replaceChildren(...(several ? [new Option("chosen by the service", "")] : []), ...options);
+  if (chosen && catalogue.models[chosen]) $("model").value = chosen;
   $("model-choice").hidden = !several;
   enableDigits();
 }
 
 export function enableDigits() {
+  const model = shownModel();
+  const follows = catalogue.watch ? " This page follows its training." : "";
+  if (model) tell("images-seen", `The generator has seen ${model.images_seen.toLocaleString("en")} images.${follows}`);
   const conditional = classes() !== null;
   for (const field of $("digit-choice").querySelectorAll("button, input")) field.disabled = !conditional;
   for (const id of ["from-digit", "to-digit"]) $(id).disabled = !conditional;

@@ -16,24 +16,32 @@ function columnsFor(count, list) {
 }
 
 export function generate() {
-  return attempt("generate", "images", async () => {
-    const body = {
+  return attempt("generate", "images", () =>
+    show({
       digits: digits(),
       num_images: wholeNumber($("count").value.trim(), "The number of images is a whole number, 1 or more."),
       seed: seedIn($("seed")),
       truncation: truncation(),
       directions: directions(),
       ...modelFields(),
-    };
-    const own = (newest += 1);
-    const response = await requestJson("generate", { ...body, format: "json" });
-    if (own !== newest) return;
-    shown = { ...body, model: response.model, version: response.version };
-    showImages(response.images, response.digits);
-    const what = response.images.length === 1 ? "1 image" : `${response.images.length} images`;
-    tell("generate-status", `${what} by model ${named(response.model, response.version)}, seed ${body.seed}.`);
-    $("downloads").hidden = false;
-  });
+    }),
+  );
+}
+
+// The images on the page, by the newest version of their model.
+export async function generateAgain() {
+  if (shown) await attempt("generate", "images", () => show({ ...shown, version: null }));
+}
+
+async function show(body) {
+  const own = (newest += 1);
+  const response = await requestJson("generate", { ...body, format: "json" });
+  if (own !== newest) return;
+  shown = { ...body, model: response.model, version: response.version };
+  showImages(response.images, response.digits);
+  const what = response.images.length === 1 ? "1 image" : `${response.images.length} images`;
+  tell("generate-status", `${what} by model ${named(response.model, response.version)}, seed ${body.seed}.`);
+  $("downloads").hidden = false;
 }
 
 function showImages(images, imageDigits) {

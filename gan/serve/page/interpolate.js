@@ -9,21 +9,28 @@ let shown = null; // the request for the frames on the page, and the frames
 let timer = null;
 
 export function interpolate() {
-  return attempt("interpolate", "frame", async () => {
-    const ends = classes() ? [Number($("from-digit").value), Number($("to-digit").value)] : null;
-    const body = {
+  return attempt("interpolate", "frame", () =>
+    show({
       seeds: [seedIn($("from-seed")), seedIn($("to-seed"))],
-      digits: ends,
+      digits: classes() ? [Number($("from-digit").value), Number($("to-digit").value)] : null,
       steps: FRAMES,
       ...modelFields(),
-    };
-    const response = await requestJson("interpolate", { ...body, format: "frames" });
-    shown = { body: { ...body, model: response.model, version: response.version }, frames: response.frames };
-    $("position").max = String(response.frames.length - 1);
-    showFrame();
-    $("player").hidden = false;
-    tell("interpolate-status", `${response.frames.length} frames by model ${named(response.model, response.version)}.`);
-  });
+    }),
+  );
+}
+
+// The latent path on the page, by the newest version of its model.
+export async function interpolateAgain() {
+  if (shown) await attempt("interpolate", "frame", () => show({ ...shown.body, version: null }));
+}
+
+async function show(body) {
+  const response = await requestJson("interpolate", { ...body, format: "frames" });
+  shown = { body: { ...body, model: response.model, version: response.version }, frames: response.frames };
+  $("position").max = String(response.frames.length - 1);
+  showFrame();
+  $("player").hidden = false;
+  tell("interpolate-status", `${response.frames.length} frames by model ${named(response.model, response.version)}.`);
 }
 
 function showFrame() {

@@ -1,10 +1,12 @@
 // The entry point of the page: connects the buttons to the two forms.
 
-import { $, attempt, enableDigits, loadModels, randomSeed, truncation } from "./form.js";
+import { $, attempt, enableDigits, loadModels, randomSeed, truncation, watchedVersions } from "./form.js";
 import { addSliders, resetSliders } from "./directions.js";
-import { download, generate } from "./generate.js";
-import { interpolate, saveGif } from "./interpolate.js";
+import { download, generate, generateAgain } from "./generate.js";
+import { interpolate, interpolateAgain, saveGif } from "./interpolate.js";
 import { keepKey } from "./service.js";
+
+const FOLLOW_MILLISECONDS = 5000;
 
 function onSubmit(id, action) {
   $(id).addEventListener("submit", (event) => {
@@ -26,6 +28,16 @@ function withNewSeeds(action, ...fields) {
 
 async function start() {
   if ((await attempt("generate", "images", loadModels)) && (await generate())) await interpolate();
+}
+
+// Shows the same seeds again whenever a new checkpoint is served. What fails is tried again later.
+async function follow() {
+  const before = watchedVersions();
+  if (!before || document.hidden) return;
+  await loadModels().catch(() => null);
+  if (watchedVersions() === before) return;
+  await generateAgain();
+  await interpolateAgain();
 }
 
 for (let digit = 0; digit < 10; digit += 1) {
@@ -68,3 +80,4 @@ onSubmit("key-form", () => {
   start();
 });
 start();
+setInterval(follow, FOLLOW_MILLISECONDS);

@@ -1,6 +1,5 @@
 """The service's own endpoints, under /v1: samples, interpolations, and the models."""
 
-import secrets
 from functools import partial
 
 from fastapi import APIRouter, HTTPException, Path, Response
@@ -29,10 +28,8 @@ async def generate(
     The same model, seed and digits give the same images, as `gan generate` does.
     """
     body = body or schemas.SampleRequest()
-    if body.seed is not None and body.seeds is not None:
-        raise UserError("seed, seeds: give one of the two")
+    seeds = body.chosen_seeds()
     model = service.models.pick(body.model, body.version)
-    seeds = body.seeds or [secrets.randbits(48) if body.seed is None else body.seed]
     images_per_turn = len(body.digits or [0])
     count = body.num_images or images_per_turn * len(seeds)
     model = await service.moved(model, body.directions)
@@ -90,9 +87,8 @@ async def interpolate(
 @router.get("/models")
 async def models(service: ServiceDep) -> schemas.ModelList:
     """All models, the default among them, and the share of requests that each one gets."""
-    return schemas.ModelList(
-        default=service.settings.default, models=[_entry(service, model) for model in service.models]
-    )
+    entries = [_entry(service, model) for model in service.models]
+    return schemas.ModelList(default=service.settings.default, watch=service.settings.watch, models=entries)
 
 
 @router.post(
@@ -125,6 +121,7 @@ def _entry(service: Service, model: Model) -> schemas.ModelEntry:
         classes=model.info["classes"],
         parameters=model.info["total_parameters"],
         epoch=model.info["epoch"],
+        images_seen=model.info["images_seen"],
         device=model.info["device"],
         loaded_at=model.loaded_at,
     )

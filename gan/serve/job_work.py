@@ -1,0 +1,150 @@
+"""The work on jobs: one job at a time in one of the workers, its images generated behind all requests."""
+
+import asyncio
+import logging
+import time
+import zipfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from gan.atomic_write import atomic_file, remove_temporary_files, write_atomic
+from gan.errors import UserError
+from gan.generate.array_files import ArrayFiles, write_archive
+from gan.generate.modes import Samples
+from gan.inference import CHUNK, chunks
+from gan.serve.jobs import SHARD, Job, Jobs
+from gan.serve.models import Model
+from gan.serve.responses import add_pngs
+from gan.serve.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from gan.serve.service import Service
+
+log = logging.getLogger("gan.serve")
+CHECK_SECONDS = 1.0
+TURN = 32  # images at a time on a CPU: the longest that a request waits for a job
+
+
+class JobStopped(Exception):  # noqa: N818
+    """The service stops, and continues the job when it starts again; or the job was deleted."""
+
+
+class JobSamples(Samples):
+    """The samples of a job; `source` generates images start..stop-1 in turn with the requests."""
+
+    source: Callable[[int, int], Iterator[Tensor]]
+
+    def images(self, start: int, stop: int) -> Iterator[Tensor]:
+        return self.source(start, stop)
+
+
+class JobWorker:
+    """A worker's part in the jobs: deletes old ones, and does one if no other worker does."""
+
+    def __init__(self, jobs: Jobs, service: "Service") -> None:
+        self.jobs, self.service = jobs, service
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works on the jobs until the service stops."""
+        loop, told = asyncio.get_running_loop(), ""
+
+        def wait(coroutine: Awaitable) -> Any:
+            return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+        while not stopping.is_set():
+            try:
+                await asyncio.to_thread(self.work, wait)
+            except OSError as error:
+                if str(error) != told:
+                    log.warning("jobs_dir=%s: %s", self.jobs.folder, error)
+                told = str(error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await stopping.wait()
+
+    def work(self, wait: Callable[[Awaitable], Any]) -> None:
+        """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work.
+
+        Args:
+            wait: awaits something in the event loop, from this thread.
+        """
+        jobs = self.jobs.all()
+        for job in jobs:
+            if (ended := job.ended_at) is not None and time.time() > ended + self.jobs.keep_seconds:
+                job.delete()
+        if all(job.ended_at for job in jobs):
+            return
+        with suppress(Timeout), FileLock(self.jobs.folder / ".lock", blocking=False):
+            for job in self.jobs.all():
+                if job.ended_at is None:
+                    return self._finish(job, wait)
+                job.keep_result_only()
+
+    def _finish(self, job: Job, wait: Callable[[Awaitable], Any]) -> None:
+        log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
+        try:
+            self._generate(job, wait)
+            job.keep_result_only()
+            log.info("job %s: done", job.id)
+        except (JobStopped, CancelledError):  # the second one: the event loop ended without a shutdown
+            log.info("job %s: stopped", job.id)
+        except Exception as error:
+            if not job.folder.exists():
+                log.info("job %s: deleted", job.id)
+                return
+            known = isinstance(error, UserError | OSError)
+            log.warning("job %s: failed, %s", job.id, error, exc_info=None if known else error)
+            job.keep_result_only()
+            write_atomic(job.error, str(error) if known else "Internal error; the log of the service has more.")
+
+    def _generate(self, job: Job, wait: Callable[[Awaitable], Any]) -> None:
+        """Writes the shards that are missing, then the result."""
+        record = job.record
+        remove_temporary_files(job.folder)
+        file = next(job.folder.glob("model.*"))
+        spec = ModelSettings(ckpt=str(file), version=record.version.rpartition("+")[0] or None)
+        model = Model.open(record.model, spec, self.service.settings.device, self.service.settings.trust)
+        turn = TURN if model.generator.device.type == "cpu" else CHUNK
+
+        def generated(start: int, stop: int) -> Iterator[Tensor]:
+            for span in chunks(start, stop, turn):
+                if not job.folder.exists():
+                    raise JobStopped
+                yield wait(self.service.sample_in_turn(model, samples, *span))
+
+        def stored(start: int, stop: int) -> Iterator[Tensor]:
+            for span in chunks(start, stop, SHARD):
+                with np.load(shards.files(span)[-1]) as arrays:
+                    images = torch.from_numpy(arrays["images"])
+                for piece in images.split(turn):
+                    wait(self.service.turn())
+                    yield piece
+
+        samples = JobSamples(model.generator, record.digits, record.seeds, record.truncation)
+        samples.source = generated
+        shards = ArrayFiles(samples, record.channels, "npz", job.shards, "train")
+        shards.write(0, record.num_images, SHARD, {"job": job.id}, overwrite=False, progress=False)
+        images = stored(0, record.num_images)
+        if record.format == "zip":
+            _write_pngs(job.result, samples, images)
+        else:
+            arrays = ArrayFiles(samples, record.channels, record.format, job.result, "train")
+            write_archive(job.result, arrays.members(images, 0, record.num_images))
+
+
+def _write_pngs(path: Path, samples: Samples, pieces: Iterable[Tensor]) -> None:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        start = 0
+        for images in pieces:
+            stop = start + len(images)
+            digits = samples.labels(start, stop).tolist() if samples.labelled else None
+            add_pngs(archive, images, [samples.seed_of(index) for index in range(start, stop)], digits, start)
+            start = stop

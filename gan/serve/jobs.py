@@ -1,0 +1,166 @@
+"""Jobs for many images: their folders, whose files are their state for all workers, and the room that there is."""
+
+import os
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import HTTPException
+from filelock import FileLock
+from pydantic import ValidationError
+
+from gan.atomic_write import write_atomic
+from gan.errors import UserError
+from gan.generate.array_files import SETTINGS
+from gan.generate.modes import Samples
+from gan.serve import schemas
+from gan.serve.models import Model, stamp
+from gan.serve.settings import Settings
+
+SHARD = 2_000  # images; a killed worker loses less than these
+BYTES_BESIDE_PIXELS = 200  # of an image: its label, or its names in a zip file
+RESULTS = {"npz": "digits.npz", "idx": "digits-idx.zip", "zip": "digits-png.zip"}
+
+
+class JobRecord(schemas.JobRequest):
+    """`job.json`. It never changes: how far a job is can be seen by the other files in its folder."""
+
+    seeds: list[int]
+    version: str
+    channels: int
+    model_bytes: int
+    owner: str | None
+
+    @property
+    def bytes_needed(self) -> int:
+        """Of the model's copy, and at the end of the shards and the result together."""
+        return self.model_bytes + 2 * self.num_images * (784 * self.channels + BYTES_BESIDE_PIXELS)
+
+
+class Job:
+    """A job's folder, with a copy of the model's file: neither a reload nor a restart changes an image."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.id = folder, folder.name
+        self.record = JobRecord.model_validate_json((folder / "job.json").read_bytes())
+        self.result, self.error, self.shards = folder / RESULTS[self.record.format], folder / "error", folder / "shards"
+
+    @property
+    def ended_at(self) -> float | None:
+        ended = _status(self.result) or _status(self.error)
+        return ended and ended.st_mtime
+
+    def entry(self, keep_seconds: float) -> dict[str, Any]:
+        """The fields of `schemas.JobEntry` but the links."""
+        written: list[str] = []
+        with suppress(FileNotFoundError):
+            written = os.listdir(self.shards)
+        record, ended, done = self.record, self.ended_at, self.result.exists()
+        unfinished = "running" if SETTINGS in written else "queued"
+        shards = sum(name.startswith("images-") for name in written)
+        return {
+            **record.model_dump(exclude={"seed", "channels", "model_bytes", "owner"}),
+            "id": self.id,
+            "state": "done" if done else "failed" if ended else unfinished,
+            "images_done": record.num_images if done else min(shards * SHARD, record.num_images),
+            "created_at": datetime.fromtimestamp(int(self.id[:16], 16) / 1e9, UTC),
+            "finished_at": ended and datetime.fromtimestamp(ended, UTC),
+            "deleted_at": ended and datetime.fromtimestamp(ended + keep_seconds, UTC),
+            "error": self.error.read_text(encoding="utf-8") if ended and not done else None,
+        }
+
+    def delete(self) -> None:
+        """From the first moment on, no worker sees the job; the one that works on it stops."""
+        gone = self.folder.with_name(f".{self.id}")
+        with suppress(FileNotFoundError):  # another worker was faster
+            os.replace(self.folder, gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def keep_result_only(self) -> None:
+        shutil.rmtree(self.shards, ignore_errors=True)
+        for path in self.folder.glob("model.*"):
+            path.unlink(missing_ok=True)
+
+
+class Jobs:
+    """The jobs of a service, in `jobs_dir`: all workers see them, and one of them works at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.folder = settings, settings.jobs_dir.absolute()
+        self.keep_seconds = settings.keep_jobs_hours * 3600
+
+    def all(self) -> list[Job]:
+        """All jobs, the oldest first."""
+        found = []
+        for path in sorted(self.folder.glob("[0-9a-f]*/job.json")):
+            with suppress(FileNotFoundError, ValidationError):  # deleted since, or of another version
+                found.append(Job(path.parent))
+        return found
+
+    def submit(self, request: schemas.JobRequest, model: Model, owner: str | None) -> Job:
+        """Adds a job.
+
+        Raises:
+            UserError: a value that does not fit the model or the service.
+            HTTPException: there is no room for the job, or the model's file is not the one that was loaded.
+        """
+        settings, seeds = self.settings, request.chosen_seeds()
+        model.require_conditional(request.digits)
+        Samples(model.generator, request.digits, seeds)
+        channels = model.generator.image_channels
+        if request.num_images > settings.max_job_images:
+            raise UserError(f"num_images: {request.num_images} images, at most {settings.max_job_images} in a job")
+        if request.format == "idx" and channels != 1:
+            raise UserError(f"format=idx: MNIST's files have one channel, this model has {channels}")
+        given = request.model_dump() | {"seed": None, "seeds": seeds, "model": model.name, "version": model.version}
+        record = JobRecord(**given, channels=channels, model_bytes=model.stamp[-1], owner=owner)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / ".submit.lock"):
+                self._require_room(record)
+                return self._add(record, model)
+        except OSError as error:
+            raise HTTPException(507, f"jobs_dir={self.folder}: {error.strerror or error}") from error
+
+    def _require_room(self, record: JobRecord) -> None:
+        for path in self.folder.glob(".*/"):  # what a killed worker was adding or deleting
+            shutil.rmtree(path, ignore_errors=True)
+        jobs = self.all()
+        if len(jobs) >= self.settings.max_jobs:
+            detail = f"There are {len(jobs)} jobs, with those that have ended: max_jobs={self.settings.max_jobs}. "
+            raise HTTPException(503, detail + "Delete one, or try again later.", {"Retry-After": "60"})
+        unfinished = sum(job.record.bytes_needed for job in jobs if job.ended_at is None)
+        kept = sum(found.st_size for job in jobs if (found := _status(job.result)))
+        limit, free = self.settings.max_jobs_gb * 1e9, shutil.disk_usage(self.folder).free
+        if record.bytes_needed + unfinished > min(limit - kept, free):
+            needs = f"This job needs {record.bytes_needed / 1e9:.2f} GB on the disk, the other jobs have or need"
+            limits = f"max_jobs_gb={self.settings.max_jobs_gb:g}, and {free / 1e9:.2f} GB are free"
+            raise HTTPException(507, f"{needs} {(unfinished + kept) / 1e9:.2f}: {limits}.")
+
+    def _add(self, record: JobRecord, model: Model) -> Job:
+        file = model.stamp[0]
+        identifier = f"{time.time_ns():016x}{secrets.token_hex(8)}"
+        folder = self.folder / f".{identifier}"
+        folder.mkdir()
+        try:
+            shutil.copyfile(file, folder / f"model{file.suffix}")
+            unchanged = stamp(file) == model.stamp
+        except FileNotFoundError:
+            unchanged = False
+        if not unchanged:
+            shutil.rmtree(folder)
+            detail = f"{file} has changed since model {model.name} was loaded from it; reload the model first."
+            raise HTTPException(409, detail)
+        write_atomic(folder / "job.json", record.model_dump_json())
+        os.replace(folder, self.folder / identifier)
+        return Job(self.folder / identifier)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Of a file that another worker may delete at any moment; None without it."""
+    with suppress(FileNotFoundError):
+        return path.stat()

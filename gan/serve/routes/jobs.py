@@ -1,0 +1,89 @@
+"""Jobs: POST /v1/jobs for many images, their progress, and the download of a result."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
+from starlette.responses import FileResponse
+
+from gan.serve import schemas
+from gan.serve.jobs import Job
+from gan.serve.service import ServiceDep
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+MISSING = {404: {"model": schemas.ErrorResponse, "description": "There is no such job"}}
+FULL = {507: {"model": schemas.ErrorResponse, "description": "The disk has no room for the job"}}
+CHANGED = {409: {"model": schemas.ErrorResponse, "description": "The model's file has changed since it was loaded"}}
+NOT_DONE = {409: {"model": schemas.ErrorResponse, "description": "The job is not done"}}
+DOWNLOAD = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
+
+
+def _owner(service: ServiceDep, request: Request) -> str | None:
+    """The name of the API key, if the service needs one: then each job is that key's alone."""
+    return request.state.client if service.settings.api_keys else None
+
+
+Owner = Annotated[str | None, Depends(_owner)]
+
+
+def _job(service: ServiceDep, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
+    for job in service.jobs.all():
+        if job.id == identifier and job.record.owner == owner:
+            return job
+    raise HTTPException(404, f"There is no job {identifier}.")
+
+
+JobDep = Annotated[Job, Depends(_job)]
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **CHANGED, **FULL, **schemas.ERRORS},
+)
+def submit(
+    service: ServiceDep, owner: Owner, request: Request, response: Response, body: schemas.JobRequest
+) -> schemas.JobEntry:
+    """Queues many images: one job is done at a time, behind all other requests.
+
+    The result has the images that /v1/generate and `gan generate` have for these values.
+    """
+    model = service.models.pick(body.model, body.version)
+    entry = _entry(service, request, service.jobs.submit(body, model, owner))
+    response.headers["Location"] = entry.url
+    return entry
+
+
+@router.get("", responses=schemas.ERRORS)
+def jobs(service: ServiceDep, owner: Owner, request: Request) -> schemas.JobList:
+    """All jobs, the oldest first; with API keys, those of the own key."""
+    own = [job for job in service.jobs.all() if job.record.owner == owner]
+    return schemas.JobList(jobs=[_entry(service, request, job) for job in own])
+
+
+@router.get("/{identifier}", responses=MISSING | schemas.ERRORS)
+def progress(service: ServiceDep, request: Request, job: JobDep) -> schemas.JobEntry:
+    """How far a job is."""
+    return _entry(service, request, job)
+
+
+@router.delete("/{identifier}", status_code=204, responses=MISSING | schemas.ERRORS)
+def cancel(job: JobDep) -> None:
+    """Cancels a job, or deletes one that has ended, with its files."""
+    job.delete()
+
+
+@router.get(
+    "/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD | MISSING | NOT_DONE | schemas.ERRORS
+)
+def download(job: JobDep) -> FileResponse:
+    """The result of a job that is done. Ranges continue a broken download."""
+    if not job.result.exists():
+        raise HTTPException(409, f"Job {job.id} {'has failed' if job.error.exists() else 'is not done yet'}.")
+    media_type = "application/zip" if job.result.suffix == ".zip" else "application/octet-stream"
+    return FileResponse(job.result, filename=job.result.name, media_type=media_type)
+
+
+def _entry(service: ServiceDep, request: Request, job: Job) -> schemas.JobEntry:
+    fields = job.entry(service.jobs.keep_seconds)
+    url = request.url_for("progress", identifier=job.id).path
+    return schemas.JobEntry(**fields, url=url, download=f"{url}/download" if fields["state"] == "done" else None)
