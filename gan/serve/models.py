@@ -8,10 +8,8 @@ from typing import Any
 
 from gan.config import explain
 from gan.errors import UserError
-from gan.inference import DigitGenerator
+from gan.inference import CHUNK, DigitGenerator, exact_sizes
 from gan.serve.settings import ModelSettings, Settings
-
-CPU_CHUNK = 32  # a single image takes an eighth of the time with `gan.inference.CHUNK`; large batches take no longer
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,8 @@ class Model:
         except PermissionError as error:
             raise UserError(explain(error)) from error
         if generator.device.type == "cpu":
-            generator.chunk = CPU_CHUNK
+            example = generator.latents(0, 0, CHUNK), generator.labels(None, 0, CHUNK)
+            generator.chunk_sizes = exact_sizes(generator.network, *example, generator.num_classes)
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         model = cls(name, spec.version, version, generator, info, datetime.now(UTC))

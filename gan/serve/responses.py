@@ -3,15 +3,21 @@
 import base64
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
+from fastapi import Response
 from PIL import Image
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
-from gan.images import grid, pictures, png, save_gif
+from gan.images import as_format, grid, pictures, png, save_gif
 from gan.serve.models import Model
 
+Content = TypeVar("Content")
+ENCODED_AT_ONCE = 16  # images; to hand these to a thread takes longer than to encode them
 GIF_SCALE = 8
 MAX_SEEDS_IN_HEADER = 16
 MODEL_HEADERS = ("X-Model", "X-Model-Version", "X-Seed")
@@ -21,6 +27,20 @@ def model_headers(model: Model, seeds: Sequence[int]) -> dict[str, str]:
     """The model, its version and the seeds; of many seeds only the first, so that the header stays short."""
     shown = [str(seed) for seed in seeds[:MAX_SEEDS_IN_HEADER]] + ["..."] * (len(seeds) > MAX_SEEDS_IN_HEADER)
     return dict(zip(MODEL_HEADERS, (model.name, model.version, ",".join(shown)), strict=True))
+
+
+def json_response(body: BaseModel, headers: Mapping[str, str]) -> Response:
+    """A body that needs no check: FastAPI would validate each field again."""
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
+
+
+async def encoded(images: Tensor, encode: Callable[[Tensor], Content]) -> Content:
+    """The images as `encode` writes them. Many are encoded in a thread, since other requests do not wait for them."""
+    return encode(images) if len(images) <= ENCODED_AT_ONCE else await run_in_threadpool(encode, images)
+
+
+def base64_pngs(images: Tensor) -> list[str]:
+    return as_format(images, "base64")
 
 
 def grid_png(images: Tensor, columns: int | None = None) -> bytes:

@@ -179,7 +179,7 @@ class Service:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # a plain function would be called in a thread, for each request
     return request.app.state.service
 
 

@@ -4,10 +4,8 @@ import secrets
 from functools import partial
 
 from fastapi import APIRouter, HTTPException, Path, Response
-from starlette.concurrency import run_in_threadpool
 
 from gan.errors import UserError
-from gan.images import as_format
 from gan.serve import responses, schemas
 from gan.serve.models import Model
 from gan.serve.service import Service, ServiceDep
@@ -21,9 +19,7 @@ NPY = "application/octet-stream"
     response_model=schemas.SampleResponse,
     responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}, **schemas.ERRORS},
 )
-async def generate(
-    service: ServiceDep, response: Response, body: schemas.SampleRequest | None = None
-) -> schemas.SampleResponse | Response:
+async def generate(service: ServiceDep, body: schemas.SampleRequest | None = None) -> Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
 
     The same model, seed and digits give the same images, as `gan generate` does.
@@ -40,10 +36,10 @@ async def generate(
     classes = body.digits or model.info["classes"]
     image_digits = None if classes is None else [classes[index % len(classes)] for index in range(count)]
     image_seeds = [seeds[index // images_per_turn % len(seeds)] for index in range(count)]
+    headers = responses.model_headers(model, seeds)
     if body.format == "json":
-        response.headers.update(responses.model_headers(model, seeds))
-        return schemas.SampleResponse(
-            images=await run_in_threadpool(as_format, images, "base64"),
+        content = schemas.SampleResponse(
+            images=await responses.encoded(images, responses.base64_pngs),
             digits=image_digits,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
@@ -51,13 +47,13 @@ async def generate(
             model=model.name,
             version=model.version,
         )
+        return responses.json_response(content, headers)
     encode, media_type = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
         "zip": (partial(responses.zip_of_pngs, seeds=image_seeds, digits=image_digits), "application/zip"),
         "npy": (responses.npy, NPY),
     }[body.format]
-    content = await run_in_threadpool(encode, images)
-    return Response(content, headers=responses.model_headers(model, seeds), media_type=media_type)
+    return Response(await responses.encoded(images, encode), headers=headers, media_type=media_type)
 
 
 @router.post(
@@ -65,24 +61,22 @@ async def generate(
     response_model=schemas.InterpolationResponse,
     responses={200: {"content": {"image/gif": {}}}, **schemas.ERRORS},
 )
-async def interpolate(
-    service: ServiceDep, response: Response, body: schemas.InterpolationRequest
-) -> schemas.InterpolationResponse | Response:
+async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -> Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
     model = service.models.pick(body.model, body.version)
     images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
     headers = responses.model_headers(model, body.seeds)
     if body.format == "gif":
-        return Response(await run_in_threadpool(responses.gif, images), headers=headers, media_type="image/gif")
-    response.headers.update(headers)
-    return schemas.InterpolationResponse(
-        frames=await run_in_threadpool(as_format, images, "base64"),
+        return Response(await responses.encoded(images, responses.gif), headers=headers, media_type="image/gif")
+    content = schemas.InterpolationResponse(
+        frames=await responses.encoded(images, responses.base64_pngs),
         seeds=body.seeds,
         digits=body.digits,
         steps=body.steps,
         model=model.name,
         version=model.version,
     )
+    return responses.json_response(content, headers)
 
 
 @router.get("/models")
