@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
-from gan.images import as_format, grid, pictures, png, save_gif
+from gan.images import as_format, grid, pictures, png, pngs, save_gif
 from gan.serve.models import Model
 
 Content = TypeVar("Content")
@@ -53,16 +53,16 @@ def grid_base64(images: Tensor) -> str:
 
 def image_or_grid_png(images: Tensor) -> bytes:
     """A single image without a border, several as a grid."""
-    return png(pictures(images)[0]) if len(images) == 1 else grid_png(images)
+    return pngs(images)[0] if len(images) == 1 else grid_png(images)
 
 
 def zip_of_pngs(images: Tensor, seeds: Sequence[int], digits: Sequence[int] | None) -> bytes:
     """A zip of PNG files named by index, seed and digit; the same bytes for the same images."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for index, picture in enumerate(pictures(images)):
+        for index, file in enumerate(pngs(images)):
             digit = "" if digits is None else f"_digit{digits[index]}"
-            archive.writestr(zipfile.ZipInfo(f"{index:06d}_seed{seeds[index]}{digit}.png"), png(picture))
+            archive.writestr(zipfile.ZipInfo(f"{index:06d}_seed{seeds[index]}{digit}.png"), file)
     return buffer.getvalue()
 
 

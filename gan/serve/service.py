@@ -1,6 +1,7 @@
 """What the endpoints share: the models, the queue, readiness, and reloads across workers."""
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -54,6 +55,8 @@ class Service:
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
         self._batching = asyncio.create_task(self._batcher.run())
+        gc.collect()
+        gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
         reloading = asyncio.create_task(self._follow_reloads())
         self.state = "ready"
         try:
