@@ -222,7 +222,7 @@ class DigitGenerator:
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def draw_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
-        """The images of each chunk of latents and labels; arguments as for `draw`, at most `chunk_sizes[-1]` latents each."""
+        """The images of each chunk of latents and labels; arguments as for `draw`, at most the largest size each."""
         if self._runner is None or self._runner.sizes != self.chunk_sizes:
             self._runner = ChunkRunner(self.network, self.chunk_sizes, self.device)
         return self._runner.run(inputs)

@@ -33,7 +33,12 @@ BATCH_SECONDS = Histogram(
 )
 QUEUE = Gauge("gan_queue_images", "Images in the queue", multiprocess_mode="livesum")
 REFUSED = Counter("gan_queue_full", "Requests refused because the queue was full")
+CACHE = Counter("gan_cache_lookups", "Seeded requests; the hit rate is the hits' share of them", ["outcome"])
+CACHE_BYTES = Gauge("gan_cache_bytes", "Memory of the cached images", multiprocess_mode="livesum")
 RELOADS = Counter("gan_model_reloads", "Model reloads", ["model", "outcome"])
+
+for _outcome in ("hit", "miss"):
+    CACHE.labels(_outcome)  # both are there from the start
 
 
 def observe_request(method: str, path: str, status: int, seconds: float) -> None:

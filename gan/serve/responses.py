@@ -20,6 +20,7 @@ Content = TypeVar("Content")
 ENCODED_AT_ONCE = 16  # images; to hand these to a thread takes longer than to encode them
 GIF_SCALE = 8
 MAX_SEEDS_IN_HEADER = 16
+SECONDS_PER_YEAR = 31_536_000
 MODEL_HEADERS = ("X-Model", "X-Model-Version", "X-Seed")
 
 
@@ -27,6 +28,25 @@ def model_headers(model: Model, seeds: Sequence[int]) -> dict[str, str]:
     """The model, its version and the seeds; of many seeds only the first, so that the header stays short."""
     shown = [str(seed) for seed in seeds[:MAX_SEEDS_IN_HEADER]] + ["..."] * (len(seeds) > MAX_SEEDS_IN_HEADER)
     return dict(zip(MODEL_HEADERS, (model.name, model.version, ",".join(shown)), strict=True))
+
+
+def cache_headers(model: Model, pinned: bool, private: bool) -> dict[str, str]:
+    """The headers of a picture that depends on the URL and on the model alone.
+
+    Args:
+        pinned: whether the URL names the version in full. Without it, another model may answer next time, so that a
+            client asks each time whether its copy is still right.
+        private: whether caches that several clients share must not keep it.
+    """
+    who = "private" if private else "public"
+    how = f"max-age={SECONDS_PER_YEAR}, immutable" if pinned else "no-cache"
+    return {"ETag": f'W/"{model.name}-{model.version}"', "Cache-Control": f"{who}, {how}"}
+
+
+def is_current(if_none_match: str, etag: str) -> bool:
+    """Whether an If-None-Match header names an ETag; weak comparison, as RFC 9110 has it."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 def json_response(body: BaseModel, headers: Mapping[str, str]) -> Response:

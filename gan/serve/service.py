@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +18,7 @@ from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
+from gan.serve.cache import ImageCache
 from gan.serve.models import Model, Models
 from gan.serve.settings import Settings
 
@@ -41,6 +42,7 @@ class Service:
         self.settings, self.shared = settings, shared
         self.state: Literal["starting", "ready", "draining"] = "starting"
         self.models: Models | None = None
+        self._cache = ImageCache(settings.cache_bytes)
         self._reload_times = {name: self._reload_time(name) for name in settings.models}
         self._reload_lock = asyncio.Lock()
         self._batcher: Batcher | None = None
@@ -75,9 +77,18 @@ class Service:
         return self._batching is not None and not self._batching.done()
 
     async def sample(
-        self, model: Model, count: int, seeds: Sequence[int], digits: Sequence[int] | None, truncation: float | None
+        self,
+        model: Model,
+        count: int,
+        seeds: Sequence[int],
+        digits: Sequence[int] | None = None,
+        truncation: float | None = None,
+        cached: bool = False,
     ) -> Tensor:
         """The images of `gan generate` for these values: uint8 [count, C, 28, 28].
+
+        Args:
+            cached: whether to look for them in the cache and to keep them there. Those of a random seed need no place.
 
         Raises:
             UserError: a value that does not fit the model, or too many images.
@@ -87,7 +98,8 @@ class Service:
         def inputs(start: int, stop: int) -> Inputs:
             return Samples(model.generator, digits, seeds, truncation).inputs(start, stop)
 
-        return await self._generate(model, count, "num_images", digits, inputs)
+        entry = ("sample", count, tuple(seeds), digits and tuple(digits), truncation) if cached else None
+        return await self._generate(model, count, "num_images", digits, inputs, entry)
 
     async def interpolate(
         self, model: Model, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
@@ -98,7 +110,14 @@ class Service:
             latents, labels = model.generator.latent_path(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
-        return await self._generate(model, (len(seeds) - 1) * steps, "steps", digits, inputs)
+        entry = ("interpolate", tuple(seeds), digits and tuple(digits), steps, truncation)
+        return await self._generate(model, (len(seeds) - 1) * steps, "steps", digits, inputs, entry)
+
+    def check(self, model: Model, count: int, key: str, digits: Sequence[int] | None) -> None:
+        """Raises a UserError for too many images, or for digits where the model has none."""
+        if count > self.settings.max_images:
+            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
+        model.require_conditional(digits)
 
     async def _generate(
         self,
@@ -107,12 +126,17 @@ class Service:
         key: str,
         digits: Sequence[int] | None,
         inputs: Callable[[int, int], Inputs],
+        entry: Hashable | None,
     ) -> Tensor:
-        if count > self.settings.max_images:
-            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
-        model.require_conditional(digits)
+        """Images from the cache, or new ones. `entry`: what was requested of the model; None: they are not cached."""
+        self.check(model, count, key, digits)
+        found = None if entry is None else self._cache.get((model.name, model.version, entry))
+        if found is not None:
+            return found
         images = await self._batcher.generate(model.generator, count, inputs)
         prometheus.IMAGES.labels(model.name, model.version).inc(count)
+        if entry is not None:
+            self._cache.put((model.name, model.version, entry), images)
         return images
 
     async def reload(self, name: str) -> Model:

@@ -1,9 +1,12 @@
 """The service's own endpoints, under /v1: samples, interpolations, and the models."""
 
 import secrets
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from torch import Tensor
 
 from gan.errors import UserError
 from gan.serve import responses, schemas
@@ -12,6 +15,12 @@ from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
+PICTURE = {
+    200: {"content": {"image/png": {}}},
+    304: {"description": "The client's copy, named in If-None-Match, is still right"},
+    **schemas.ERRORS,
+}
+GRID_IMAGES = 64
 
 
 @router.post(
@@ -31,7 +40,8 @@ async def generate(service: ServiceDep, body: schemas.SampleRequest | None = Non
     seeds = body.seeds or [secrets.randbits(48) if body.seed is None else body.seed]
     images_per_turn = len(body.digits or [0])
     count = body.num_images or images_per_turn * len(seeds)
-    images = await service.sample(model, count, seeds, body.digits, body.truncation)
+    seeded = body.seed is not None or body.seeds is not None
+    images = await service.sample(model, count, seeds, body.digits, body.truncation, seeded)
 
     classes = body.digits or model.info["classes"]
     image_digits = None if classes is None else [classes[index % len(classes)] for index in range(count)]
@@ -77,6 +87,48 @@ async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -
         version=model.version,
     )
     return responses.json_response(content, headers)
+
+
+@router.head("/digits/{digit}.png", include_in_schema=False)
+@router.get("/digits/{digit}.png", response_class=Response, responses=PICTURE)
+async def digit_png(
+    service: ServiceDep, request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]
+) -> Response:
+    """A digit as a PNG file, for an `<img>` tag. With a seed it is the same as long as the model is."""
+    return await _picture(service, request, query, 1, [digit], responses.image_or_grid_png)
+
+
+@router.head("/grid.png", include_in_schema=False)
+@router.get("/grid.png", response_class=Response, responses=PICTURE)
+async def grid_png(service: ServiceDep, request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
+    """Several digits as one PNG file, for an `<img>` tag."""
+    digits = None if query.digits is None else [int(digit) for digit in query.digits.split(",")]
+    count = query.num_images or (GRID_IMAGES if digits is None else len(digits))
+    return await _picture(service, request, query, count, digits, partial(responses.grid_png, columns=query.columns))
+
+
+async def _picture(
+    service: Service,
+    request: Request,
+    query: schemas.LinkQuery,
+    count: int,
+    digits: Sequence[int] | None,
+    encode: Callable[[Tensor], bytes],
+) -> Response:
+    """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
+    model = service.models.pick(query.model, query.version)
+    service.check(model, count, "num_images", digits)
+    model.generator.labels(digits, 0, 1)  # as `sample` does, but before a client's copy is called right
+    seed = secrets.randbits(48) if query.seed is None else query.seed
+    headers = responses.model_headers(model, [seed])
+    if query.seed is None:
+        headers["Cache-Control"] = "no-store"
+    else:
+        headers |= responses.cache_headers(model, query.version == model.version, bool(service.settings.api_keys))
+        if responses.is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+    images = await service.sample(model, count, [seed], digits, query.truncation, query.seed is not None)
+    return Response(await responses.encoded(images, encode), headers=headers, media_type="image/png")
 
 
 @router.get("/models")
