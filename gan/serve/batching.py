@@ -77,6 +77,8 @@ class Batcher:
         self._jobs.extend(jobs)
         self._change_waiting(count)
         self._job_arrived.set()
+        if len(jobs) == 1:
+            return await jobs[0].images
         return torch.cat(await asyncio.gather(*(job.images for job in jobs)))
 
     async def run(self) -> None:

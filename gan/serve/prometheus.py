@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import (
@@ -43,8 +44,15 @@ for _outcome in ("hit", "miss"):
 
 def observe_request(method: str, path: str, status: int, seconds: float) -> None:
     """Counts a request. Methods that HTTP does not define share one label value, so that clients cannot add more."""
-    REQUESTS.labels(method if method in METHODS else "other", path, status).inc()
-    LATENCY.labels(path).observe(seconds)
+    requests, latency = _of_route(method if method in METHODS else "other", path, status)
+    requests.inc()
+    latency.observe(seconds)
+
+
+@cache
+def _of_route(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+    """The metrics of these labels, which have few values; to find them takes longer than to count."""
+    return REQUESTS.labels(method, path, status), LATENCY.labels(path)
 
 
 def exposition() -> bytes:

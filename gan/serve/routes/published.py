@@ -34,19 +34,6 @@ async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[s
     return model, images, model_headers(model, [seed])
 
 
-@router.get("/info")
-async def info(service: ServiceDep) -> schemas.Info:
-    """The default model."""
-    model = service.models.default.info
-    return schemas.Info(
-        model_name=model["model_name"],
-        latent_dim=model["latent_dim"],
-        num_parameters=model["total_parameters"],
-        checkpoint_epoch=model["epoch"],
-        device=model["device"],
-    )
-
-
 @router.post("/generate", response_model=schemas.GenerateResponse, responses=schemas.ERRORS)
 async def generate(service: ServiceDep, body: schemas.GenerateRequest | None = None) -> Response:
     """Images from a random seed, as PNG files in base64."""
@@ -102,6 +89,19 @@ async def generate_digits_batch(service: ServiceDep, body: schemas.BatchRequest 
     pngs = await encoded(images, base64_pngs)
     content = schemas.BatchImagesResponse(images=pngs, batch_size=body.batch_size, count=len(pngs))
     return json_response(content, headers)
+
+
+@router.get("/info")
+async def info(service: ServiceDep) -> schemas.Info:
+    """The default model."""
+    model = service.models.default.info
+    return schemas.Info(
+        model_name=model["model_name"],
+        latent_dim=model["latent_dim"],
+        num_parameters=model["total_parameters"],
+        checkpoint_epoch=model["epoch"],
+        device=model["device"],
+    )
 
 
 @router.get("/gan-model-info")
