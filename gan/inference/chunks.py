@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise, repeat
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -42,12 +42,16 @@ def exact_sizes(network: nn.Module, latents: Tensor, labels: Tensor | None, num_
         kinds.append(torch.eye(num_classes)[labels].lerp(torch.full((num_classes,), 1 / num_classes), 0.3))
     expected = [forward(network, latents, kind) for kind in kinds]
 
-    def same(size: int, kind: Tensor | None, images: Tensor) -> bool:
-        spans = (slice(first, first + size) for first in range(0, SMALLER_CHUNKS[-1], size))
-        each = ((images[span], latents[span], None if kind is None else kind[span]) for span in spans)
-        return all(torch.equal(forward(network, *padded(*given, size)), wanted) for wanted, *given in each)
+    def exact(size: int) -> bool:
+        for kind, images in zip(kinds, expected, strict=True):
+            for first in range(0, SMALLER_CHUNKS[-1], size):
+                span = slice(first, first + size)
+                given = padded(latents[span], None if kind is None else kind[span], size)
+                if not torch.equal(forward(network, *given), images[span]):
+                    return False
+        return True
 
-    return tuple(size for size in SMALLER_CHUNKS if all(map(same, repeat(size), kinds, expected))) or (CHUNK,)
+    return tuple(filter(exact, SMALLER_CHUNKS)) or (CHUNK,)
 
 
 def padded(latents: Tensor, labels: Tensor | None, size: int) -> Inputs:
