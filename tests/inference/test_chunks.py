@@ -14,7 +14,7 @@ class Uneven(nn.Module):
     def __init__(self, even, even_mixed=1):
         super().__init__()
         self.even, self.even_mixed = even, even_mixed
-        self.classes = nn.Embedding(10, 1)
+        self.classes = nn.Embedding.from_pretrained(torch.zeros(10, 1))  # a matrix product of zeros is exact
 
     def forward(self, latents, labels=None):
         mixed = len(self.classes.weight) != 10
