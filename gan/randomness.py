@@ -45,7 +45,8 @@ def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
         blocks.append(torch.randn(rows, latent_dim, generator=torch.Generator().manual_seed(derive_seed(seed, block))))
     if not blocks:
         return torch.empty(0, latent_dim)
-    return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
+    joined = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+    return joined[start - first * BLOCK : stop - first * BLOCK]
 
 
 def truncate(z: Tensor, limit: float) -> Tensor:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 
+import torch
 from torch import Tensor
 
 from gan.serve import prometheus
@@ -33,7 +34,7 @@ class ImageCache:
         """Keeps a copy, since images may be part of a whole batch's memory."""
         if key in self._entries or size(images) > self.max_bytes:
             return
-        self._entries[key] = images.clone()
+        self._entries[key] = torch.from_numpy(images.numpy().copy())  # `clone` would wait for torch's thread
         self.bytes += size(images)
         while self.bytes > self.max_bytes:
             self.bytes -= size(self._entries.popitem(last=False)[1])
