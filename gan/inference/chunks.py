@@ -13,7 +13,7 @@ from gan.images import quantize
 from gan.inference.class_mixing import class_embeddings, mix_classes
 
 CHUNK = 256
-SMALLER_CHUNKS = (1, 2, 4, 8, 16, 32)
+SMALLER_CHUNKS = (1, 2, 4, 8, 12, 16, 24, 32)
 Inputs = tuple[Tensor, Tensor | None]
 
 

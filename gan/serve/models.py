@@ -81,6 +81,8 @@ class Models:
             UserError: there is no such model.
         """
         if name is None and version is None:
+            if len(self.shares) == 1:
+                return self.default
             name = random.choices(list(self.shares), list(self.shares.values()))[0]
         for model in self:
             if name in (None, model.name) and version in (None, model.version, model.label):

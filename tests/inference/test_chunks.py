@@ -26,11 +26,11 @@ class Uneven(nn.Module):
 @pytest.mark.parametrize(
     ("network", "labels", "sizes"),
     [
-        (Uneven(1), None, (1, 2, 4, 8, 16, 32)),
-        (Uneven(5), None, (8, 16, 32)),
+        (Uneven(1), None, (1, 2, 4, 8, 12, 16, 24, 32)),
+        (Uneven(5), None, (8, 12, 16, 24, 32)),
         (Uneven(CHUNK), None, (CHUNK,)),
-        (Uneven(1), torch.arange(CHUNK) % 10, (1, 2, 4, 8, 16, 32)),
-        (Uneven(2, 16), torch.arange(CHUNK) % 10, (16, 32)),
+        (Uneven(1), torch.arange(CHUNK) % 10, (1, 2, 4, 8, 12, 16, 24, 32)),
+        (Uneven(2, 16), torch.arange(CHUNK) % 10, (16, 24, 32)),
     ],
 )
 def test_only_sizes_that_give_the_same_bits_are_used(network, labels, sizes):
@@ -47,7 +47,7 @@ def test_a_size_that_is_wrong_at_one_place_is_not_used():
 
     wrapped = nn.Module()
     wrapped.forward = network
-    assert exact_sizes(wrapped, torch.ones(CHUNK, 2), None, None) == (1, 2, 4, 16, 32)
+    assert exact_sizes(wrapped, torch.ones(CHUNK, 2), None, None) == (1, 2, 4, 12, 16, 24, 32)
 
 
 def test_a_chunk_is_padded_to_the_smallest_size_that_holds_it(tmp_path):
