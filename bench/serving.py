@@ -90,12 +90,12 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def measure(port: int, clients: int, seconds: float, path: str, body: dict) -> Load:
+def measure(port: int, clients: int, seconds: int, path: str, body: dict) -> Load:
     if shutil.which("wrk"):
         with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="utf-8") as script:
             script.write(LUA.replace("BODY", json.dumps({**body, "seed": 0})))
             script.flush()
-            options = ["-t1", f"-c{clients}", f"-d{seconds:g}s", "-s", script.name]
+            options = ["-t1", f"-c{clients}", f"-d{seconds}", "-s", script.name]
             command = ["wrk", *options, f"http://127.0.0.1:{port}{path}"]
             result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
         requests, duration, p50, p99, errors = map(float, result.stderr.split())
@@ -130,7 +130,7 @@ def measure(port: int, clients: int, seconds: float, path: str, body: dict) -> L
     return Load(len(latencies) / seconds, p50, p99, errors)
 
 
-def network_alone(seconds: float) -> float:
+def network_alone(seconds: int) -> float:
     """Images per second that the network makes of latents, on one thread, without a service."""
     import torch
 
@@ -160,7 +160,7 @@ def memory(pid: int) -> float:
     return total
 
 
-def one_image(ports: dict[str, int], rounds: int, seconds: float) -> None:
+def one_image(ports: dict[str, int], rounds: int, seconds: int) -> None:
     print("| one image | clients | requests/s | share of the floor | p50 ms | p99 ms | errors |")
     print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for clients in CLIENTS:
@@ -173,7 +173,7 @@ def one_image(ports: dict[str, int], rounds: int, seconds: float) -> None:
             print(f"| {' | '.join(map(str, cells))} | {sum(load.errors for load in mine)} |", flush=True)
 
 
-def many_images(port: int, rounds: int, seconds: float) -> None:
+def many_images(port: int, rounds: int, seconds: int) -> None:
     print(f"\n| {BATCH} images | clients | images/s | share of the network alone | errors |")
     print("|---|---:|---:|---:|---:|", flush=True)
     for image_format in ("npy", "json"):
@@ -194,7 +194,7 @@ def many_images(port: int, rounds: int, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4.0, help="duration of each measurement")
+    parser.add_argument("--seconds", type=int, default=4, help="duration of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", default="auto", help="of gan serve; the others have one process for requests")
     arguments = parser.parse_args()
