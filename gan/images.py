@@ -3,6 +3,8 @@
 import base64
 import io
 import math
+import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -63,10 +65,24 @@ def pictures(images: Tensor) -> list[Image.Image]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as the content of a PNG file."""
+    """The picture as the content of a PNG file, compressed at the fastest level: 28x28 pixels are hardly larger so."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
+    picture.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def pngs(images: Tensor) -> list[bytes]:
+    """uint8 [N, C, H, W] with C = 1 or 3 -> a PNG file for each image, in a third of the time that Pillow takes."""
+    count, channels, height, width = images.shape
+    rows = np.zeros((count, height, 1 + width * channels), np.uint8)  # a row begins with its filter, 0: none
+    rows[:, :, 1:] = images.cpu().numpy().transpose(0, 2, 3, 1).reshape(count, height, width * channels)
+    size = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    head, end = b"\x89PNG\r\n\x1a\n" + _png_part(b"IHDR", size), _png_part(b"IEND", b"")
+    return [head + _png_part(b"IDAT", zlib.compress(content, 1)) + end for content in rows]
+
+
+def _png_part(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def enlarge(picture: Image.Image, scale: int | None = None) -> Image.Image:
@@ -89,7 +105,7 @@ def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarra
     if return_format == "pil":
         return pictures(images)
     if return_format == "base64":
-        return [base64.b64encode(png(picture)).decode() for picture in pictures(images)]
+        return [base64.b64encode(file).decode() for file in pngs(images)]
     raise UserError(f"return_format={return_format}: tensor, numpy, pil or base64")
 
 

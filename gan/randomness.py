@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 256
+DRAWN_TOGETHER = 16  # torch draws normal numbers 16 at a time, so that the first rows do not depend on how many follow
 
 
 def derive_seed(*parts: int) -> int:
@@ -37,13 +38,15 @@ def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
     Row i depends only on (seed, i, latent_dim). Rows are drawn in blocks of a fixed size, so that any range is cheap.
     """
     first = start // BLOCK
-    blocks = [
-        torch.randn(BLOCK, latent_dim, generator=torch.Generator().manual_seed(derive_seed(seed, block)))
-        for block in range(first, -(-stop // BLOCK))
-    ]
+    blocks = []
+    for block in range(first, -(-stop // BLOCK)):
+        needed = min(BLOCK, stop - block * BLOCK)
+        rows = -(-needed // DRAWN_TOGETHER) * DRAWN_TOGETHER
+        blocks.append(torch.randn(rows, latent_dim, generator=torch.Generator().manual_seed(derive_seed(seed, block))))
     if not blocks:
         return torch.empty(0, latent_dim)
-    return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
+    joined = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+    return joined[start - first * BLOCK : stop - first * BLOCK]
 
 
 def truncate(z: Tensor, limit: float) -> Tensor:

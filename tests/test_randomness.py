@@ -1,14 +1,22 @@
 """Latents by index."""
 
+import pytest
 import torch
 
-from gan.randomness import derive_seed, latents
+from gan.randomness import BLOCK, derive_seed, latents
 
 
 def test_any_range_is_a_slice_of_the_whole():
     whole = latents(seed=3, start=0, stop=1000, latent_dim=5)
     for start, stop in ((0, 1), (255, 257), (256, 512), (700, 1000), (9, 9)):
         assert torch.equal(latents(3, start, stop, 5), whole[start:stop])
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3, 7, 64, 100])
+def test_a_row_does_not_depend_on_how_many_are_drawn(latent_dim):
+    whole = latents(4, 0, 2 * BLOCK, latent_dim)
+    for stop in (1, 2, 15, 16, 17, 31, 100, BLOCK - 1, BLOCK + 1):
+        assert torch.equal(latents(4, 0, stop, latent_dim), whole[:stop])
 
 
 def test_standard_normal_and_different_by_seed():

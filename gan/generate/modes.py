@@ -92,6 +92,8 @@ class Samples:
 
     def _take_turns(self, start: int, stop: int, rows_of_seed: Callable[[int, int, int], Tensor]) -> Tensor:
         """Rows start..stop-1, each from the seed whose turn it is; rows_of_seed(seed, first, end) has those of one."""
+        if len(self.seeds) == 1 and not self.class_sweep:
+            return rows_of_seed(self.seeds[0], start, stop)
         index = torch.arange(start, stop)
         turns, within = index // self.images_per_turn, index % self.images_per_turn
         seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)

@@ -1,8 +1,8 @@
-"""A network always runs on chunks of one size, so that an image does not depend on the others generated with it."""
+"""A network runs on chunks of few sizes, all of the same bits, so that an image does not depend on its companions."""
 
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -10,39 +10,86 @@ from torch.nn.functional import pad
 
 from gan.cuda_graphs import CudaGraphs
 from gan.images import quantize
-from gan.inference.class_mixing import mix_classes
+from gan.inference.class_mixing import class_embeddings, mix_classes
 
 CHUNK = 256
+SMALLER_CHUNKS = (1, 2, 4, 8, 12, 16, 24, 32)
 Inputs = tuple[Tensor, Tensor | None]
 
 
 def chunks(start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
     """Splits the range start..stop-1 at the multiples of `size` into pairs (first, end)."""
-    return itertools.pairwise([start, *range(start // size * size + size, stop, size), stop])
+    return pairwise([start, *range(start // size * size + size, stop, size), stop])
+
+
+@torch.inference_mode()
+def exact_sizes(network: nn.Module, latents: Tensor, labels: Tensor | None, num_classes: int | None) -> tuple[int, ...]:
+    """The sizes, smaller than `CHUNK`, of chunks in which an image has the same bits as in a chunk of `CHUNK` images.
+
+    A processor's kernels add in an order that depends on the shape and on an image's place in it, never on values. So a
+    size that gives the same bits for these latents gives them for all, on this processor and with as many threads.
+
+    Args:
+        network: a generator on the CPU.
+        latents: float [CHUNK, latent_dim].
+        labels: int64 [CHUNK], or None for an unconditional model.
+
+    Returns:
+        Ascending; `CHUNK` alone if no smaller size does.
+    """
+    kinds = [labels]
+    if labels is not None and class_embeddings(network, num_classes):
+        kinds.append(torch.eye(num_classes)[labels].lerp(torch.full((num_classes,), 1 / num_classes), 0.3))
+    expected = [forward(network, latents, kind) for kind in kinds]
+
+    def exact(size: int) -> bool:
+        for kind, images in zip(kinds, expected, strict=True):
+            for first in range(0, SMALLER_CHUNKS[-1], size):
+                span = slice(first, first + size)
+                given = padded(latents[span], None if kind is None else kind[span], size)
+                if not torch.equal(forward(network, *given), images[span]):
+                    return False
+        return True
+
+    return tuple(filter(exact, SMALLER_CHUNKS)) or (CHUNK,)
+
+
+def padded(latents: Tensor, labels: Tensor | None, size: int) -> Inputs:
+    """The inputs of a chunk, with zeros after them."""
+    missing = size - len(latents)
+    if labels is not None:
+        labels = pad(labels, (0, 0) * (labels.dim() - 1) + (0, missing))
+    return pad(latents, (0, 0, 0, missing)), labels
+
+
+def forward(network: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
+    """Images float [N, C, 28, 28] of whole classes, or of their shares."""
+    mixed = labels is not None and labels.is_floating_point()
+    return mix_classes(network, latents, labels) if mixed else network(latents, labels)
 
 
 class ChunkRunner:
-    """Runs a network on chunks of one size, padded with zeros.
+    """Runs a network on chunks, each padded with zeros to the smallest size that holds it.
 
     On a CUDA device the forward pass is recorded and replayed, and a chunk is on its way while the one before it is
     used.
 
     Args:
         network: a generator on `device`.
-        size: images in a chunk.
+        sizes: images in a chunk, ascending.
     """
 
-    def __init__(self, network: nn.Module, size: int, device: torch.device) -> None:
-        self.network, self.size, self.device = network, size, device
+    def __init__(self, network: nn.Module, sizes: Sequence[int], device: torch.device) -> None:
+        self.network, self.sizes, self.device = network, sizes, device
         self._graphs = CudaGraphs() if device.type == "cuda" else None
-        self._recorded: dict[bool, tuple[Tensor, Tensor | None, Callable[[], None], Tensor]] = {}
+        self._recorded: dict[tuple[int, bool], tuple[Tensor, Tensor | None, Callable[[], None], Tensor]] = {}
 
     @torch.inference_mode()
     def run(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
         """The images of each chunk: uint8 [n, C, 28, 28] on the CPU.
 
         Args:
-            inputs: latents float [n, latent_dim] with n at most the chunk's size; and labels int64 [n], or float [n,
+            inputs: latents float [n, latent_dim] with n at most the largest size; and labels int64 [n], or float [n,
                 num_classes] with the share of each class, or None.
         """
         under_way: deque[Callable[[], Tensor]] = deque()
@@ -55,14 +102,12 @@ class ChunkRunner:
 
     def _start(self, latents: Tensor, labels: Tensor | None) -> Callable[[], Tensor]:
         """Starts a chunk; what is returned waits for its images."""
-        count, missing = len(latents), self.size - len(latents)
-        latents = pad(latents, (0, 0, 0, missing))
-        if labels is not None:
-            labels = pad(labels, (0, 0) * (labels.dim() - 1) + (0, missing))
+        count = len(latents)
+        latents, labels = padded(latents, labels, next(size for size in self.sizes if size >= count))
         mixed = labels is not None and labels.is_floating_point()
         if self._graphs is None or mixed:
-            images = self._images(latents.to(self.device), None if labels is None else labels.to(self.device))
-            images = images[:count].cpu()
+            given = latents.to(self.device), None if labels is None else labels.to(self.device)
+            images = quantize(forward(self.network, *given)[:count]).cpu()
             return lambda: images
         on_host, copied = self._replay(latents, labels)
 
@@ -73,17 +118,17 @@ class ChunkRunner:
         return wait
 
     def _images(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        mixed = labels is not None and labels.is_floating_point()
-        return quantize(mix_classes(self.network, latents, labels) if mixed else self.network(latents, labels))
+        return quantize(forward(self.network, latents, labels))
 
     def _replay(self, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, torch.cuda.Event]:
         """Images on their way to pinned memory, and the event of their arrival."""
-        if (labels is None) not in self._recorded:
+        kind = len(latents), labels is None
+        if kind not in self._recorded:
             given = (latents.to(self.device), None if labels is None else labels.to(self.device))
             with self._graphs.warming_up():
                 self._images(*given)
-            self._recorded[labels is None] = (*given, *self._graphs.record(lambda: self._images(*given)))
-        *given, replay, images = self._recorded[labels is None]
+            self._recorded[kind] = (*given, *self._graphs.record(lambda: self._images(*given)))
+        *given, replay, images = self._recorded[kind]
         for target, source in zip(given, (latents, labels), strict=True):
             if target is not None:
                 target.copy_(source.pin_memory(), non_blocking=True)

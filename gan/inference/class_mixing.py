@@ -22,17 +22,23 @@ def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
     Raises:
         UserError: the network has no class embeddings.
     """
-    tables = {
-        f"{name}.weight": shares @ module.weight
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Embedding) and module.num_embeddings == shares.shape[1]
-    }
-    if not tables:
+    embeddings = class_embeddings(network, shares.shape[1])
+    if not embeddings:
         raise UserError(
             "digits: this network has no class embeddings to mix (that of an ONNX file never has); "
             "use one digit, such as digits=[0], or the checkpoint, ckpt=FILE.ckpt"
         )
+    tables = {f"{name}.weight": shares @ module.weight for name, module in embeddings.items()}
     return functional_call(network, tables, (latents, torch.arange(len(latents), device=latents.device)))
+
+
+def class_embeddings(network: nn.Module, num_classes: int) -> dict[str, nn.Embedding]:
+    """The embeddings of classes in a network, by name."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Embedding) and module.num_embeddings == num_classes
+    }
 
 
 def interpolate_labels(labels: Tensor, steps: int, num_classes: int) -> Tensor:

@@ -34,7 +34,7 @@ class DigitGenerator(MovableLatents):
     """A trained generator and the facts known about it.
 
     Image i of a seed is always the same, to the bit on one device, whatever else is generated with it. Its latent
-    depends on the seed and i alone, and the network always runs on chunks of one size.
+    depends on the seed and i alone, and the network always runs on chunks of sizes that give the same bits.
 
     Attributes:
         latent_dim: length of a latent vector.
@@ -43,7 +43,7 @@ class DigitGenerator(MovableLatents):
         device: the network runs on it.
         data: name of the data set it was trained on, if known.
         path: file it was loaded from, if any.
-        chunk: images in each forward pass. A service uses fewer, which makes a single image faster.
+        chunk_sizes: images in a forward pass, ascending. A service has smaller ones too, for its single images.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DigitGenerator(MovableLatents):
         self.image_channels: int = facts["image_channels"]
         self.data: str | None = facts.get("data")
         self.path = path
-        self.chunk = CHUNK
+        self.chunk_sizes: tuple[int, ...] = (CHUNK,)
         self._runner: ChunkRunner | None = None
         self._facts = dict(facts)
 
@@ -223,9 +223,9 @@ class DigitGenerator(MovableLatents):
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def draw_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
-        """The images of each chunk of latents and labels; arguments as for `draw`, at most `chunk` latents each."""
-        if self._runner is None or self._runner.size != self.chunk:
-            self._runner = ChunkRunner(self.network, self.chunk, self.device)
+        """The images of each chunk of latents and labels; arguments as for `draw`, at most the largest size each."""
+        if self._runner is None or self._runner.sizes != self.chunk_sizes:
+            self._runner = ChunkRunner(self.network, self.chunk_sizes, self.device)
         return self._runner.run(inputs)
 
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -240,8 +240,9 @@ class DigitGenerator(MovableLatents):
         """
         if not (isinstance(labels, Tensor) and labels.shape == (len(z), self.num_classes)):  # shares of classes
             check_inputs(z, labels, self.latent_dim, self.num_classes, "draw")
-        label_chunks = repeat(None) if labels is None else labels.split(self.chunk)
-        return torch.cat(list(self.draw_chunks(zip(z.split(self.chunk), label_chunks, strict=False))))
+        most = self.chunk_sizes[-1]
+        label_chunks = repeat(None) if labels is None else labels.split(most)
+        return torch.cat(list(self.draw_chunks(zip(z.split(most), label_chunks, strict=False))))
 
     def info(self) -> dict[str, Any]:
         """Model name, sizes, classes, training progress, parameters, device, and version: a checksum of the weights."""

@@ -45,6 +45,7 @@ class MovableLatents:
     latent_dim: int
     num_classes: int | None
     device: torch.device
+    amounts: tuple[tuple[str, float], ...] = ()  # of the directions in which the latents are moved
     _shift: Tensor | None = None
 
     @cached_property
@@ -73,6 +74,7 @@ class MovableLatents:
             return self
         shifts = [amount * self.direction(name) for name, amount in amounts.items()]
         other = copy(self)
+        other.amounts = (*self.amounts, *sorted(amounts.items()))
         other._shift = torch.stack(shifts if self._shift is None else [self._shift, *shifts]).sum(0)
         return other
 

@@ -49,4 +49,4 @@ def requested_labels(
     choices = list(range(classes)) if digits is None else list(digits)
     if not choices or not all(digit in range(classes) for digit in choices):
         raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")
-    return torch.tensor(choices, dtype=torch.long)[torch.arange(start, stop) % len(choices)]
+    return torch.tensor([choices[index % len(choices)] for index in range(start, stop)], dtype=torch.long)

@@ -47,10 +47,12 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     )
     app.state.service = service
     checks, check_responses = access_checks(settings)
+    for router in (published.router, v1.router):  # first, since routes are tried in this order for each request
+        app.include_router(router, dependencies=checks, responses=check_responses)
     for router in (overview.router, probes.router):
         app.include_router(router)
-    for router in (published.router, v1.router, *([jobs.router] if settings.jobs_dir else [])):
-        app.include_router(router, dependencies=checks, responses=check_responses)
+    if settings.jobs_dir:
+        app.include_router(jobs.router, dependencies=checks, responses=check_responses)
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(UserError, _user_error)

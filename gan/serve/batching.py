@@ -37,7 +37,7 @@ class Batcher:
     When idle, a job starts at once. Jobs that arrive while a batch is generated form the next batch. Clients that got
     their responses together tend to send their next requests together: after a batch of several jobs, the next waits
     for as many, but at most `wait` seconds. Batching does not change an image, since the network always runs on chunks
-    of one size.
+    of sizes that give the same bits.
 
     Args:
         max_batch: images in a batch; 1 generates each job alone.
@@ -72,11 +72,13 @@ class Batcher:
         loop = asyncio.get_running_loop()
         jobs = [
             Job(generator, stop - start, lambda span=(start, stop): inputs(*span), loop.create_future())
-            for start, stop in chunks(0, count, max(self.max_batch, generator.chunk))
+            for start, stop in chunks(0, count, max(self.max_batch, generator.chunk_sizes[-1]))
         ]
         self._jobs.extend(jobs)
         self._change_waiting(count)
         self._job_arrived.set()
+        if len(jobs) == 1:
+            return await jobs[0].images
         return torch.cat(await asyncio.gather(*(job.images for job in jobs)))
 
     async def run(self) -> None:

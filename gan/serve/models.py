@@ -10,10 +10,9 @@ from typing import Any
 from gan.checkpoint_files import checkpoint_path
 from gan.config import explain
 from gan.errors import UserError
-from gan.inference import DigitGenerator
+from gan.inference import CHUNK, DigitGenerator, exact_sizes
 from gan.serve.settings import ModelSettings, Settings
 
-CPU_CHUNK = 32  # a single image takes an eighth of the time with `gan.inference.CHUNK`; large batches take no longer
 Stamp = tuple[Path, int, int, int]
 
 
@@ -53,7 +52,8 @@ class Model:
         except PermissionError as error:
             raise UserError(explain(error)) from error
         if generator.device.type == "cpu":
-            generator.chunk = CPU_CHUNK
+            example = generator.latents(0, 0, CHUNK), generator.labels(None, 0, CHUNK)
+            generator.chunk_sizes = exact_sizes(generator.network, *example, generator.num_classes)
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
@@ -95,6 +95,8 @@ class Models:
             UserError: there is no such model.
         """
         if name is None and version is None:
+            if len(self.shares) == 1:
+                return self.default
             name = random.choices(list(self.shares), list(self.shares.values()))[0]
         for model in self:
             if name in (None, model.name) and version in (None, model.version, model.label):

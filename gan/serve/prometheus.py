@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import (
@@ -33,13 +34,25 @@ BATCH_SECONDS = Histogram(
 )
 QUEUE = Gauge("gan_queue_images", "Images in the queue", multiprocess_mode="livesum")
 REFUSED = Counter("gan_queue_full", "Requests refused because the queue was full")
+CACHE = Counter("gan_cache_lookups", "Seeded requests; the hit rate is the hits' share of them", ["outcome"])
+CACHE_BYTES = Gauge("gan_cache_bytes", "Memory of the cached images", multiprocess_mode="livesum")
 RELOADS = Counter("gan_model_reloads", "Model reloads", ["model", "outcome"])
+
+for _outcome in ("hit", "miss"):
+    CACHE.labels(_outcome)  # both are there from the start
 
 
 def observe_request(method: str, path: str, status: int, seconds: float) -> None:
     """Counts a request. Methods that HTTP does not define share one label value, so that clients cannot add more."""
-    REQUESTS.labels(method if method in METHODS else "other", path, status).inc()
-    LATENCY.labels(path).observe(seconds)
+    requests, latency = _of_route(method if method in METHODS else "other", path, status)
+    requests.inc()
+    latency.observe(seconds)
+
+
+@cache
+def _of_route(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+    """The metrics of these labels, which have few values; to find them takes longer than to count."""
+    return REQUESTS.labels(method, path, status), LATENCY.labels(path)
 
 
 def exposition() -> bytes:

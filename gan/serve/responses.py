@@ -3,17 +3,24 @@
 import base64
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
+from fastapi import Response
 from PIL import Image
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
-from gan.images import grid, pictures, png, save_gif
+from gan.images import as_format, grid, pictures, png, pngs, save_gif
 from gan.serve.models import Model
 
+Content = TypeVar("Content")
+ENCODED_AT_ONCE = 16  # images; to hand these to a thread takes longer than to encode them
 GIF_SCALE = 8
 MAX_SEEDS_IN_HEADER = 16
+SECONDS_PER_YEAR = 31_536_000
 MODEL_HEADERS = ("X-Model", "X-Model-Version", "X-Seed")
 
 
@@ -21,6 +28,39 @@ def model_headers(model: Model, seeds: Sequence[int]) -> dict[str, str]:
     """The model, its version and the seeds; of many seeds only the first, so that the header stays short."""
     shown = [str(seed) for seed in seeds[:MAX_SEEDS_IN_HEADER]] + ["..."] * (len(seeds) > MAX_SEEDS_IN_HEADER)
     return dict(zip(MODEL_HEADERS, (model.name, model.version, ",".join(shown)), strict=True))
+
+
+def cache_headers(model: Model, pinned: bool, private: bool) -> dict[str, str]:
+    """The headers of a picture that depends on the URL and on the model alone.
+
+    Args:
+        pinned: whether the URL names the version in full. Without it, another model may answer next time, so that a
+            client asks each time whether its copy is still right.
+        private: whether caches that several clients share must not keep it.
+    """
+    who = "private" if private else "public"
+    how = f"max-age={SECONDS_PER_YEAR}, immutable" if pinned else "no-cache"
+    return {"ETag": f'W/"{model.name}-{model.version}"', "Cache-Control": f"{who}, {how}"}
+
+
+def is_current(if_none_match: str, etag: str) -> bool:
+    """Whether an If-None-Match header names an ETag; weak comparison, as RFC 9110 has it."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag.removeprefix("W/") in tags
+
+
+def json_response(body: BaseModel, headers: Mapping[str, str]) -> Response:
+    """A body that needs no check: FastAPI would validate each field again."""
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
+
+
+async def encoded(images: Tensor, encode: Callable[[Tensor], Content]) -> Content:
+    """The images as `encode` writes them. Many are encoded in a thread, since other requests do not wait for them."""
+    return encode(images) if len(images) <= ENCODED_AT_ONCE else await run_in_threadpool(encode, images)
+
+
+def base64_pngs(images: Tensor) -> list[str]:
+    return as_format(images, "base64")
 
 
 def grid_png(images: Tensor, columns: int | None = None) -> bytes:
@@ -33,7 +73,7 @@ def grid_base64(images: Tensor) -> str:
 
 def image_or_grid_png(images: Tensor) -> bytes:
     """A single image without a border, several as a grid."""
-    return png(pictures(images)[0]) if len(images) == 1 else grid_png(images)
+    return pngs(images)[0] if len(images) == 1 else grid_png(images)
 
 
 def zip_of_pngs(images: Tensor, seeds: Sequence[int], digits: Sequence[int] | None) -> bytes:
@@ -48,9 +88,9 @@ def add_pngs(
     archive: zipfile.ZipFile, images: Tensor, seeds: Sequence[int], digits: Sequence[int] | None, first: int = 0
 ) -> None:
     """Adds images to the zip file; `first` is the index of the first one, which the names begin with."""
-    for index, picture in enumerate(pictures(images)):
+    for index, file in enumerate(pngs(images)):
         digit = "" if digits is None else f"_digit{digits[index]}"
-        archive.writestr(zipfile.ZipInfo(f"{first + index:06d}_seed{seeds[index]}{digit}.png"), png(picture))
+        archive.writestr(zipfile.ZipInfo(f"{first + index:06d}_seed{seeds[index]}{digit}.png"), file)
 
 
 def npy(images: Tensor) -> bytes:

@@ -217,6 +217,24 @@ class JobList(BaseModel):
     jobs: list[JobEntry]
 
 
+class LinkQuery(BaseModel):
+    """What the links to pictures share."""
+
+    model_config = ConfigDict(extra="forbid")
+    seed: Seed | None = Field(None, description="null: a random seed, a new picture each time")
+    truncation: Truncation | None = None
+    model: ModelName | None = Field(None, description="a name from /v1/models; null: the service chooses")
+    version: ModelName | None = Field(None, description="with a version in full, the picture may be kept for ever")
+
+
+class GridQuery(LinkQuery):
+    digits: str | None = Field(
+        None, pattern=r"^\d{1,3}(,\d{1,3})*$", description="used in turn, such as 3,1,4; null: all classes"
+    )
+    num_images: int | None = Field(None, ge=1, description="null: one per digit, or 64")
+    columns: int | None = Field(None, ge=1, le=1000, description="null: about as many as rows")
+
+
 class ModelEntry(BaseModel):
     name: str
     version: str

@@ -1,11 +1,12 @@
 """What the endpoints share: the models, the queue, readiness, and reloads across workers."""
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs, QueueFullError
+from gan.serve.cache import ImageCache
 from gan.serve.job_work import JobStopped, JobWorker
 from gan.serve.jobs import Jobs
 from gan.serve.models import Model, Models
@@ -47,6 +49,7 @@ class Service:
         self.settings, self.shared = settings, shared
         self.state: Literal["starting", "ready", "draining"] = "starting"
         self.models: Models | None = None
+        self._cache = ImageCache(settings.cache_bytes)
         self._reload_times = {name: self._reload_time(name) for name in settings.models}
         self._reload_lock = asyncio.Lock()
         self._finding = asyncio.Lock()
@@ -65,6 +68,8 @@ class Service:
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
         self._batching = asyncio.create_task(self._batcher.run())
+        gc.collect()
+        gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
         following = [asyncio.create_task(self._follow_reloads())]
         if self.settings.watch:
             following.append(asyncio.create_task(watch(self.models, self._follow)))
@@ -102,9 +107,18 @@ class Service:
             return replace(model, generator=await asyncio.to_thread(model.generator.moved, amounts))
 
     async def sample(
-        self, model: Model, count: int, seeds: Sequence[int], digits: Sequence[int] | None, truncation: float | None
+        self,
+        model: Model,
+        count: int,
+        seeds: Sequence[int],
+        digits: Sequence[int] | None = None,
+        truncation: float | None = None,
+        cached: bool = False,
     ) -> Tensor:
         """The images of `gan generate` for these values: uint8 [count, C, 28, 28].
+
+        Args:
+            cached: whether to look for them in the cache and to keep them there. Those of a random seed need no place.
 
         Raises:
             UserError: a value that does not fit the model, or too many images.
@@ -114,7 +128,8 @@ class Service:
         def inputs(start: int, stop: int) -> Inputs:
             return Samples(model.generator, digits, seeds, truncation).inputs(start, stop)
 
-        return await self._generate(model, count, "num_images", digits, inputs)
+        entry = ("sample", count, tuple(seeds), digits and tuple(digits), truncation) if cached else None
+        return await self._generate(model, count, "num_images", digits, inputs, entry)
 
     async def interpolate(
         self, model: Model, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
@@ -125,7 +140,14 @@ class Service:
             latents, labels = model.generator.latent_path(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
-        return await self._generate(model, (len(seeds) - 1) * steps, "steps", digits, inputs)
+        entry = ("interpolate", tuple(seeds), digits and tuple(digits), steps, truncation)
+        return await self._generate(model, (len(seeds) - 1) * steps, "steps", digits, inputs, entry)
+
+    def check(self, model: Model, count: int, key: str, digits: Sequence[int] | None) -> None:
+        """Raises a UserError for too many images, or for digits where the model has none."""
+        if count > self.settings.max_images:
+            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
+        model.require_conditional(digits)
 
     async def _generate(
         self,
@@ -134,10 +156,14 @@ class Service:
         key: str,
         digits: Sequence[int] | None,
         inputs: Callable[[int, int], Inputs],
+        entry: Hashable | None,
     ) -> Tensor:
-        if count > self.settings.max_images:
-            raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
-        model.require_conditional(digits)
+        """Images from the cache, or new ones. `entry`: what was requested of the model; None: they are not cached."""
+        self.check(model, count, key, digits)
+        place = None if entry is None else (model.name, model.version, model.generator.amounts, entry)
+        found = None if place is None else self._cache.get(place)
+        if found is not None:
+            return found
         self._requests += 1
         try:
             images = await self._batcher.generate(model.generator, count, inputs)
@@ -145,6 +171,8 @@ class Service:
             self._requests -= 1
             self._last_request = time.monotonic()
         prometheus.IMAGES.labels(model.name, model.version).inc(count)
+        if place is not None:
+            self._cache.put(place, images)
         return images
 
     async def turn(self) -> None:
@@ -243,7 +271,7 @@ class Service:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # a plain function would be called in a thread, for each request
     return request.app.state.service
 
 

@@ -17,12 +17,14 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from gan.config.bounds import MAX_INDEX
 from gan.errors import UserError
+from gan.serve.workers import fitting_workers
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
@@ -72,8 +74,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
     host: str
     port: int = Field(ge=0, le=65535)
+    threads: int = Field(ge=1, le=1024)  # before workers, whose `auto` needs it
     workers: int = Field(ge=1, le=256)
-    threads: int = Field(ge=1, le=1024)
     ui: bool
     ckpt: str | None
     models: Annotated[dict[Name, ModelSettings] | None, BeforeValidator(_parse)]
@@ -85,6 +87,7 @@ class Settings(BaseModel):
     max_batch: int = Field(ge=1)
     batch_wait_ms: float = Field(ge=0, le=1000)
     queue_size: int = Field(ge=1)
+    cache_bytes: int = Field(ge=0, le=2**40)
     request_timeout: float = Field(gt=0)
     keep_alive: int = Field(ge=1)
     max_requests: int = Field(ge=1)
@@ -108,6 +111,15 @@ class Settings(BaseModel):
     @classmethod
     def _empty_is_null(cls, values: dict[str, Any]) -> dict[str, Any]:
         return {key: None if value in ("", "null") else value for key, value in values.items()}
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _number_or_auto(cls, value: object, info: ValidationInfo) -> object:
+        if value == "auto":
+            return fitting_workers(info.data.get("threads", 1))
+        if isinstance(value, str) and not value.lstrip("-").isdecimal():
+            raise ValueError("must be a whole number, or auto for what cores and memory allow")
+        return value
 
     @field_validator("rate_limit")
     @classmethod

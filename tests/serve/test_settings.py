@@ -43,6 +43,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
     [
         (["port=70000"], "port=70000: "),
         (["workers=0"], "workers=0: "),
+        (["workers=many"], "workers=many: must be a whole number, or auto for what cores and memory allow"),
+        (["cache_bytes=-1"], "cache_bytes=-1: "),
         (["ui=maybe"], "ui=maybe: "),
         (["rate_limit=often"], "rate_limit=often: must be a number and a period, such as 60/minute"),
         (["rate_limit=0/minute"], "rate_limit=0/minute: must allow at least one request"),

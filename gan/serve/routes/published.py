@@ -4,13 +4,18 @@ import secrets
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Response
-from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
-from gan.images import as_format
 from gan.serve import schemas
 from gan.serve.models import Model
-from gan.serve.responses import grid_base64, image_or_grid_png, model_headers
+from gan.serve.responses import (
+    base64_pngs,
+    encoded,
+    grid_base64,
+    image_or_grid_png,
+    json_response,
+    model_headers,
+)
 from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(tags=["published services"])
@@ -25,8 +30,65 @@ def _classes(model: Model, seed: int) -> Sequence[int] | None:
 async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[str, str]]:
     """The chosen model, its images for a random seed, and the headers that name both."""
     model, seed = service.models.pick(), secrets.randbits(48)
-    images = await service.sample(model, count, [seed], _classes(model, seed), None)
+    images = await service.sample(model, count, [seed], _classes(model, seed))
     return model, images, model_headers(model, [seed])
+
+
+@router.post("/generate", response_model=schemas.GenerateResponse, responses=schemas.ERRORS)
+async def generate(service: ServiceDep, body: schemas.GenerateRequest | None = None) -> Response:
+    """Images from a random seed, as PNG files in base64."""
+    body = body or schemas.GenerateRequest()
+    model, images, headers = await _generate(service, body.num_images)
+    pngs = await encoded(images, base64_pngs)
+    content = schemas.GenerateResponse(images=pngs, num_images=len(pngs), latent_dim=model.generator.latent_dim)
+    return json_response(content, headers)
+
+
+@router.post(
+    "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.ERRORS}
+)
+async def generate_image(service: ServiceDep, body: schemas.ImageRequest | None = None) -> Response:
+    """One image as a PNG file, or several as a grid."""
+    _, images, headers = await _generate(service, (body or schemas.ImageRequest()).num_images)
+    return Response(await encoded(images, image_or_grid_png), headers=headers, media_type="image/png")
+
+
+@router.post("/generate-digit", response_model=schemas.DigitResponse, responses=schemas.ERRORS)
+async def generate_digit(service: ServiceDep, body: schemas.DigitRequest | None = None) -> Response:
+    """One image for a digit and a seed; `note` says whether the model could be given the digit."""
+    body = body or schemas.DigitRequest()
+    seed = secrets.randbits(48) if body.seed is None else body.seed
+    model = service.models.pick()
+    conditional = model.generator.num_classes is not None
+    digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
+    images = await service.sample(model, 1, [seed], digits, cached=body.seed is not None)
+    if conditional:
+        choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
+        note = f"The model is conditional: it generated a {digits[0]}, {choice}."
+    elif body.digit is not None:
+        note = f"The model is unconditional: it cannot generate a {body.digit} on request; the seed decides the digit."
+    else:
+        note = "The model is unconditional: the seed decides the digit."
+    (image,) = await encoded(images, base64_pngs)
+    content = schemas.DigitResponse(image=image, requested_digit=body.digit, seed=seed, note=note)
+    return json_response(content, model_headers(model, [seed]))
+
+
+@router.post(
+    "/generate-digits-batch",
+    response_model=schemas.BatchGridResponse | schemas.BatchImagesResponse,
+    responses=schemas.ERRORS,
+)
+async def generate_digits_batch(service: ServiceDep, body: schemas.BatchRequest | None = None) -> Response:
+    """Images from a random seed as PNG files in base64, one for each or one for all."""
+    body = body or schemas.BatchRequest()
+    _, images, headers = await _generate(service, body.batch_size)
+    if body.grid:
+        grid = await encoded(images, grid_base64)
+        return json_response(schemas.BatchGridResponse(image=grid, batch_size=body.batch_size), headers)
+    pngs = await encoded(images, base64_pngs)
+    content = schemas.BatchImagesResponse(images=pngs, batch_size=body.batch_size, count=len(pngs))
+    return json_response(content, headers)
 
 
 @router.get("/info")
@@ -40,65 +102,6 @@ async def info(service: ServiceDep) -> schemas.Info:
         checkpoint_epoch=model["epoch"],
         device=model["device"],
     )
-
-
-@router.post("/generate", responses=schemas.ERRORS)
-async def generate(
-    service: ServiceDep, response: Response, body: schemas.GenerateRequest | None = None
-) -> schemas.GenerateResponse:
-    """Images from a random seed, as PNG files in base64."""
-    body = body or schemas.GenerateRequest()
-    model, images, headers = await _generate(service, body.num_images)
-    response.headers.update(headers)
-    encoded = await run_in_threadpool(as_format, images, "base64")
-    return schemas.GenerateResponse(images=encoded, num_images=len(encoded), latent_dim=model.generator.latent_dim)
-
-
-@router.post(
-    "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.ERRORS}
-)
-async def generate_image(service: ServiceDep, body: schemas.ImageRequest | None = None) -> Response:
-    """One image as a PNG file, or several as a grid."""
-    _, images, headers = await _generate(service, (body or schemas.ImageRequest()).num_images)
-    return Response(await run_in_threadpool(image_or_grid_png, images), headers=headers, media_type="image/png")
-
-
-@router.post("/generate-digit", responses=schemas.ERRORS)
-async def generate_digit(
-    service: ServiceDep, response: Response, body: schemas.DigitRequest | None = None
-) -> schemas.DigitResponse:
-    """One image for a digit and a seed; `note` says whether the model could be given the digit."""
-    body = body or schemas.DigitRequest()
-    seed = secrets.randbits(48) if body.seed is None else body.seed
-    model = service.models.pick()
-    conditional = model.generator.num_classes is not None
-    digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
-    images = await service.sample(model, 1, [seed], digits, None)
-    response.headers.update(model_headers(model, [seed]))
-    if conditional:
-        choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
-        note = f"The model is conditional: it generated a {digits[0]}, {choice}."
-    elif body.digit is not None:
-        note = f"The model is unconditional: it cannot generate a {body.digit} on request; the seed decides the digit."
-    else:
-        note = "The model is unconditional: the seed decides the digit."
-    (image,) = await run_in_threadpool(as_format, images, "base64")
-    return schemas.DigitResponse(image=image, requested_digit=body.digit, seed=seed, note=note)
-
-
-@router.post("/generate-digits-batch", responses=schemas.ERRORS)
-async def generate_digits_batch(
-    service: ServiceDep, response: Response, body: schemas.BatchRequest | None = None
-) -> schemas.BatchGridResponse | schemas.BatchImagesResponse:
-    """Images from a random seed as PNG files in base64, one for each or one for all."""
-    body = body or schemas.BatchRequest()
-    _, images, headers = await _generate(service, body.batch_size)
-    response.headers.update(headers)
-    if body.grid:
-        grid = await run_in_threadpool(grid_base64, images)
-        return schemas.BatchGridResponse(image=grid, batch_size=body.batch_size)
-    encoded = await run_in_threadpool(as_format, images, "base64")
-    return schemas.BatchImagesResponse(images=encoded, batch_size=body.batch_size, count=len(encoded))
 
 
 @router.get("/gan-model-info")

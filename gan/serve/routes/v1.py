@@ -1,18 +1,26 @@
 """The service's own endpoints, under /v1: samples, interpolations, and the models."""
 
+import secrets
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from torch import Tensor
 
 from gan.errors import UserError
-from gan.images import as_format
 from gan.serve import responses, schemas
 from gan.serve.models import Model
 from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
+PICTURE = {
+    200: {"content": {"image/png": {}}},
+    304: {"description": "The client's copy, named in If-None-Match, is still right"},
+    **schemas.ERRORS,
+}
+GRID_IMAGES = 64
 
 
 @router.post(
@@ -20,9 +28,7 @@ NPY = "application/octet-stream"
     response_model=schemas.SampleResponse,
     responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}, **schemas.ERRORS},
 )
-async def generate(
-    service: ServiceDep, response: Response, body: schemas.SampleRequest | None = None
-) -> schemas.SampleResponse | Response:
+async def generate(service: ServiceDep, body: schemas.SampleRequest | None = None) -> Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
 
     The same model, seed and digits give the same images, as `gan generate` does.
@@ -33,15 +39,16 @@ async def generate(
     images_per_turn = len(body.digits or [0])
     count = body.num_images or images_per_turn * len(seeds)
     model = await service.moved(model, body.directions)
-    images = await service.sample(model, count, seeds, body.digits, body.truncation)
+    seeded = body.seed is not None or body.seeds is not None
+    images = await service.sample(model, count, seeds, body.digits, body.truncation, seeded)
 
     classes = body.digits or model.info["classes"]
     image_digits = None if classes is None else [classes[index % len(classes)] for index in range(count)]
     image_seeds = [seeds[index // images_per_turn % len(seeds)] for index in range(count)]
+    headers = responses.model_headers(model, seeds)
     if body.format == "json":
-        response.headers.update(responses.model_headers(model, seeds))
-        return schemas.SampleResponse(
-            images=await run_in_threadpool(as_format, images, "base64"),
+        content = schemas.SampleResponse(
+            images=await responses.encoded(images, responses.base64_pngs),
             digits=image_digits,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
@@ -49,13 +56,13 @@ async def generate(
             model=model.name,
             version=model.version,
         )
+        return responses.json_response(content, headers)
     encode, media_type = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
         "zip": (partial(responses.zip_of_pngs, seeds=image_seeds, digits=image_digits), "application/zip"),
         "npy": (responses.npy, NPY),
     }[body.format]
-    content = await run_in_threadpool(encode, images)
-    return Response(content, headers=responses.model_headers(model, seeds), media_type=media_type)
+    return Response(await responses.encoded(images, encode), headers=headers, media_type=media_type)
 
 
 @router.post(
@@ -63,25 +70,65 @@ async def generate(
     response_model=schemas.InterpolationResponse,
     responses={200: {"content": {"image/gif": {}}}, **schemas.ERRORS},
 )
-async def interpolate(
-    service: ServiceDep, response: Response, body: schemas.InterpolationRequest
-) -> schemas.InterpolationResponse | Response:
+async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -> Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
     model = service.models.pick(body.model, body.version)
     model = await service.moved(model, body.directions)
     images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
     headers = responses.model_headers(model, body.seeds)
     if body.format == "gif":
-        return Response(await run_in_threadpool(responses.gif, images), headers=headers, media_type="image/gif")
-    response.headers.update(headers)
-    return schemas.InterpolationResponse(
-        frames=await run_in_threadpool(as_format, images, "base64"),
+        return Response(await responses.encoded(images, responses.gif), headers=headers, media_type="image/gif")
+    content = schemas.InterpolationResponse(
+        frames=await responses.encoded(images, responses.base64_pngs),
         seeds=body.seeds,
         digits=body.digits,
         steps=body.steps,
         model=model.name,
         version=model.version,
     )
+    return responses.json_response(content, headers)
+
+
+@router.head("/digits/{digit}.png", include_in_schema=False)
+@router.get("/digits/{digit}.png", response_class=Response, responses=PICTURE)
+async def digit_png(
+    service: ServiceDep, request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]
+) -> Response:
+    """A digit as a PNG file, for an `<img>` tag. With a seed it is the same as long as the model is."""
+    return await _picture(service, request, query, 1, [digit], responses.image_or_grid_png)
+
+
+@router.head("/grid.png", include_in_schema=False)
+@router.get("/grid.png", response_class=Response, responses=PICTURE)
+async def grid_png(service: ServiceDep, request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
+    """Several digits as one PNG file, for an `<img>` tag."""
+    digits = None if query.digits is None else [int(digit) for digit in query.digits.split(",")]
+    count = query.num_images or (GRID_IMAGES if digits is None else len(digits))
+    return await _picture(service, request, query, count, digits, partial(responses.grid_png, columns=query.columns))
+
+
+async def _picture(
+    service: Service,
+    request: Request,
+    query: schemas.LinkQuery,
+    count: int,
+    digits: Sequence[int] | None,
+    encode: Callable[[Tensor], bytes],
+) -> Response:
+    """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
+    model = service.models.pick(query.model, query.version)
+    service.check(model, count, "num_images", digits)
+    model.generator.labels(digits, 0, 1)  # as `sample` does, but before a client's copy is called right
+    seed = secrets.randbits(48) if query.seed is None else query.seed
+    headers = responses.model_headers(model, [seed])
+    if query.seed is None:
+        headers["Cache-Control"] = "no-store"
+    else:
+        headers |= responses.cache_headers(model, query.version == model.version, bool(service.settings.api_keys))
+        if responses.is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+    images = await service.sample(model, count, [seed], digits, query.truncation, query.seed is not None)
+    return Response(await responses.encoded(images, encode), headers=headers, media_type="image/png")
 
 
 @router.get("/models")
