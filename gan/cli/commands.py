@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint: ckpt=last, 'ckpt=[a.ckpt,b.ckpt]', num_samples=10000",
     "generate": "sample digits: 'digits=[3,1,4]', seeds=0-9, num_images=64, mode=walk, format=grid|png|npy|npz|gif|idx",
     "export": "write a checkpoint's generator as a file for other programs: ckpt=last, format=onnx|safetensors",
+    "doctor": "show what is installed and found here, and the command that helps where something is missing",
     "serve": "serve digits over HTTP: ckpt=last, port=8000, workers=2",
 }
 
