@@ -17,7 +17,7 @@ from gan.doctor.findings import installing
 
 def rows(text):
     """The state, the text and the command of each line."""
-    found = {}
+    found, name = {}, ""
     for line in text.splitlines()[:-1]:
         if line.lstrip().startswith("$ "):
             found[name] = (*found[name][:2], line.strip().removeprefix("$ "))
