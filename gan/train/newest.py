@@ -157,7 +157,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
     parser = get_args_parser()
 
     def refuse(message: str) -> None:
-        raise UserError(f"{message}; the flags are {', '.join(_long_flags(parser))}")
+        raise UserError(f"{message}; the flags are {', '.join(long_flags())}")
 
     parser.error = refuse
     options = parser.parse_intermixed_args(list(arguments))
@@ -194,5 +194,7 @@ def _plain_or_quoted(value: str) -> str:
     return value if plain else quoted(value)
 
 
-def _long_flags(parser: argparse.ArgumentParser) -> list[str]:
-    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+def long_flags() -> list[str]:
+    """Hydra's flags, such as --cfg."""
+    names = [name for action in get_args_parser()._actions for name in action.option_strings]
+    return [name for name in names if name.startswith("--")]
