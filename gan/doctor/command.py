@@ -1,6 +1,7 @@
 """Prints what is installed and found on this machine: `gan doctor`. An issue needs this table."""
 
 from collections.abc import Callable
+from functools import partial
 
 from omegaconf import DictConfig
 
@@ -27,7 +28,7 @@ def doctor(cfg: DictConfig) -> str:
         "disk": disk,
         "mnist": lambda: mnist(str(cfg.data.dir)),
         "runs": runs,
-        **{name: lambda name=name: extra(name) for name in EXTRAS},
+        **{name: partial(extra, name) for name in EXTRAS},
         "compiler": compiler,
         "chromium": chromium,
         "slurm": slurm,

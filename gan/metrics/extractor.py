@@ -56,7 +56,7 @@ def build_extractor(
     if chosen == "mnist":
         from gan.metrics.digit_extractor import DigitExtractor
 
-        extractor = DigitExtractor()
+        extractor: Any = DigitExtractor()
     elif chosen == "inception":
         from gan.metrics.inception import InceptionExtractor
 
