@@ -11,7 +11,7 @@ SET_UP_UV = index="$$($(VENV)/bin/python -m pip config get global.index-url 2>/d
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format docs audit sbom clean
+.PHONY: help setup train test test-fast coverage lint format docs dist audit sbom clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +34,13 @@ test: $(READY) ## run all tests, on a GPU too if there is one (CUDA_VISIBLE_DEVI
 test-fast: $(READY) ## run those without processes, a browser or longer runs
 	$(PYTEST) -m 'not process and not browser and not slow'
 
-lint: $(READY) ## check style and format
+coverage: $(READY) ## run all tests, and list the lines of gan/ that none of them runs
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+
+lint: $(READY) ## check style, format and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 format: $(READY) ## put the code into its format
 	$(VENV)/bin/ruff check --fix .
@@ -45,6 +49,12 @@ format: $(READY) ## put the code into its format
 docs: $(READY) ## build the documentation into site/; any warning is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 	@echo site/index.html
+
+dist: $(READY) ## build sdist and wheel into dist/, check them, and run the wheel from an empty environment
+	rm -rf dist
+	$(SET_UP_UV) $(VENV)/bin/python -m build --installer uv
+	$(VENV)/bin/python -m twine check --strict dist/*
+	$(SET_UP_UV) .ci/dist dist/*.whl
 
 audit: $(READY) ## look for known vulnerabilities in the versions of constraints.txt; needs the network
 	$(SET_UP_UV) $(UV) tool run pip-audit==2.10.1 --requirement constraints.txt --no-deps --disable-pip --strict \

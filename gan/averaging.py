@@ -33,7 +33,8 @@ def update_average(average: nn.Module, current: nn.Module, decay: float | Tensor
     Args:
         decay: a tensor where it must not be read, in a captured step.
     """
-    averages, currents = list(average.parameters()), list(current.parameters())
+    averages: list[Tensor] = [*average.parameters()]
+    currents: list[Tensor] = [*current.parameters()]
     if decay is None:
         torch._foreach_copy_(averages, currents)
     elif isinstance(decay, Tensor):

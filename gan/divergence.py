@@ -28,7 +28,7 @@ class FiniteWatch:
 
     def add(self, found: Found) -> None:
         """Takes note of a step; `found` may lack the generator's values."""
-        values = torch.stack([found[name].detach() for name in self.names if name in found])
+        values = torch.stack([torch.as_tensor(found[name]).detach() for name in self.names if name in found])
         first = self._first[: len(values)]
         self._steps += 1
         torch.where((first > 0) | torch.isfinite(values), first, self._steps, out=first)

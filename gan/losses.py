@@ -115,4 +115,5 @@ class Relativistic(AdversarialLoss):
         return softplus(fake_logits - real_logits).mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        assert real_logits is not None  # as `generator_needs_real` demands
         return softplus(real_logits - fake_logits).mean()

@@ -97,7 +97,8 @@ class StepSequence:
             trains_generator=(number + 1) % self.discriminator_steps == 0,
             penalties=tuple(penalty for penalty in self.penalties if number % penalty.every == 0),
             values=StepValues(
-                *rates,
+                generator_rate=rates[0],
+                discriminator_rate=rates[1],
                 discriminator_noise=self.noise.at(images_seen),
                 generator_noise=self.noise.at(after),
                 classification_weight=self.classification.at(images_seen),

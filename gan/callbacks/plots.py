@@ -14,7 +14,7 @@ from torch import Tensor
 from gan.atomic_write import atomic_file
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
-from gan.images import grid, save_gif, save_picture
+from gan.images import enlarge, grid, save_gif, save_picture
 from gan.loggers import CSVMetrics, read_rows
 from gan.randomness import latents, slerp
 
@@ -101,8 +101,8 @@ class TrainingPlots(Callback):
         if columns:
             chosen = _by_class(shuffled, real_labels, len(z) // columns, columns)
         return side_by_side(
-            captioned(grid(real[chosen], columns), "Real", scale=2),
-            captioned(grid(pl_module.generate(z, labels), columns), "Generated", scale=2),
+            captioned(grid(real[chosen], columns), "Real"),
+            captioned(grid(pl_module.generate(z, labels), columns), "Generated"),
         )
 
     def _interpolation(self, pl_module: LightningModule) -> Image.Image:
@@ -113,7 +113,7 @@ class TrainingPlots(Callback):
             labels = torch.arange(INTERPOLATION_ROWS).remainder(pl_module.num_classes)
             labels = labels.repeat_interleave(INTERPOLATION_STEPS)
             caption += " within one class"
-        return captioned(grid(pl_module.generate(z, labels), INTERPOLATION_STEPS), caption, scale=2)
+        return captioned(grid(pl_module.generate(z, labels), INTERPOLATION_STEPS), caption)
 
 
 def plot_curves(trainer: Trainer, folder: Path) -> None:
@@ -182,14 +182,14 @@ def plot_progress(run_dir: Path, folder: Path) -> None:
     saved = saved_grids(run_dir)
     if not saved:
         return
-    few = [_frame(*saved[i], scale=1) for i in spread(len(saved), COLLAGE_FRAMES)]
+    few = [_frame(*saved[i]) for i in spread(len(saved), COLLAGE_FRAMES)]
     sheet_columns = min(4, math.ceil(math.sqrt(len(few))))
     rows = [side_by_side(*few[i : i + sheet_columns]) for i in range(0, len(few), sheet_columns)]
     collage = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     for i, row in enumerate(rows):
         collage.paste(row, (0, i * rows[0].height))
     save_picture(collage, folder / "progress.png")
-    frames = [_frame(*saved[i], scale=2) for i in spread(len(saved), GIF_FRAMES)]
+    frames = [_frame(*saved[i]) for i in spread(len(saved), GIF_FRAMES)]
     seconds = min(0.5, 10 / len(frames))
     pause = [frames[-1]] * round(2 / seconds)
     with atomic_file(folder / "progress.gif") as file:
@@ -202,17 +202,15 @@ def spread(count: int, most: int) -> list[int]:
     return [round(i * (count - 1) / max(1, picked - 1)) for i in range(picked)]
 
 
-def _frame(path: Path, epoch: int, images_seen: int, scale: int) -> Image.Image:
+def _frame(path: Path, epoch: int, images_seen: int) -> Image.Image:
     with Image.open(path) as picture:
-        return captioned(picture, f"epoch {epoch}, {images_seen:,} images", scale)
+        return captioned(picture, f"epoch {epoch}, {images_seen:,} images")
 
 
-def captioned(picture: Image.Image, caption: str, scale: int) -> Image.Image:
-    """The picture enlarged `scale` times on a white sheet, under a caption."""
-    size = 14 if scale == 1 else 20
-    margin = size // 2
-    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    sheet = ImageOps.expand(picture, (margin, size + 2 * margin, margin, margin), "white")
+def captioned(picture: Image.Image, caption: str) -> Image.Image:
+    """The picture, enlarged to be looked at, on a white sheet under a caption."""
+    size, margin = 20, 10
+    sheet = ImageOps.expand(enlarge(picture), (margin, size + 2 * margin, margin, margin), "white")
     ImageDraw.Draw(sheet).text((margin, margin), caption, fill="black", font=ImageFont.load_default(size))
     return sheet
 

@@ -1,54 +1,158 @@
-"""The progress of an epoch: a bar on a terminal, a line for each epoch in a file."""
+"""The progress of a run: one bar for all of it on a terminal, a line for each epoch in a file."""
 
 import logging
 import math
-import sys
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
+from lightning.pytorch.callbacks import Timer
+from rich.progress_bar import ProgressBar as Bar
+from rich.table import Table
+from rich.text import Text
 
 from gan.callbacks.budget import ImageBudget
+from gan.callbacks.live_lines import LiveLines
+from gan.callbacks.sample_grids import saved_grids
+from gan.config.bounds import require
 from gan.module import GAN
 
 log = logging.getLogger("gan")
 
 
-class ProgressBar(TQDMProgressBar):
-    """Counts batches, also where one call of `training_step` takes many, up to those that the run has left.
+class ProgressBar(LightningProgressBar):
+    """A bar over the images of the whole run with the time left, the last measures and the newest grid of samples.
 
-    Where the output is neither a terminal nor a notebook, a line is logged after each epoch instead.
+    Where the output is neither a terminal nor a notebook, a line is logged after each epoch instead. With a bar these
+    lines are in `run.log` only.
+
+    Args:
+        refresh_rate: batches from one update of the bar to the next; 0: neither bar nor lines.
     """
 
-    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
-        super().setup(trainer, pl_module, stage)
-        self._logs_lines = self.is_enabled and not (sys.stdout.isatty() or "ipykernel" in sys.modules)
-        if self._logs_lines:
-            self.disable()
+    def __init__(self, refresh_rate: int = 20) -> None:
+        super().__init__()
+        require("callbacks.progress_bar.refresh_rate", refresh_rate)
+        self.refresh_rate = refresh_rate
+        self._enabled = refresh_rate > 0
+        self._lines: LiveLines | None = None
+        self._measures: dict[str, float] = {}
 
-    @property
-    def total_train_batches(self) -> int | float:
-        """The batches of this epoch, or fewer where `max_images` or `max_steps` ends the run within it."""
-        trainer = self.trainer
-        limits = [
-            (callback.max_images - trainer.lightning_module.images_seen)
-            / (trainer.datamodule.batch_size * trainer.world_size)
-            for callback in trainer.callbacks
-            if isinstance(callback, ImageBudget) and callback.max_images is not None
-        ]
-        if trainer.max_steps > 0:
-            limits.append((trainer.max_steps - trainer.global_step) / 2)
-        progress = trainer.fit_loop.epoch_loop.batch_progress  # of the epoch before, or of one that is resumed
-        done = 0 if progress.is_last_batch else progress.current.processed
-        return min([super().total_train_batches, *(done + math.ceil(limit) for limit in limits)])
+    def disable(self) -> None:
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = self.refresh_rate > 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._started, self._images_before = time.perf_counter(), pl_module.images_seen
+        self._total, self._epoch = math.inf, 0
+        if self._enabled and LiveLines.possible():
+            self._lines = LiveLines()
+            self._lines.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._total, self._shown_at = images_of_run(trainer, pl_module), 0
+        self._epoch = trainer.current_epoch + 1
+        self._show(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
-        batches = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batches - 1)
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        if done - self._shown_at >= self.refresh_rate:
+            self._shown_at = done
+            self._show(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._show(trainer, pl_module, "validation")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        if not trainer.sanity_checking:
+            values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            self._measures = {name: value for name, value in values.items() if name.startswith("val/")}
+            self._show(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
-        if self._logs_lines and trainer.is_global_zero:
+        self._show(trainer, pl_module)
+        if self._enabled and trainer.is_global_zero:
             values = {name: value for name, value in self.get_metrics(trainer, pl_module).items() if name != "v_num"}
             shown = "".join(f", {name} {value:,.4g}" for name, value in values.items() if isinstance(value, float))
-            log.info("epoch %-5d %s images%s", trainer.current_epoch + 1, f"{pl_module.images_seen:,}", shown)
+            self._log(f"epoch {trainer.current_epoch + 1:<5} {pl_module.images_seen:,} images{shown}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._show(trainer, pl_module)
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._lines is not None:
+            self._lines.stop()
+            self._lines = None
+
+    def _log(self, line: str) -> None:
+        """Logs a line; with a bar on the screen, to files only."""
+        if self._lines is None:
+            log.info("%s", line)
+            return
+        record = log.makeRecord(log.name, logging.INFO, __file__, 0, line, (), None)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
+
+    def _show(self, trainer: Trainer, pl_module: GAN, doing: str = "") -> None:
+        if self._lines is None:
+            return
+        fraction, seconds = self._position(trainer, pl_module.images_seen)
+        of = f" of {self._total:,.0f}" if self._total < math.inf else ""
+        left = f"{timedelta(seconds=round(seconds))} left" if seconds < math.inf else ""
+        row = Table.grid(padding=(0, 1), expand=True)
+        for ratio in (None, 1, None, None, None):
+            row.add_column(ratio=ratio, no_wrap=True)
+        row.add_row(
+            doing or f"epoch {self._epoch}",
+            Bar(total=None if fraction is None else 1.0, completed=fraction or 0.0),
+            "" if fraction is None else f"{fraction:.0%}",
+            f"{pl_module.images_seen:,}{of} images",
+            left,
+        )
+        rate = trainer.progress_bar_metrics.get("train/images_per_second")
+        values = {**self._measures, **({} if rate is None else {"train/images_per_second": float(rate)})}
+        measures = "  ".join(f"{name} {value:,.4g}" for name, value in values.items())
+        grids = saved_grids(Path(trainer.default_root_dir))
+        newest = _near(grids[-1][0]) if grids else ""
+        self._lines.show(row, Text(measures), Text(newest, overflow="fold", no_wrap=False))
+
+    def _position(self, trainer: Trainer, seen: int) -> tuple[float | None, float]:
+        """The share of the run that is done, None where its length is not known, and the seconds that are left."""
+        done, elapsed = seen - self._images_before, time.perf_counter() - self._started
+        share = seen / self._total if self._total < math.inf else None
+        left = elapsed / done * (self._total - seen) if done else math.inf
+        for timer in trainer.callbacks:
+            if isinstance(timer, Timer) and (remaining := timer.time_remaining()) is not None:
+                share = max(share or 0.0, timer.time_elapsed() / (timer.time_elapsed() + remaining))
+                left = min(left, remaining)
+        return share if share is None else min(1.0, share), max(0.0, left)
+
+
+def images_of_run(trainer: Trainer, module: GAN) -> float:
+    """The images that a run will have seen at its end, to be called when an epoch starts; inf where nothing ends it."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress  # of the epoch before, or of one that is resumed
+    done = 0 if progress.is_last_batch else progress.current.processed
+    epochs = math.inf if trainer.max_epochs in (-1, None) else trainer.max_epochs - trainer.current_epoch
+    batches = epochs * trainer.num_training_batches - done
+    if trainer.max_steps > 0:
+        batches = min(batches, (trainer.max_steps - trainer.global_step) / 2)
+    limits = [module.images_seen + batches * trainer.datamodule.batch_size * trainer.world_size]
+    limits += [each.max_images for each in trainer.callbacks if isinstance(each, ImageBudget) and each.max_images]
+    return min(limits)
+
+
+def _near(path: Path) -> str:
+    """A path as it is typed in the working folder, where it is below that."""
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near

@@ -17,7 +17,10 @@ from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
 from gan.callbacks.optional_files import OptionalFiles
+from gan.callbacks.results import next_commands, results_table
+from gan.callbacks.validation import ValidationMeasures
 from gan.checkpoint_files import read_metadata
+from gan.config import in_multirun
 from gan.export.formats import write_safetensors
 from gan.hardware import device_name
 from gan.inference.exported_files import FACTS
@@ -73,6 +76,7 @@ class RunReport(Callback):
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
             with self._files.writing(folder / f"{name}.safetensors") as path:
                 write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
+        floor = next((each.floor(trainer) for each in trainer.callbacks if isinstance(each, ValidationMeasures)), {})
         summary = {
             "command": " ".join(sys.argv),
             "data": trainer.datamodule.source.name,
@@ -86,11 +90,17 @@ class RunReport(Callback):
             "lightning": lightning.__version__,
             "metrics": read_metadata(folder / "checkpoints" / "last.json").get("metrics")
             or finite(trainer.callback_metrics),
+            "floor": finite(floor),
         }
         write_json(folder / "summary.json", summary)
         if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
+        if table := results_table(folder, floor):
+            log.info("\n%s", table)
+        if not in_multirun():
+            commands = next_commands(folder, trainer.datamodule.source, pl_module.num_classes, dict(pl_module.hparams))
+            log.info("\nnext:\n%s", "\n".join(f"  {command}" for command in commands))
 
     @rank_zero_only
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:

@@ -14,7 +14,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from gan.callbacks.optional_files import OptionalFiles
 from gan.config.bounds import require
-from gan.images import grid, save_picture
+from gan.images import enlarge, grid, save_picture
 from gan.randomness import latents
 
 LOGGER_KEY = "samples"
@@ -77,7 +77,7 @@ class SampleGrid(Callback):
         if not trainer.is_global_zero:
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
-        picture = grid(pl_module.generate(z, labels), columns)
+        picture = enlarge(grid(pl_module.generate(z, labels), columns))
         with self._files.writing(grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)) as path:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_picture(picture, path)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import gan
+
 if TYPE_CHECKING:
     import argparse
 
@@ -17,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint: ckpt=last, 'ckpt=[a.ckpt,b.ckpt]', num_samples=10000",
     "generate": "sample digits: 'digits=[3,1,4]', seeds=0-9, num_images=64, mode=walk, format=grid|png|npy|npz|gif|idx",
     "export": "write a checkpoint's generator as a file for other programs: ckpt=last, format=onnx|safetensors",
+    "doctor": "show what is installed and found here, and the command that helps where something is missing",
     "serve": "serve digits over HTTP: ckpt=last, port=8000, workers=2",
 }
 
@@ -24,7 +27,8 @@ COMMANDS = {
 def usage() -> str:
     lines = ["usage: gan COMMAND [key=value ...]", "", "commands:"]
     lines += [f"  {name:10}{text}" for name, text in COMMANDS.items()]
-    lines += ["", "gan COMMAND --help lists a command's configs, gan COMMAND --cfg job prints its whole configuration"]
+    lines += ["", "gan COMMAND --help explains a command's keys and shows examples; gan --version prints the version"]
+    lines += ['eval "$(gan -sc install=bash)" lets Tab complete commands and keys (also fish)']
     return "\n".join(lines)
 
 
@@ -49,6 +53,16 @@ def main() -> int:
     command = sys.argv[1]
     if command in ("-h", "--help"):
         print(usage())
+        return 0
+    if command == "--version":
+        print(f"gan {gan.__version__}")
+        return 0
+    if command in ("-sc", "--shell-completion"):
+        from gan.cli.completion import complete
+        from gan.cli.mistakes import mistakes_in_one_line
+
+        with mistakes_in_one_line(command):
+            complete(sys.argv[2:])
         return 0
     if command not in COMMANDS:
         print(f"gan: {command}: no such command; there is {', '.join(COMMANDS)}", file=sys.stderr)

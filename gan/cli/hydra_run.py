@@ -12,7 +12,7 @@ from hydra import version
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
@@ -50,7 +50,7 @@ def run_hydra(command: str, options: argparse.Namespace, task: Task) -> None:
         GlobalHydra.instance().clear()
 
 
-def _search_path(options: argparse.Namespace):  # noqa: ANN202 - Hydra's
+def _search_path(options: argparse.Namespace) -> ConfigSearchPath:
     main = CONFIG_DIR if options.config_path is None else expanded("--config-path", options.config_path).absolute()
     path = create_config_search_path(str(main))
     schema = SearchPathQuery(provider="schema")

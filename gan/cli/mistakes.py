@@ -31,8 +31,9 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
         yield
-    except (OSError, UserError, KeyboardInterrupt, *_library_mistakes()) as error:
-        if traceback_wanted:
+    except BaseException as error:
+        mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
+        if traceback_wanted or not isinstance(error, mistakes):
             raise
         if is_first:
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error)
@@ -40,10 +41,10 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
 
 
-def _library_mistakes() -> list[type[Exception]]:
+def _library_mistakes() -> tuple[type[Exception], ...]:
     """Exceptions of Hydra and OmegaConf, and Lightning's if the command has imported it, for a wrong setting."""
     module = sys.modules.get("lightning.fabric.utilities.exceptions")
-    return [HydraException, OmegaConfBaseException, *([module.MisconfigurationException] if module else [])]
+    return (HydraException, OmegaConfBaseException, *([module.MisconfigurationException] if module else []))
 
 
 @contextmanager

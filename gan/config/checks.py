@@ -105,7 +105,7 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
 @cache
 def known_keys(command: str, group: str | None = None) -> set[str]:
     """The top-level keys of a command's config as they stand in its file, or those of one of its groups."""
-    primary = OmegaConf.load(CONFIG_DIR / f"{command}.yaml")
+    primary: Any = OmegaConf.load(CONFIG_DIR / f"{command}.yaml")
     if group is not None:
         return set(primary[group])
     groups = {name for entry in primary.defaults if OmegaConf.is_dict(entry) for name in entry}

@@ -3,7 +3,7 @@
 import difflib
 import os
 import pydoc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -92,7 +92,7 @@ def _own_hydra() -> Iterator[None]:
                 Singleton._instances[kind] = before[kind]
 
 
-def instantiate(cfg: DictConfig, **extra: Any) -> Any:
+def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:
     """Hydra's `instantiate`; a UserError for a value that is refused, a key too many, or a name that does not exist."""
     try:
         return hydra.utils.instantiate(cfg, **extra)
@@ -117,7 +117,7 @@ def in_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """One line that says what is wrong. For a misspelt key it has the closest names."""
     if isinstance(error, OSError) and error.filename is not None:
         user = f" for the user {os.getuid()}" if isinstance(error, PermissionError) else ""
@@ -126,13 +126,14 @@ def explain(error: Exception) -> str:
         return " ".join(str(error).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
-        groups = [] if "." in cause.full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
+        full_key = cause.full_key or ""
+        groups = [] if "." in full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
         known = sorted({*map(str, cause.parent_node or {}), *groups} - {"shared", str(cause.key)})
         close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
-        where = cause.full_key.rpartition(".")[0] or "the config"
-        if cause.full_key in KEYS_OF_CHOICES:
-            return f"{cause.full_key}: only with {KEYS_OF_CHOICES[cause.full_key]}"
-        return f"{cause.full_key}: no such key; {where} has {' '.join(close or known)}"
+        where = full_key.rpartition(".")[0] or "the config"
+        if full_key in KEYS_OF_CHOICES:
+            return f"{full_key}: only with {KEYS_OF_CHOICES[full_key]}"
+        return f"{full_key}: no such key; {where} has {' '.join(close or known)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
     if isinstance(error, OverrideParseException):
         fitting = quoted_override(error.override)

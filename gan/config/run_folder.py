@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
@@ -58,7 +59,7 @@ def accept_run() -> None:
     """Records the settings in the folder of a run of the command line, and opens its log."""
     if not HydraConfig.initialized():
         return
-    hydra = HydraConfig.get()
+    hydra: Any = HydraConfig.get()
     if hydra.mode == RunMode.RUN and hydra.output_subdir is not None:
         folder = Path(hydra.runtime.output_dir, hydra.output_subdir)
         folder.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def check_trainer(cfg: DictConfig) -> None:
 
 
 def _check_root_dir(cfg: DictConfig) -> None:
-    given = OmegaConf.to_container(cfg)
+    given: Any = OmegaConf.to_container(cfg)
     root = given["trainer"].get("default_root_dir")
     if root not in ("${output_dir}", given["output_dir"]):
         raise UserError(f"trainer.default_root_dir={root}: a run has one folder, hydra.run.dir={root} names it")

@@ -119,7 +119,7 @@ class MNISTDataModule(LightningDataModule):
             world_size=world_size,
             images_per_epoch=self.images_per_epoch,
             # Lightning's overfit_batches means the same few batches each epoch.
-            reshuffle=self.trainer is None or not self.trainer.overfit_batches,
+            reshuffle=self.trainer is None or not getattr(self.trainer, "overfit_batches", 0),
             stratified=self.stratified_batches,
         )
 

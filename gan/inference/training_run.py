@@ -28,7 +28,8 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
     Raises:
         UserError: they name a class that is neither this project's nor of a trusted package. Nothing was executed.
     """
-    data = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))["data"]
+    saved: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+    data = saved["data"]
     for key, target in _targets(data, "data"):
         locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
     hydra = run / ".hydra" / "hydra.yaml"

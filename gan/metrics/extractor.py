@@ -73,7 +73,7 @@ def build_extractor(
     if chosen in CLASSIFIERS:
         from gan.metrics.digit_extractor import DigitExtractor, load_digit_classifier
 
-        extractor = DigitExtractor(load_digit_classifier(data=chosen), chosen)
+        extractor: Any = DigitExtractor(load_digit_classifier(data=chosen), chosen)
     elif chosen == "inception":
         from gan.metrics.inception import InceptionExtractor
 

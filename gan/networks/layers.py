@@ -1,6 +1,7 @@
 """The pieces both networks are made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class PixelNorm(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """float [N, C, H, W] -> float [N, C, H, W]."""
         normalized = features * (features.square().mean(1, keepdim=True) + self.eps).rsqrt()
-        if self.weight is None:
+        if self.weight is None or self.bias is None:
             return normalized
         return torch.addcmul(self.bias[:, None, None], normalized, self.weight[:, None, None])
 
@@ -59,6 +60,8 @@ class ConditionalNorm2d(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor | None, latents: Tensor | None = None) -> Tensor:
         """features float [N, C, H, W], labels int64 [N], latents float [N, latent_dim] -> float [N, C, H, W]."""
+        scale: Any
+        shift: Any
         scale, shift = (self.scale(labels), self.shift(labels)) if self.by_class else (1.0, 0.0)
         if self.by_latent:
             more_scale, more_shift = self.modulation(latents).chunk(2, dim=1)
@@ -115,7 +118,7 @@ def stage(inputs: int, outputs: int, layer: Layer, *modules: nn.Module) -> list[
 def convolution(inputs: int, outputs: int, layer: Layer, bias: bool) -> nn.Module:
     """Conv2d, or ConvTranspose2d for a layer that says `transposed: true`."""
     arguments = {key: value for key, value in layer.items() if key not in ("transposed", "residual")}
-    kind = nn.ConvTranspose2d if layer.get("transposed", False) else nn.Conv2d
+    kind: Callable[..., nn.Module] = nn.ConvTranspose2d if layer.get("transposed", False) else nn.Conv2d
     return kind(inputs, outputs, bias=bias, **arguments)
 
 

@@ -1,6 +1,7 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
 import math
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from lightning import Trainer
@@ -40,7 +41,7 @@ def check_one_process(cfg: DictConfig) -> None:
 
 def check_model_fits_data(module: GAN, source: Source) -> None:
     """Raises a UserError unless a model has the image channels of the data and, if any, its classes."""
-    channels, classes = module.hparams.image_channels, module.num_classes
+    channels, classes = module.hparams["image_channels"], module.num_classes
     if channels != source.channels:
         raise UserError(f"model.image_channels={channels}: the images of {source.name} have {source.channels}")
     found = source.num_classes
@@ -66,7 +67,8 @@ def check_batches(trainer: Trainer, datamodule: MNISTDataModule) -> None:
 
 def timer(cfg: DictConfig) -> Timer:
     """Lightning's timer for `trainer.max_time`."""
-    return Timer(OmegaConf.to_container(cfg.trainer).get("max_time"))
+    settings: Any = OmegaConf.to_container(cfg.trainer)
+    return Timer(settings.get("max_time"))
 
 
 def _check_folder_is_shared() -> None:

@@ -2,9 +2,9 @@
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
@@ -116,7 +116,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     return [*kept, *flags, *before, *given, *where]
 
 
-def run_arguments(run: Path, leave_out: set[str] = frozenset()) -> list[str]:
+def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
     """The flags and overrides that a run was started with: where its configs are, then Hydra's settings, then its own.
 
     Args:
@@ -140,7 +140,7 @@ def run_arguments(run: Path, leave_out: set[str] = frozenset()) -> list[str]:
             for key in NOT_TAKEN
         )
     ]
-    overrides = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
+    overrides: Any = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
     own = [text for text in [*settings, *overrides] if not is_of_sweep(text)]
     return [*flags, *(text for text in own if key_of(text) not in leave_out)]
 
@@ -158,10 +158,10 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
     """
     parser = get_args_parser()
 
-    def refuse(message: str) -> None:
-        raise UserError(f"{message}; the flags are {', '.join(_long_flags(parser))}")
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; the flags are {', '.join(long_flags())}")
 
-    parser.error = refuse
+    vars(parser)["error"] = refuse
     options = parser.parse_intermixed_args(list(arguments))
     if options.resolve and not options.cfg:
         raise UserError("--resolve: only with --cfg")
@@ -194,7 +194,8 @@ def _asks_for_last(override: str) -> bool:
 
 def _hydra(run: Path) -> dict[str, Any]:
     path = run / ".hydra" / "hydra.yaml"
-    return OmegaConf.to_container(OmegaConf.load(path)).get("hydra", {}) if path.is_file() else {}
+    saved: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
+    return saved.get("hydra", {})
 
 
 def _plain_or_quoted(value: str) -> str:
@@ -202,5 +203,7 @@ def _plain_or_quoted(value: str) -> str:
     return value if plain else quoted(value)
 
 
-def _long_flags(parser: argparse.ArgumentParser) -> list[str]:
-    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+def long_flags() -> list[str]:
+    """Hydra's flags, such as --cfg."""
+    names = [name for action in get_args_parser()._actions for name in action.option_strings]
+    return [name for name in names if name.startswith("--")]

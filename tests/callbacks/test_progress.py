@@ -1,4 +1,4 @@
-"""The progress of a run: a bar on a terminal, lines elsewhere."""
+"""The progress of a run: one bar on a terminal, lines elsewhere."""
 
 import io
 import logging
@@ -6,26 +6,20 @@ import re
 import sys
 
 import pytest
+from rich.progress_bar import ProgressBar as Bar
 
 from gan.callbacks import progress
+from gan.callbacks.live_lines import LiveLines
 from gan.callbacks.progress import ProgressBar
 
-BAR = ("~callbacks.progress_bar", "+callbacks.bar._target_=gan.callbacks.progress.ProgressBar")
+BAR = (
+    "~callbacks.progress_bar",
+    "+callbacks.bar._target_=gan.callbacks.progress.ProgressBar",
+    "+callbacks.bar.refresh_rate=1",
+)
+FAST = ("~callbacks.measures",)
 RUN = (*BAR, "+trainer.enable_progress_bar=true", "trainer.max_epochs=5", "max_images=160")
-
-
-@pytest.fixture
-def totals(monkeypatch):
-    """Of each epoch: the last position of its bar and the bar's total."""
-    seen = []
-    end = ProgressBar.on_train_epoch_end
-
-    def recorded(self, *arguments):
-        seen.append((self.train_progress_bar.n, self.train_progress_bar.total))
-        end(self, *arguments)
-
-    monkeypatch.setattr(ProgressBar, "on_train_epoch_end", recorded)
-    return seen
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Terminal(io.StringIO):
@@ -33,17 +27,107 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_bar_of_a_run_with_a_budget_is_full_at_its_end(run, totals, monkeypatch):
-    monkeypatch.setattr(sys, "stdout", Terminal())
-    run(*RUN)
-    assert totals == [(4, 4), (4, 4), (2, 2)]
+@pytest.fixture
+def terminal(monkeypatch):
+    """A function that makes the output a terminal of 100 columns; pytest sets its own when a test begins."""
+
+    def start():
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        return sys.stdout
+
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    return start
 
 
-def test_elsewhere_lines_take_the_place_of_the_bar(run, capsys, caplog, monkeypatch):
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+@pytest.fixture
+def run_log(tmp_path):
+    handler = logging.FileHandler(tmp_path / "run.log")
+    logging.getLogger().addHandler(handler)
+    yield tmp_path / "run.log"
+    logging.getLogger().removeHandler(handler)
+    handler.close()
+
+
+def last_frame(written):
+    """The lines that are left on the screen."""
+    return COLOUR.sub("", written.rpartition("\x1b[2K")[2]).splitlines()
+
+
+def test_one_bar_for_the_whole_run_with_its_measures_and_newest_grid(
+    tiny, terminal, caplog, tmp_path, monkeypatch, run_log
+):
+    from gan.train import train
+
+    monkeypatch.chdir(tmp_path)
+    screen = terminal()
+    with caplog.at_level(logging.INFO, logger=progress.log.name):
+        train(tiny("~callbacks.plots", *RUN))
+    written = screen.getvalue()
+    shares = [int(text) for text in re.findall(r"(\d+)%", COLOUR.sub("", written))]
+    assert shares == sorted(shares)
+    assert {shares[0], shares[-1]} == {0, 100}
+    assert "val/fid_mnist" in written
+    assert re.search(r"epoch 2 .* 96 of 160 images \d:\d\d:\d\d left", COLOUR.sub("", written))
+    bar, measures, newest = last_frame(written)[:3]
+    assert re.search(r"^epoch 3 .*100% 160 of 160 images 0:00:00 left", bar)
+    assert "val/fid_mnist" in measures
+    assert newest.strip() == "run/samples/epoch_0003_images_0000000160.png"
+    assert "\x1b[?25h" in written  # the cursor is back
+    assert not [record for record in caplog.records if record.message.startswith("epoch ")]
+    lines = [line for line in run_log.read_text().splitlines() if line.startswith("epoch ")]
+    assert [line.split()[:3] for line in lines] == [["epoch", "1", "64"], ["epoch", "2", "128"], ["epoch", "3", "160"]]
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_colours_are_left_out_on_request(terminal, monkeypatch, no_color):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    screen, lines = terminal(), LiveLines()
+    assert LiveLines.possible()
+    lines.start()
+    lines.show(Bar(total=2, completed=1))
+    lines.stop()
+    assert bool(re.search(r"\x1b\[[\d;]*3\d[;m]", screen.getvalue())) != no_color
+
+
+def test_what_is_logged_meanwhile_is_above_the_bar(terminal, monkeypatch):
+    screen = terminal()
+    handler = logging.StreamHandler(sys.stdout)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    lines = LiveLines()
+    lines.start()
+    lines.show("the bar")
+    logging.getLogger("gan").warning("a warning")
+    lines.stop()
+    assert COLOUR.sub("", screen.getvalue()).index("a warning") < screen.getvalue().rindex("the bar")
+    assert last_frame(screen.getvalue())[0].strip() == "the bar"
+    assert handler.stream is screen is sys.stdout
+
+
+def test_an_interrupted_run_gives_the_terminal_back(run, terminal, monkeypatch):
+    def interrupt(self, *arguments):
+        raise RuntimeError("lost")
+
+    monkeypatch.setattr(ProgressBar, "on_validation_start", interrupt)
+    screen = terminal()
+    with pytest.raises(RuntimeError, match="lost"):
+        run(*RUN, *FAST)
+    assert sys.stdout is screen
+    assert "\x1b[?25h" in screen.getvalue()
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm"])
+def test_elsewhere_lines_take_the_place_of_the_bar(run, capsys, caplog, monkeypatch, term):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", Terminal() if term == "dumb" else io.StringIO())
     with caplog.at_level(logging.INFO, logger=progress.log.name):
         run(*RUN)
-    assert "%|" not in sys.stdout.getvalue() + capsys.readouterr().err
+    written = sys.stdout.getvalue() + capsys.readouterr().err
+    assert not {"\r", "\x1b", "%"} & set(written)
     lines = [record.message for record in caplog.records if record.message.startswith("epoch ")]
     assert [re.match(r"epoch (\d) +(\d+) images", line).groups() for line in lines] == [
         ("1", "64"),
@@ -52,3 +136,34 @@ def test_elsewhere_lines_take_the_place_of_the_bar(run, capsys, caplog, monkeypa
     ]
     assert "train/images_per_second" in lines[0]
     assert "val/fid_mnist" in lines[0]
+
+
+def test_without_updates_there_is_neither_bar_nor_line(run, terminal, caplog):
+    screen = terminal()
+    with caplog.at_level(logging.INFO, logger=progress.log.name):
+        run(*RUN[:2], *RUN[3:], *FAST, "+callbacks.bar.refresh_rate=0")
+    assert screen.getvalue() == ""
+    assert not [record for record in caplog.records if record.message.startswith("epoch ")]
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [(("trainer.max_epochs=-1", "trainer.max_time=00:00:00:30"), 30), (("max_images=48",), 6)],
+)
+def test_the_time_left_is_that_of_the_limit_that_ends_the_run(run, monkeypatch, terminal, limits, seconds):
+    left = []
+
+    def recorded(self, trainer, pl_module, *rest):
+        now = self._started + 3
+        monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+        left.append((pl_module.images_seen, *self._position(trainer, pl_module.images_seen)))
+        trainer.should_stop = True
+
+    monkeypatch.setattr(ProgressBar, "on_train_batch_end", recorded)
+    screen = terminal()
+    run(*RUN[:-1], *FAST, *limits)
+    assert "left" in screen.getvalue()
+    seen, share, time_left = left[0]
+    assert seen == 16
+    assert 0 < share < 1
+    assert seconds - 5 < time_left <= seconds

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 
+import gan as package
 from gan.cli import commands as cli
 from gan.hardware import cpu_has_bf16
 
@@ -32,6 +34,11 @@ def test_without_a_command_it_lists_the_commands(gan):
         code, out, _ = gan(*arguments)
         assert code == 0
         assert all(name in out for name in cli.COMMANDS)
+
+
+def test_the_version(gan):
+    assert gan("--version") == (0, f"gan {package.__version__}\n", "")
+    assert metadata.version("mnist-gan") == package.__version__
 
 
 def test_a_run_without_a_folder_is_one_line(gan, tmp_path):

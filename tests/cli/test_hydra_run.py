@@ -91,12 +91,3 @@ def test_a_later_rank_of_one_run_is_silent(gan, monkeypatch):
     for name, value in {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert gan("train", "modl=3") == (2, "", "")
-
-
-def test_help_explains_the_commands_own_keys(gan):
-    _, out, _ = gan("generate", "--help")
-    assert "steps: null # images from one seed to the next" in out
-    assert "experiment" not in out
-    _, out, _ = gan("evaluate", "--help")
-    assert "data      digits fashion_mnist kmnist mnist stacked_mnist" in out
-    assert "callbacks" not in out

@@ -1,0 +1,63 @@
+"""`gan COMMAND --help`: each key in a line, and examples that work."""
+
+import shlex
+
+import pytest
+from omegaconf import OmegaConf
+
+from gan.cli.commands import COMMANDS
+from gan.cli.help import EXAMPLES, explained, groups_of
+from gan.config import CONFIG_DIR
+from gan.config.checks import check
+from gan.config.compose import compose
+
+
+def own_keys(node, prefix=""):
+    """The keys of a command's own file."""
+    for name in node:
+        if not prefix and name in ("defaults", "hydra"):
+            continue
+        value = node._get_node(name)
+        if OmegaConf.is_dict(value):
+            yield from own_keys(value, f"{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_key_has_a_line_and_a_comment(gan, command):
+    code, out, err = gan(command, "--help")
+    assert (code, err) == (0, "")
+    keys = explained(command).keys
+    assert [key.name for key in keys] == list(own_keys(OmegaConf.load(CONFIG_DIR / f"{command}.yaml")))
+    assert [key.name for key in keys if not key.comment] == []
+    lines = [line.strip() for line in out.splitlines()]
+    of_keys = lines[lines.index("keys:") + 1 :][: len(keys)]
+    assert [line.partition("=")[0] for line in of_keys] == [key.name for key in keys]
+    for group in groups_of(command):
+        assert any(line.split()[:1] == [group] for line in lines), group
+    assert f"usage: gan {command} [key=value ...]" in lines
+
+
+def test_the_help_of_train_fits_a_screen(gan):
+    lines = gan("train", "--help")[1].splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 120
+
+
+def test_a_default_from_the_environment_is_shown_without_it(gan):
+    out = gan("serve", "--help")[1]
+    assert "port=8000 " in out
+    assert "oc.env" not in out
+
+
+@pytest.mark.parametrize(("command", "example"), [(name, each) for name, three in EXAMPLES.items() for each in three])
+def test_examples_are_accepted(command, example, tmp_path, monkeypatch):
+    assert len(EXAMPLES[command]) == 3
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.ckpt", "b.ckpt"):
+        (tmp_path / name).touch()
+    words = shlex.split(example.partition(" > ")[0])
+    assert words[:2] == ["gan", command]
+    assert EXAMPLES.keys() == COMMANDS.keys()
+    check(command, compose(command, words[2:]))

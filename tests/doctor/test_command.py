@@ -1,0 +1,119 @@
+"""`gan doctor`: a line for each thing, and a command below each that is missing."""
+
+import shutil
+from importlib import metadata
+
+import psutil
+import pytest
+import torch
+from miniature import write_mnist
+
+import gan as package
+from gan.config import compose
+from gan.doctor import machine, software
+from gan.doctor.command import doctor
+from gan.doctor.findings import installing
+
+
+def rows(text):
+    """The state, the text and the command of each line."""
+    found, name = {}, ""
+    for line in text.splitlines()[:-1]:
+        if line.lstrip().startswith("$ "):
+            found[name] = (*found[name][:2], line.strip().removeprefix("$ "))
+        else:
+            name, state, about = line.split(maxsplit=2)
+            found[name] = (state, about, None)
+    return found
+
+
+@pytest.fixture
+def checked(monkeypatch, tmp_path, capsys):
+    """A function from overrides to the rows of `doctor` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*overrides):
+        text = doctor(compose("doctor", overrides))
+        assert capsys.readouterr().out == text + "\n"
+        return rows(text)
+
+    return run
+
+
+def test_it_prints_versions_and_exits_with_0(gan):
+    code, out, err = gan("doctor")
+    assert (code, err) == (0, "")
+    found = rows(out)
+    assert found["gan"][1].startswith(package.__version__)
+    assert f"torch {torch.__version__.partition('+')[0]}" in found["libraries"][1]
+    assert f"{torch.get_num_threads()} threads" in found["devices"][1]
+    assert "GiB left" in found["memory"][1]
+    assert "GiB left" in found["disk"][1]
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        assert found["precision"][1] == "gan train: 32-true on cpu; gan train experiment=quick: 32-true on cpu"
+    assert all((state == "missing") == (command is not None) for state, _, command in found.values())
+
+
+def test_nothing_is_missing_where_everything_is_found(checked, monkeypatch, tmp_path):
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "nvidia-smi" else f"/usr/bin/{name}")
+    write_mnist(tmp_path / "data" / "MNIST" / "raw", train=200, test=60)
+    found = checked()
+    assert {name: text for name, (state, text, _) in found.items() if state == "missing"} == {}
+    assert found["mnist"][1] == f"in {tmp_path / 'data'}"
+    assert found["compiler"][1].startswith("/usr/bin/g++")
+
+
+def test_each_missing_thing_has_the_command_that_helps(checked, monkeypatch, tmp_path):
+    def version(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(software, "version", version)
+    monkeypatch.setattr(machine, "_memory_left", lambda: 2.0**29)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
+    found = checked()
+    commands = {name: command for name, (_, _, command) in found.items() if command}
+    assert "activate" in commands["gan"] or "PATH" in commands["gan"]
+    for name in ("tracking", "serve", "export", "sweeps", "notebook"):
+        assert commands[name].endswith(f"-m pip install 'mnist-gan[{name}]'")
+    assert commands["mnist"] == "gan train experiment=debug"
+    assert commands["slurm"] == "gan train --multirun launcher=parallel seed=0,1"
+    assert commands["compiler"].endswith("apt-get install g++")
+    assert commands["chromium"].endswith("apt-get install chromium chromium-driver")
+    assert commands["memory"].startswith("ps ")
+    assert commands["disk"].startswith("du ")
+
+
+def test_another_folder_of_data(checked, tmp_path):
+    assert checked(f"data.dir={tmp_path}/mine")["mnist"][2] == f"mkdir -p {tmp_path}/mine"
+    (tmp_path / "mine").mkdir()
+    assert checked(f"data.dir={tmp_path}/mine")["mnist"][2] == f"gan train experiment=debug data.dir={tmp_path}/mine"
+
+
+def test_a_library_that_is_broken_ends_no_other_line(checked, monkeypatch):
+    def broken(*arguments):
+        raise ImportError("libcudart.so.13: cannot open shared object file")
+
+    monkeypatch.setattr("gan.hardware.device_name", broken)
+    found = checked()
+    assert found["devices"] == ("missing", "ImportError: libcudart.so.13: cannot open shared object file", "make setup")
+    assert found["disk"][1]
+
+
+def test_the_package_manager_that_is_here_installs(monkeypatch):
+    names = {"apt_get": "g++", "apk": "g++", "brew": "gcc"}
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "apk" else None)
+    assert installing(**names) == "sudo apk add g++"
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "brew" else None)
+    assert installing(**names) == "brew install gcc"
+
+
+def test_a_container_has_less_memory_than_its_machine(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    whole = psutil.virtual_memory().available
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine._memory_left() > whole / 2
+    (tmp_path / "memory.max").write_text("3000\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert machine._memory_left() == 2000
