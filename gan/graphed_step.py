@@ -50,9 +50,10 @@ class GraphedStep:
             self.recorded[key] = None
             with self.graphs.warming_up():
                 return self.step(on_card, *inputs[:2])
-        if self.recorded[key] is None:
-            self.recorded[key] = self.graphs.record(lambda: self.step(on_card, *inputs[:2]))
-        replay, found = self.recorded[key]
+        recorded = self.recorded[key]
+        if recorded is None:
+            recorded = self.recorded[key] = self.graphs.record(lambda: self.step(on_card, *inputs[:2]))
+        replay, found = recorded
         replay()
         return found
 
@@ -73,7 +74,7 @@ def hindrance_to_graphs(module: "GAN", device_type: str) -> str | None:
         return "the loss scale of 16-mixed is read at each step"
     if torch.is_anomaly_enabled():
         return "trainer.detect_anomaly=true reads each gradient"
-    for optimizer in module.optimizers(use_pl_optimizer=False):
+    for optimizer in trainer.optimizers:
         if not {"capturable", "fused"} & optimizer.param_groups[0].keys():
             return f"{type(optimizer).__name__} reads its values on the host"
     for config in trainer.lr_scheduler_configs:

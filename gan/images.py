@@ -6,7 +6,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, overload
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def pngs(images: Tensor) -> list[bytes]:
     rows[:, :, 1:] = images.cpu().numpy().transpose(0, 2, 3, 1).reshape(count, height, width * channels)
     size = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
     head, end = b"\x89PNG\r\n\x1a\n" + _png_part(b"IHDR", size), _png_part(b"IEND", b"")
-    return [head + _png_part(b"IDAT", zlib.compress(content, 1)) + end for content in rows]
+    return [head + _png_part(b"IDAT", zlib.compress(content.data, 1)) + end for content in rows]
 
 
 def _png_part(kind: bytes, content: bytes) -> bytes:
@@ -96,6 +96,10 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     write_atomic(path, png(picture))
 
 
+@overload
+def as_format(images: Tensor, return_format: Literal["base64"]) -> list[str]: ...
+@overload
+def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]: ...
 def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
     """uint8 [N, C, H, W] unchanged, as an array, as pictures, or as PNG files in base64; a UserError otherwise."""
     if return_format == "tensor":

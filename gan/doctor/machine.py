@@ -23,9 +23,10 @@ def system() -> Finding:
 def devices() -> Finding:
     import torch
 
-    from gan.hardware import device_name, keep_to_quota
+    from gan.hardware import device_name
+    from gan.threads import settle_threads
 
-    keep_to_quota()
+    settle_threads()
     names = [device_name(torch.device("cpu"))]
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from lightning import LightningDataModule
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import instantiate, settle_output_dir
 from gan.config.checks import check_bounds
-from gan.data import Source
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare
 from gan.evaluate.given_images import given_set
@@ -57,7 +56,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     paths = [generator.path for generator in generators]
     if generators:
         _take_data_of_run(cfg, paths[0])
-    data: LightningDataModule = instantiate(cfg.data)
+    data: MNISTDataModule = instantiate(cfg.data)
     data.prepare_data()
     data.setup()
     _check_models(data.source, generators)

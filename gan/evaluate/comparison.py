@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
 from omegaconf import DictConfig
 from torch import Tensor
 
 from gan.atomic_write import write_atomic, write_json
+from gan.data import MNISTDataModule
 from gan.errors import UserError
 from gan.evaluate.measuring import choose_measures, measure_real, measure_set
 from gan.evaluate.pictures import save_pictures
@@ -51,7 +51,7 @@ class Evaluation:
 
 
 def compare(
-    sets: Sequence[ImageSet], data: LightningDataModule, labels: Labels, cfg: DictConfig, folder: Path | None
+    sets: Sequence[ImageSet], data: MNISTDataModule, labels: Labels, cfg: DictConfig, folder: Path | None
 ) -> Evaluation:
     """The measures of each set and of the floor. Writes pictures into the folder, if there is one.
 
@@ -127,7 +127,7 @@ def _floor_parts(labels: Tensor, kind: Labels, cfg: DictConfig) -> list[Tensor]:
     return [torch.cat([pool[i * each : (i + 1) * each] for pool in pools])[: cfg.num_samples] for i in range(parts)]
 
 
-def _pixels(data: LightningDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig) -> list[Pixels]:
+def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig) -> list[Pixels]:
     """The images themselves for the floor of each repeat."""
     training = LabeledImages(data.train_images, data.train_labels)
     if cfg.split == "test" and data.val_size:  # the validation images are not used then

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
 from omegaconf import DictConfig
 from torch import Tensor
 
 from gan.config import compose, instantiate
 from gan.config.checks import check_bounds
-from gan.data import Source
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import Evaluation, compare
 from gan.evaluate.image_files import read_images, read_labels
@@ -48,7 +47,7 @@ def measure(
     images: Images | Mapping[str, Images],
     labels: Any | Mapping[str, Any] | None = None,
     *,
-    data: LightningDataModule | None = None,
+    data: MNISTDataModule | None = None,
     measures: Sequence[str | Mapping[str, Any] | Measure] | None = None,
     extractor: str | Mapping[str, Any] | Extractor = "mnist",
     floor_labels: Labels = "real",

@@ -152,9 +152,11 @@ def _array(path: Path, key: str) -> np.ndarray:
 
 def _idx(paths: list[Path]) -> Found:
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
-    beside = [_labels_beside(path) for path in paths]
-    labels = None if None in beside else [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
-    return Found(iter(arrays), None if labels is None else np.concatenate(labels))
+    beside = [file for path in paths if (file := _labels_beside(path)) is not None]
+    if len(beside) < len(paths):
+        return Found(iter(arrays), None)
+    labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
+    return Found(iter(arrays), np.concatenate(labels))
 
 
 def _labels_beside(path: Path) -> Path | None:

@@ -143,5 +143,6 @@ def _resized(pixels: Tensor, resize: str | None) -> Tensor:
     if resize == "crop":
         high, wide = ((SIZE - side) for side in pixels.shape[2:])
         return pad(pixels, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+    assert resize is not None  # as `as_images` demands of these
     mode = "nearest-exact" if resize == "nearest" else resize
     return interpolate(pixels, (SIZE, SIZE), mode=mode, antialias=resize in ("bilinear", "bicubic"))

@@ -5,12 +5,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lightning import LightningDataModule
 from omegaconf import DictConfig
 from torch import Tensor
 from tqdm import tqdm
 
-from gan.data import Source
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.sets import Batches, ImageSet, batches
 from gan.evaluate.table import Intervals, Values
@@ -71,7 +70,7 @@ def _with_a_meaning(
         log.warning("left out, as %s has %d images: %s", source.name, num_real, ", ".join(too_large))
 
 
-def measure_real(measures: ImageMeasures, data: LightningDataModule, images: Tensor, labels: Tensor) -> None:
+def measure_real(measures: ImageMeasures, data: MNISTDataModule, images: Tensor, labels: Tensor) -> None:
     """Gives the measures the real images and, where one needs them, the training images."""
     for chunk, chunk_labels in progress(list(batches(images, labels)), "real images"):
         measures.real.add(chunk, chunk_labels)

@@ -66,7 +66,9 @@ class GeneratedSet:
     def examples(self, count: int, repeat: int) -> LabeledImages:
         """Each digit equally often, as `gan generate digits=all` generates them."""
         images = self.generator.generate(count, seed=self.seed + repeat)
-        return LabeledImages(images, self.generator.labels(None, 0, count))
+        labels = self.generator.labels(None, 0, count)
+        assert labels is not None  # the set is labeled
+        return LabeledImages(images, labels)
 
     def shown(self) -> tuple[Tensor, Tensor | None]:
         return self.generator.generate(SHOWN, seed=self.seed), self.generator.labels(None, 0, SHOWN)
@@ -95,6 +97,7 @@ class GivenSet:
     def examples(self, count: int, repeat: int) -> LabeledImages:
         """Other images for each repeat only if there are enough."""
         chosen = self._part(count, repeat if (repeat + 1) * count <= len(self.images) else 0)
+        assert self.labels is not None  # the set is labeled
         return LabeledImages(self.images[chosen], self.labels[chosen])
 
     def shown(self) -> tuple[Tensor, Tensor | None]:

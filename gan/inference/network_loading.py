@@ -60,7 +60,7 @@ def weights_checksum(network: nn.Module) -> str:
     for name, value in network.state_dict().items():
         digest.update(name.encode())
         if isinstance(value, Tensor):
-            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         else:
             digest.update(repr(value).encode())
     return digest.hexdigest()[:12]

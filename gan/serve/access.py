@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import limits
@@ -127,8 +127,8 @@ def _redis_storage(address: str) -> RedisStorage:
     from redis.backoff import NoBackoff
 
     once = Retry(NoBackoff(), 1)  # a connection may be older than the server's last start
-    options = {"implementation": "redispy", "wrap_exceptions": True, "retry": once}
-    return RedisStorage(f"async+{address}", **options, **REDIS_TIMEOUTS)
+    options: dict[str, Any] = {"implementation": "redispy", "wrap_exceptions": True, "retry": once, **REDIS_TIMEOUTS}
+    return RedisStorage(f"async+{address}", **options)
 
 
 def _digest(key: bytes) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import zipfile
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
@@ -56,7 +56,7 @@ class JobWorker:
         """Works on the jobs until the service stops."""
         loop, told = asyncio.get_running_loop(), ""
 
-        def wait(coroutine: Awaitable) -> Any:
+        def wait(coroutine: Coroutine) -> Any:
             return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
         while not stopping.is_set():
@@ -70,7 +70,7 @@ class JobWorker:
                 async with asyncio.timeout(CHECK_SECONDS):
                     await stopping.wait()
 
-    def work(self, wait: Callable[[Awaitable], Any]) -> None:
+    def work(self, wait: Callable[[Coroutine], Any]) -> None:
         """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work.
 
         Args:
@@ -88,7 +88,7 @@ class JobWorker:
                     return self._finish(job, wait)
                 job.keep_result_only()
 
-    def _finish(self, job: Job, wait: Callable[[Awaitable], Any]) -> None:
+    def _finish(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
         log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
         try:
             self._generate(job, wait)
@@ -105,7 +105,7 @@ class JobWorker:
             job.keep_result_only()
             write_atomic(job.error, str(error) if known else "Internal error; the log of the service has more.")
 
-    def _generate(self, job: Job, wait: Callable[[Awaitable], Any]) -> None:
+    def _generate(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
         """Writes the shards that are missing, then the result."""
         record = job.record
         remove_temporary_files(job.folder)

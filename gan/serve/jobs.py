@@ -30,6 +30,7 @@ class JobRecord(schemas.JobRequest):
     """`job.json`. It never changes: how far a job is can be seen by the other files in its folder."""
 
     seeds: list[int]
+    model: schemas.ModelName
     version: str
     channels: int
     model_bytes: int
@@ -90,6 +91,7 @@ class Jobs:
     """The jobs of a service, in `jobs_dir`: all workers see them, and one of them works at a time."""
 
     def __init__(self, settings: Settings) -> None:
+        assert settings.jobs_dir is not None  # else the service has no jobs
         self.settings, self.folder = settings, settings.jobs_dir.absolute()
         self.keep_seconds = settings.keep_jobs_hours * 3600
 
@@ -162,5 +164,7 @@ class Jobs:
 
 def _status(path: Path) -> os.stat_result | None:
     """Of a file that another worker may delete at any moment; None without it."""
-    with suppress(FileNotFoundError):
+    try:
         return path.stat()
+    except FileNotFoundError:
+        return None

@@ -1,11 +1,15 @@
 """What a trusted proxy says of a request: its client's address, its scheme, and the path it is served under."""
 
 import re
+from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gan.serve.settings import ROOT_PATH
+
+if TYPE_CHECKING:
+    from uvicorn import _types as asgi
 
 
 class ProxyHeaders(ProxyHeadersMiddleware):
@@ -16,11 +20,13 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         root_path: the path the service is served under if no proxy names one, such as /gan.
     """
 
-    def __init__(self, app: ASGIApp, trusted: str, root_path: str | None) -> None:
+    def __init__(self, app: "asgi.ASGI3Application", trusted: str, root_path: str | None) -> None:
         super().__init__(app, trusted)
         self.root_path = root_path or ""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: "asgi.Scope", receive: "asgi.ASGIReceiveCallable", send: "asgi.ASGISendCallable"
+    ) -> None:
         if scope["type"] == "http":
             client = scope.get("client")
             trusted = (client[0] if client else None) in self.trusted_hosts
@@ -32,7 +38,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         await super().__call__(scope, receive, send)
 
 
-def _forwarded_prefix(scope: Scope) -> str | None:
+def _forwarded_prefix(scope: "asgi.HTTPScope") -> str | None:
     """The prefixes that proxies in a row have removed, joined; None if there are none or they are not paths."""
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-prefix"]
     prefix = "".join(part.strip().rstrip("/") for value in values for part in value.split(","))

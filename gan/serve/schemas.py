@@ -16,6 +16,7 @@ Class = Annotated[int, Field(ge=0, le=999)]
 Truncation = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, description="bound of the latent values")]
 Amount = Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(pattern=NAME)]
+Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI takes them
 
 
 class ErrorResponse(BaseModel):
@@ -25,7 +26,7 @@ class ErrorResponse(BaseModel):
     errors: list[dict[str, Any]] | None = Field(None, description="for invalid fields: where each is, and its error")
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: Responses = {
     400: {"model": ErrorResponse, "description": "The body cannot be parsed"},
     408: {"model": ErrorResponse, "description": "The body did not arrive in time"},
     413: {"model": ErrorResponse, "description": "The body is too large"},
@@ -33,8 +34,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "The service is overloaded; Retry-After says when to try again"},
     504: {"model": ErrorResponse, "description": "The request took too long"},
 }
-UNAUTHORIZED = {401: {"model": ErrorResponse, "description": "X-API-Key has no valid API key"}}
-TOO_MANY_REQUESTS = {429: {"model": ErrorResponse, "description": "Over the rate limit; see Retry-After"}}
+UNAUTHORIZED: Responses = {401: {"model": ErrorResponse, "description": "X-API-Key has no valid API key"}}
+TOO_MANY_REQUESTS: Responses = {429: {"model": ErrorResponse, "description": "Over the rate limit; see Retry-After"}}
 
 
 class PublishedRequest(BaseModel):

@@ -65,7 +65,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     ckpt: Annotated[str | None, AfterValidator(_at_home)] = None
     version: Name | None = None
-    weight: float | None = Field(None, ge=0, le=1)
+    weight: float | None = Field(default=None, ge=0, le=1)
 
 
 class Settings(BaseModel):

@@ -17,12 +17,14 @@ async def watch(models: Models, reload: Callable[[str], Awaitable[None]]) -> Non
     A file is read once two looks found the same, so not in the middle of a slow copy. One that cannot be used is not
     tried again.
     """
+    settings = models.settings.models
+    assert settings is not None  # validated settings name each model
     seen: dict[str, Stamp | None] = {}
     tried: dict[str, Stamp] = {}
     while True:
         await asyncio.sleep(CHECK_SECONDS)
         for model in models:
-            found = await asyncio.to_thread(_look, model, models.settings.models[model.name].ckpt)
+            found = await asyncio.to_thread(_look, model, settings[model.name].ckpt)
             settled, seen[model.name] = found == seen.get(model.name), found
             if settled and found not in (None, model.stamp, tried.get(model.name)):
                 tried[model.name] = found

@@ -51,15 +51,17 @@ class Job(NamedTuple):
     @property
     def images_saved(self) -> int | None:
         """Images that a pruned job did not train on; None if its whole length is not known."""
-        if self.status != PRUNED or None in (self.images, self.images_planned):
+        if self.status != PRUNED or self.images is None or self.images_planned is None:
             return None
         return max(0, self.images_planned - self.images)
 
     @property
     def minutes_saved(self) -> float | None:
         """The minutes that these images would have taken at the job's own rate."""
-        known = self.images_saved is not None and self.minutes is not None and self.images
-        return round(self.minutes * self.images_saved / self.images, 2) if known else None
+        saved = self.images_saved
+        if saved is None or self.minutes is None or not self.images:
+            return None
+        return round(self.minutes * saved / self.images, 2)
 
 
 def settings(overrides: Sequence[str]) -> dict[str, str]:

@@ -138,7 +138,7 @@ def train(examples: LabeledImages, epochs: int, seed: int, name: str, device: to
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(cuda), full_precision(device), torch.enable_grad():
         torch.manual_seed(seed)
-        network = classifier(images.shape[1]).to(device, memory_format=torch.channels_last)
+        network = classifier(images.shape[1]).to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=4e-3, total_steps=epochs * batches, pct_start=0.2

@@ -45,6 +45,7 @@ class ClassFrechetDistance(Measure):
 
 def _by_class(images: Seen) -> dict[int, Tensor]:
     """The features of the images of each class that has two or more."""
+    assert images.labels is not None  # the measure needs them
     of_each = {label: images.features[images.labels == label] for label in images.labels.unique().tolist()}
     return {label: features for label, features in of_each.items() if len(features) > 1}
 
@@ -69,5 +70,6 @@ class ClassAccuracy(Measure):
 
     def _of_each_digit(self, sets: Comparison) -> Iterator[tuple[str, Tensor]]:
         labels, shares = sets.generated.labels, correct(sets)
+        assert labels is not None  # the measure needs them
         for digit in labels.unique().tolist():
             yield f"accuracy_class_{digit}", shares[labels == digit]

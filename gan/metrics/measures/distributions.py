@@ -97,8 +97,9 @@ class FrechetDistance(Measure):
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
         return {"fid": resamples.generated_means(frechet_influence(*self._gaussians(sets), sets.generated.features))}
 
-    def _gaussians(self, sets: Comparison) -> list[Gaussian]:
-        return [images.once(Gaussian.of, images.features) for images in (sets.real, sets.generated)]
+    def _gaussians(self, sets: Comparison) -> tuple[Gaussian, Gaussian]:
+        real, generated = (images.once(Gaussian.of, images.features) for images in (sets.real, sets.generated))
+        return real, generated
 
 
 class InceptionScore(Measure):

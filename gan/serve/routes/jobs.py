@@ -6,15 +6,22 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from starlette.responses import FileResponse
 
 from gan.serve import schemas
-from gan.serve.jobs import Job
-from gan.serve.service import ServiceDep
+from gan.serve.jobs import Job, Jobs
+from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-MISSING = {404: {"model": schemas.ErrorResponse, "description": "There is no such job"}}
-FULL = {507: {"model": schemas.ErrorResponse, "description": "The disk has no room for the job"}}
-CHANGED = {409: {"model": schemas.ErrorResponse, "description": "The model's file has changed since it was loaded"}}
-NOT_DONE = {409: {"model": schemas.ErrorResponse, "description": "The job is not done"}}
-DOWNLOAD = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
+MISSING: schemas.Responses = {404: {"model": schemas.ErrorResponse, "description": "There is no such job"}}
+FULL: schemas.Responses = {507: {"model": schemas.ErrorResponse, "description": "The disk has no room for the job"}}
+CHANGED: schemas.Responses = {
+    409: {"model": schemas.ErrorResponse, "description": "The model's file has changed since it was loaded"}
+}
+NOT_DONE: schemas.Responses = {409: {"model": schemas.ErrorResponse, "description": "The job is not done"}}
+DOWNLOAD: schemas.Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
+
+
+def _jobs(service: Service) -> Jobs:
+    assert service.jobs is not None  # else these endpoints are not there
+    return service.jobs
 
 
 def _owner(service: ServiceDep, request: Request) -> str | None:
@@ -26,7 +33,7 @@ Owner = Annotated[str | None, Depends(_owner)]
 
 
 def _job(service: ServiceDep, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
-    for job in service.jobs.all():
+    for job in _jobs(service).all():
         if job.id == identifier and job.record.owner == owner:
             return job
     raise HTTPException(404, f"There is no job {identifier}.")
@@ -47,8 +54,9 @@ def submit(
 
     The result has the images that /v1/generate and `gan generate` have for these values.
     """
+    assert service.models is not None  # they are loaded before the first request
     model = service.models.pick(body.model, body.version)
-    entry = _entry(service, request, service.jobs.submit(body, model, owner))
+    entry = _entry(service, request, _jobs(service).submit(body, model, owner))
     response.headers["Location"] = entry.url
     return entry
 
@@ -56,7 +64,7 @@ def submit(
 @router.get("", responses=schemas.ERRORS)
 def jobs(service: ServiceDep, owner: Owner, request: Request) -> schemas.JobList:
     """All jobs, the oldest first; with API keys, those of the own key."""
-    own = [job for job in service.jobs.all() if job.record.owner == owner]
+    own = [job for job in _jobs(service).all() if job.record.owner == owner]
     return schemas.JobList(jobs=[_entry(service, request, job) for job in own])
 
 
@@ -84,6 +92,6 @@ def download(job: JobDep) -> FileResponse:
 
 
 def _entry(service: ServiceDep, request: Request, job: Job) -> schemas.JobEntry:
-    fields = job.entry(service.jobs.keep_seconds)
+    fields = job.entry(_jobs(service).keep_seconds)
     url = request.url_for("progress", identifier=job.id).path
     return schemas.JobEntry(**fields, url=url, download=f"{url}/download" if fields["state"] == "done" else None)

@@ -1,6 +1,7 @@
 """The endpoint / with a list of all others. It needs no key."""
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 
 from gan.serve import schemas
 from gan.serve.routes import pages
@@ -17,7 +18,8 @@ async def overview(request: Request) -> schemas.Overview:
         for path, operations in app.openapi()["paths"].items()
         for method, operation in operations.items()
     }
-    endpoints |= {f"GET {prefix}{route.path}": route.description for route in pages.router.routes}
+    shown = [route for route in pages.router.routes if isinstance(route, APIRoute)]
+    endpoints |= {f"GET {prefix}{route.path}": route.description for route in shown}
     if app.state.service.settings.ui:
         endpoints[f"GET {prefix}/ui/"] = "A page to generate digits with."
     return schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)

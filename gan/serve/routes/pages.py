@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
@@ -13,20 +14,24 @@ from starlette.staticfiles import StaticFiles
 PAGE = Path(__file__).parent.parent / "page"
 TITLE = "MNIST GAN"
 ICON = "assets/favicon.png"
-SWAGGER = get_swagger_ui_html(
-    openapi_url="openapi.json",
-    title=TITLE,
-    swagger_js_url="assets/swagger-ui-bundle.js",
-    swagger_css_url="assets/swagger-ui.css",
-    swagger_favicon_url=ICON,
-).body.decode()
-REDOC = get_redoc_html(
-    openapi_url="openapi.json",
-    title=TITLE,
-    redoc_js_url="assets/redoc.standalone.js",
-    redoc_favicon_url=ICON,
-    with_google_fonts=False,
-).body.decode()
+SWAGGER = bytes(
+    get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=TITLE,
+        swagger_js_url="assets/swagger-ui-bundle.js",
+        swagger_css_url="assets/swagger-ui.css",
+        swagger_favicon_url=ICON,
+    ).body
+).decode()
+REDOC = bytes(
+    get_redoc_html(
+        openapi_url="openapi.json",
+        title=TITLE,
+        redoc_js_url="assets/redoc.standalone.js",
+        redoc_favicon_url=ICON,
+        with_google_fonts=False,
+    ).body
+).decode()
 router = APIRouter(include_in_schema=False)
 
 
@@ -67,7 +72,7 @@ async def redoc() -> Response:
 class PageFiles(StaticFiles):
     """Files with the pages' policy."""
 
-    def file_response(self, *args, **options) -> Response:
+    def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
         response.headers.update(_policy())
         return response
