@@ -33,8 +33,8 @@ SETTING = re.compile(r"^(?:\+\+|[+~])?(?P<key>[a-z_]\w*(?:[./]\w+)*)=(?P<value>.
 GROUPS = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()} - {"shared", "hydra"}
 ENDINGS = (".py", ".json", ".csv", ".ckpt")
 PLACEHOLDER = re.compile(r"\b(COMMAND|GROUP|NAME|FLAG|KEY|FILE|DIR|URL)\b")
-# Below these keys there may be any: options of sbatch, arguments of a schedule.
-ANYTHING = {"hydra.launcher.sbatch", "model.generator_schedule", "model.discriminator_schedule"}
+# Below these keys there may be any: options of sbatch, arguments of a schedule or of a pruner.
+ANYTHING = {"hydra.launcher.sbatch", "model.generator_schedule", "model.discriminator_schedule", "pruner"}
 README_LINES = 200
 
 
