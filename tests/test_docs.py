@@ -31,10 +31,10 @@ PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").gl
 BLOCK = re.compile(r"^(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 SETTING = re.compile(r"^(?:\+\+|[+~])?(?P<key>[a-z_]\w*(?:[./]\w+)*)=(?P<value>.*)$", re.S)
 GROUPS = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()} - {"shared", "hydra"}
-ENDINGS = (".py", ".json", ".csv", ".ckpt")
+ENDINGS = (".py", ".md", ".json", ".csv", ".ckpt")
 PLACEHOLDER = re.compile(r"\b(COMMAND|GROUP|NAME|FLAG|KEY|FILE|DIR|URL)\b")
-# Below these keys there may be any: options of sbatch, arguments of a schedule.
-ANYTHING = {"hydra.launcher.sbatch", "model.generator_schedule", "model.discriminator_schedule"}
+# Below these keys there may be any: options of sbatch, arguments of a schedule or of a pruner.
+ANYTHING = {"hydra.launcher.sbatch", "model.generator_schedule", "model.discriminator_schedule", "pruner"}
 README_LINES = 200
 
 

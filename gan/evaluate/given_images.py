@@ -63,6 +63,9 @@ def measure(
 ) -> Evaluation:
     """Measures images as `gan evaluate images=...` does, beside the floor that real images reach.
 
+    `resize`, `invert`, `num_samples`, `repeats`, `split`, `confidence`, `seed` and `device` are keys of
+    `conf/evaluate.yaml`, which explains them.
+
         from gan.evaluate import measure
 
         print(measure(images, labels).markdown())
@@ -76,7 +79,6 @@ def measure(
         measures: as `metrics.measures`; `"..."` among the names stands for all others but cas.
         extractor: as `metrics.extractor`.
         floor_labels: "real": the floor has the class proportions of the data; "even": each class equally often.
-        resize, invert, num_samples, repeats, split, confidence, seed, device: as the keys of `conf/evaluate.yaml`.
         folder: for the table and the pictures; None writes nothing.
 
     Raises:
