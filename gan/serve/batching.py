@@ -52,12 +52,15 @@ class Batcher:
         self._job_arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
 
-    async def generate(self, generator: DigitGenerator, count: int, inputs: Callable[[int, int], Inputs]) -> Tensor:
+    async def generate(
+        self, generator: DigitGenerator, count: int, inputs: Callable[[int, int], Inputs], limited: bool = True
+    ) -> Tensor:
         """Queues images 0..count-1 and waits for them.
 
         Args:
             count: up to `queue_size`.
             inputs: returns the latents and labels of images start..stop-1; called in the thread.
+            limited: whether a full queue refuses them. The few of a job's turn would never find room in a busy service.
 
         Returns:
             uint8 [count, C, 28, 28].
@@ -66,7 +69,7 @@ class Batcher:
             QueueFullError: the queue has no room for `count` images.
             UserError: from `inputs` or the network.
         """
-        if self.waiting + count > self.queue_size:
+        if limited and self.waiting + count > self.queue_size:
             prometheus.REFUSED.inc()
             raise QueueFullError
         loop = asyncio.get_running_loop()

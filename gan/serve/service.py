@@ -19,7 +19,7 @@ from torch import Tensor
 from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
-from gan.serve.batching import Batcher, Inputs, QueueFullError
+from gan.serve.batching import Batcher, Inputs
 from gan.serve.cache import ImageCache
 from gan.serve.job_work import JobStopped, JobWorker
 from gan.serve.jobs import Jobs
@@ -191,14 +191,14 @@ class Service:
 
     async def sample_in_turn(self, model: Model, samples: Samples, start: int, stop: int) -> Tensor:
         """Images start..stop-1 of a job, in turn behind the requests: uint8 [stop - start, C, 28, 28]."""
-        while True:
-            await self.turn()
-            with suppress(QueueFullError):
-                images = await self._batcher.generate(
-                    model.generator, stop - start, lambda first, end: samples.inputs(start + first, start + end)
-                )
-                prometheus.IMAGES.labels(model.name, model.version).inc(stop - start)
-                return images
+        await self.turn()
+
+        def inputs(first: int, end: int) -> Inputs:
+            return samples.inputs(start + first, start + end)
+
+        images = await self._batcher.generate(model.generator, stop - start, inputs, limited=False)
+        prometheus.IMAGES.labels(model.name, model.version).inc(stop - start)
+        return images
 
     async def reload(self, name: str) -> Model:
         """Reads a model's file again, here and, within a second, in the other workers.

@@ -118,7 +118,7 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     server = serve(f"ckpt='{path}'", "port=0", "workers=2", "drain_seconds=0")
     workers = [int(pid) for pid in server.wait_for(r"Started server process \[(\d+)\]", 2)]
     server.wait_for("startup complete", 2)
-    before = {server.generate(seed=1).headers["x-model-version"] for _ in range(20)}
+    before = {server.generate(seed=seed).headers["x-model-version"] for seed in range(20)}
     for _ in range(3):
         families = text_string_to_metric_families(server.get("/metrics").text)
         samples = {sample.name: sample.value for family in families for sample in family.samples}

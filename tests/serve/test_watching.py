@@ -29,13 +29,14 @@ async def until_seen(client, count):
 
 async def test_new_checkpoints_are_served_without_a_failed_request(service, tmp_path):
     path = save_checkpoint(tmp_path / "a.ckpt")
-    async with service(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true") as client:
+    async with service(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true", "cache_bytes=0") as client:
         assert (await client.get("/v1/models")).json()["watch"] is True
         stop, responses = asyncio.Event(), []
 
         async def ask(seed):
             while not stop.is_set():
                 responses.append(await client.post("/v1/generate", json={"seed": seed}))
+                await asyncio.sleep(0.005)  # as a network would, it lets others run
 
         clients = [asyncio.create_task(ask(seed)) for seed in range(4)]
         while not responses:
