@@ -57,7 +57,11 @@ class JobWorker:
         loop, told = asyncio.get_running_loop(), ""
 
         def wait(coroutine: Coroutine) -> Any:
-            return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+            while loop.is_running() and self.service.alive:
+                with suppress(TimeoutError):
+                    return future.result(CHECK_SECONDS)
+            raise JobStopped  # the service ended without a shutdown
 
         while not stopping.is_set():
             try:
