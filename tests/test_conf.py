@@ -161,7 +161,7 @@ def test_run_configs_run_an_epoch(tiny, choice, tmp_path):
 
 @pytest.mark.parametrize("data", names("data"))
 def test_data_runs_an_epoch(tiny, tmp_path, data):
-    folder = "FashionMNIST" if data == "fashion_mnist" else "MNIST"
+    folder = {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}.get(data, "MNIST")
     write_mnist(tmp_path / "data" / folder / "raw", train=200, test=60)
     channels = 3 if data == "stacked_mnist" else 1
     small = (
