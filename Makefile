@@ -8,10 +8,10 @@ SET_UP_UV = index="$$($(VENV)/bin/python -m pip config get global.index-url 2>/d
 	index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
 	mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" 2>/dev/null && [ -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" ] \
 		|| export UV_CACHE_DIR="$(CURDIR)/$(VENV)/cache" UV_TOOL_DIR="$(CURDIR)/$(VENV)/tools";
-PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 5 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast coverage lint format docs dist audit sbom clean
+.PHONY: help setup train test test-fast test-docs coverage lint format docs dist audit sbom clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,14 +28,17 @@ train: $(READY) ## train on MNIST for minutes, then measure what was learnt
 	$(VENV)/bin/gan train experiment=quick
 	$(VENV)/bin/gan evaluate ckpt=last data.offline_fallback=true
 
-test: $(READY) ## run all tests, on a GPU too if there is one (CUDA_VISIBLE_DEVICES= hides it)
-	$(PYTEST)
+test: $(READY) ## run the tests, on a GPU too if there is one (CUDA_VISIBLE_DEVICES= hides it)
+	$(PYTEST) -m 'not pages'
+
+test-docs: $(READY) ## run every command of README and docs/, in minutes
+	$(PYTEST) -m pages
 
 test-fast: $(READY) ## run those without processes, a browser or longer runs
-	$(PYTEST) -m 'not process and not browser and not slow'
+	$(PYTEST) -m 'not process and not browser and not slow and not pages'
 
-coverage: $(READY) ## run all tests, and list the lines of gan/ that none of them runs
-	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+coverage: $(READY) ## run the tests, and list the lines of gan/ that none of them runs
+	$(PYTEST) -m 'not pages' --cov --cov-report=term-missing:skip-covered
 
 lint: $(READY) ## check style, format and types
 	$(VENV)/bin/ruff check .

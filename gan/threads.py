@@ -81,7 +81,7 @@ def run_delays() -> dict[str, float]:
     delays = {}
     for task in TASKS.iterdir():
         try:
-            delays[task.name] = int((task / "schedstat").read_text().split()[1]) / 1e9
+            delays[task.name] = int((task / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
         except (OSError, ValueError, IndexError):  # the thread has ended, or this kernel does not count
             continue
     return delays

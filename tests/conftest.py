@@ -80,6 +80,13 @@ def trained(shared):
     return run
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores: some tests wait for processes."""
+    from joblib import cpu_count
+
+    return cpu_count() + 1
+
+
 @pytest.fixture(scope="session")
 def python(tmp_path_factory):
     """A Python for processes of `gan` that need no seconds for its imports; Python itself where that cannot be."""

@@ -139,6 +139,7 @@ def followed(shared, python):
     return shared("followed", fill)
 
 
+@pytest.mark.pages
 @pytest.mark.process
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_block_runs(page, followed, python, tmp_path, monkeypatch):

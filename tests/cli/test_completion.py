@@ -31,7 +31,7 @@ def completed(gan, monkeypatch):
         ("gan train model=dcgan trainer.max_e", ["trainer.max_epochs="]),
         ("gan generate --cf", ["--cfg"]),
         ("gan evaluate ckpt=last data=dig", ["data=digits"]),
-        ("gan serve rate", ["rate_limit="]),
+        ("gan serve root", ["root_path="]),
         ("gan nothing mod", []),
         ("gan train --nothing mod", []),
     ],
