@@ -95,13 +95,16 @@ class Jobs:
         self.settings, self.folder = settings, settings.jobs_dir.absolute()
         self.keep_seconds = settings.keep_jobs_hours * 3600
 
+    def find(self, identifier: str) -> Job | None:
+        """A job; None if there is none, such as one that was deleted, or one of another version."""
+        with suppress(FileNotFoundError, ValidationError):
+            return Job(self.folder / identifier)
+        return None
+
     def all(self) -> list[Job]:
         """All jobs, the oldest first."""
-        found = []
-        for path in sorted(self.folder.glob("[0-9a-f]*/job.json")):
-            with suppress(FileNotFoundError, ValidationError):  # deleted since, or of another version
-                found.append(Job(path.parent))
-        return found
+        names = sorted(path.parent.name for path in self.folder.glob("[0-9a-f]*/job.json"))
+        return [job for name in names if (job := self.find(name)) is not None]
 
     def submit(self, request: schemas.JobRequest, model: Model, owner: str | None) -> Job:
         """Adds a job.

@@ -166,11 +166,10 @@ class Service:
             return found
         self._requests += 1
         try:
-            images = await self._batcher.generate(model.generator, count, inputs)
+            images = await self._draw(model, count, inputs)
         finally:
             self._requests -= 1
             self._last_request = time.monotonic()
-        prometheus.IMAGES.labels(model.name, model.version).inc(count)
         if place is not None:
             self._cache.put(place, images)
         return images
@@ -196,8 +195,14 @@ class Service:
         def inputs(first: int, end: int) -> Inputs:
             return samples.inputs(start + first, start + end)
 
-        images = await self._batcher.generate(model.generator, stop - start, inputs, limited=False)
-        prometheus.IMAGES.labels(model.name, model.version).inc(stop - start)
+        return await self._draw(model, stop - start, inputs, limited=False)
+
+    async def _draw(
+        self, model: Model, count: int, inputs: Callable[[int, int], Inputs], limited: bool = True
+    ) -> Tensor:
+        """New images, and counts them; see `Batcher.generate`."""
+        images = await self._batcher.generate(model.generator, count, inputs, limited)
+        prometheus.IMAGES.labels(model.name, model.version).inc(count)
         return images
 
     async def reload(self, name: str) -> Model:

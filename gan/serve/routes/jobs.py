@@ -33,9 +33,9 @@ Owner = Annotated[str | None, Depends(_owner)]
 
 
 def _job(service: ServiceDep, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
-    for job in _jobs(service).all():
-        if job.id == identifier and job.record.owner == owner:
-            return job
+    job = _jobs(service).find(identifier)
+    if job is not None and job.record.owner == owner:
+        return job
     raise HTTPException(404, f"There is no job {identifier}.")
 
 
