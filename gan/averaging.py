@@ -46,3 +46,9 @@ def update_average(average: nn.Module, current: nn.Module, decay: float | Tensor
     buffers = list(current.buffers())
     if buffers:
         torch._foreach_copy_(list(average.buffers()), buffers)
+
+
+def share_buffers(average: nn.Module) -> None:
+    """Gives all processes those of the first: each has the running statistics of its own last batch."""
+    for buffer in average.buffers():
+        torch.distributed.broadcast(buffer, 0)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import DivergedError
-from gan.steps import Found
+from gan.step_plan import Found
 
 WATCHED = ("loss_discriminator", "gradient_norm_discriminator", "loss_generator", "gradient_norm_generator")
 ADVICE = "lower the learning rates or clip gradients (model.gradient_clip_norm); on_divergence=rewind does the former"

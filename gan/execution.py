@@ -15,7 +15,7 @@ from gan.divergence import FiniteWatch
 from gan.errors import UserError
 from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
 from gan.optimizers import make_capturable
-from gan.steps import Found, LoggedStep, Step
+from gan.step_plan import Found, LoggedStep, Step
 
 if TYPE_CHECKING:
     from gan.module import GAN

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan.cuda_graphs import CudaGraphs
-from gan.steps import Found, Step, StepValues
+from gan.step_plan import Found, Step, StepValues
 
 if TYPE_CHECKING:
     from gan.module import GAN

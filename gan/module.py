@@ -9,7 +9,7 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from gan.averaging import AverageDecay, update_average
+from gan.averaging import AverageDecay, share_buffers, update_average
 from gan.config.bounds import require, require_part
 from gan.config.targets import build
 from gan.divergence import require_finite_weights
@@ -23,7 +23,7 @@ from gan.optimizers import build_optimizer, clip_gradients, make_portable
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, forget_length, generator_steps
-from gan.steps import Fading, Found, LoggedStep, Step, StepSequence, Strength
+from gan.step_plan import Fading, Found, LoggedStep, Step, StepSequence, Strength
 
 VALIDATION_SEED = 0
 
@@ -147,8 +147,7 @@ class GAN(LightningModule):
                 real, judged, step.penalties, values.classification_weight, values.discriminator_noise
             )
             norm = self._descend(discriminator_optimizer, judgement.loss, values.discriminator_rate)
-        rate = values.discriminator_rate
-        found = {**judgement.values, "gradient_norm_discriminator": norm, "lr_discriminator": rate}
+        found = {**judgement.values, "gradient_norm_discriminator": norm, "lr_discriminator": values.discriminator_rate}
         if not step.trains_generator:
             return found
 
@@ -195,15 +194,14 @@ class GAN(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._validated = 0
-        if self.trainer.world_size > 1:  # each process has running statistics of its own last batch
-            for buffer in self.generator_ema.buffers():
-                torch.distributed.broadcast(buffer, 0)
+        if self.trainer.world_size > 1:
+            share_buffers(self.generator_ema)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """As many generated images as the batch has real ones (uint8), the same at each validation, and their labels.
 
-        The labels are those of the real images, so that another mix of digits adds nothing to a distance (as in Karras
-        et al. 2020, arXiv:2006.06676, whose labels are drawn from the data).
+        The labels are those of the real images: no other mix of digits adds to a distance (Karras et al. 2020,
+        arXiv:2006.06676).
         """
         world, first = self.trainer.world_size, self._validated
         self._validated += len(batch[0])
@@ -234,8 +232,7 @@ class GAN(LightningModule):
             spec, weights = self.hparams[f"{name}_optimizer"], getattr(self, name).parameters()
             optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))
             if schedule := self.hparams[f"{name}_schedule"]:
-                key = f"model.{name}_schedule"
-                schedules.append(build_schedule(schedule, key, self.trust, optimizers[-1], steps))
+                schedules.append(build_schedule(schedule, f"model.{name}_schedule", self.trust, optimizers[-1], steps))
         return optimizers, schedules
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from gan.config.bounds import require
 from gan.errors import UserError
 from gan.losses import AdversarialLoss, has_flat_slopes
 from gan.penalties import Penalty
-from gan.steps import Strength
+from gan.step_plan import Strength
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class ParallelLauncher(Launcher):
         self.job = RemoteJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from gan.sweeps.parallel_launcher import run_parallel
+        from gan.sweeps.parallel_jobs import run_parallel
 
         run_parallel(self.job, job_overrides, initial_job_idx, self.n_jobs)
         return []
@@ -62,13 +62,13 @@ class SlurmLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from gan.sweeps.remote_job import RemoteJob
-        from gan.sweeps.slurm_launcher import check
+        from gan.sweeps.slurm_jobs import check
 
         check(config)
         self.job = RemoteJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from gan.sweeps.slurm_launcher import run_on_slurm
+        from gan.sweeps.slurm_jobs import run_on_slurm
 
         batch = self.job, job_overrides, initial_job_idx
         run_on_slurm(*batch, self.options, self.max_num_timeout, self.poll_seconds)

@@ -18,7 +18,7 @@ from gan.checkpoint_files import read_metadata
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
-from gan.train.newest import resume_command
+from gan.train.past_runs import resume_command
 
 log = logging.getLogger("gan")
 

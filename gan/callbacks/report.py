@@ -27,7 +27,7 @@ from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
 from gan.inference.training_run import training_command
 from gan.module import GAN
-from gan.train.newest import resume_command
+from gan.train.past_runs import resume_command
 
 log = logging.getLogger("gan")
 

@@ -1,4 +1,7 @@
-"""The signals that tell a run to stop: SIGTERM, SIGINT (Ctrl-C) and SIGUSR1, the warning that SLURM sends."""
+"""The signals that tell a run to stop: SIGTERM, SIGINT (Ctrl-C) and SIGUSR1, the warning that SLURM sends.
+
+`callbacks/checkpoints.py` saves after one, and `train/command.py` ends the process with its exit code.
+"""
 
 import signal
 import threading

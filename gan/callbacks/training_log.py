@@ -8,7 +8,7 @@ import torch
 from lightning import Callback, Trainer
 
 from gan.module import GAN
-from gan.steps import LoggedStep
+from gan.step_plan import LoggedStep
 
 ALL_RIGHT, FAR_APART, ROWS = 0.995, 10.0, 20
 ADVICE = "lower its learning rate, or give it noise (model.instance_noise), dropout or a gradient penalty"

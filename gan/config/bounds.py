@@ -1,4 +1,7 @@
-"""What the values of a config may be. A command checks them before its heavy imports; constructors check their own."""
+"""What the values of a config may be. A command checks them before its heavy imports; constructors check their own.
+
+Penalties check theirs in `gan/penalties.py`, and `gan serve` in `gan/serve/settings.py`.
+"""
 
 from collections.abc import Mapping
 from typing import Any

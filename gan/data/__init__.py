@@ -3,7 +3,8 @@
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.datamodule import MNISTDataModule
 from gan.data.idx import DataNotFoundError
-from gan.data.sources import KMNIST, MNIST, Digits, FashionMNIST, IDXFiles, Source, StackedMNIST
+from gan.data.sklearn_digits import Digits
+from gan.data.sources import KMNIST, MNIST, FashionMNIST, IDXFiles, Source, StackedMNIST
 from gan.data.split import stratified_split
 
 __all__ = [

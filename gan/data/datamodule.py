@@ -11,7 +11,8 @@ from torch import Tensor
 from gan.config.bounds import require
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.idx import DataNotFoundError
-from gan.data.sources import MNIST, Digits, Examples, IDXFiles, Source
+from gan.data.sklearn_digits import Digits
+from gan.data.sources import MNIST, Examples, IDXFiles, Source
 from gan.data.split import stratified_split
 from gan.errors import UserError
 

@@ -1,22 +1,19 @@
-"""Where images come from: IDX files of MNIST, Fashion-MNIST or KMNIST, StackedMNIST of MNIST, scikit-learn's digits."""
+"""Where images come from: IDX files of MNIST, Fashion-MNIST or KMNIST, and StackedMNIST of MNIST."""
 
 import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
 from torchvision import datasets
 
 from gan.config.bounds import require
 from gan.data import idx
-from gan.data.split import stratified_split
 from gan.errors import UserError
 
 Split = Literal["train", "val", "test"]
@@ -221,35 +218,3 @@ class StackedMNIST(MNIST):
         stream = np.random.RandomState([STACK_SEED, ("train", "val", "test").index(split)])
         chosen = torch.from_numpy(stream.randint(len(images), size=(count, 3), dtype=np.int64))
         return images[:, 0][chosen], (labels[chosen] * torch.tensor([100, 10, 1])).sum(1)
-
-
-class Digits(Source):
-    """The 1,797 handwritten 8x8 digits that come with scikit-learn, 1,500 and 297: no files, no network.
-
-    They are enlarged to 20x20 and centred in 28x28, like MNIST's digits.
-    """
-
-    name = "digits"
-    shows_digits = True
-    num_classes = 10
-
-    def train(self) -> Examples:
-        return _digits()[0]
-
-    def test(self) -> Examples:
-        return _digits()[1]
-
-
-@cache
-def _digits() -> tuple[Examples, Examples]:
-    # Imported on use: it takes a second.
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    # Pixels are 0..16 there.
-    small = torch.from_numpy(bunch.images).float().unsqueeze(1) * (255 / 16)
-    large = interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
-    images = pad(large.round().clamp(0, 255), (4, 4, 4, 4)).to(torch.uint8)
-    labels = torch.from_numpy(bunch.target).long()
-    train, test = stratified_split(labels, DIGITS_TEST_SIZE)
-    return (images[train], labels[train]), (images[test], labels[test])

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 import gan
 from gan.doctor.findings import Finding
-from gan.train.newest import newest_runs, resume_command
+from gan.train.past_runs import newest_runs, resume_command
 
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 EXTRAS = {

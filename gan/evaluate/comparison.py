@@ -18,7 +18,7 @@ from gan.evaluate.pictures import save_pictures
 from gan.evaluate.sets import ImageSet, Labels, batches
 from gan.evaluate.table import Intervals, Values, markdown, mean_intervals, means_and_spreads
 from gan.metrics import ImageMeasures
-from gan.metrics.measures.measure import Direction, LabeledImages, Pixels
+from gan.metrics.measures.base import Direction, LabeledImages, Pixels
 from gan.randomness import derive_seed
 
 log = logging.getLogger("gan")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan.inference import DigitGenerator
-from gan.metrics.measures.measure import LabeledImages
+from gan.metrics.measures.base import LabeledImages
 from gan.randomness import derive_seed
 
 Labels = Literal["real", "even"]

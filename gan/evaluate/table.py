@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gan.metrics.bootstrap import Interval
-from gan.metrics.measures.measure import Direction
+from gan.metrics.measures.base import Direction
 
 Values = dict[str, float]
 Intervals = dict[str, Interval]

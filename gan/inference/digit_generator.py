@@ -49,9 +49,8 @@ class DigitGenerator(MovableLatents):
     def __init__(
         self, network: nn.Module, facts: Mapping[str, Any], device: str = "auto", path: Path | None = None
     ) -> None:
-        self.device = find_device(device)
-        if isinstance(network, OnnxGenerator):
-            self.device = torch.device("cpu")
+        found = find_device(device)
+        self.device = torch.device("cpu") if isinstance(network, OnnxGenerator) else found
         self.network = network.eval().requires_grad_(False).to(self.device)
         self.latent_dim: int = facts["latent_dim"]
         self.num_classes: int | None = facts["num_classes"]

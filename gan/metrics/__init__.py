@@ -8,7 +8,7 @@ from gan.metrics.digit_extractor import DigitClassifier, DigitExtractor, load_di
 from gan.metrics.extractor import Extractor, build_extractor
 from gan.metrics.image_measures import ImageMeasures
 from gan.metrics.measures import MEASURES, build_measures
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.base import Comparison, Measure
 
 __all__ = [
     "MEASURES",

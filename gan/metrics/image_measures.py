@@ -9,7 +9,7 @@ from gan.metrics.extractor import Extractor, full_precision
 from gan.metrics.features import Samples, from_first_rank, is_first_rank
 from gan.metrics.measures import build_measures
 from gan.metrics.measures.appearance import appearance
-from gan.metrics.measures.measure import Comparison, Direction, Measure, Pixels
+from gan.metrics.measures.base import Comparison, Direction, Measure, Pixels
 
 log = logging.getLogger("gan")
 

@@ -1,4 +1,4 @@
-"""What the endpoints share: the models, the queue, readiness, and reloads across workers."""
+"""What the endpoints share: the models, the queue and readiness."""
 
 import asyncio
 import gc
@@ -24,12 +24,12 @@ from gan.serve.cache import ImageCache
 from gan.serve.job_work import JobStopped, JobWorker
 from gan.serve.jobs import Jobs
 from gan.serve.models import Model, Models
+from gan.serve.reloading import Reloads
 from gan.serve.settings import Settings
 from gan.serve.watching import watch
 from gan.threads import settle_threads
 
 log = logging.getLogger("gan.serve")
-RELOAD_CHECK_SECONDS = 1.0
 QUIET_SECONDS, MAX_WAIT_SECONDS = 0.05, 1.0  # without a request, before a job's next images
 
 
@@ -38,8 +38,7 @@ class Service:
 
     Args:
         settings: of the whole service.
-        shared: a folder that all workers share; None for a single worker. A worker that reloads a model touches the
-            model's file there, and the others reload it within a second.
+        shared: a folder that all workers share, see `Reloads`; None for a single worker.
 
     Attributes:
         state: "ready" from when the models are loaded until SIGTERM.
@@ -49,9 +48,8 @@ class Service:
         self.settings, self.shared = settings, shared
         self.state: Literal["starting", "ready", "draining"] = "starting"
         self.models: Models | None = None
+        self.reloads: Reloads | None = None
         self._cache = ImageCache(settings.cache_bytes)
-        self._reload_times = {name: self._reload_time(name) for name in settings.models}
-        self._reload_lock = asyncio.Lock()
         self._finding = asyncio.Lock()
         self._batcher: Batcher | None = None
         self._batching: asyncio.Task | None = None
@@ -65,14 +63,15 @@ class Service:
         settle_threads(self.settings.threads)
         prometheus.forget_dead_workers()
         self.models = await asyncio.to_thread(Models, self.settings)
+        self.reloads = Reloads(self.models, self.shared)
         wait = self.settings.batch_wait_ms / 1000
         self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
         self._batching = asyncio.create_task(self._batcher.run())
         gc.collect()
         gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
-        following = [asyncio.create_task(self._follow_reloads())]
+        following = [asyncio.create_task(self.reloads.follow())]
         if self.settings.watch:
-            following.append(asyncio.create_task(watch(self.models, self._follow)))
+            following.append(asyncio.create_task(watch(self.models, self.reloads.take)))
         working = asyncio.create_task(JobWorker(self.jobs, self).run(self._stopping)) if self.jobs else None
         self.state = "ready"
         try:
@@ -204,55 +203,6 @@ class Service:
         images = await self._batcher.generate(model.generator, count, inputs, limited)
         prometheus.IMAGES.labels(model.name, model.version).inc(count)
         return images
-
-    async def reload(self, name: str) -> Model:
-        """Reads a model's file again, here and, within a second, in the other workers.
-
-        Raises:
-            UserError: the file cannot be used; the old model stays.
-        """
-        model = await self._reload_here(name)
-        if self.shared is not None:
-            self._reload_file(name).write_bytes(b"")
-            self._reload_times[name] = self._reload_time(name)
-        return model
-
-    async def _reload_here(self, name: str) -> Model:
-        async with self._reload_lock:
-            outcome = "refused"
-            try:
-                model = await asyncio.to_thread(self.models.reload, name)
-                outcome = "loaded"
-            finally:
-                prometheus.RELOADS.labels(name, outcome).inc()
-        log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
-        return model
-
-    async def _follow_reloads(self) -> None:
-        """Reloads the models that other workers have reloaded."""
-        while self.shared is not None:
-            await asyncio.sleep(RELOAD_CHECK_SECONDS)
-            for name, known in self._reload_times.items():
-                latest = self._reload_time(name)
-                if latest != known:
-                    self._reload_times[name] = latest
-                    await self._follow(name)
-
-    async def _follow(self, name: str) -> None:
-        """Takes a model's new file. One that cannot be used is a line in the log, and the old model stays."""
-        try:
-            await self._reload_here(name)
-        except UserError as error:
-            log.warning("model %s: the old one stays in use, %s", name, error)
-
-    def _reload_file(self, name: str) -> Path:
-        return self.shared / f"{name}.reload"
-
-    def _reload_time(self, name: str) -> int | None:
-        """When a worker last reloaded the model, in nanoseconds; None if never."""
-        if self.shared is None or not self._reload_file(name).exists():
-            return None
-        return self._reload_file(name).stat().st_mtime_ns
 
     @contextmanager
     def _draining_at_sigterm(self) -> Iterator[None]:

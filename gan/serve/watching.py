@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gan.serve.models import Model, Models, Stamp, stamp
-from gan.train.newest import newest_runs
+from gan.train.past_runs import newest_runs
 
 CHECK_SECONDS = 1.0
 NEWEST = {None: "last.ckpt", "last": "last.ckpt", "best": "best.ckpt"}

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from gan.errors import UserError
 from gan.sweeps.jobs import OVERRIDES, read_jobs
 from gan.sweeps.table import LOCK, markdown, table, write_report
-from gan.train.newest import subfolders
+from gan.train.past_runs import subfolders
 
 ROOT = Path("outputs/multirun")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
 from gan.sweeps.jobs import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
-from gan.train.newest import run_arguments
+from gan.train.past_runs import run_arguments
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None

@@ -1,6 +1,6 @@
 """Embedded digits three by three, as StackedMNIST is made of MNIST."""
 
-from gan.data.sources import Digits, StackedMNIST
+from gan.data import Digits, StackedMNIST
 
 
 class ThreeDigits(Digits):

@@ -5,10 +5,10 @@ from collections import namedtuple
 import pytest
 import torch
 
-from gan.data.sources import Digits
+from gan.data import Digits
 from gan.metrics import Comparison, ImageMeasures, build_extractor, build_measures
 from gan.metrics.features import Seen
-from gan.metrics.measures.measure import LabeledImages, Pixels
+from gan.metrics.measures.base import LabeledImages, Pixels
 
 SIZE = 599
 

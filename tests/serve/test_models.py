@@ -88,18 +88,19 @@ async def test_a_reload_does_not_interrupt(service, tmp_path):
 
 
 async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
-    from gan.serve import service as module
+    from gan.serve import reloading
+    from gan.serve.service import Service
 
-    monkeypatch.setattr(module, "RELOAD_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.01)
     path = save_checkpoint(tmp_path / "a.ckpt")
     shared = tmp_path / "shared"
     shared.mkdir()
     read = settings(f"models={{a: {{ckpt: '{path}'}}}}")
-    first, second = module.Service(read, shared), module.Service(read, shared)
+    first, second = Service(read, shared), Service(read, shared)
     async with first.running(), second.running():
         old = second.models.default.version
         save_other_weights(path)
-        new = (await first.reload("a")).version
+        new = (await first.reloads.reload("a")).version
         async with asyncio.timeout(20):
             while second.models.default.version == old:
                 await asyncio.sleep(0.01)

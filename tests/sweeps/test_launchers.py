@@ -11,7 +11,7 @@ import pytest
 from tiny_runs import NARROW, TINY, WITH_EXTENSION
 
 from gan.cli import commands as cli
-from gan.sweeps import parallel_launcher
+from gan.sweeps import parallel_jobs
 
 SWEEP = (
     *("train", "--multirun", "sweep_name=s", *TINY, *NARROW, "trainer.limit_train_batches=1"),
@@ -90,7 +90,7 @@ def rows(tmp_path):
 def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp_path, monkeypatch, warm):
     (tmp_path / "gan.py").write_text("raise RuntimeError('the user has a file of this name')")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(parallel_launcher, "cpu_count", lambda: 2)
+    monkeypatch.setattr(parallel_jobs, "cpu_count", lambda: 2)
     snare = ("+callbacks.snare._target_=snare.Snare", "+callbacks.snare.notes=started")
     snare += ("+callbacks.snare.run=${output_dir}", "+callbacks.snare.job=0")
     code, out = sweep("launcher=parallel", "hydra.launcher.n_jobs=2", "seed=1,2,3", *snare)
@@ -107,18 +107,18 @@ def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(sweep, tmp
 
 
 def test_each_gpu_has_its_job(monkeypatch):
-    monkeypatch.setattr(parallel_launcher.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(parallel_launcher.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(parallel_jobs.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(parallel_jobs.torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert parallel_launcher.visible_gpus("auto") == ["0", "1"]
+    assert parallel_jobs.visible_gpus("auto") == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert parallel_launcher.visible_gpus("gpu") == ["3", "5"]
-    assert parallel_launcher.visible_gpus("cpu") == []
+    assert parallel_jobs.visible_gpus("gpu") == ["3", "5"]
+    assert parallel_jobs.visible_gpus("cpu") == []
 
 
 @pytest.mark.process
 def test_a_job_ends_with_its_launcher():
-    process = parallel_launcher.start((time.sleep, 600), dict(os.environ))
+    process = parallel_jobs.start((time.sleep, 600), dict(os.environ))
     process.stdin.close()  # as if the launcher's process had ended
     assert process.wait(60) == 1
 

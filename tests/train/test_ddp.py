@@ -12,8 +12,7 @@ import torch
 from tiny_runs import NARROW, WITH_EXTENSION
 
 from gan.config import compose
-from gan.data import MNISTDataModule
-from gan.data.sources import Digits
+from gan.data import Digits, MNISTDataModule
 from gan.errors import UserError
 from gan.hardware import settle_hardware, slurm_plugins
 from gan.metrics import ImageMeasures, build_extractor

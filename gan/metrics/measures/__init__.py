@@ -10,7 +10,7 @@ from gan.config import instantiate
 from gan.errors import UserError
 from gan.metrics.extractor import Extractor
 from gan.metrics.measures import appearance, cas, classes, digits, distributions, memorization, neighbours
-from gan.metrics.measures.measure import Measure
+from gan.metrics.measures.base import Measure
 
 FAMILIES = (distributions, neighbours, digits, classes, memorization, appearance, cas)
 REST = "..."

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gan.images import unit
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.base import Comparison, Measure
 
 LOOKS = ("mean", "std", "contrast", "sharpness")
 

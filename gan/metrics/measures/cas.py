@@ -24,7 +24,7 @@ from gan.config.values import Number
 from gan.images import unit
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.extractor import full_precision
-from gan.metrics.measures.measure import Comparison, LabeledImages, Measure, Pixels
+from gan.metrics.measures.base import Comparison, LabeledImages, Measure, Pixels
 
 VERSION = 1  # of the classifier and its training: another one has other numbers
 BATCH_SIZE = 64

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import Seen
+from gan.metrics.measures.base import Comparison, Measure
 from gan.metrics.measures.digits import correct
 from gan.metrics.measures.distributions import Gaussian, frechet_distance, frechet_influence
-from gan.metrics.measures.measure import Comparison, Measure
 
 
 class ClassFrechetDistance(Measure):

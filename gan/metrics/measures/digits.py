@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.base import Comparison, Measure
 
 
 class DigitAccuracy(Measure):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan.config.values import Number
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.base import Comparison, Measure
 from gan.randomness import derive_seed
 
 MAX_SURPRISE = 100.0

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.base import Comparison, Measure
 from gan.metrics.measures.neighbours import nearest
 
 

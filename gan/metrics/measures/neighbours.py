@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import Seen
-from gan.metrics.measures.measure import Comparison, Measure
+from gan.metrics.measures.base import Comparison, Measure
 
 CHUNK_ELEMENTS = 4_000_000
 PRECISION_K = 3

@@ -1,6 +1,6 @@
 // The sliders for slant, thickness, width and size. Letting go of one generates the same seed's images again.
 
-import { $ } from "./form.js";
+import { $ } from "./shared.js";
 
 const NAMES = { slant: "Slant", thickness: "Thickness", width: "Width", size: "Size" };
 const MOST = 3;

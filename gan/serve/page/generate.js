@@ -1,7 +1,7 @@
 // The form "Generate": images of given digits, and their downloads.
 
 import { directions } from "./directions.js";
-import { $, attempt, digits, modelFields, named, save, seedIn, tell, truncation, wholeNumber } from "./form.js";
+import { $, attempt, digits, modelFields, named, save, seedIn, tell, truncation, wholeNumber } from "./shared.js";
 import { requestJson } from "./service.js";
 
 const wide = matchMedia("(min-width: 560px)");

@@ -1,6 +1,6 @@
 // The form "Interpolate": a latent path between two digits. Its frames are fetched once; the slider shows one of them.
 
-import { $, attempt, classes, modelFields, named, save, seedIn, tell } from "./form.js";
+import { $, attempt, classes, modelFields, named, save, seedIn, tell } from "./shared.js";
 import { requestJson } from "./service.js";
 
 const FRAMES = 33;

@@ -1,6 +1,6 @@
 // The entry point of the page: connects the buttons to the two forms.
 
-import { $, attempt, enableDigits, loadModels, randomSeed, truncation, watchedVersions } from "./form.js";
+import { $, attempt, enableDigits, loadModels, randomSeed, truncation, watchedVersions } from "./shared.js";
 import { addSliders, resetSliders } from "./directions.js";
 import { download, generate, generateAgain } from "./generate.js";
 import { interpolate, interpolateAgain, saveGif } from "./interpolate.js";

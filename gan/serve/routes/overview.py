@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 
-from gan.serve import schemas
+from gan.serve import published_schemas
 from gan.serve.routes import pages
 
 router = APIRouter()
 
 
 @router.get("/")
-async def overview(request: Request) -> schemas.Overview:
+async def overview(request: Request) -> published_schemas.Overview:
     """The service's name and its endpoints."""
     app, prefix = request.app, request.scope.get("root_path", "")
     endpoints = {
@@ -22,4 +22,4 @@ async def overview(request: Request) -> schemas.Overview:
     endpoints |= {f"GET {prefix}{route.path}": route.description for route in shown}
     if app.state.service.settings.ui:
         endpoints[f"GET {prefix}/ui/"] = "A page to generate digits with."
-    return schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)
+    return published_schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)

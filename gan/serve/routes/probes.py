@@ -4,7 +4,7 @@ from fastapi import APIRouter, HTTPException, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
-from gan.serve import schemas
+from gan.serve import published_schemas, schemas
 from gan.serve.prometheus import exposition
 from gan.serve.service import ServiceDep
 
@@ -13,9 +13,9 @@ router = APIRouter(tags=["probes"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
-async def health(service: ServiceDep) -> schemas.Health:
+async def health(service: ServiceDep) -> published_schemas.Health:
     """Whether a model is loaded."""
-    return schemas.Health(status="healthy", model_loaded=service.models is not None)
+    return published_schemas.Health(status="healthy", model_loaded=service.models is not None)
 
 
 @router.head("/livez", include_in_schema=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Response
 from torch import Tensor
 
-from gan.serve import schemas
+from gan.serve import published_schemas, schemas
 from gan.serve.models import Model
 from gan.serve.responses import (
     base64_pngs,
@@ -34,29 +34,30 @@ async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[s
     return model, images, model_headers(model, [seed])
 
 
-@router.post("/generate", response_model=schemas.GenerateResponse, responses=schemas.ERRORS)
-async def generate(service: ServiceDep, body: schemas.GenerateRequest | None = None) -> Response:
+@router.post("/generate", response_model=published_schemas.GenerateResponse, responses=schemas.ERRORS)
+async def generate(service: ServiceDep, body: published_schemas.GenerateRequest | None = None) -> Response:
     """Images from a random seed, as PNG files in base64."""
-    body = body or schemas.GenerateRequest()
+    body = body or published_schemas.GenerateRequest()
     model, images, headers = await _generate(service, body.num_images)
     pngs = await encoded(images, base64_pngs)
-    content = schemas.GenerateResponse(images=pngs, num_images=len(pngs), latent_dim=model.generator.latent_dim)
+    latent_dim = model.generator.latent_dim
+    content = published_schemas.GenerateResponse(images=pngs, num_images=len(pngs), latent_dim=latent_dim)
     return json_response(content, headers)
 
 
 @router.post(
     "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.ERRORS}
 )
-async def generate_image(service: ServiceDep, body: schemas.ImageRequest | None = None) -> Response:
+async def generate_image(service: ServiceDep, body: published_schemas.ImageRequest | None = None) -> Response:
     """One image as a PNG file, or several as a grid."""
-    _, images, headers = await _generate(service, (body or schemas.ImageRequest()).num_images)
+    _, images, headers = await _generate(service, (body or published_schemas.ImageRequest()).num_images)
     return Response(await encoded(images, image_or_grid_png), headers=headers, media_type="image/png")
 
 
-@router.post("/generate-digit", response_model=schemas.DigitResponse, responses=schemas.ERRORS)
-async def generate_digit(service: ServiceDep, body: schemas.DigitRequest | None = None) -> Response:
+@router.post("/generate-digit", response_model=published_schemas.DigitResponse, responses=schemas.ERRORS)
+async def generate_digit(service: ServiceDep, body: published_schemas.DigitRequest | None = None) -> Response:
     """One image for a digit and a seed; `note` says whether the model could be given the digit."""
-    body = body or schemas.DigitRequest()
+    body = body or published_schemas.DigitRequest()
     seed = secrets.randbits(48) if body.seed is None else body.seed
     model = service.models.pick()
     conditional = model.generator.num_classes is not None
@@ -70,32 +71,32 @@ async def generate_digit(service: ServiceDep, body: schemas.DigitRequest | None 
     else:
         note = "The model is unconditional: the seed decides the digit."
     (image,) = await encoded(images, base64_pngs)
-    content = schemas.DigitResponse(image=image, requested_digit=body.digit, seed=seed, note=note)
+    content = published_schemas.DigitResponse(image=image, requested_digit=body.digit, seed=seed, note=note)
     return json_response(content, model_headers(model, [seed]))
 
 
 @router.post(
     "/generate-digits-batch",
-    response_model=schemas.BatchGridResponse | schemas.BatchImagesResponse,
+    response_model=published_schemas.BatchGridResponse | published_schemas.BatchImagesResponse,
     responses=schemas.ERRORS,
 )
-async def generate_digits_batch(service: ServiceDep, body: schemas.BatchRequest | None = None) -> Response:
+async def generate_digits_batch(service: ServiceDep, body: published_schemas.BatchRequest | None = None) -> Response:
     """Images from a random seed as PNG files in base64, one for each or one for all."""
-    body = body or schemas.BatchRequest()
+    body = body or published_schemas.BatchRequest()
     _, images, headers = await _generate(service, body.batch_size)
     if body.grid:
         grid = await encoded(images, grid_base64)
-        return json_response(schemas.BatchGridResponse(image=grid, batch_size=body.batch_size), headers)
+        return json_response(published_schemas.BatchGridResponse(image=grid, batch_size=body.batch_size), headers)
     pngs = await encoded(images, base64_pngs)
-    content = schemas.BatchImagesResponse(images=pngs, batch_size=body.batch_size, count=len(pngs))
+    content = published_schemas.BatchImagesResponse(images=pngs, batch_size=body.batch_size, count=len(pngs))
     return json_response(content, headers)
 
 
 @router.get("/info")
-async def info(service: ServiceDep) -> schemas.Info:
+async def info(service: ServiceDep) -> published_schemas.Info:
     """The default model."""
     model = service.models.default.info
-    return schemas.Info(
+    return published_schemas.Info(
         model_name=model["model_name"],
         latent_dim=model["latent_dim"],
         num_parameters=model["total_parameters"],
@@ -105,10 +106,10 @@ async def info(service: ServiceDep) -> schemas.Info:
 
 
 @router.get("/gan-model-info")
-async def gan_model_info(service: ServiceDep) -> schemas.GanModelInfo:
+async def gan_model_info(service: ServiceDep) -> published_schemas.GanModelInfo:
     """The default model, with the fields of the second service."""
     model = service.models.default
-    return schemas.GanModelInfo(
+    return published_schemas.GanModelInfo(
         model_type=model.info["model_name"],
         noise_dimension=model.generator.latent_dim,
         output_channels=model.generator.image_channels,

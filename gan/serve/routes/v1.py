@@ -151,7 +151,7 @@ async def reload(service: ServiceDep, response: Response, name: str = Path(patte
     if name not in service.models:
         raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.settings.models)}")
     try:
-        model = await service.reload(name)
+        model = await service.reloads.reload(name)
     except UserError as error:
         raise HTTPException(409, f"The old model stays in use. {error}") from error
     response.headers.update({"X-Model": model.name, "X-Model-Version": model.version})

@@ -11,8 +11,8 @@ import torch
 from gan.errors import UserError
 from gan.metrics import ImageMeasures
 from gan.metrics.measures import cas
+from gan.metrics.measures.base import LabeledImages
 from gan.metrics.measures.cas import ClassificationAccuracy
-from gan.metrics.measures.measure import LabeledImages
 
 FEW = 200
 

@@ -7,7 +7,7 @@ from gan.averaging import AverageDecay
 from gan.errors import UserError
 from gan.penalties import Penalty
 from gan.randomness import balanced_labels
-from gan.steps import Fading, LoggedStep, StepSequence
+from gan.step_plan import Fading, LoggedStep, StepSequence
 
 R1 = Penalty(torch.nn.functional.mse_loss, 0.5, 3)
 OFF = Fading("model.instance_noise", 0.0, None)
@@ -52,7 +52,7 @@ def test_values_are_those_of_the_images_seen():
     assert values.ema_decay == pytest.approx(0.5 ** (16 / 16))
 
 
-def test_steps_of_one_form_differ_in_their_values_alone():
+def test_step_plan_of_one_form_differ_in_their_values_alone():
     steps = sequence(noise=Fading("model.instance_noise", 1.0, 100))
     forms = [steps.step(number, 16, 16 * number, [0.1 / (number + 1), 0.2]).form() for number in range(8)]
     assert forms[0] == forms[3]
