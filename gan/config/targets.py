@@ -55,8 +55,10 @@ def build(
     try:
         inspect.signature(target).bind(*inputs, **arguments)
     except TypeError as error:
-        takes = ", ".join(inspect.signature(target).parameters)
-        raise UserError(f"{key}: {error}; {spec['_target_']} takes {takes}") from error
+        known = inspect.signature(target).parameters
+        removals = [f"~{key}.{name}" for name in given if name not in known]
+        hint = f"; without it: {' '.join(removals)}" if removals else ""
+        raise UserError(f"{key}: {error}; {spec['_target_']} takes {', '.join(known)}{hint}") from error
     try:
         return target(*inputs, **arguments)
     except UserError:

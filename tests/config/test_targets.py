@@ -34,6 +34,8 @@ def test_trust_allows_a_package():
 def test_wrong_arguments_are_told():
     with pytest.raises(UserError, match=r"model\.loss: got an unexpected keyword argument 'label_smoothing'"):
         build({"_target_": "gan.losses.Hinge"}, "model.loss", ["gan.losses"], (), label_smoothing=0.1)
+    with pytest.raises(UserError, match=r"Hinge takes leak; without it: ~model\.loss\.label_smoothing$"):
+        build({"_target_": "gan.losses.Hinge", "label_smoothing": 0.1}, "model.loss", ["gan.losses"], ())
     with pytest.raises(UserError, match="Hinge"):
         locate("gan.losses.Hing", "model.loss", ["gan.losses"], ())
 
