@@ -1,6 +1,8 @@
 """Measures sets of images beside their floor: what `gan evaluate` and `gan.evaluate.measure` share."""
 
+import itertools
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,6 +75,7 @@ def compare(
         if cost := measure.cost(counts, pixels[: len(parts)], measures.extractor.device):
             log.info("%s", cost)
     measure_real(measures, data, *real)
+    folders = folder_names([one.name for one in sets])
     columns: dict[str, Values] = {}
     intervals: dict[str, Intervals] = {}
     for one in sets:
@@ -83,7 +86,7 @@ def compare(
             results.append(measure_set(measures, one.samples(cfg.num_samples, repeat), one.name, cfg))
         columns[one.name], intervals[one.name] = _over_repeats(results)
         if folder is not None:
-            pictures = folder if len(sets) == 1 else folder / one.name.replace("/", "_")
+            pictures = folder if len(sets) == 1 else folder / folders[one.name]
             save_pictures(pictures, *one.shown(), real[0], data.train_images, measures, cfg.seed)
     results = []
     for repeat, part in enumerate(parts):
@@ -93,6 +96,19 @@ def compare(
     columns["floor"], intervals["floor"] = _over_repeats(results)
     better = {measures.metric_name(cfg.split, key): direction for key, direction in measures.directions().items()}
     return Evaluation(columns, intervals, better)
+
+
+def folder_names(names: Sequence[str]) -> dict[str, str]:
+    """By set of images, the name of the folder for its pictures: no two are the same, and none leads elsewhere."""
+    folders: dict[str, str] = {}
+    for name in names:
+        folder = plain = re.sub(r"[/\\]|^\.+", "_", name)
+        for number in itertools.count(2):
+            if folder not in folders.values():
+                break
+            folder = f"{plain}_{number}"
+        folders[name] = folder
+    return folders
 
 
 def _over_repeats(results: list[tuple[Values, Intervals]]) -> tuple[Values, Intervals]:

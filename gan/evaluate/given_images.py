@@ -19,6 +19,7 @@ from gan.evaluate.image_formats import Images, as_images, as_labels
 from gan.evaluate.measuring import progress
 from gan.evaluate.sets import GivenSet, Labels
 from gan.metrics import Extractor, Measure
+from gan.metrics.extractor import CLASSIFIERS
 
 LIGHT = 127  # the mean pixel of MNIST is 33
 
@@ -49,7 +50,7 @@ def measure(
     *,
     data: MNISTDataModule | None = None,
     measures: Sequence[str | Mapping[str, Any] | Measure] | None = None,
-    extractor: str | Mapping[str, Any] | Extractor = "mnist",
+    extractor: str | Mapping[str, Any] | Extractor | None = None,
     floor_labels: Labels = "real",
     resize: str | None = None,
     invert: bool = False,
@@ -77,7 +78,7 @@ def measure(
         labels: [N] or None, or several by name; measures of labels are left out where there are none.
         data: the real images; None is MNIST in the folder `data`, downloaded if it is not there.
         measures: as `metrics.measures`; `"..."` among the names stands for all others but cas.
-        extractor: as `metrics.extractor`.
+        extractor: as `metrics.extractor`; None is the classifier of the data.
         floor_labels: "real": the floor has the class proportions of the data; "even": each class equally often.
         folder: for the table and the pictures; None writes nothing.
 
@@ -96,9 +97,11 @@ def measure(
     cfg._set_flag("allow_objects", True)
     settings = {"num_samples": num_samples, "repeats": repeats, "split": split, "confidence": confidence, "seed": seed}
     cfg.update({**settings, "device": device, "resize": resize, "invert": invert, "labels": floor_labels})
+    data = instantiate(cfg.data) if data is None else data
+    if extractor is None:
+        extractor = data.source.name if data.source.name in CLASSIFIERS else "mnist"
     cfg.metrics.update({"extractor": extractor, "measures": None if measures is None else list(measures)})
     check_bounds("evaluate", cfg)
-    data = instantiate(cfg.data) if data is None else data
     data.prepare_data()
     data.setup()
     sets = []

@@ -11,6 +11,7 @@ from my_gan import EdgeExtractor, MeanShift
 from gan.data import Digits, MNISTDataModule
 from gan.errors import UserError
 from gan.evaluate import measure
+from gan.evaluate.comparison import folder_names
 from gan.metrics.features import Samples
 
 SMALL = ("data=digits", "device=cpu", "num_samples=300", "metrics.measures=[fid,class_fid,digit_accuracy,density]")
@@ -73,6 +74,17 @@ def test_a_python_function_does_the_same_for_tensors(gan, files, data, tmp_path)
     assert (tmp_path / "mine" / "metrics.md").read_text() == result.markdown()
     pictures = {path.name for path in (tmp_path / "mine").glob("*.png")}
     assert pictures == {path.name for path in (tmp_path / "out").glob("*.png")}
+
+
+def test_the_pictures_of_each_set_have_a_folder_of_their_own():
+    names = ["a/b_c", "a_b/c", "a_b_c_2", "../up"]
+    assert list(folder_names(names).values()) == ["a_b_c", "a_b_c_2", "a_b_c_2_2", "__up"]
+
+
+def test_the_classifier_is_that_of_the_data(data, monkeypatch):
+    monkeypatch.setattr(type(data.source), "name", "kmnist")
+    with pytest.raises(UserError, match="kmnist"):  # which is not trained here
+        measure(data.train_images, data=data, measures=["fid"])
 
 
 def test_several_tensors_by_name_with_and_without_labels(data):
