@@ -1,8 +1,11 @@
 """Files that appear whole or not at all."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from gan.atomic_write import atomic_file
+from gan.atomic_write import atomic_file, atomic_files, write_atomic
 
 
 def test_a_file_appears_when_everything_is_in_it(tmp_path):
@@ -23,3 +26,20 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         file.writelines([b"new", "not bytes"])
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_content_and_name_are_on_the_disk_when_a_write_returns(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(seen(descriptor)))
+
+    def seen(descriptor):
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return path if path.is_dir() else path.read_bytes(), sorted(path.name for path in tmp_path.glob("[!.]*"))
+
+    write_atomic(tmp_path / "a", b"new")
+    assert synced == [(b"new", []), (tmp_path, ["a"])]
+    synced.clear()
+    with atomic_files([tmp_path / "b", tmp_path / "c"]) as paths:
+        for path in paths:
+            path.write_bytes(path.name.encode())
+    assert synced == [(b"b", ["a"]), (b"c", ["a"]), (tmp_path, ["a", "b", "c"])]
