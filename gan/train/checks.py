@@ -1,6 +1,7 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
