@@ -147,4 +147,3 @@ def _profiler(cfg: DictConfig) -> Profiler | None:
     if isinstance(chosen, str):
         return PROFILERS[chosen](dirpath=cfg.output_dir, filename="profile")
     return instantiate(chosen) if chosen is not None else None
-
