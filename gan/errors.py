@@ -12,7 +12,7 @@ class DivergedError(UserError):
 
 
 class Stopped(SystemExit):
-    """A run has stopped because of a signal, with a checkpoint. Its code is the exit status, 143 or 130."""
+    """A run has stopped because of a signal, with a checkpoint. Its code is the exit status: 143, 130 or 129."""
 
 
 def check_installed(what: str, extra: str, *packages: str) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from gan.checkpoint_files import newest_whole, read_checkpoint, write_checkpoint
 from gan.errors import UserError
+from gan.inference import DigitGenerator
 
 OPTIONS = {"generator": {"_target_": "gan.networks.ConvGenerator"}, "latent_dim": 1, "num_classes": None}
 CHECKPOINT = {
@@ -65,6 +66,35 @@ def test_the_newest_whole_checkpoint_takes_the_place_of_a_damaged_one(path, capl
         each.write_bytes(each.read_bytes()[:500])
     with pytest.raises(UserError, match="damaged or missing, and there is no whole checkpoint"):
         newest_whole(path)
+
+
+@pytest.fixture
+def as_if_on_cuda(monkeypatch):
+    """Rewrites a checkpoint with the tensors marked as CUDA's, as a run on a GPU writes them."""
+
+    def rewrite(file):
+        content = torch.load(file, weights_only=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
+            write_checkpoint(file, content)
+        return file
+
+    return rewrite
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_a_gpu_is_resumed_and_used_without_one(run, tmp_path, as_if_on_cuda):
+    run()
+    file = as_if_on_cuda(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA"):
+            torch.load(file, weights_only=True)
+    module, _ = run("trainer.max_epochs=2", "ckpt_path=auto")
+    assert module.images_seen == 128
+    as_if_on_cuda(file)
+    run(f"init_from='{file}'", folder="new")
+    generator = DigitGenerator.from_checkpoint(file, device="cpu")  # what every other command reads it with
+    assert generator.info()["images_seen"] == 128
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):

@@ -82,7 +82,8 @@ class SampleGrid(Callback):
             path.parent.mkdir(parents=True, exist_ok=True)
             save_picture(picture, path)
         for logger in trainer.loggers:
-            log_picture(logger, LOGGER_KEY, picture, step=pl_module.images_seen)
+            with self._files.writing(Path(type(logger).__name__, LOGGER_KEY)):
+                log_picture(logger, LOGGER_KEY, picture, step=pl_module.images_seen)
 
 
 def grid_inputs(pl_module: LightningModule, seed: int, num_images: int) -> tuple[Tensor, Tensor | None, int | None]:

@@ -1,4 +1,6 @@
-"""The signals that tell a run to stop: SIGTERM, SIGINT (Ctrl-C) and SIGUSR1, the warning that SLURM sends.
+"""The signals that tell a run to stop.
+
+These are SIGTERM, SIGINT (Ctrl-C), SIGUSR1, the warning that SLURM sends, and SIGHUP of a terminal that is closed.
 
 `callbacks/checkpoints.py` saves after one, and `train/command.py` ends the process with its exit code.
 """
@@ -12,7 +14,8 @@ from typing import Any
 from gan.errors import Stopped
 
 # submitit requeues a job on SIGUSR2. Its handler, which ends the process, is called once the run has saved.
-NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+CODES = {signal.SIGINT: 130, signal.SIGHUP: 129}  # others: 143
 
 
 class StopSignals:
@@ -30,20 +33,21 @@ class StopSignals:
         """Takes the place of the handlers there are; only the main thread may. Lightning puts them back at its end."""
         self.received = 0
         if threading.current_thread() is threading.main_thread():
-            submitit = callable(signal.getsignal(signal.SIGUSR2))
-            for number in NUMBERS if submitit else NUMBERS[:-1]:
+            submitit = [signal.SIGUSR2] if callable(signal.getsignal(signal.SIGUSR2)) else []
+            hangup = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # ignored by nohup
+            for number in (*NUMBERS, *submitit, *hangup):
                 self._before[number] = signal.signal(number, self._remember)
 
     def stop(self, number: int) -> None:
         """Ends the process as the signal asks, once everything is saved.
 
         Raises:
-            Stopped: with the status of a process that this signal has ended: 130 for SIGINT, else 143.
+            Stopped: with the status of a process that this signal has ended; for SIGUSR1 that of SIGTERM.
         """
         handler = self._before.get(signal.SIGUSR2)
         if number == signal.SIGUSR2 and callable(handler):
             handler(number, None)
-        raise Stopped(130 if number == signal.SIGINT else 143)
+        raise Stopped(CODES.get(number, 143))
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT == self.received:

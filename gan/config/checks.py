@@ -23,6 +23,7 @@ PATHS = (
     "output",
     "measures",
     "metrics.inception_weights",
+    "jobs_dir",
     "api_keys_file",
     "sweep_name",
 )
@@ -39,6 +40,10 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     """
     expand_home(cfg)
     _check_keys(command, cfg, cfg if whole is None else whole)
+    for group in {"data", "model"} & set(cfg):
+        if not (OmegaConf.is_dict(cfg[group]) and "_target_" in cfg[group]):
+            others = "/".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
+            raise UserError(f"{group}: has no _target_; a config of your own has one of {others} in its defaults")
     check_bounds(command, cfg)
     if command == "train":
         check_trainer(cfg)

@@ -3,6 +3,7 @@
 import difflib
 import os
 import pydoc
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,7 +23,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from gan.config.quoting import quoted_override
+from gan.config.quoting import bracketed_override, quoted_override
 from gan.errors import UserError
 
 PACKAGED = Path(__file__).parents[1] / "conf"
@@ -135,6 +136,10 @@ def explain(error: BaseException) -> str:
             return f"{full_key}: only with {KEYS_OF_CHOICES[full_key]}"
         return f"{full_key}: no such key; {where} has {' '.join(close or known)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
+    if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
+        override = several[1]
+        forms = f"for a text: {quoted_override(override)}; for a list: {bracketed_override(override)}"
+        return f"{override}: {forms}; for a sweep over the values: gan train --multirun"
     if isinstance(error, OverrideParseException):
         fitting = quoted_override(error.override)
         return f"{error.override}: " + (f"needs quotes: {fitting}" if fitting else f"not an override, {text}")

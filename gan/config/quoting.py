@@ -13,6 +13,12 @@ def quoted(value: str) -> str:
     return QuotedString(text=value, quote=quote).with_quotes().replace("${", "\\${")
 
 
+def bracketed_override(override: str) -> str:
+    """An override of several values, `key=a,b`, as that of a list: `'key=[a,b]'`, as typed in a shell."""
+    key, _, values = override.partition("=")
+    return shlex.quote(f"{key}=[{values}]")
+
+
 def quoted_override(override: str) -> str | None:
     """A refused override with its value in quotes, as typed in a shell; None if quotes do not help.
 

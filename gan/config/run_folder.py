@@ -1,6 +1,7 @@
 """The folder of a command's run. Nothing is written to it before the command is accepted."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,14 +44,22 @@ class RunLog(logging.FileHandler):
 def held(folder: Path) -> Iterator[None]:
     """Makes a run's folder, and keeps other processes out of it. The system lets go of it when the process ends.
 
+    A folder that is made here is deleted after an error that comes before the run's settings are recorded in it.
+
     Raises:
         UserError: another process holds it.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", blocking=False):
             remove_temporary_files(folder)
-            yield
+            try:
+                yield
+            except BaseException:
+                if is_new and not (folder / "config.yaml").exists():
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
     except Timeout as error:
         raise UserError(f"hydra.run.dir={folder}: another process trains there; choose another folder") from error
 

@@ -31,7 +31,10 @@ class ImageAxis:
         """What cannot be written here (a full disk, say) costs one warning in a run, and the training continues."""
         try:
             yield
-        except OSError as error:
+        except (OSError, ValueError) as error:  # Lightning makes a ValueError of any error of TensorBoard's
+            reason = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(reason, OSError):
+                raise
             if not self._failed:
                 self._failed = True
-                log.warning("%s cannot be written, rows are missing there: %s", type(self).__name__, error)
+                log.warning("%s cannot be written, rows are missing there: %s", type(self).__name__, reason)

@@ -86,6 +86,7 @@ def serve(cfg: DictConfig) -> None:
         return
     with TemporaryDirectory(prefix="gan-serve-") as shared:
         os.environ[SHARED] = shared
+        os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
         Multiprocess(config, [listener]).run()
 
 

@@ -1,6 +1,7 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +31,10 @@ def check_config(cfg: DictConfig) -> None:
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
             require_part(f"{group}.{name}", part, optional=True)
+    directory, own = OmegaConf.select(cfg, "callbacks.checkpoints.directory"), Path(cfg.output_dir, "checkpoints")
+    if directory is not None and Path(directory).absolute() != own:
+        hint = "a run has one folder, hydra.run.dir=FOLDER names it"
+        raise UserError(f"callbacks.checkpoints.directory={directory}: checkpoints are in {own}; {hint}")
 
 
 def check_one_process(cfg: DictConfig) -> None:

@@ -19,12 +19,12 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
-from gan.atomic_write import write_atomic
 from gan.callbacks.budget import NoMoreBatches
+from gan.callbacks.config_record import ConfigRecord
 from gan.callbacks.mid_epoch import MidEpoch
 from gan.checkpoint_files import newest_whole
 from gan.config import instantiate, settle_output_dir
-from gan.config.run_folder import accept_run, held
+from gan.config.run_folder import held
 from gan.config.targets import packages_of
 from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
@@ -106,16 +106,17 @@ def _fit(
     module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *([NoMoreBatches()] if ended else []), *_built(cfg, "callbacks")],
+        callbacks=[MidEpoch(), *([NoMoreBatches()] if ended else []), *_built(cfg, "callbacks"), ConfigRecord(cfg)],
         logger=_built(cfg, "logger") or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
         profiler=_profiler(cfg),
     )
     check_batches(trainer, datamodule)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
     ended_well = False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
-            _record_config(cfg, trainer)
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         ended_well = True
     except SIGTERMException:  # before or after training, where there is nothing to save
@@ -146,12 +147,3 @@ def _profiler(cfg: DictConfig) -> Profiler | None:
     if isinstance(chosen, str):
         return PROFILERS[chosen](dirpath=cfg.output_dir, filename="profile")
     return instantiate(chosen) if chosen is not None else None
-
-
-def _record_config(cfg: DictConfig, trainer: Trainer) -> None:
-    settings = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(settings)
-    if trainer.is_global_zero:
-        write_atomic(Path(cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(cfg, resolve=True))
-        accept_run()

@@ -53,13 +53,15 @@ def same_weights(first, second):
     return all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)]
+)
 def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
     run, tmp_path, at, caplog, monkeypatch, number, code
 ):
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "gan")
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)}
     run("trainer.max_epochs=3", folder="whole")
     at(5, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Stopped) as stopped:
@@ -77,6 +79,16 @@ def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
     assert same_weights(last(tmp_path, "whole"), last(tmp_path))
     lines = [(tmp_path / name / "metrics.csv").read_text(encoding="utf-8").count("\n") for name in ("whole", "run")]
     assert lines[0] == lines[1]
+
+
+def test_a_run_under_nohup_ignores_a_closed_terminal(run, tmp_path, at):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        at(2, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        run()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert last(tmp_path)["images_seen"] == 64
 
 
 def test_a_second_interrupt_ends_at_once(run, tmp_path, at):

@@ -49,25 +49,40 @@ def test_other_commands_refuse_it_too(gan):
     assert "there is no folder" in gan("sweeps", "sweep_name=lr")[2], "its own key"
 
 
+TINY = (
+    "data=digits",
+    "trainer.limit_train_batches=1",
+    "trainer.limit_val_batches=1",
+    "trainer.max_epochs=1",
+    "model=dcgan_compact",
+    "model.generator.channels=[8,8]",
+    "model.discriminator.channels=[8,8]",
+    "hardware=cpu",
+    "~callbacks.plots",
+    "~callbacks.samples",
+    "~callbacks.progress_bar",
+    "+trainer.enable_progress_bar=false",
+)
+REFUSED_LATE = (  # by parts that are built or set up when training starts
+    "model.generator_schedule={_target_: torch.optim.lr_scheduler.ReduceLROnPlateau}",
+    "+callbacks.own={_target_: lightning.pytorch.callbacks.LearningRateMonitor}",
+    "callbacks.checkpoints.directory=elsewhere",
+)
+
+
+@pytest.mark.parametrize("wrong", REFUSED_LATE)
+def test_a_run_that_is_refused_when_it_starts_leaves_no_folder(gan, tmp_path, wrong):
+    code, _, errors = gan("train", *TINY, "logger=none", wrong)
+    assert (code, errors.splitlines()[-1][:10]) == (2, "gan train:")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [*tmp_path.glob("outputs/train/*")] == []
+
+
 @pytest.mark.slow
 def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
-    tiny = (
-        "data=digits",
-        "trainer.limit_train_batches=1",
-        "trainer.limit_val_batches=1",
-        "trainer.max_epochs=1",
-        "model=dcgan_compact",
-        "model.generator.channels=[8,8]",
-        "model.discriminator.channels=[8,8]",
-        "hardware=cpu",
-        "~callbacks.plots",
-        "~callbacks.samples",
-        "~callbacks.progress_bar",
-        "+trainer.enable_progress_bar=false",
-    )
-    assert gan("train", *tiny)[0] == 0
+    assert gan("train", *TINY, "logger=none")[0] == 0
     before = contents(tmp_path)
-    for wrong in ("data.batch_size=0", "model.generator_optimizer.lr=1e-4", "+lr=3"):
+    for wrong in ("data.batch_size=0", "model.generator_optimizer.lr=1e-4", "+lr=3", *REFUSED_LATE):
         assert gan("train", "ckpt_path=last", "trainer.max_epochs=2", wrong)[0] == 2
         assert contents(tmp_path) == before
     code, _, errors = gan("train", "ckpt_path=last", "trainer.max_epochs=2")

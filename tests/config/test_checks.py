@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from gan.config import compose
 from gan.config.bounds import BOUNDS
-from gan.config.checks import check, check_bounds
+from gan.config.checks import check, check_bounds, expand_home
 from gan.config.values import Number
 from gan.errors import UserError
 
@@ -118,12 +118,24 @@ def test_an_experiment_without_its_package_line_is_refused(tmp_path):
     assert cfg.model.latent_dim == 5
 
 
+@pytest.mark.parametrize("group", ["model", "data"])
+def test_a_config_of_ones_own_without_a_target_is_refused(tmp_path, group):
+    (tmp_path / group).mkdir()
+    mine = tmp_path / group / "mine.yaml"
+    mine.write_text("seed: 5\n")
+    with pytest.raises(UserError, match=rf"^{group}: has no _target_; .* has one of .*/.* in its defaults$"):
+        check("train", compose("train", [f"{group}=mine"], [tmp_path]))
+
+
 def test_a_quoted_home_is_expanded(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("a.ckpt", "b.ckpt"):
         (tmp_path / name).touch()
     cfg = compose("evaluate", ["ckpt=['~/a.ckpt','~/b.ckpt']", "data.dir='~/mnist'"])
     check("evaluate", cfg)
+    served = compose("serve", ["jobs_dir='~/jobs'"])
+    expand_home(served)
+    assert served.jobs_dir == f"{tmp_path}/jobs"
     assert (cfg.ckpt, cfg.data.dir) == ([f"{tmp_path}/a.ckpt", f"{tmp_path}/b.ckpt"], f"{tmp_path}/mnist")
 
 

@@ -1,5 +1,6 @@
 """Composing from Python, and the line for a value that Hydra's grammar refuses."""
 
+import re
 import shlex
 
 import pytest
@@ -27,6 +28,17 @@ def test_the_entries_of_a_list_are_quoted():
         compose("evaluate", ["ckpt=[lr=0.1/a.ckpt,b.ckpt]"])
     (pasted,) = shlex.split(explain(raised.value).partition(": needs quotes: ")[2])
     assert compose("evaluate", [pasted]).ckpt == ["lr=0.1/a.ckpt", "b.ckpt"]
+
+
+def test_several_values_are_a_text_a_list_or_a_sweep():
+    with pytest.raises(HydraException) as raised:
+        compose("evaluate", ["ckpt=a,b.ckpt"])
+    text, several = re.fullmatch(
+        r"ckpt=a,b\.ckpt: for a text: (.*); for a list: (.*); for a sweep over the values: gan train --multirun",
+        explain(raised.value),
+    ).groups()
+    assert compose("evaluate", shlex.split(text)).ckpt == "a,b.ckpt"
+    assert compose("evaluate", shlex.split(several)).ckpt == ["a", "b.ckpt"]
 
 
 def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):

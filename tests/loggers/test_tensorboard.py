@@ -45,3 +45,16 @@ def test_a_resumed_run_leaves_the_curves_of_an_uninterrupted_one(run, tmp_path):
     assert [event.step for event in events(tmp_path / "run").Scalars("train/loss_generator")] == list(
         range(16, 129, 16)
     )
+
+
+@pytest.mark.parametrize("method", ["add_scalar", "add_image", "flush", "close"])
+def test_events_that_cannot_be_written_cost_one_warning(tiny, tmp_path, monkeypatch, caplog, method):
+    from torch.utils.tensorboard import SummaryWriter
+
+    def full(*_, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, method, full)
+    module, _ = train(tiny("logger=tensorboard", "~callbacks.plots", "trainer.limit_train_batches=2"))
+    assert module.images_seen == 32
+    assert len([line for line in caplog.messages if "No space left on device" in line]) == 1

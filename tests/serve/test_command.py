@@ -18,7 +18,10 @@ import torch
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoint
 
+from gan.config import compose
 from gan.serve import command
+from gan.serve.app import SETTINGS
+from gan.serve.prometheus import SHARED
 
 PATIENCE = 120
 PLAIN = {"timeout": PATIENCE, "verify": False}  # reading the system's certificates takes longer than a response
@@ -207,3 +210,22 @@ def test_an_error_at_startup_is_one_line(gan, loggers, tmp_path):
             code, out, err = gan("serve", "device=cpu", *overrides)
             assert (code, out, err.count("\n")) == (2, "", 1)
             assert err.startswith(f"gan serve: {words}")
+
+
+def test_workers_import_nothing_from_the_folder_of_the_service(monkeypatch, tmp_path, logging_kept):
+    """Such as a user's own types.py, which Python would take for its own."""
+    (tmp_path / "types.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    for name in ("PYTHONSAFEPATH", SETTINGS, SHARED):
+        monkeypatch.setenv(name, "")  # so that it is taken back
+
+    class Started:
+        def __init__(self, config, sockets):
+            sockets[0].close()
+
+        def run(self):
+            subprocess.run([sys.executable, "-c", "import types"], check=True)
+
+    monkeypatch.setattr("uvicorn.supervisors.Multiprocess", Started)
+    fixed = [f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'", "workers=2", "port=0", "device=cpu", "jobs_dir=null"]
+    command.serve(compose("serve", fixed))
