@@ -65,6 +65,9 @@ def build_schedule(
         UserError: it needs the length of a run that has no end, or something that a step does not give it.
     """
     extra = {}
+    if "schedulers" in spec:
+        hint = "write a class that takes the optimizer and builds them"
+        raise UserError(f"{key}._target_={spec['_target_']}: it combines schedulers, which a config cannot name; {hint}")
     if spec.get("total_steps", "" if spec["_target_"].startswith("torch.") else None) is None:
         if total_steps is None:
             raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")

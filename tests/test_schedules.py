@@ -106,6 +106,8 @@ def test_a_schedule_that_follows_no_steps_is_one_line(name):
     with pytest.raises(UserError, match=r"^model\.generator_schedule") as raised:
         build_schedule(spec_of(name, **REFUSED[name]), "model.generator_schedule", (), optimizer, 10)
     assert "\n" not in str(raised.value)
+    if "schedulers" in REFUSED[name]:
+        assert f"_target_=torch.optim.lr_scheduler.{name}: it combines schedulers" in str(raised.value)
 
 
 def test_a_schedule_shorter_than_the_run_is_one_line():

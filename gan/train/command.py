@@ -112,11 +112,11 @@ def _fit(
         profiler=_profiler(cfg),
     )
     check_batches(trainer, datamodule)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
     ended_well = False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
+            for logger in trainer.loggers:
+                logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         ended_well = True
     except SIGTERMException:  # before or after training, where there is nothing to save
