@@ -15,7 +15,7 @@ from uvicorn import Config
 from gan.errors import UserError
 from gan.serve.access import access_checks
 from gan.serve.batching import QueueFullError
-from gan.serve.middleware import LingeringClose, RequestLimits, RequestLog, error_response
+from gan.serve.middleware import RequestLimits, RequestLog, error_response
 from gan.serve.prometheus import SHARED
 from gan.serve.protocol import LimitedProtocol
 from gan.serve.proxies import ProxyHeaders
@@ -72,7 +72,6 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
             expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After", "Location"],
         )
     app.add_middleware(RequestLog)
-    app.add_middleware(LingeringClose)
     app.add_middleware(ProxyHeaders, trusted=settings.trusted_proxies, root_path=settings.root_path)
     return app
 
