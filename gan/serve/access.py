@@ -92,17 +92,17 @@ class KeyCheck:
         request.state.client = f"key {digest.hex()[:8]}"
 
 
-def access_checks(settings: Settings) -> tuple[list[params.Depends], dict]:
+def access_checks(settings: Settings) -> tuple[list[params.Depends], schemas.Responses]:
     """The checks before every request but the probes, and the error responses that they add to the schema."""
     checks: list[params.Depends] = []
-    responses: dict = {}
+    responses: schemas.Responses = {}
     rate_limit = None if settings.rate_limit is None else RateLimit(settings.rate_limit, settings.rate_limit_storage)
     if settings.api_keys:
         checks.append(Security(KeyCheck(settings.api_keys, rate_limit)))
-        responses |= schemas.UNAUTHORIZED
+        responses |= schemas.errors({401: "X-API-Key has no valid API key"})
     if rate_limit is not None:
         checks.append(Depends(rate_limit))
-        responses |= schemas.TOO_MANY_REQUESTS
+        responses |= schemas.errors({429: "Over the rate limit; see Retry-After"})
     return checks, responses
 
 

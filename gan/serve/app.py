@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse
 from uvicorn import Config
 
 from gan.errors import UserError
+from gan.serve import schemas
 from gan.serve.access import access_checks
-from gan.serve.batching import QueueFullError
 from gan.serve.middleware import RequestLimits, RequestLog, error_response
 from gan.serve.prometheus import SHARED
 from gan.serve.protocol import LimitedProtocol
@@ -46,17 +46,14 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    checks, check_responses = access_checks(settings)
-    for router in (published.router, v1.router):  # first, since routes are tried in this order for each request
-        app.include_router(router, dependencies=checks, responses=check_responses)
+    checks, refusals = access_checks(settings)
+    for router in (published.router, v1.router, *([jobs.router] if settings.jobs_dir else [])):  # in the order of use
+        app.include_router(router, dependencies=checks, responses=schemas.ERRORS | refusals)
     for router in (overview.router, probes.router):
         app.include_router(router)
-    if settings.jobs_dir:
-        app.include_router(jobs.router, dependencies=checks, responses=check_responses)
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(UserError, _user_error)
-    app.add_exception_handler(QueueFullError, _queue_full)
     app.add_middleware(
         RequestLimits,
         max_body_bytes=settings.max_body_bytes,
@@ -118,7 +115,3 @@ async def _invalid_request(request: Request, error: RequestValidationError) -> J
 
 async def _user_error(request: Request, error: UserError) -> JSONResponse:
     return error_response(422, str(error))
-
-
-async def _queue_full(request: Request, error: QueueFullError) -> JSONResponse:
-    return error_response(503, "The queue is full; try again soon.", **{"Retry-After": "1"})

@@ -9,16 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
+from fastapi import HTTPException
 from torch import Tensor
 
 from gan.inference import DigitGenerator, chunks
 from gan.serve import prometheus
 
 Inputs = tuple[Tensor, Tensor | None]
-
-
-class QueueFullError(Exception):
-    """The queue has no room for a request's images."""
 
 
 @dataclass(eq=False)
@@ -66,12 +63,12 @@ class Batcher:
             uint8 [count, C, 28, 28].
 
         Raises:
-            QueueFullError: the queue has no room for `count` images.
+            HTTPException: the queue has no room for `count` images.
             UserError: from `inputs` or the network.
         """
         if limited and self.waiting + count > self.queue_size:
             prometheus.REFUSED.inc()
-            raise QueueFullError
+            raise HTTPException(503, "The queue is full; try again soon.", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
         jobs = [
             Job(generator, stop - start, lambda span=(start, stop): inputs(*span), loop.create_future())

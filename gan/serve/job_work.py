@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 import zipfile
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -82,7 +81,7 @@ class JobWorker:
         """
         jobs = self.jobs.all()
         for job in jobs:
-            if (ended := job.ended_at) is not None and time.time() > ended + self.jobs.keep_seconds:
+            if job.expired:
                 job.delete()
         if all(job.ended_at for job in jobs):
             return

@@ -39,10 +39,12 @@ class Overview(BaseModel):
 
 
 class Info(BaseModel):
+    """Of `DigitGenerator.info`."""
+
     model_name: str
     latent_dim: int
-    num_parameters: int
-    checkpoint_epoch: int
+    num_parameters: int = Field(validation_alias="total_parameters")
+    checkpoint_epoch: int = Field(validation_alias="epoch")
     device: str
 
 
@@ -83,11 +85,13 @@ class BatchImagesResponse(BaseModel):
 
 
 class GanModelInfo(BaseModel):
+    """Of `DigitGenerator.info`."""
+
     success: Literal[True] = True
-    model_type: str
-    noise_dimension: int
+    model_type: str = Field(validation_alias="model_name")
+    noise_dimension: int = Field(validation_alias="latent_dim")
     output_size: Literal["28x28"] = "28x28"
-    output_channels: int
+    output_channels: int = Field(validation_alias="image_channels")
     total_parameters: int
     trainable_parameters: int
     device: str

@@ -121,7 +121,7 @@ class Service:
 
         Raises:
             UserError: a value that does not fit the model, or too many images.
-            QueueFullError: the queue has no room for them.
+            HTTPException: the queue has no room for them.
         """
 
         def inputs(start: int, stop: int) -> Inputs:

@@ -10,13 +10,9 @@ from gan.serve.jobs import Job, Jobs
 from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-MISSING: schemas.Responses = {404: {"model": schemas.ErrorResponse, "description": "There is no such job"}}
-FULL: schemas.Responses = {507: {"model": schemas.ErrorResponse, "description": "The disk has no room for the job"}}
-CHANGED: schemas.Responses = {
-    409: {"model": schemas.ErrorResponse, "description": "The model's file has changed since it was loaded"}
-}
-NOT_DONE: schemas.Responses = {409: {"model": schemas.ErrorResponse, "description": "The job is not done"}}
+SUBMITTED: schemas.Responses = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}}
 DOWNLOAD: schemas.Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
+MISSING = {404: "There is no such job"}
 
 
 def _jobs(service: Service) -> Jobs:
@@ -24,7 +20,7 @@ def _jobs(service: Service) -> Jobs:
     return service.jobs
 
 
-def _owner(service: ServiceDep, request: Request) -> str | None:
+async def _owner(service: ServiceDep, request: Request) -> str | None:
     """The name of the API key, if the service needs one: then each job is that key's alone."""
     return request.state.client if service.settings.api_keys else None
 
@@ -45,7 +41,10 @@ JobDep = Annotated[Job, Depends(_job)]
 @router.post(
     "",
     status_code=202,
-    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **CHANGED, **FULL, **schemas.ERRORS},
+    responses=SUBMITTED
+    | schemas.errors(
+        {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
+    ),
 )
 def submit(
     service: ServiceDep, owner: Owner, request: Request, response: Response, body: schemas.JobRequest
@@ -56,32 +55,34 @@ def submit(
     """
     assert service.models is not None  # they are loaded before the first request
     model = service.models.pick(body.model, body.version)
-    entry = _entry(service, request, _jobs(service).submit(body, model, owner))
+    entry = _entry(request, _jobs(service).submit(body, model, owner))
     response.headers["Location"] = entry.url
     return entry
 
 
-@router.get("", responses=schemas.ERRORS)
+@router.get("")
 def jobs(service: ServiceDep, owner: Owner, request: Request) -> schemas.JobList:
     """All jobs, the oldest first; with API keys, those of the own key."""
     own = [job for job in _jobs(service).all() if job.record.owner == owner]
-    return schemas.JobList(jobs=[_entry(service, request, job) for job in own])
+    return schemas.JobList(jobs=[_entry(request, job) for job in own])
 
 
-@router.get("/{identifier}", responses=MISSING | schemas.ERRORS)
-def progress(service: ServiceDep, request: Request, job: JobDep) -> schemas.JobEntry:
+@router.get("/{identifier}", responses=schemas.errors(MISSING))
+def progress(request: Request, job: JobDep) -> schemas.JobEntry:
     """How far a job is."""
-    return _entry(service, request, job)
+    return _entry(request, job)
 
 
-@router.delete("/{identifier}", status_code=204, responses=MISSING | schemas.ERRORS)
+@router.delete("/{identifier}", status_code=204, responses=schemas.errors(MISSING))
 def cancel(job: JobDep) -> None:
     """Cancels a job, or deletes one that has ended, with its files."""
     job.delete()
 
 
 @router.get(
-    "/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD | MISSING | NOT_DONE | schemas.ERRORS
+    "/{identifier}/download",
+    response_class=FileResponse,
+    responses=DOWNLOAD | schemas.errors(MISSING | {409: "The job is not done"}),
 )
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Ranges continue a broken download."""
@@ -91,7 +92,5 @@ def download(job: JobDep) -> FileResponse:
     return FileResponse(job.result, filename=job.result.name, media_type=media_type)
 
 
-def _entry(service: ServiceDep, request: Request, job: Job) -> schemas.JobEntry:
-    fields = job.entry(_jobs(service).keep_seconds)
-    url = request.url_for("progress", identifier=job.id).path
-    return schemas.JobEntry(**fields, url=url, download=f"{url}/download" if fields["state"] == "done" else None)
+def _entry(request: Request, job: Job) -> schemas.JobEntry:
+    return job.entry(request.url_for("progress", identifier=job.id).path)

@@ -19,7 +19,7 @@ async def health(service: ServiceDep) -> published_schemas.Health:
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez", responses={503: {"model": schemas.ErrorResponse, "description": "The worker must be restarted"}})
+@router.get("/livez", responses=schemas.errors({503: "The worker must be restarted"}))
 async def livez(service: ServiceDep) -> schemas.ProbeStatus:
     """Liveness: whether the worker can generate images. One that cannot must be restarted."""
     if not service.alive:
@@ -28,7 +28,7 @@ async def livez(service: ServiceDep) -> schemas.ProbeStatus:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses={503: {"model": schemas.ErrorResponse, "description": "The worker is not ready"}})
+@router.get("/readyz", responses=schemas.errors({503: "The worker is not ready"}))
 async def readyz(service: ServiceDep) -> schemas.ProbeStatus:
     """Readiness: whether the worker takes requests, from when its models are loaded until it is told to stop."""
     if service.state != "ready":

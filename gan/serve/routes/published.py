@@ -6,16 +6,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Response
 from torch import Tensor
 
-from gan.serve import published_schemas, schemas
+from gan.serve import published_schemas
 from gan.serve.models import Model
-from gan.serve.responses import (
-    base64_pngs,
-    encoded,
-    grid_base64,
-    image_or_grid_png,
-    json_response,
-    model_headers,
-)
+from gan.serve.responses import base64_pngs, encoded, grid_base64, image_or_grid_png, json_response, model_headers
 from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(tags=["published services"])
@@ -34,7 +27,7 @@ async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[s
     return model, images, model_headers(model, [seed])
 
 
-@router.post("/generate", response_model=published_schemas.GenerateResponse, responses=schemas.ERRORS)
+@router.post("/generate", response_model=published_schemas.GenerateResponse)
 async def generate(service: ServiceDep, body: published_schemas.GenerateRequest | None = None) -> Response:
     """Images from a random seed, as PNG files in base64."""
     body = body or published_schemas.GenerateRequest()
@@ -45,16 +38,14 @@ async def generate(service: ServiceDep, body: published_schemas.GenerateRequest 
     return json_response(content, headers)
 
 
-@router.post(
-    "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.ERRORS}
-)
+@router.post("/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 async def generate_image(service: ServiceDep, body: published_schemas.ImageRequest | None = None) -> Response:
     """One image as a PNG file, or several as a grid."""
     _, images, headers = await _generate(service, (body or published_schemas.ImageRequest()).num_images)
     return Response(await encoded(images, image_or_grid_png), headers=headers, media_type="image/png")
 
 
-@router.post("/generate-digit", response_model=published_schemas.DigitResponse, responses=schemas.ERRORS)
+@router.post("/generate-digit", response_model=published_schemas.DigitResponse)
 async def generate_digit(service: ServiceDep, body: published_schemas.DigitRequest | None = None) -> Response:
     """One image for a digit and a seed; `note` says whether the model could be given the digit."""
     body = body or published_schemas.DigitRequest()
@@ -78,7 +69,6 @@ async def generate_digit(service: ServiceDep, body: published_schemas.DigitReque
 @router.post(
     "/generate-digits-batch",
     response_model=published_schemas.BatchGridResponse | published_schemas.BatchImagesResponse,
-    responses=schemas.ERRORS,
 )
 async def generate_digits_batch(service: ServiceDep, body: published_schemas.BatchRequest | None = None) -> Response:
     """Images from a random seed as PNG files in base64, one for each or one for all."""
@@ -95,25 +85,10 @@ async def generate_digits_batch(service: ServiceDep, body: published_schemas.Bat
 @router.get("/info")
 async def info(service: ServiceDep) -> published_schemas.Info:
     """The default model."""
-    model = service.models.default.info
-    return published_schemas.Info(
-        model_name=model["model_name"],
-        latent_dim=model["latent_dim"],
-        num_parameters=model["total_parameters"],
-        checkpoint_epoch=model["epoch"],
-        device=model["device"],
-    )
+    return published_schemas.Info.model_validate(service.models.default.info)
 
 
 @router.get("/gan-model-info")
 async def gan_model_info(service: ServiceDep) -> published_schemas.GanModelInfo:
     """The default model, with the fields of the second service."""
-    model = service.models.default
-    return published_schemas.GanModelInfo(
-        model_type=model.info["model_name"],
-        noise_dimension=model.generator.latent_dim,
-        output_channels=model.generator.image_channels,
-        total_parameters=model.info["total_parameters"],
-        trainable_parameters=model.info["trainable_parameters"],
-        device=model.info["device"],
-    )
+    return published_schemas.GanModelInfo.model_validate(service.models.default.info)

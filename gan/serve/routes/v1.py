@@ -15,10 +15,9 @@ from gan.serve.service import Service, ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
-PICTURE = {
+PICTURE: schemas.Responses = {
     200: {"content": {"image/png": {}}},
     304: {"description": "The client's copy, named in If-None-Match, is still right"},
-    **schemas.ERRORS,
 }
 GRID_IMAGES = 64
 
@@ -26,7 +25,7 @@ GRID_IMAGES = 64
 @router.post(
     "/generate",
     response_model=schemas.SampleResponse,
-    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}, **schemas.ERRORS},
+    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}},
 )
 async def generate(service: ServiceDep, body: schemas.SampleRequest | None = None) -> Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
@@ -66,9 +65,7 @@ async def generate(service: ServiceDep, body: schemas.SampleRequest | None = Non
 
 
 @router.post(
-    "/interpolate",
-    response_model=schemas.InterpolationResponse,
-    responses={200: {"content": {"image/gif": {}}}, **schemas.ERRORS},
+    "/interpolate", response_model=schemas.InterpolationResponse, responses={200: {"content": {"image/gif": {}}}}
 )
 async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -> Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
@@ -140,11 +137,9 @@ async def models(service: ServiceDep) -> schemas.ModelList:
 
 @router.post(
     "/models/{name}/reload",
-    responses={
-        404: {"model": schemas.ErrorResponse, "description": "There is no model of this name"},
-        409: {"model": schemas.ErrorResponse, "description": "The file cannot be used; the old model stays in use"},
-        **schemas.ERRORS,
-    },
+    responses=schemas.errors(
+        {404: "There is no model of this name", 409: "The file cannot be used; the old model stays in use"}
+    ),
 )
 async def reload(service: ServiceDep, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
     """Reads the model's file again. The old model stays in use until the new one is loaded."""
@@ -159,16 +154,6 @@ async def reload(service: ServiceDep, response: Response, name: str = Path(patte
 
 
 def _entry(service: Service, model: Model) -> schemas.ModelEntry:
-    return schemas.ModelEntry(
-        name=model.name,
-        version=model.version,
-        share=service.models.shares[model.name],
-        path=str(model.generator.path),
-        latent_dim=model.generator.latent_dim,
-        classes=model.info["classes"],
-        parameters=model.info["total_parameters"],
-        epoch=model.info["epoch"],
-        images_seen=model.info["images_seen"],
-        device=model.info["device"],
-        loaded_at=model.loaded_at,
-    )
+    known = {"name": model.name, "version": model.version, "loaded_at": model.loaded_at}
+    known |= {"share": service.models.shares[model.name], "path": str(model.generator.path)}
+    return schemas.ModelEntry.model_validate(model.info | known)
