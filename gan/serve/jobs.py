@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
 from gan.generate.array_files import SETTINGS
-from gan.generate.modes import Samples
 from gan.serve import schemas
 from gan.serve.models import Model, stamp
 from gan.serve.settings import Settings
@@ -65,16 +64,15 @@ class Job:
         with suppress(FileNotFoundError):
             written = os.listdir(self.shards)
         record, ended, done = self.record, self.ended_at, self.result.exists()
-        unfinished = "running" if SETTINGS in written else "queued"
         shards = sum(name.startswith("images-") for name in written)
         return schemas.JobEntry(
             **record.model_dump(exclude={"seed", "channels", "model_bytes", "owner"}),
             id=self.id,
-            state="done" if done else "failed" if ended else unfinished,
+            state="done" if done else "failed" if ended else "running" if SETTINGS in written else "queued",
             images_done=record.num_images if done else min(shards * SHARD, record.num_images),
             created_at=datetime.fromtimestamp(int(self.id[:16], 16) / 1e9, UTC),
-            finished_at=ended and datetime.fromtimestamp(ended, UTC),
-            deleted_at=ended and datetime.fromtimestamp(ended + self.keep_seconds, UTC),
+            finished_at=datetime.fromtimestamp(ended, UTC) if ended else None,
+            deleted_at=datetime.fromtimestamp(ended + self.keep_seconds, UTC) if ended else None,
             error=self.error.read_text(encoding="utf-8") if ended and not done else None,
             url=url,
             download=f"{url}/download" if done else None,
@@ -119,8 +117,7 @@ class Jobs:
             HTTPException: there is no room for the job, or the model's file is not the one that was loaded.
         """
         settings, seeds = self.settings, request.chosen_seeds()
-        model.require_conditional(request.digits)
-        Samples(model.generator, request.digits, seeds)
+        model.samples(seeds, request.digits)
         channels = model.generator.image_channels
         if request.num_images > settings.max_job_images:
             raise UserError(f"num_images: {request.num_images} images, at most {settings.max_job_images} in a job")

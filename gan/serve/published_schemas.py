@@ -38,9 +38,7 @@ class Overview(BaseModel):
     endpoints: dict[str, str]
 
 
-class Info(BaseModel):
-    """Of `DigitGenerator.info`."""
-
+class Info(BaseModel):  # read from `DigitGenerator.info`
     model_name: str
     latent_dim: int
     num_parameters: int = Field(validation_alias="total_parameters")
@@ -84,9 +82,7 @@ class BatchImagesResponse(BaseModel):
     count: int
 
 
-class GanModelInfo(BaseModel):
-    """Of `DigitGenerator.info`."""
-
+class GanModelInfo(BaseModel):  # read from `DigitGenerator.info`
     success: Literal[True] = True
     model_type: str = Field(validation_alias="model_name")
     noise_dimension: int = Field(validation_alias="latent_dim")

@@ -155,9 +155,7 @@ class GridQuery(LinkQuery):
     columns: int | None = Field(None, ge=1, le=1000, description="null: about as many as rows")
 
 
-class ModelEntry(BaseModel):
-    """A model; most fields are those of `DigitGenerator.info`."""
-
+class ModelEntry(BaseModel):  # most fields are read from `DigitGenerator.info`
     name: str
     version: str
     share: float = Field(description="its share of the requests that name no model, 0 to 1")

@@ -23,7 +23,7 @@ def _classes(model: Model, seed: int) -> Sequence[int] | None:
 async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[str, str]]:
     """The chosen model, its images for a random seed, and the headers that name both."""
     model, seed = service.models.pick(), secrets.randbits(48)
-    images = await service.sample(model, count, [seed], _classes(model, seed))
+    images = await service.sample(model, model.samples([seed], _classes(model, seed)), count)
     return model, images, model_headers(model, [seed])
 
 
@@ -53,7 +53,7 @@ async def generate_digit(service: ServiceDep, body: published_schemas.DigitReque
     model = service.models.pick()
     conditional = model.generator.num_classes is not None
     digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
-    images = await service.sample(model, 1, [seed], digits, cached=body.seed is not None)
+    images = await service.sample(model, model.samples([seed], digits), 1, cached=body.seed is not None)
     if conditional:
         choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
         note = f"The model is conditional: it generated a {digits[0]}, {choice}."

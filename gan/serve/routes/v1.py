@@ -35,20 +35,15 @@ async def generate(service: ServiceDep, body: schemas.SampleRequest | None = Non
     body = body or schemas.SampleRequest()
     seeds = body.chosen_seeds()
     model = service.models.pick(body.model, body.version)
-    images_per_turn = len(body.digits or [0])
-    count = body.num_images or images_per_turn * len(seeds)
+    count = body.num_images or len(body.digits or [0]) * len(seeds)
     model = await service.moved(model, body.directions)
-    seeded = body.seed is not None or body.seeds is not None
-    images = await service.sample(model, count, seeds, body.digits, body.truncation, seeded)
-
-    classes = body.digits or model.info["classes"]
-    image_digits = None if classes is None else [classes[index % len(classes)] for index in range(count)]
-    image_seeds = [seeds[index // images_per_turn % len(seeds)] for index in range(count)]
+    samples = model.samples(seeds, body.digits, body.truncation)
+    images = await service.sample(model, samples, count, cached=body.seed is not None or body.seeds is not None)
     headers = responses.model_headers(model, seeds)
     if body.format == "json":
         content = schemas.SampleResponse(
             images=await responses.encoded(images, responses.base64_pngs),
-            digits=image_digits,
+            digits=samples.labels(0, count).tolist() if samples.labelled else None,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
             num_images=count,
@@ -58,7 +53,7 @@ async def generate(service: ServiceDep, body: schemas.SampleRequest | None = Non
         return responses.json_response(content, headers)
     encode, media_type = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
-        "zip": (partial(responses.zip_of_pngs, seeds=image_seeds, digits=image_digits), "application/zip"),
+        "zip": (partial(responses.zip_of_pngs, samples=samples), "application/zip"),
         "npy": (responses.npy, NPY),
     }[body.format]
     return Response(await responses.encoded(images, encode), headers=headers, media_type=media_type)
@@ -114,9 +109,9 @@ async def _picture(
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
     model = service.models.pick(query.model, query.version)
-    service.check(model, count, "num_images", digits)
-    model.generator.labels(digits, 0, 1)  # as `sample` does, but before a client's copy is called right
+    service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right
     seed = secrets.randbits(48) if query.seed is None else query.seed
+    samples = model.samples([seed], digits, query.truncation)
     headers = responses.model_headers(model, [seed])
     if query.seed is None:
         headers["Cache-Control"] = "no-store"
@@ -124,7 +119,7 @@ async def _picture(
         headers |= responses.cache_headers(model, query.version == model.version, bool(service.settings.api_keys))
         if responses.is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
-    images = await service.sample(model, count, [seed], digits, query.truncation, query.seed is not None)
+    images = await service.sample(model, samples, count, cached=query.seed is not None)
     return Response(await responses.encoded(images, encode), headers=headers, media_type="image/png")
 
 
