@@ -47,10 +47,13 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     )
     app.state.service = service
     checks, refusals = access_checks(settings)
-    for router in (published.router, v1.router, *([jobs.router] if settings.jobs_dir else [])):  # in the order of use
-        app.include_router(router, dependencies=checks, responses=schemas.ERRORS | refusals)
-    for router in (overview.router, probes.router):
-        app.include_router(router)
+    limited: dict = {"dependencies": checks, "responses": schemas.ERRORS | refusals}
+    app.include_router(published.router, **limited)  # by how often they are used: routes are tried in this order
+    app.include_router(v1.router, **limited)
+    app.include_router(probes.router)
+    app.include_router(overview.router)
+    if settings.jobs_dir:
+        app.include_router(jobs.router, **limited)
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(UserError, _user_error)

@@ -8,7 +8,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,7 +42,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         started, path = time.perf_counter(), path_in_service(scope)
-        client_id = Headers(scope=scope).get("x-request-id", "")
+        client_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["client"] = scope["client"][0] if scope.get("client") else "unknown"
@@ -151,9 +151,10 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.receive = receive
-        length = Headers(scope=scope).get("content-length", "0")
-        self.announced = int(length[:20]) if length.isdecimal() else 0
-        self.unread = self.announced > 0 or "transfer-encoding" in Headers(scope=scope)
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        self.announced = int(length[:20]) if length.isdigit() else 0
+        self.unread = self.announced > 0 or b"transfer-encoding" in headers
         self.disconnected = self.replayed = False
         self.content = b""
 

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequenc
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Depends, Request
+from fastapi import Request
 from pydantic import BaseModel
 from torch import Tensor
 
@@ -211,8 +211,6 @@ class Service:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _service(request: Request) -> Service:  # a plain function would be called in a thread, for each request
+def service_of(request: Request) -> Service:
+    """The service of an endpoint. As a dependency it would take FastAPI a tenth of the time of a small request."""
     return request.app.state.service
-
-
-ServiceDep = Annotated[Service, Depends(_service)]

@@ -7,7 +7,7 @@ from starlette.responses import FileResponse
 
 from gan.serve import schemas
 from gan.serve.jobs import Job, Jobs
-from gan.serve.service import Service, ServiceDep
+from gan.serve.service import service_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 SUBMITTED: schemas.Responses = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}}
@@ -15,21 +15,22 @@ DOWNLOAD: schemas.Responses = {200: {"content": {"application/octet-stream": {},
 MISSING = {404: "There is no such job"}
 
 
-def _jobs(service: Service) -> Jobs:
-    assert service.jobs is not None  # else these endpoints are not there
-    return service.jobs
+def _jobs(request: Request) -> Jobs:
+    jobs = service_of(request).jobs
+    assert jobs is not None  # else these endpoints are not there
+    return jobs
 
 
-async def _owner(service: ServiceDep, request: Request) -> str | None:
+async def _owner(request: Request) -> str | None:
     """The name of the API key, if the service needs one: then each job is that key's alone."""
-    return request.state.client if service.settings.api_keys else None
+    return request.state.client if service_of(request).settings.api_keys else None
 
 
 Owner = Annotated[str | None, Depends(_owner)]
 
 
-def _job(service: ServiceDep, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
-    job = _jobs(service).find(identifier)
+def _job(request: Request, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
+    job = _jobs(request).find(identifier)
     if job is not None and job.record.owner == owner:
         return job
     raise HTTPException(404, f"There is no job {identifier}.")
@@ -46,24 +47,22 @@ JobDep = Annotated[Job, Depends(_job)]
         {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
     ),
 )
-def submit(
-    service: ServiceDep, owner: Owner, request: Request, response: Response, body: schemas.JobRequest
-) -> schemas.JobEntry:
+def submit(request: Request, response: Response, owner: Owner, body: schemas.JobRequest) -> schemas.JobEntry:
     """Queues many images: one job is done at a time, behind all other requests.
 
     The result has the images that /v1/generate and `gan generate` have for these values.
     """
-    assert service.models is not None  # they are loaded before the first request
-    model = service.models.pick(body.model, body.version)
-    entry = _entry(request, _jobs(service).submit(body, model, owner))
+    models = service_of(request).models
+    assert models is not None  # they are loaded before the first request
+    entry = _entry(request, _jobs(request).submit(body, models.pick(body.model, body.version), owner))
     response.headers["Location"] = entry.url
     return entry
 
 
 @router.get("")
-def jobs(service: ServiceDep, owner: Owner, request: Request) -> schemas.JobList:
+def jobs(request: Request, owner: Owner) -> schemas.JobList:
     """All jobs, the oldest first; with API keys, those of the own key."""
-    own = [job for job in _jobs(service).all() if job.record.owner == owner]
+    own = [job for job in _jobs(request).all() if job.record.owner == owner]
     return schemas.JobList(jobs=[_entry(request, job) for job in own])
 
 

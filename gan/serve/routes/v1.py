@@ -11,7 +11,7 @@ from torch import Tensor
 from gan.errors import UserError
 from gan.serve import responses, schemas
 from gan.serve.models import Model
-from gan.serve.service import Service, ServiceDep
+from gan.serve.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
@@ -27,12 +27,12 @@ GRID_IMAGES = 64
     response_model=schemas.SampleResponse,
     responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}},
 )
-async def generate(service: ServiceDep, body: schemas.SampleRequest | None = None) -> Response:
+async def generate(request: Request, body: schemas.SampleRequest | None = None) -> Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
 
     The same model, seed and digits give the same images, as `gan generate` does.
     """
-    body = body or schemas.SampleRequest()
+    service, body = service_of(request), body or schemas.SampleRequest()
     seeds = body.chosen_seeds()
     model = service.models.pick(body.model, body.version)
     count = body.num_images or len(body.digits or [0]) * len(seeds)
@@ -62,8 +62,9 @@ async def generate(service: ServiceDep, body: schemas.SampleRequest | None = Non
 @router.post(
     "/interpolate", response_model=schemas.InterpolationResponse, responses={200: {"content": {"image/gif": {}}}}
 )
-async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -> Response:
+async def interpolate(request: Request, body: schemas.InterpolationRequest) -> Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
+    service = service_of(request)
     model = service.models.pick(body.model, body.version)
     model = await service.moved(model, body.directions)
     images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
@@ -83,24 +84,21 @@ async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -
 
 @router.head("/digits/{digit}.png", include_in_schema=False)
 @router.get("/digits/{digit}.png", response_class=Response, responses=PICTURE)
-async def digit_png(
-    service: ServiceDep, request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]
-) -> Response:
+async def digit_png(request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]) -> Response:
     """A digit as a PNG file, for an `<img>` tag. With a seed it is the same as long as the model is."""
-    return await _picture(service, request, query, 1, [digit], responses.image_or_grid_png)
+    return await _picture(request, query, 1, [digit], responses.image_or_grid_png)
 
 
 @router.head("/grid.png", include_in_schema=False)
 @router.get("/grid.png", response_class=Response, responses=PICTURE)
-async def grid_png(service: ServiceDep, request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
+async def grid_png(request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
     """Several digits as one PNG file, for an `<img>` tag."""
     digits = None if query.digits is None else [int(digit) for digit in query.digits.split(",")]
     count = query.num_images or (GRID_IMAGES if digits is None else len(digits))
-    return await _picture(service, request, query, count, digits, partial(responses.grid_png, columns=query.columns))
+    return await _picture(request, query, count, digits, partial(responses.grid_png, columns=query.columns))
 
 
 async def _picture(
-    service: Service,
     request: Request,
     query: schemas.LinkQuery,
     count: int,
@@ -108,6 +106,7 @@ async def _picture(
     encode: Callable[[Tensor], bytes],
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
+    service = service_of(request)
     model = service.models.pick(query.model, query.version)
     service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right
     seed = secrets.randbits(48) if query.seed is None else query.seed
@@ -124,8 +123,9 @@ async def _picture(
 
 
 @router.get("/models")
-async def models(service: ServiceDep) -> schemas.ModelList:
+async def models(request: Request) -> schemas.ModelList:
     """All models, the default among them, and the share of requests that each one gets."""
+    service = service_of(request)
     entries = [_entry(service, model) for model in service.models]
     return schemas.ModelList(default=service.settings.default, watch=service.settings.watch, models=entries)
 
@@ -136,8 +136,9 @@ async def models(service: ServiceDep) -> schemas.ModelList:
         {404: "There is no model of this name", 409: "The file cannot be used; the old model stays in use"}
     ),
 )
-async def reload(service: ServiceDep, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
+async def reload(request: Request, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
     """Reads the model's file again. The old model stays in use until the new one is loaded."""
+    service = service_of(request)
     if name not in service.models:
         raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.settings.models)}")
     try:
