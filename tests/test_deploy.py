@@ -3,12 +3,16 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from prometheus_client import Counter, Gauge, Histogram
 
 from gan.config import compose
@@ -19,6 +23,7 @@ from gan.serve.settings import read_settings
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 TEXTS = {path.name: path.read_text() for path in DEPLOY.iterdir() if path.is_file()}
+VOLUMES = yaml.safe_load(TEXTS["compose.yaml"])["volumes"]
 COMPOSE = yaml.safe_load(TEXTS["compose.yaml"])["services"]
 RUN_AS_OWNER = COMPOSE["api"]["entrypoint"][2]
 KUBERNETES = {each["kind"]: each for each in yaml.safe_load_all(TEXTS["kubernetes.yaml"])}
@@ -26,12 +31,32 @@ POD = KUBERNETES["Deployment"]["spec"]["template"]
 CONTAINER = POD["spec"]["containers"][0]
 
 
-@pytest.fixture(scope="module")
-def settings():
+IMAGE = dict(  # the environment of the service's image
+    variable.split("=", 1)
+    for line in re.sub(r"\\\n", "", TEXTS["Dockerfile"].partition("AS api\n")[2]).splitlines()
+    if line.startswith("ENV ")
+    for variable in shlex.split(line)[1:]
+)
+
+
+def settings_of(**environment):
+    """The settings that `gan serve` has with these variables."""
     with pytest.MonkeyPatch.context() as patch:
         for key in compose("serve"):
             patch.delenv(f"GAN_SERVE_{key.upper()}", raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
         return read_settings(compose("serve"))
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return settings_of()
+
+
+def in_bytes(size):
+    number, unit = re.fullmatch(r"(\d+)(\w+)", size).groups()
+    return int(number) * {"m": 2**20, "g": 2**30, "Mi": 2**20, "Gi": 2**30}[unit]
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -99,14 +124,69 @@ def test_containers_run_unprivileged_on_a_read_only_file_system():
         assert "HEALTHCHECK" in stage
     for service in COMPOSE.values():
         assert service["read_only"]
-        assert (service["cap_drop"], service["cap_add"]) == (["ALL"], ["SETUID", "SETGID"])
+        assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
+        assert in_bytes(service["mem_limit"]) <= 4 * 2**30
+    for service in (COMPOSE["api"], COMPOSE["tensorboard"]):
+        assert service["cap_add"] == ["SETUID", "SETGID"]
         assert service["entrypoint"][:3] == ["sh", "-euc", RUN_AS_OWNER]
-        assert all(volume["read_only"] for volume in service["volumes"])
-        assert not any(volume["bind"]["create_host_path"] for volume in service["volumes"])  # it would be root's
+        mounted = [volume for volume in service["volumes"] if volume["type"] == "bind"]
+        assert all(volume["read_only"] for volume in mounted)
+        assert not any(volume["bind"]["create_host_path"] for volume in mounted)  # it would be root's
         assert service["build"]["target"] in re.findall(r" AS (\w+)$", TEXTS["Dockerfile"], flags=re.MULTILINE)
+    assert not COMPOSE["redis"]["user"].startswith(("0", "root"))
     assert POD["spec"]["securityContext"]["runAsNonRoot"]
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_compose_hands_on_every_setting_but_the_address(settings):
+    address = {"GAN_SERVE_HOST", "GAN_SERVE_PORT"}
+    assert {*COMPOSE["api"]["environment"], *address} == {
+        f"GAN_SERVE_{key.upper()}" for key in type(settings).model_fields
+    }
+    served = settings_of(**IMAGE)
+    assert (served.host, served.port) == ("0.0.0.0", settings.port)
+
+
+def test_jobs_of_compose_are_in_a_volume_that_outlives_the_container():
+    writable = [volume for volume in COMPOSE["api"]["volumes"] if not volume.get("read_only")]
+    assert [volume["target"] for volume in writable] == [str(settings_of(**IMAGE).jobs_dir)]
+    assert {volume["source"] for volume in writable} == VOLUMES.keys()
+
+
+def test_jobs_of_a_pod_are_off_until_their_volume_is_shared():
+    pod = {each["name"]: each["value"] for each in CONTAINER["env"] if "value" in each}
+    assert settings_of(**IMAGE | pod).jobs_dir is None
+    on = settings_of(**IMAGE | pod | {"GAN_SERVE_JOBS_DIR": IMAGE["GAN_SERVE_JOBS_DIR"]})
+    (mount,) = [each for each in CONTAINER["volumeMounts"] if each["mountPath"] == str(on.jobs_dir)]
+    (volume,) = [each for each in POD["spec"]["volumes"] if each["name"] == mount["name"]]
+    assert in_bytes(volume["emptyDir"]["sizeLimit"]) > on.max_jobs_gb * 1e9
+    assert POD["spec"]["securityContext"]["fsGroup"] == POD["spec"]["securityContext"]["runAsGroup"]
+
+
+def test_a_rate_limit_can_be_counted_in_redis(monkeypatch, capsys):
+    code = re.search(r'RUN python -c "(.*)" > requirements.txt', TEXTS["Dockerfile"])[1]
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    installed = {Requirement(line).name for line in capsys.readouterr().out.splitlines()}
+    assert installed > {"torch", "fastapi", "onnxruntime", "redis"}
+    address = re.search(r"GAN_SERVE_RATE_LIMIT_STORAGE=(redis://\S+),", TEXTS["compose.yaml"])[1]
+    assert settings_of(GAN_SERVE_RATE_LIMIT_STORAGE=address).rate_limit_storage == address
+    assert COMPOSE[urlsplit(address).hostname]["profiles"] == ["redis"]
+    secret = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in CONTAINER["env"] if "valueFrom" in each}
+    assert secret.keys() == {"GAN_SERVE_API_KEYS", "GAN_SERVE_RATE_LIMIT", "GAN_SERVE_RATE_LIMIT_STORAGE"}
+    for name, reference in secret.items():
+        key = name.removeprefix("GAN_SERVE_").lower().replace("_", "-")
+        assert reference == {"name": "mnist-gan", "key": key, "optional": True}
+
+
+@pytest.mark.process
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs Redis (Debian: apt-get install redis-server)")
+def test_the_redis_of_compose_starts(tmp_path):
+    command = [*COMPOSE["redis"]["command"], "--port", "0", "--unixsocket", str(tmp_path / "redis")]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as redis:
+        assert any("eady to accept connections" in line for line in redis.stdout)
+        redis.kill()
 
 
 @pytest.mark.process
@@ -114,7 +194,7 @@ def test_containers_run_unprivileged_on_a_read_only_file_system():
 @pytest.mark.parametrize(
     ("owner", "mode", "user"), [(12345, 0o700, 12345), (12345, 0o755, 12345), (0, 0o755, 10001), (0, 0o700, 0)]
 )
-def test_a_container_can_read_outputs_whatever_the_umask_was(tmp_path, owner, mode, user):
+def test_a_container_can_read_outputs_whatever_the_umask_was_and_write_jobs(tmp_path, owner, mode, user):
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     (outputs / "best.ckpt").write_bytes(b"weights")
@@ -124,7 +204,10 @@ def test_a_container_can_read_outputs_whatever_the_umask_was(tmp_path, owner, mo
         os.chown(path, owner, owner)
     container = ["setpriv", "--no-new-privs", "--bounding-set=-all,+setuid,+setgid"]
     start = [*container, "sh", "-euc", RUN_AS_OWNER.replace("$$", "$"), "sh"]
-    command = "cat outputs/best.ckpt; id -u; grep CapEff /proc/self/status"
+    mode_of_jobs, jobs = re.search(r"install -d -m (\d+) (\S+)", TEXTS["Dockerfile"]).groups()
+    (tmp_path / jobs.strip("/")).mkdir()
+    (tmp_path / jobs.strip("/")).chmod(int(mode_of_jobs, 8))
+    command = f"cat outputs/best.ckpt; id -u; mkdir .{jobs}/1; grep CapEff /proc/self/status"
     text = subprocess.run([*start, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert text.startswith(f"weights{user}\n")
     assert user == 0 or text.endswith("0000000000000000\n")

@@ -5,12 +5,10 @@ import platform
 import shutil
 from pathlib import Path
 
-import psutil
-
 from gan.doctor.findings import Finding, installing
+from gan.memory import memory_left
 
 LITTLE = 2**30  # bytes; a run with its checkpoints and pictures, or its tensors, may need more
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def system() -> Finding:
@@ -53,7 +51,7 @@ def precision() -> Finding:
 
 
 def memory() -> Finding:
-    left = _memory_left()
+    left = memory_left()
     command = "ps -A -o rss,comm | sort -rn | head" if left < LITTLE else None
     return Finding(f"{size(left)} left", command)
 
@@ -90,12 +88,3 @@ def chromium() -> Finding:
 def size(count: float) -> str:
     """Bytes in GiB."""
     return f"{count / 2**30:.1f} GiB"
-
-
-def _memory_left() -> float:
-    """Bytes that this process may still take: those of the machine, or fewer in a container with a limit."""
-    left = float(psutil.virtual_memory().available)
-    limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
-    if limit.is_file() and (text := limit.read_text(encoding="utf-8").strip()).isdecimal():
-        left = min(left, int(text) - int(used.read_text(encoding="utf-8")))
-    return left

@@ -31,7 +31,8 @@ def requested_labels(
     Raises:
         UserError: digits that the model does not have, or a `select` that does not apply to the model.
     """
-    require("select", select, "generate")
+    if select is not None:
+        require("select", select, "generate")
     if select is not None and num_classes is not None:
         raise UserError(f"select={select}: this model is conditional and generates the requested digits without it")
     if select is not None and digits is None:

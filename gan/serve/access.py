@@ -43,30 +43,21 @@ class RateLimit:
         self.ask_again_at = 0.0
 
     async def __call__(self, request: Request) -> None:
-        exceeded = await self._count(request.state.client)
-        if exceeded is not None:
-            item, reset_time = exceeded
-            retry_after = str(max(1, math.ceil(reset_time - time.time())))
-            raise HTTPException(429, f"The rate limit is {item}.", {"Retry-After": retry_after})
-
-    async def _count(self, client: str) -> tuple[limits.RateLimitItem, float] | None:
-        """Counts a request; the limit that it exceeds, if any, and the time when that ends."""
         if self.shared is not None and time.monotonic() >= self.ask_again_at:
             try:
-                return await self._count_in(self.shared, client)
+                return await self._count(self.shared, request.state.client)
             except StorageError as error:
                 if time.monotonic() >= self.ask_again_at:  # the first of the requests that found out
                     log.warning("rate_limit_storage: each worker counts alone for now (%s)", error.storage_error)
                 self.ask_again_at = time.monotonic() + ASK_AGAIN_SECONDS
-        return await self._count_in(self.own, client)
+        await self._count(self.own, request.state.client)
 
-    async def _count_in(
-        self, limiter: MovingWindowRateLimiter, client: str
-    ) -> tuple[limits.RateLimitItem, float] | None:
+    async def _count(self, limiter: MovingWindowRateLimiter, client: str) -> None:
         for item in self.items:
             if not await limiter.hit(item, client):
-                return item, (await limiter.get_window_stats(item, client)).reset_time
-        return None
+                seconds = (await limiter.get_window_stats(item, client)).reset_time - time.time()
+                retry_after = str(max(1, math.ceil(seconds)))
+                raise HTTPException(429, f"The rate limit is {item}.", {"Retry-After": retry_after})
 
 
 class KeyCheck:
@@ -92,17 +83,17 @@ class KeyCheck:
         request.state.client = f"key {digest.hex()[:8]}"
 
 
-def access_checks(settings: Settings) -> tuple[list[params.Depends], dict]:
+def access_checks(settings: Settings) -> tuple[list[params.Depends], schemas.Responses]:
     """The checks before every request but the probes, and the error responses that they add to the schema."""
     checks: list[params.Depends] = []
-    responses: dict = {}
+    responses: schemas.Responses = {}
     rate_limit = None if settings.rate_limit is None else RateLimit(settings.rate_limit, settings.rate_limit_storage)
     if settings.api_keys:
         checks.append(Security(KeyCheck(settings.api_keys, rate_limit)))
-        responses |= schemas.UNAUTHORIZED
+        responses |= schemas.errors({401: "X-API-Key has no valid API key"})
     if rate_limit is not None:
         checks.append(Depends(rate_limit))
-        responses |= schemas.TOO_MANY_REQUESTS
+        responses |= schemas.errors({429: "Over the rate limit; see Retry-After"})
     return checks, responses
 
 

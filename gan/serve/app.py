@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 from uvicorn import Config
 
 from gan.errors import UserError
+from gan.serve import schemas
 from gan.serve.access import access_checks
-from gan.serve.batching import QueueFullError
-from gan.serve.middleware import LingeringClose, RequestLimits, RequestLog, error_response
+from gan.serve.middleware import RequestLimits, RequestLog, error_response
 from gan.serve.prometheus import SHARED
 from gan.serve.protocol import LimitedProtocol
 from gan.serve.proxies import ProxyHeaders
@@ -46,17 +46,17 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    checks, check_responses = access_checks(settings)
-    for router in (published.router, v1.router):  # first, since routes are tried in this order for each request
-        app.include_router(router, dependencies=checks, responses=check_responses)
-    for router in (overview.router, probes.router):
-        app.include_router(router)
+    checks, refusals = access_checks(settings)
+    limited: dict = {"dependencies": checks, "responses": schemas.ERRORS | refusals}
+    app.include_router(published.router, **limited)  # by how often they are used: routes are tried in this order
+    app.include_router(v1.router, **limited)
+    app.include_router(probes.router)
+    app.include_router(overview.router)
     if settings.jobs_dir:
-        app.include_router(jobs.router, dependencies=checks, responses=check_responses)
+        app.include_router(jobs.router, **limited)
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(UserError, _user_error)
-    app.add_exception_handler(QueueFullError, _queue_full)
     app.add_middleware(
         RequestLimits,
         max_body_bytes=settings.max_body_bytes,
@@ -72,7 +72,6 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
             expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After", "Location"],
         )
     app.add_middleware(RequestLog)
-    app.add_middleware(LingeringClose)
     app.add_middleware(ProxyHeaders, trusted=settings.trusted_proxies, root_path=settings.root_path)
     return app
 
@@ -119,7 +118,3 @@ async def _invalid_request(request: Request, error: RequestValidationError) -> J
 
 async def _user_error(request: Request, error: UserError) -> JSONResponse:
     return error_response(422, str(error))
-
-
-async def _queue_full(request: Request, error: QueueFullError) -> JSONResponse:
-    return error_response(503, "The queue is full; try again soon.", **{"Retry-After": "1"})

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
+from fastapi import HTTPException
 from torch import Tensor
 
 from gan.inference import DigitGenerator, chunks
@@ -17,12 +18,8 @@ from gan.serve import prometheus
 Inputs = tuple[Tensor, Tensor | None]
 
 
-class QueueFullError(Exception):
-    """The queue has no room for a request's images."""
-
-
 @dataclass(eq=False)
-class Job:
+class Part:
     """Images of one request: how many, a function that returns their latents and labels, and a future for them."""
 
     generator: DigitGenerator
@@ -32,15 +29,15 @@ class Job:
 
 
 class Batcher:
-    """A queue of jobs, and one thread that generates their images, so that torch never blocks the event loop.
+    """A queue of requests, large ones in parts, and a thread that generates their images beside the event loop.
 
-    When idle, a job starts at once. Jobs that arrive while a batch is generated form the next batch. Clients that got
-    their responses together tend to send their next requests together: after a batch of several jobs, the next waits
+    When idle, a part starts at once. Parts that arrive while a batch is generated form the next batch. Clients that got
+    their responses together tend to send their next requests together: after a batch of several parts, the next waits
     for as many, but at most `wait` seconds. Batching does not change an image, since the network always runs on chunks
     of sizes that give the same bits.
 
     Args:
-        max_batch: images in a batch; 1 generates each job alone.
+        max_batch: images in a batch; 1 generates each part alone.
         wait: seconds.
         queue_size: images that may wait.
     """
@@ -48,8 +45,8 @@ class Batcher:
     def __init__(self, max_batch: int, wait: float, queue_size: int) -> None:
         self.max_batch, self.wait, self.queue_size = max_batch, wait, queue_size
         self.waiting = 0
-        self._jobs: deque[Job] = deque()
-        self._job_arrived = asyncio.Event()
+        self._parts: deque[Part] = deque()
+        self._part_arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
 
     async def generate(
@@ -66,64 +63,64 @@ class Batcher:
             uint8 [count, C, 28, 28].
 
         Raises:
-            QueueFullError: the queue has no room for `count` images.
+            HTTPException: the queue has no room for `count` images.
             UserError: from `inputs` or the network.
         """
         if limited and self.waiting + count > self.queue_size:
             prometheus.REFUSED.inc()
-            raise QueueFullError
+            raise HTTPException(503, "The queue is full; try again soon.", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
-        jobs = [
-            Job(generator, stop - start, lambda span=(start, stop): inputs(*span), loop.create_future())
+        parts = [
+            Part(generator, stop - start, lambda span=(start, stop): inputs(*span), loop.create_future())
             for start, stop in chunks(0, count, max(self.max_batch, generator.chunk_sizes[-1]))
         ]
-        self._jobs.extend(jobs)
+        self._parts.extend(parts)
         self._change_waiting(count)
-        self._job_arrived.set()
-        if len(jobs) == 1:
-            return await jobs[0].images
-        return torch.cat(await asyncio.gather(*(job.images for job in jobs)))
+        self._part_arrived.set()
+        if len(parts) == 1:
+            return await parts[0].images
+        return torch.cat(await asyncio.gather(*(part.images for part in parts)))
 
     async def run(self) -> None:
         """Generates batches until it is cancelled."""
-        previous_jobs = 1
+        previous_parts = 1
         while True:
-            await self._wait_for_jobs(previous_jobs if self.max_batch > 1 else 1)
+            await self._wait_for_parts(previous_parts if self.max_batch > 1 else 1)
             batch = self._next_batch()
-            previous_jobs = max(1, len(batch))
+            previous_parts = max(1, len(batch))
             results = await asyncio.get_running_loop().run_in_executor(self._thread, generate_batch, batch)
-            for job, result in zip(batch, results, strict=True):
-                if job.images.done():  # the request timed out meanwhile
+            for part, result in zip(batch, results, strict=True):
+                if part.images.done():  # the request timed out meanwhile
                     continue
                 if isinstance(result, Exception):
-                    job.images.set_exception(result)
+                    part.images.set_exception(result)
                 else:
-                    job.images.set_result(result)
+                    part.images.set_result(result)
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    async def _wait_for_jobs(self, expected: int) -> None:
-        """Returns once `expected` jobs are queued, or at least one after `wait` seconds."""
+    async def _wait_for_parts(self, expected: int) -> None:
+        """Returns once `expected` parts are queued, or at least one after `wait` seconds."""
         deadline = time.monotonic() + self.wait
-        while len(self._jobs) < expected:
-            self._job_arrived.clear()
+        while len(self._parts) < expected:
+            self._part_arrived.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(deadline - time.monotonic() if self._jobs else None):
-                    await self._job_arrived.wait()
-            if self._jobs and time.monotonic() >= deadline:
+                async with asyncio.timeout(deadline - time.monotonic() if self._parts else None):
+                    await self._part_arrived.wait()
+            if self._parts and time.monotonic() >= deadline:
                 return
 
-    def _next_batch(self) -> list[Job]:
-        """Takes jobs off the queue, up to `max_batch` images, and drops those whose requests have timed out."""
-        batch: list[Job] = []
+    def _next_batch(self) -> list[Part]:
+        """Takes parts off the queue, up to `max_batch` images, and drops those whose requests have timed out."""
+        batch: list[Part] = []
         images = 0
-        while self._jobs and (not batch or images + self._jobs[0].count <= self.max_batch):
-            job = self._jobs.popleft()
-            self._change_waiting(-job.count)
-            if not job.images.done():
-                batch.append(job)
-                images += job.count
+        while self._parts and (not batch or images + self._parts[0].count <= self.max_batch):
+            part = self._parts.popleft()
+            self._change_waiting(-part.count)
+            if not part.images.done():
+                batch.append(part)
+                images += part.count
         return batch
 
     def _change_waiting(self, images: int) -> None:
@@ -131,27 +128,27 @@ class Batcher:
         prometheus.QUEUE.set(self.waiting)
 
 
-def generate_batch(batch: Sequence[Job]) -> list[Tensor | Exception]:
-    """The images of each job, or its error. Jobs of one generator with the same kind of labels share one call."""
-    results: dict[Job, Tensor | Exception] = {}
-    groups: dict[tuple, list[tuple[Job, Inputs]]] = defaultdict(list)
-    for job in batch:
+def generate_batch(batch: Sequence[Part]) -> list[Tensor | Exception]:
+    """The images of each part, or its error. Parts of one generator with the same kind of labels share one call."""
+    results: dict[Part, Tensor | Exception] = {}
+    groups: dict[tuple, list[tuple[Part, Inputs]]] = defaultdict(list)
+    for part in batch:
         try:
-            latents, labels = job.inputs()
+            latents, labels = part.inputs()
         except Exception as error:
-            results[job] = error
+            results[part] = error
         else:
-            groups[job.generator, None if labels is None else labels.dtype].append((job, (latents, labels)))
+            groups[part.generator, None if labels is None else labels.dtype].append((part, (latents, labels)))
     for (generator, label_type), members in groups.items():
-        jobs, inputs = zip(*members, strict=True)
+        parts, inputs = zip(*members, strict=True)
         latents = torch.cat([latents for latents, _ in inputs])
         labels = None if label_type is None else torch.cat([labels for _, labels in inputs])
         try:
             with prometheus.BATCH_SECONDS.time():
                 images = generator.draw(latents, labels)
         except Exception as error:
-            results.update(dict.fromkeys(jobs, error))
+            results.update(dict.fromkeys(parts, error))
         else:
             prometheus.BATCH.observe(len(images))
-            results.update(zip(jobs, images.split([job.count for job in jobs]), strict=True))
-    return [results[job] for job in batch]
+            results.update(zip(parts, images.split([part.count for part in parts]), strict=True))
+    return [results[part] for part in batch]

@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import time
-import zipfile
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +19,7 @@ from gan.generate.modes import Samples
 from gan.inference import CHUNK, chunks
 from gan.serve.jobs import SHARD, Job, Jobs
 from gan.serve.models import Model
-from gan.serve.responses import add_pngs
+from gan.serve.responses import write_zip
 from gan.serve.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -82,7 +79,7 @@ class JobWorker:
         """
         jobs = self.jobs.all()
         for job in jobs:
-            if (ended := job.ended_at) is not None and time.time() > ended + self.jobs.keep_seconds:
+            if job.expired:
                 job.delete()
         if all(job.ended_at for job in jobs):
             return
@@ -138,17 +135,8 @@ class JobWorker:
         shards.write(0, record.num_images, SHARD, {"job": job.id}, overwrite=False, progress=False)
         images = stored(0, record.num_images)
         if record.format == "zip":
-            _write_pngs(job.result, samples, images)
+            with atomic_file(job.result) as result:
+                write_zip(result, images, samples)
         else:
             arrays = ArrayFiles(samples, record.channels, record.format, job.result, "train")
             write_archive(job.result, arrays.members(images, 0, record.num_images))
-
-
-def _write_pngs(path: Path, samples: Samples, pieces: Iterable[Tensor]) -> None:
-    with atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
-        start = 0
-        for images in pieces:
-            stop = start + len(images)
-            digits = samples.labels(start, stop).tolist() if samples.labelled else None
-            add_pngs(archive, images, [samples.seed_of(index) for index in range(start, stop)], digits, start)
-            start = stop

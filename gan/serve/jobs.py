@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from fastapi import HTTPException
 from filelock import FileLock
@@ -16,7 +15,6 @@ from pydantic import ValidationError
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
 from gan.generate.array_files import SETTINGS
-from gan.generate.modes import Samples
 from gan.serve import schemas
 from gan.serve.models import Model, stamp
 from gan.serve.settings import Settings
@@ -45,8 +43,8 @@ class JobRecord(schemas.JobRequest):
 class Job:
     """A job's folder, with a copy of the model's file: neither a reload nor a restart changes an image."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.id = folder, folder.name
+    def __init__(self, folder: Path, keep_seconds: float) -> None:
+        self.folder, self.id, self.keep_seconds = folder, folder.name, keep_seconds
         self.record = JobRecord.model_validate_json((folder / "job.json").read_bytes())
         self.result, self.error, self.shards = folder / RESULTS[self.record.format], folder / "error", folder / "shards"
 
@@ -55,24 +53,30 @@ class Job:
         ended = _status(self.result) or _status(self.error)
         return ended and ended.st_mtime
 
-    def entry(self, keep_seconds: float) -> dict[str, Any]:
-        """The fields of `schemas.JobEntry` but the links."""
+    @property
+    def expired(self) -> bool:
+        """Whether it ended so long ago that it is deleted."""
+        return self.ended_at is not None and time.time() > self.ended_at + self.keep_seconds
+
+    def entry(self, url: str) -> schemas.JobEntry:
+        """How far the job is, for its owner. `url`: where this can be asked again."""
         written: list[str] = []
         with suppress(FileNotFoundError):
             written = os.listdir(self.shards)
         record, ended, done = self.record, self.ended_at, self.result.exists()
-        unfinished = "running" if SETTINGS in written else "queued"
         shards = sum(name.startswith("images-") for name in written)
-        return {
+        return schemas.JobEntry(
             **record.model_dump(exclude={"seed", "channels", "model_bytes", "owner"}),
-            "id": self.id,
-            "state": "done" if done else "failed" if ended else unfinished,
-            "images_done": record.num_images if done else min(shards * SHARD, record.num_images),
-            "created_at": datetime.fromtimestamp(int(self.id[:16], 16) / 1e9, UTC),
-            "finished_at": ended and datetime.fromtimestamp(ended, UTC),
-            "deleted_at": ended and datetime.fromtimestamp(ended + keep_seconds, UTC),
-            "error": self.error.read_text(encoding="utf-8") if ended and not done else None,
-        }
+            id=self.id,
+            state="done" if done else "failed" if ended else "running" if SETTINGS in written else "queued",
+            images_done=record.num_images if done else min(shards * SHARD, record.num_images),
+            created_at=datetime.fromtimestamp(int(self.id[:16], 16) / 1e9, UTC),
+            finished_at=datetime.fromtimestamp(ended, UTC) if ended else None,
+            deleted_at=datetime.fromtimestamp(ended + self.keep_seconds, UTC) if ended else None,
+            error=self.error.read_text(encoding="utf-8") if ended and not done else None,
+            url=url,
+            download=f"{url}/download" if done else None,
+        )
 
     def delete(self) -> None:
         """From the first moment on, no worker sees the job; the one that works on it stops."""
@@ -93,12 +97,11 @@ class Jobs:
     def __init__(self, settings: Settings) -> None:
         assert settings.jobs_dir is not None  # else the service has no jobs
         self.settings, self.folder = settings, settings.jobs_dir.absolute()
-        self.keep_seconds = settings.keep_jobs_hours * 3600
 
     def find(self, identifier: str) -> Job | None:
         """A job; None if there is none, such as one that was deleted, or one of another version."""
         with suppress(FileNotFoundError, ValidationError):
-            return Job(self.folder / identifier)
+            return self._job(identifier)
         return None
 
     def all(self) -> list[Job]:
@@ -114,8 +117,7 @@ class Jobs:
             HTTPException: there is no room for the job, or the model's file is not the one that was loaded.
         """
         settings, seeds = self.settings, request.chosen_seeds()
-        model.require_conditional(request.digits)
-        Samples(model.generator, request.digits, seeds)
+        model.samples(seeds, request.digits)
         channels = model.generator.image_channels
         if request.num_images > settings.max_job_images:
             raise UserError(f"num_images: {request.num_images} images, at most {settings.max_job_images} in a job")
@@ -162,7 +164,10 @@ class Jobs:
             raise HTTPException(409, detail)
         write_atomic(folder / "job.json", record.model_dump_json())
         os.replace(folder, self.folder / identifier)
-        return Job(self.folder / identifier)
+        return self._job(identifier)
+
+    def _job(self, identifier: str) -> Job:
+        return Job(self.folder / identifier, self.settings.keep_jobs_hours * 3600)
 
 
 def _status(path: Path) -> os.stat_result | None:

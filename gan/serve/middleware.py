@@ -8,7 +8,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +21,7 @@ log = logging.getLogger("gan.serve")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a request without a response
 MAX_LOGGED = 256
-# How much is discarded of what a client still sends after its response. The times are those of nginx.
+# How much is discarded of what a client still sends after a refusal. The times are those of nginx.
 LINGER_BYTES = 2**28
 LINGER_SECONDS = 30.0
 LINGER_IDLE_SECONDS = 5.0
@@ -29,42 +29,6 @@ LINGER_IDLE_SECONDS = 5.0
 
 def error_response(status: int, detail: str, **headers: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status, headers)
-
-
-class LingeringClose:
-    """Closes the connection after a response that was sent before the whole body was read, but reads the body first.
-
-    A connection that is closed while its client still writes is reset, and many clients then lose the response.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope):
-            await self.app(scope, receive, send)
-            return
-        unread, held = True, False
-
-        async def receive_and_note() -> Message:
-            nonlocal unread
-            message = await receive()
-            unread = message.get("more_body", False)
-            return message
-
-        async def send_but_hold_the_end(message: Message) -> None:
-            nonlocal held
-            if unread and message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Connection"] = "close"
-            elif unread and not message.get("more_body", False):
-                held = True
-                message = {**message, "more_body": True}
-            await send(message)
-
-        await self.app(scope, receive_and_note, send_but_hold_the_end)
-        if held:
-            await _discard(receive)
-            await send({"type": "http.response.body"})
 
 
 class RequestLog:
@@ -78,7 +42,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         started, path = time.perf_counter(), path_in_service(scope)
-        client_id = Headers(scope=scope).get("x-request-id", "")
+        client_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["client"] = scope["client"][0] if scope.get("client") else "unknown"
@@ -119,13 +83,16 @@ class RequestLog:
 
 
 class RequestLimits:
-    """Limits every request but the probes. It reads the whole body before the application starts.
+    """Reads the whole body before the application starts, and limits it, its time, and the number of requests.
+
+    A request that is refused in the middle of its body is read to the end before its connection is closed: one that is
+    closed while its client still writes is reset, and many clients then lose the response.
 
     Args:
         max_body_bytes: a larger body gets status 413, with or without a Content-Length.
         timeout: seconds for reading and responding together, in a download until the next piece; the status is then 408
             without the whole body, else 504.
-        max_requests: concurrent requests; one more gets status 503.
+        max_requests: concurrent requests; one more gets status 503, unless it is a probe.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, timeout: float, max_requests: int) -> None:
@@ -133,21 +100,23 @@ class RequestLimits:
         self.active_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or path_in_service(scope) in probes.PATHS:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self.active_requests >= self.max_requests:
-            busy = error_response(503, "Too many concurrent requests; try again soon.", **{"Retry-After": "1"})
-            await busy(scope, receive, send)
+        counts = path_in_service(scope) not in probes.PATHS
+        body = _Body(scope, receive)
+        if counts and self.active_requests >= self.max_requests:
+            await body.refuse(send, 503, "Too many concurrent requests; try again soon.", **{"Retry-After": "1"})
             return
-        self.active_requests += 1
+        self.active_requests += counts
         try:
-            await self._respond(scope, receive, send)
+            await self._respond(scope, body, send)
         finally:
-            self.active_requests -= 1
+            self.active_requests -= counts
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, body: "_Body", send: Send) -> None:
         stage = "reading"
+        refusal: tuple[int, str] | None = None
 
         async def send_and_note(message: Message) -> None:
             nonlocal stage
@@ -159,68 +128,75 @@ class RequestLimits:
         limit = asyncio.timeout(self.timeout)
         try:
             async with limit:
-                body = await self._read(scope, receive)
-                if body is None:  # the client has disconnected
-                    return
+                complete = await body.read(self.max_body_bytes)
                 stage = "processing"
-                if len(body) > self.max_body_bytes:
-                    detail = f"The body is larger than {self.max_body_bytes} bytes."
-                    await error_response(413, detail)(scope, receive, send_and_note)
-                else:
-                    await self.app(scope, _replay(body, receive), send_and_note)
+                if complete:
+                    await self.app(scope, body.replay, send_and_note)
+                elif not body.disconnected:
+                    refusal = 413, f"The body is larger than {self.max_body_bytes} bytes."
         except TimeoutError:
             if not limit.expired():
                 raise
-            if stage == "sending":  # the client does not read the response: the server cuts the connection
-                return
             if stage == "reading":
-                detail = f"The body did not arrive within {self.timeout:g} seconds."
-                await error_response(408, detail)(scope, receive, send)
-            else:
-                detail = f"The request took more than {self.timeout:g} seconds."
-                await error_response(504, detail)(scope, receive, send)
-
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The body, or the beginning of one that is too large; None if the client has disconnected."""
-        content_length = Headers(scope=scope).get("content-length", "0")
-        if content_length.isdecimal() and int(content_length[:20]) > self.max_body_bytes:
-            return bytes(self.max_body_bytes + 1)
-        body, more = bytearray(), True
-        while more and len(body) <= self.max_body_bytes:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        return bytes(body)
+                refusal = 408, f"The body did not arrive within {self.timeout:g} seconds."
+            elif stage == "processing":
+                refusal = 504, f"The request took more than {self.timeout:g} seconds."
+            # else the client does not read the response: the server cuts the connection
+        if refusal is not None:
+            await body.refuse(send, *refusal)
 
 
-def _has_body(scope: Scope) -> bool:
-    headers = scope["headers"]
-    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
+class _Body:
+    """The body of a request: read by the limits, and handed on to the application."""
 
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.receive = receive
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        self.announced = int(length[:20]) if length.isdigit() else 0
+        self.unread = self.announced > 0 or b"transfer-encoding" in headers
+        self.disconnected = self.replayed = False
+        self.content = b""
 
-async def _discard(receive: Receive) -> None:
-    """Reads the rest of a body, or as much of it as the bounds allow."""
-    discarded = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            while discarded <= LINGER_BYTES:
-                async with asyncio.timeout(LINGER_IDLE_SECONDS):
-                    message = await receive()
-                discarded += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
+    async def read(self, most: int) -> bool:
+        """Whether the whole body, of up to `most` bytes, is read now."""
+        content, more = bytearray(), self.announced <= most
+        while more:
+            message = await self._next()
+            content += message.get("body", b"")
+            more = self.unread and len(content) <= most
+        self.content = bytes(content)
+        return not self.disconnected and max(self.announced, len(content)) <= most
 
+    async def replay(self) -> Message:
+        """The body in one message, then whatever follows it."""
+        if self.replayed:
+            return await self.receive()
+        self.replayed = True
+        return {"type": "http.request", "body": self.content, "more_body": False}
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Hands the application the body that was read already, then whatever follows it."""
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+    async def refuse(self, send: Send, status: int, detail: str, **headers: str) -> None:
+        """Sends an error, and ends it after what the client still sends, as far as the bounds allow."""
+        closing = {"Connection": "close"} if self.unread else {}
+        response = error_response(status, detail, **headers, **closing)
+        await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
+        await send({"type": "http.response.body", "body": bytes(response.body), "more_body": self.unread})
+        if self.unread:
+            await self._discard()
+            await send({"type": "http.response.body"})
 
-    async def replayed() -> Message:
-        return next(messages, None) or await receive()
+    async def _discard(self) -> None:
+        discarded = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self.unread and discarded <= LINGER_BYTES:
+                    async with asyncio.timeout(LINGER_IDLE_SECONDS):
+                        discarded += len((await self._next()).get("body", b""))
 
-    return replayed
+    async def _next(self) -> Message:
+        message = await self.receive()
+        self.unread, self.disconnected = message.get("more_body", False), message["type"] == "http.disconnect"
+        return message
 
 
 def _route_path(scope: Scope, path: str) -> str:

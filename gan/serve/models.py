@@ -10,6 +10,7 @@ from typing import Any
 from gan.checkpoint_files import checkpoint_path
 from gan.config import explain
 from gan.errors import UserError
+from gan.generate.modes import Samples
 from gan.inference import CHUNK, DigitGenerator, exact_sizes
 from gan.serve.settings import ModelSettings, Settings
 
@@ -59,6 +60,13 @@ class Model:
         model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
         generator.draw(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
         return model
+
+    def samples(
+        self, seeds: Sequence[int], digits: Sequence[int] | None = None, truncation: float | None = None
+    ) -> Samples:
+        """The images of `gan generate` for these values. Raises a UserError for digits that the model does not have."""
+        self.require_conditional(digits)
+        return Samples(self.generator, digits, seeds, truncation)
 
     def require_conditional(self, digits: Sequence[int] | None) -> None:
         if digits and self.generator.num_classes is None:

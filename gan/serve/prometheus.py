@@ -1,10 +1,10 @@
 """The service's Prometheus metrics, of one process or of several workers that share PROMETHEUS_MULTIPROC_DIR."""
 
 import os
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import psutil
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
@@ -67,9 +67,5 @@ def exposition() -> bytes:
 def forget_dead_workers() -> None:
     """Deletes the gauges of workers that were killed, since their queues are gone."""
     for file in Path(os.environ[SHARED]).glob("gauge_live*_*.db") if SHARED in os.environ else ():
-        pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another new worker deleted it first
-                file.unlink()
+        if not psutil.pid_exists(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)  # another new worker may be faster

@@ -38,11 +38,11 @@ class Overview(BaseModel):
     endpoints: dict[str, str]
 
 
-class Info(BaseModel):
+class Info(BaseModel):  # read from `DigitGenerator.info`
     model_name: str
     latent_dim: int
-    num_parameters: int
-    checkpoint_epoch: int
+    num_parameters: int = Field(validation_alias="total_parameters")
+    checkpoint_epoch: int = Field(validation_alias="epoch")
     device: str
 
 
@@ -82,12 +82,12 @@ class BatchImagesResponse(BaseModel):
     count: int
 
 
-class GanModelInfo(BaseModel):
+class GanModelInfo(BaseModel):  # read from `DigitGenerator.info`
     success: Literal[True] = True
-    model_type: str
-    noise_dimension: int
+    model_type: str = Field(validation_alias="model_name")
+    noise_dimension: int = Field(validation_alias="latent_dim")
     output_size: Literal["28x28"] = "28x28"
-    output_channels: int
+    output_channels: int = Field(validation_alias="image_channels")
     total_parameters: int
     trainable_parameters: int
     device: str

@@ -23,7 +23,7 @@ class Reloads:
 
     def __init__(self, models: Models, shared: Path | None = None) -> None:
         self.models, self.shared = models, shared
-        self._times = {model.name: self._time(model.name) for model in models}
+        self._times = self._reload_times()
         self._lock = asyncio.Lock()
 
     async def reload(self, name: str) -> Model:
@@ -34,8 +34,8 @@ class Reloads:
         """
         model = await self._reload_here(name)
         if self.shared is not None:
-            self._touched(name).write_bytes(b"")
-            self._times[name] = self._time(name)
+            (self.shared / f"{name}.reload").write_bytes(b"")
+            self._times[name] = self._reload_times()[name]
         return model
 
     async def take(self, name: str) -> None:
@@ -49,9 +49,8 @@ class Reloads:
         """Reloads the models that other workers have reloaded, until it is cancelled."""
         while self.shared is not None:
             await asyncio.sleep(CHECK_SECONDS)
-            for name, known in self._times.items():
-                latest = self._time(name)
-                if latest != known:
+            for name, latest in self._reload_times().items():
+                if latest != self._times.get(name):
                     self._times[name] = latest
                     await self.take(name)
 
@@ -66,11 +65,7 @@ class Reloads:
         log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
         return model
 
-    def _touched(self, name: str) -> Path:
-        return self.shared / f"{name}.reload"
-
-    def _time(self, name: str) -> int | None:
-        """When a worker last reloaded the model, in nanoseconds; None if never."""
-        if self.shared is None or not self._touched(name).exists():
-            return None
-        return self._touched(name).stat().st_mtime_ns
+    def _reload_times(self) -> dict[str, int]:
+        """When a worker last reloaded each model, in nanoseconds."""
+        files = [] if self.shared is None else self.shared.glob("*.reload")
+        return {file.stem: file.stat().st_mtime_ns for file in files}

@@ -3,8 +3,8 @@
 import base64
 import io
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from fastapi import Response
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
+from gan.generate.modes import Samples
 from gan.images import as_format, grid, pictures, png, pngs, save_gif
 from gan.serve.models import Model
 
@@ -76,21 +77,23 @@ def image_or_grid_png(images: Tensor) -> bytes:
     return pngs(images)[0] if len(images) == 1 else grid_png(images)
 
 
-def zip_of_pngs(images: Tensor, seeds: Sequence[int], digits: Sequence[int] | None) -> bytes:
+def zip_of_pngs(images: Tensor, samples: Samples) -> bytes:
     """A zip of PNG files named by index, seed and digit; the same bytes for the same images."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        add_pngs(archive, images, seeds, digits)
+    write_zip(buffer, [images], samples)
     return buffer.getvalue()
 
 
-def add_pngs(
-    archive: zipfile.ZipFile, images: Tensor, seeds: Sequence[int], digits: Sequence[int] | None, first: int = 0
-) -> None:
-    """Adds images to the zip file; `first` is the index of the first one, which the names begin with."""
-    for index, file in enumerate(pngs(images)):
-        digit = "" if digits is None else f"_digit{digits[index]}"
-        archive.writestr(zipfile.ZipInfo(f"{first + index:06d}_seed{seeds[index]}{digit}.png"), file)
+def write_zip(file: BinaryIO, pieces: Iterable[Tensor], samples: Samples) -> None:
+    """Writes such a zip of images that come in pieces."""
+    with zipfile.ZipFile(file, "w") as archive:
+        start = 0
+        for images in pieces:
+            labels = samples.labels(start, start + len(images)).tolist()
+            for index, content in enumerate(pngs(images), start):
+                digit = f"_digit{labels[index - start]}" if samples.labelled else ""
+                archive.writestr(zipfile.ZipInfo(f"{index:06d}_seed{samples.seed_of(index)}{digit}.png"), content)
+            start += len(images)
 
 
 def npy(images: Tensor) -> bytes:

@@ -26,16 +26,21 @@ class ErrorResponse(BaseModel):
     errors: list[dict[str, Any]] | None = Field(None, description="for invalid fields: where each is, and its error")
 
 
-ERRORS: Responses = {
-    400: {"model": ErrorResponse, "description": "The body cannot be parsed"},
-    408: {"model": ErrorResponse, "description": "The body did not arrive in time"},
-    413: {"model": ErrorResponse, "description": "The body is too large"},
-    422: {"model": ErrorResponse, "description": "A value is invalid"},
-    503: {"model": ErrorResponse, "description": "The service is overloaded; Retry-After says when to try again"},
-    504: {"model": ErrorResponse, "description": "The request took too long"},
-}
-UNAUTHORIZED: Responses = {401: {"model": ErrorResponse, "description": "X-API-Key has no valid API key"}}
-TOO_MANY_REQUESTS: Responses = {429: {"model": ErrorResponse, "description": "Over the rate limit; see Retry-After"}}
+def errors(descriptions: dict[int, str]) -> Responses:
+    """The error responses of an endpoint, by status."""
+    return {status: {"model": ErrorResponse, "description": text} for status, text in descriptions.items()}
+
+
+ERRORS = errors(
+    {
+        400: "The body cannot be parsed",
+        408: "The body did not arrive in time",
+        413: "The body is too large",
+        422: "A value is invalid",
+        503: "The service is overloaded; Retry-After says when to try again",
+        504: "The request took too long",
+    }
+)
 
 
 class V1Request(BaseModel):
@@ -150,14 +155,14 @@ class GridQuery(LinkQuery):
     columns: int | None = Field(None, ge=1, le=1000, description="null: about as many as rows")
 
 
-class ModelEntry(BaseModel):
+class ModelEntry(BaseModel):  # most fields are read from `DigitGenerator.info`
     name: str
     version: str
     share: float = Field(description="its share of the requests that name no model, 0 to 1")
     path: str
     latent_dim: int
     classes: list[int] | None
-    parameters: int
+    parameters: int = Field(validation_alias="total_parameters")
     epoch: int
     images_seen: int = Field(description="real images that its training has used so far")
     device: str

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import limits
+from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf
 from pydantic import (
     AfterValidator,
@@ -24,11 +25,12 @@ from pydantic import (
 
 from gan.config.bounds import MAX_INDEX
 from gan.errors import UserError
-from gan.serve.workers import fitting_workers
+from gan.memory import memory_left
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
 SECRET = ("api_keys", "rate_limit_storage")
+WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch
 
 
 def _split(value: object) -> object:
@@ -116,7 +118,7 @@ class Settings(BaseModel):
     @classmethod
     def _number_or_auto(cls, value: object, info: ValidationInfo) -> object:
         if value == "auto":
-            return fitting_workers(info.data.get("threads", 1))
+            return max(1, min(cpu_count() // info.data.get("threads", 1), memory_left() // WORKER_BYTES))
         if isinstance(value, str) and not value.lstrip("-").isdecimal():
             raise ValueError("must be a whole number, or auto for what cores and memory allow")
         return value

@@ -3,7 +3,6 @@
 import shutil
 from importlib import metadata
 
-import psutil
 import pytest
 import torch
 from miniature import write_mnist
@@ -69,7 +68,7 @@ def test_each_missing_thing_has_the_command_that_helps(checked, monkeypatch, tmp
 
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(software, "version", version)
-    monkeypatch.setattr(machine, "_memory_left", lambda: 2.0**29)
+    monkeypatch.setattr(machine, "memory_left", lambda: 2**29)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
     found = checked()
     commands = {name: command for name, (_, _, command) in found.items() if command}
@@ -107,13 +106,3 @@ def test_the_package_manager_that_is_here_installs(monkeypatch):
     assert installing(**names) == "sudo apk add g++"
     monkeypatch.setattr(shutil, "which", lambda name: name if name == "brew" else None)
     assert installing(**names) == "brew install gcc"
-
-
-def test_a_container_has_less_memory_than_its_machine(monkeypatch, tmp_path):
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    whole = psutil.virtual_memory().available
-    (tmp_path / "memory.max").write_text("max\n")
-    assert machine._memory_left() > whole / 2
-    (tmp_path / "memory.max").write_text("3000\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    assert machine._memory_left() == 2000

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from gan.config import CONFIG_DIR, compose
 from gan.errors import UserError
+from gan.serve import settings as settings_module
 from gan.serve.command import pass_over_service_links
 from gan.serve.settings import Settings, read_settings
 
@@ -80,6 +81,15 @@ def test_an_error_does_not_reveal_a_secret(override):
     with pytest.raises(UserError) as caught:
         read(override)
     assert "secret-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "gib", "workers"), [(4, 1, 16, 4), (4, 2, 16, 2), (4, 1, 2, 2), (2, 4, 16, 1), (4, 1, 0.25, 1)]
+)
+def test_workers_fit_the_cores_and_the_memory(monkeypatch, cores, threads, gib, workers):
+    monkeypatch.setattr(settings_module, "cpu_count", lambda: cores)
+    monkeypatch.setattr(settings_module, "memory_left", lambda: int(gib * 2**30))
+    assert read("workers=auto", f"threads={threads}").workers == workers
 
 
 @pytest.mark.process

@@ -7,33 +7,30 @@ from starlette.responses import FileResponse
 
 from gan.serve import schemas
 from gan.serve.jobs import Job, Jobs
-from gan.serve.service import Service, ServiceDep
+from gan.serve.service import service_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-MISSING: schemas.Responses = {404: {"model": schemas.ErrorResponse, "description": "There is no such job"}}
-FULL: schemas.Responses = {507: {"model": schemas.ErrorResponse, "description": "The disk has no room for the job"}}
-CHANGED: schemas.Responses = {
-    409: {"model": schemas.ErrorResponse, "description": "The model's file has changed since it was loaded"}
-}
-NOT_DONE: schemas.Responses = {409: {"model": schemas.ErrorResponse, "description": "The job is not done"}}
+SUBMITTED: schemas.Responses = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}}
 DOWNLOAD: schemas.Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
+MISSING = {404: "There is no such job"}
 
 
-def _jobs(service: Service) -> Jobs:
-    assert service.jobs is not None  # else these endpoints are not there
-    return service.jobs
+def _jobs(request: Request) -> Jobs:
+    jobs = service_of(request).jobs
+    assert jobs is not None  # else these endpoints are not there
+    return jobs
 
 
-def _owner(service: ServiceDep, request: Request) -> str | None:
+async def _owner(request: Request) -> str | None:
     """The name of the API key, if the service needs one: then each job is that key's alone."""
-    return request.state.client if service.settings.api_keys else None
+    return request.state.client if service_of(request).settings.api_keys else None
 
 
 Owner = Annotated[str | None, Depends(_owner)]
 
 
-def _job(service: ServiceDep, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
-    job = _jobs(service).find(identifier)
+def _job(request: Request, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
+    job = _jobs(request).find(identifier)
     if job is not None and job.record.owner == owner:
         return job
     raise HTTPException(404, f"There is no job {identifier}.")
@@ -45,43 +42,46 @@ JobDep = Annotated[Job, Depends(_job)]
 @router.post(
     "",
     status_code=202,
-    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **CHANGED, **FULL, **schemas.ERRORS},
+    responses=SUBMITTED
+    | schemas.errors(
+        {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
+    ),
 )
-def submit(
-    service: ServiceDep, owner: Owner, request: Request, response: Response, body: schemas.JobRequest
-) -> schemas.JobEntry:
+def submit(request: Request, response: Response, owner: Owner, body: schemas.JobRequest) -> schemas.JobEntry:
     """Queues many images: one job is done at a time, behind all other requests.
 
     The result has the images that /v1/generate and `gan generate` have for these values.
     """
-    assert service.models is not None  # they are loaded before the first request
-    model = service.models.pick(body.model, body.version)
-    entry = _entry(service, request, _jobs(service).submit(body, model, owner))
+    models = service_of(request).models
+    assert models is not None  # they are loaded before the first request
+    entry = _entry(request, _jobs(request).submit(body, models.pick(body.model, body.version), owner))
     response.headers["Location"] = entry.url
     return entry
 
 
-@router.get("", responses=schemas.ERRORS)
-def jobs(service: ServiceDep, owner: Owner, request: Request) -> schemas.JobList:
+@router.get("")
+def jobs(request: Request, owner: Owner) -> schemas.JobList:
     """All jobs, the oldest first; with API keys, those of the own key."""
-    own = [job for job in _jobs(service).all() if job.record.owner == owner]
-    return schemas.JobList(jobs=[_entry(service, request, job) for job in own])
+    own = [job for job in _jobs(request).all() if job.record.owner == owner]
+    return schemas.JobList(jobs=[_entry(request, job) for job in own])
 
 
-@router.get("/{identifier}", responses=MISSING | schemas.ERRORS)
-def progress(service: ServiceDep, request: Request, job: JobDep) -> schemas.JobEntry:
+@router.get("/{identifier}", responses=schemas.errors(MISSING))
+def progress(request: Request, job: JobDep) -> schemas.JobEntry:
     """How far a job is."""
-    return _entry(service, request, job)
+    return _entry(request, job)
 
 
-@router.delete("/{identifier}", status_code=204, responses=MISSING | schemas.ERRORS)
+@router.delete("/{identifier}", status_code=204, responses=schemas.errors(MISSING))
 def cancel(job: JobDep) -> None:
     """Cancels a job, or deletes one that has ended, with its files."""
     job.delete()
 
 
 @router.get(
-    "/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD | MISSING | NOT_DONE | schemas.ERRORS
+    "/{identifier}/download",
+    response_class=FileResponse,
+    responses=DOWNLOAD | schemas.errors(MISSING | {409: "The job is not done"}),
 )
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Ranges continue a broken download."""
@@ -91,7 +91,5 @@ def download(job: JobDep) -> FileResponse:
     return FileResponse(job.result, filename=job.result.name, media_type=media_type)
 
 
-def _entry(service: ServiceDep, request: Request, job: Job) -> schemas.JobEntry:
-    fields = job.entry(_jobs(service).keep_seconds)
-    url = request.url_for("progress", identifier=job.id).path
-    return schemas.JobEntry(**fields, url=url, download=f"{url}/download" if fields["state"] == "done" else None)
+def _entry(request: Request, job: Job) -> schemas.JobEntry:
+    return job.entry(request.url_for("progress", identifier=job.id).path)

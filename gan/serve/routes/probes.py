@@ -1,36 +1,37 @@
 """Liveness, readiness, health and metrics, for whoever operates the service. They need no key and have no limits."""
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
 from gan.serve import published_schemas, schemas
 from gan.serve.prometheus import exposition
-from gan.serve.service import ServiceDep
+from gan.serve.service import service_of
 
 router = APIRouter(tags=["probes"])
 
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
-async def health(service: ServiceDep) -> published_schemas.Health:
+async def health(request: Request) -> published_schemas.Health:
     """Whether a model is loaded."""
-    return published_schemas.Health(status="healthy", model_loaded=service.models is not None)
+    return published_schemas.Health(status="healthy", model_loaded=service_of(request).models is not None)
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez", responses={503: {"model": schemas.ErrorResponse, "description": "The worker must be restarted"}})
-async def livez(service: ServiceDep) -> schemas.ProbeStatus:
+@router.get("/livez", responses=schemas.errors({503: "The worker must be restarted"}))
+async def livez(request: Request) -> schemas.ProbeStatus:
     """Liveness: whether the worker can generate images. One that cannot must be restarted."""
-    if not service.alive:
+    if not service_of(request).alive:
         raise HTTPException(503, "The batching task has stopped.")
     return schemas.ProbeStatus(status="alive")
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses={503: {"model": schemas.ErrorResponse, "description": "The worker is not ready"}})
-async def readyz(service: ServiceDep) -> schemas.ProbeStatus:
+@router.get("/readyz", responses=schemas.errors({503: "The worker is not ready"}))
+async def readyz(request: Request) -> schemas.ProbeStatus:
     """Readiness: whether the worker takes requests, from when its models are loaded until it is told to stop."""
+    service = service_of(request)
     if service.state != "ready":
         raise HTTPException(503, f"The service is {service.state}.", {"Retry-After": "1"})
     return schemas.ProbeStatus(status="ready")

@@ -3,20 +3,13 @@
 import secrets
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from torch import Tensor
 
-from gan.serve import published_schemas, schemas
+from gan.serve import published_schemas
 from gan.serve.models import Model
-from gan.serve.responses import (
-    base64_pngs,
-    encoded,
-    grid_base64,
-    image_or_grid_png,
-    json_response,
-    model_headers,
-)
-from gan.serve.service import Service, ServiceDep
+from gan.serve.responses import base64_pngs, encoded, grid_base64, image_or_grid_png, json_response, model_headers
+from gan.serve.service import service_of
 
 router = APIRouter(tags=["published services"])
 
@@ -27,42 +20,42 @@ def _classes(model: Model, seed: int) -> Sequence[int] | None:
     return None if count is None else [(seed + index) % count for index in range(count)]
 
 
-async def _generate(service: Service, count: int) -> tuple[Model, Tensor, dict[str, str]]:
+async def _generate(request: Request, count: int) -> tuple[Model, Tensor, dict[str, str]]:
     """The chosen model, its images for a random seed, and the headers that name both."""
+    service = service_of(request)
     model, seed = service.models.pick(), secrets.randbits(48)
-    images = await service.sample(model, count, [seed], _classes(model, seed))
+    images = await service.sample(model, model.samples([seed], _classes(model, seed)), count)
     return model, images, model_headers(model, [seed])
 
 
-@router.post("/generate", response_model=published_schemas.GenerateResponse, responses=schemas.ERRORS)
-async def generate(service: ServiceDep, body: published_schemas.GenerateRequest | None = None) -> Response:
+@router.post("/generate", response_model=published_schemas.GenerateResponse)
+async def generate(request: Request, body: published_schemas.GenerateRequest | None = None) -> Response:
     """Images from a random seed, as PNG files in base64."""
     body = body or published_schemas.GenerateRequest()
-    model, images, headers = await _generate(service, body.num_images)
+    model, images, headers = await _generate(request, body.num_images)
     pngs = await encoded(images, base64_pngs)
     latent_dim = model.generator.latent_dim
     content = published_schemas.GenerateResponse(images=pngs, num_images=len(pngs), latent_dim=latent_dim)
     return json_response(content, headers)
 
 
-@router.post(
-    "/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}, **schemas.ERRORS}
-)
-async def generate_image(service: ServiceDep, body: published_schemas.ImageRequest | None = None) -> Response:
+@router.post("/generate/image", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+async def generate_image(request: Request, body: published_schemas.ImageRequest | None = None) -> Response:
     """One image as a PNG file, or several as a grid."""
-    _, images, headers = await _generate(service, (body or published_schemas.ImageRequest()).num_images)
+    _, images, headers = await _generate(request, (body or published_schemas.ImageRequest()).num_images)
     return Response(await encoded(images, image_or_grid_png), headers=headers, media_type="image/png")
 
 
-@router.post("/generate-digit", response_model=published_schemas.DigitResponse, responses=schemas.ERRORS)
-async def generate_digit(service: ServiceDep, body: published_schemas.DigitRequest | None = None) -> Response:
+@router.post("/generate-digit", response_model=published_schemas.DigitResponse)
+async def generate_digit(request: Request, body: published_schemas.DigitRequest | None = None) -> Response:
     """One image for a digit and a seed; `note` says whether the model could be given the digit."""
+    service = service_of(request)
     body = body or published_schemas.DigitRequest()
     seed = secrets.randbits(48) if body.seed is None else body.seed
     model = service.models.pick()
     conditional = model.generator.num_classes is not None
     digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
-    images = await service.sample(model, 1, [seed], digits, cached=body.seed is not None)
+    images = await service.sample(model, model.samples([seed], digits), 1, cached=body.seed is not None)
     if conditional:
         choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
         note = f"The model is conditional: it generated a {digits[0]}, {choice}."
@@ -78,12 +71,11 @@ async def generate_digit(service: ServiceDep, body: published_schemas.DigitReque
 @router.post(
     "/generate-digits-batch",
     response_model=published_schemas.BatchGridResponse | published_schemas.BatchImagesResponse,
-    responses=schemas.ERRORS,
 )
-async def generate_digits_batch(service: ServiceDep, body: published_schemas.BatchRequest | None = None) -> Response:
+async def generate_digits_batch(request: Request, body: published_schemas.BatchRequest | None = None) -> Response:
     """Images from a random seed as PNG files in base64, one for each or one for all."""
     body = body or published_schemas.BatchRequest()
-    _, images, headers = await _generate(service, body.batch_size)
+    _, images, headers = await _generate(request, body.batch_size)
     if body.grid:
         grid = await encoded(images, grid_base64)
         return json_response(published_schemas.BatchGridResponse(image=grid, batch_size=body.batch_size), headers)
@@ -93,27 +85,12 @@ async def generate_digits_batch(service: ServiceDep, body: published_schemas.Bat
 
 
 @router.get("/info")
-async def info(service: ServiceDep) -> published_schemas.Info:
+async def info(request: Request) -> published_schemas.Info:
     """The default model."""
-    model = service.models.default.info
-    return published_schemas.Info(
-        model_name=model["model_name"],
-        latent_dim=model["latent_dim"],
-        num_parameters=model["total_parameters"],
-        checkpoint_epoch=model["epoch"],
-        device=model["device"],
-    )
+    return published_schemas.Info.model_validate(service_of(request).models.default.info)
 
 
 @router.get("/gan-model-info")
-async def gan_model_info(service: ServiceDep) -> published_schemas.GanModelInfo:
+async def gan_model_info(request: Request) -> published_schemas.GanModelInfo:
     """The default model, with the fields of the second service."""
-    model = service.models.default
-    return published_schemas.GanModelInfo(
-        model_type=model.info["model_name"],
-        noise_dimension=model.generator.latent_dim,
-        output_channels=model.generator.image_channels,
-        total_parameters=model.info["total_parameters"],
-        trainable_parameters=model.info["trainable_parameters"],
-        device=model.info["device"],
-    )
+    return published_schemas.GanModelInfo.model_validate(service_of(request).models.default.info)

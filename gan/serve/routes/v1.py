@@ -11,14 +11,13 @@ from torch import Tensor
 from gan.errors import UserError
 from gan.serve import responses, schemas
 from gan.serve.models import Model
-from gan.serve.service import Service, ServiceDep
+from gan.serve.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
-PICTURE = {
+PICTURE: schemas.Responses = {
     200: {"content": {"image/png": {}}},
     304: {"description": "The client's copy, named in If-None-Match, is still right"},
-    **schemas.ERRORS,
 }
 GRID_IMAGES = 64
 
@@ -26,30 +25,25 @@ GRID_IMAGES = 64
 @router.post(
     "/generate",
     response_model=schemas.SampleResponse,
-    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}, **schemas.ERRORS},
+    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}},
 )
-async def generate(service: ServiceDep, body: schemas.SampleRequest | None = None) -> Response:
+async def generate(request: Request, body: schemas.SampleRequest | None = None) -> Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
 
     The same model, seed and digits give the same images, as `gan generate` does.
     """
-    body = body or schemas.SampleRequest()
+    service, body = service_of(request), body or schemas.SampleRequest()
     seeds = body.chosen_seeds()
     model = service.models.pick(body.model, body.version)
-    images_per_turn = len(body.digits or [0])
-    count = body.num_images or images_per_turn * len(seeds)
+    count = body.num_images or len(body.digits or [0]) * len(seeds)
     model = await service.moved(model, body.directions)
-    seeded = body.seed is not None or body.seeds is not None
-    images = await service.sample(model, count, seeds, body.digits, body.truncation, seeded)
-
-    classes = body.digits or model.info["classes"]
-    image_digits = None if classes is None else [classes[index % len(classes)] for index in range(count)]
-    image_seeds = [seeds[index // images_per_turn % len(seeds)] for index in range(count)]
+    samples = model.samples(seeds, body.digits, body.truncation)
+    images = await service.sample(model, samples, count, cached=body.seed is not None or body.seeds is not None)
     headers = responses.model_headers(model, seeds)
     if body.format == "json":
         content = schemas.SampleResponse(
             images=await responses.encoded(images, responses.base64_pngs),
-            digits=image_digits,
+            digits=samples.labels(0, count).tolist() if samples.labelled else None,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
             num_images=count,
@@ -59,19 +53,18 @@ async def generate(service: ServiceDep, body: schemas.SampleRequest | None = Non
         return responses.json_response(content, headers)
     encode, media_type = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
-        "zip": (partial(responses.zip_of_pngs, seeds=image_seeds, digits=image_digits), "application/zip"),
+        "zip": (partial(responses.zip_of_pngs, samples=samples), "application/zip"),
         "npy": (responses.npy, NPY),
     }[body.format]
     return Response(await responses.encoded(images, encode), headers=headers, media_type=media_type)
 
 
 @router.post(
-    "/interpolate",
-    response_model=schemas.InterpolationResponse,
-    responses={200: {"content": {"image/gif": {}}}, **schemas.ERRORS},
+    "/interpolate", response_model=schemas.InterpolationResponse, responses={200: {"content": {"image/gif": {}}}}
 )
-async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -> Response:
+async def interpolate(request: Request, body: schemas.InterpolationRequest) -> Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
+    service = service_of(request)
     model = service.models.pick(body.model, body.version)
     model = await service.moved(model, body.directions)
     images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
@@ -91,24 +84,21 @@ async def interpolate(service: ServiceDep, body: schemas.InterpolationRequest) -
 
 @router.head("/digits/{digit}.png", include_in_schema=False)
 @router.get("/digits/{digit}.png", response_class=Response, responses=PICTURE)
-async def digit_png(
-    service: ServiceDep, request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]
-) -> Response:
+async def digit_png(request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]) -> Response:
     """A digit as a PNG file, for an `<img>` tag. With a seed it is the same as long as the model is."""
-    return await _picture(service, request, query, 1, [digit], responses.image_or_grid_png)
+    return await _picture(request, query, 1, [digit], responses.image_or_grid_png)
 
 
 @router.head("/grid.png", include_in_schema=False)
 @router.get("/grid.png", response_class=Response, responses=PICTURE)
-async def grid_png(service: ServiceDep, request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
+async def grid_png(request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
     """Several digits as one PNG file, for an `<img>` tag."""
     digits = None if query.digits is None else [int(digit) for digit in query.digits.split(",")]
     count = query.num_images or (GRID_IMAGES if digits is None else len(digits))
-    return await _picture(service, request, query, count, digits, partial(responses.grid_png, columns=query.columns))
+    return await _picture(request, query, count, digits, partial(responses.grid_png, columns=query.columns))
 
 
 async def _picture(
-    service: Service,
     request: Request,
     query: schemas.LinkQuery,
     count: int,
@@ -116,10 +106,11 @@ async def _picture(
     encode: Callable[[Tensor], bytes],
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
+    service = service_of(request)
     model = service.models.pick(query.model, query.version)
-    service.check(model, count, "num_images", digits)
-    model.generator.labels(digits, 0, 1)  # as `sample` does, but before a client's copy is called right
+    service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right
     seed = secrets.randbits(48) if query.seed is None else query.seed
+    samples = model.samples([seed], digits, query.truncation)
     headers = responses.model_headers(model, [seed])
     if query.seed is None:
         headers["Cache-Control"] = "no-store"
@@ -127,27 +118,27 @@ async def _picture(
         headers |= responses.cache_headers(model, query.version == model.version, bool(service.settings.api_keys))
         if responses.is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
-    images = await service.sample(model, count, [seed], digits, query.truncation, query.seed is not None)
+    images = await service.sample(model, samples, count, cached=query.seed is not None)
     return Response(await responses.encoded(images, encode), headers=headers, media_type="image/png")
 
 
 @router.get("/models")
-async def models(service: ServiceDep) -> schemas.ModelList:
+async def models(request: Request) -> schemas.ModelList:
     """All models, the default among them, and the share of requests that each one gets."""
+    service = service_of(request)
     entries = [_entry(service, model) for model in service.models]
     return schemas.ModelList(default=service.settings.default, watch=service.settings.watch, models=entries)
 
 
 @router.post(
     "/models/{name}/reload",
-    responses={
-        404: {"model": schemas.ErrorResponse, "description": "There is no model of this name"},
-        409: {"model": schemas.ErrorResponse, "description": "The file cannot be used; the old model stays in use"},
-        **schemas.ERRORS,
-    },
+    responses=schemas.errors(
+        {404: "There is no model of this name", 409: "The file cannot be used; the old model stays in use"}
+    ),
 )
-async def reload(service: ServiceDep, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
+async def reload(request: Request, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
     """Reads the model's file again. The old model stays in use until the new one is loaded."""
+    service = service_of(request)
     if name not in service.models:
         raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.settings.models)}")
     try:
@@ -159,16 +150,6 @@ async def reload(service: ServiceDep, response: Response, name: str = Path(patte
 
 
 def _entry(service: Service, model: Model) -> schemas.ModelEntry:
-    return schemas.ModelEntry(
-        name=model.name,
-        version=model.version,
-        share=service.models.shares[model.name],
-        path=str(model.generator.path),
-        latent_dim=model.generator.latent_dim,
-        classes=model.info["classes"],
-        parameters=model.info["total_parameters"],
-        epoch=model.info["epoch"],
-        images_seen=model.info["images_seen"],
-        device=model.info["device"],
-        loaded_at=model.loaded_at,
-    )
+    known = {"name": model.name, "version": model.version, "loaded_at": model.loaded_at}
+    known |= {"share": service.models.shares[model.name], "path": str(model.generator.path)}
+    return schemas.ModelEntry.model_validate(model.info | known)
