@@ -66,8 +66,8 @@ def build_schedule(
     """
     extra = {}
     if "schedulers" in spec:
-        hint = "write a class that takes the optimizer and builds them"
-        raise UserError(f"{key}._target_={spec['_target_']}: it combines schedulers, which a config cannot name; {hint}")
+        name, hint = spec["_target_"], "a class of your own takes the optimizer and builds them"
+        raise UserError(f"{key}._target_={name}: it combines schedulers, which a config cannot name; {hint}")
     if spec.get("total_steps", "" if spec["_target_"].startswith("torch.") else None) is None:
         if total_steps is None:
             raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")
