@@ -16,5 +16,5 @@ class Trainer(lightning.Trainer):
     callbacks: list[Callback]
     datamodule: MNISTDataModule
     log_every_n_steps: int
-    max_epochs: int  # Lightning replaces None
+    max_epochs: int  # a fit begins with a number in place of None
     train_dataloader: TrainingBatches
