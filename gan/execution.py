@@ -40,6 +40,10 @@ class Execution:
         UserError: another value.
     """
 
+    _module: "GAN"  # from `start` to `stop`, as is the step
+    _step: StepFunction
+    _started: float | None  # None once the first steps have been counted
+
     def __init__(
         self,
         cuda_graph: str | bool = "auto",
@@ -52,7 +56,6 @@ class Execution:
         require("compile", compile)
         self.cuda_graph, self.steps_per_execution, self.graphs = cuda_graph, steps_per_execution, graphs
         self.compile = compile
-        self._step: StepFunction | None = None
         self._watch: FiniteWatch | None = None
 
     def start(self, module: "GAN") -> None:
@@ -68,7 +71,7 @@ class Execution:
             "cuda_graph=false" if self.cuda_graph is False else hindrance_to_graphs(module, self.graphs.device_type)
         )
         if hindrance is None:
-            make_capturable(module.optimizers(use_pl_optimizer=False))
+            make_capturable(module.trainer.optimizers)
             self._step = GraphedStep(self._watched, self.graphs())
         elif self.cuda_graph is True:
             raise UserError(f"cuda_graph=true: {hindrance}; auto runs without")
@@ -81,7 +84,8 @@ class Execution:
 
     def stop(self) -> None:
         """Frees the graphs."""
-        self._step, self._module, self._watch = None, None, None
+        self._watch = None
+        del self._step, self._module
 
     def require_finite(self) -> None:
         """Raises DivergedError if a loss or a gradient of the steps so far is not finite."""
@@ -90,6 +94,7 @@ class Execution:
 
     def _watched(self, step: Step, images: Tensor, labels: Tensor) -> Found:
         found = self._module.step(step, images, labels)
+        assert self._watch is not None  # since `start`
         self._watch.add(found)
         return found
 
@@ -115,7 +120,7 @@ class Execution:
             optimizer_steps += 1 + step.trains_generator
             if step.trains_generator:
                 for config in trainer.lr_scheduler_configs:
-                    config.scheduler.step()
+                    config.scheduler.step()  # type: ignore[call-arg]  # `build_schedule` refuses ReduceLROnPlateau
             ends_epoch = batch_idx + number + 1 - first == trainer.num_training_batches
             if (number + 1) % trainer.log_every_n_steps == 0 or ends_epoch:
                 logged.append(LoggedStep(number, module.images_seen, found))
@@ -155,6 +160,7 @@ class Execution:
             ends = loop.batch_progress.current.ready + batches - 1 >= trainer.num_training_batches
             loop.batch_progress.increment_by(batches - 1, is_last_batch=ends)
             loop._batches_that_stepped += batches - 1
+        assert self._watch is not None  # since `start`
         self._watch.check(calls_behind=2)
 
     def _until_due(self, position: int) -> int:
@@ -165,8 +171,8 @@ class Execution:
         of_run = trainer.check_val_every_n_epoch is None
         cadences.append((trainer.val_check_batch, batch if of_run else position))
         due = [every - passed % every for every, passed in cadences if every and every < math.inf]
-        if module.hparams.max_images:
-            left = module.hparams.max_images - module.images_seen
+        if max_images := module.hparams["max_images"]:
+            left = max_images - module.images_seen
             due.append(math.ceil(left / (trainer.train_dataloader.batch_size * trainer.world_size)))
         if trainer.max_steps > 0:
             due.append((trainer.max_steps - trainer.global_step) // 2)

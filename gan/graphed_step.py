@@ -44,7 +44,7 @@ class GraphedStep:
         values = torch.tensor([0.0 if value is None else value for value in step.values])
         for target, source in zip(inputs, (images, labels, values), strict=True):
             target.copy_(source, non_blocking=True)
-        on_card = step._replace(values=StepValues(*_tensors(step.values, inputs[2])))
+        on_card = step._replace(values=StepValues._make(_tensors(step.values, inputs[2])))
         key = (step.form(), images.shape)
         if key not in self.recorded:
             self.recorded[key] = None

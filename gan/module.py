@@ -13,17 +13,17 @@ from gan.averaging import AverageDecay, share_buffers, update_average
 from gan.config.bounds import require, require_part
 from gan.config.targets import build
 from gan.divergence import require_finite_weights
-from gan.errors import UserError
 from gan.execution import Execution
 from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
 from gan.networks import build_networks
-from gan.objectives import Images, Objectives, check_one_stage
+from gan.objectives import Images, Objectives, check_classification, check_one_stage
 from gan.optimizers import build_optimizer, clip_gradients, make_portable
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, forget_length, generator_steps
-from gan.step_plan import Fading, Found, LoggedStep, Step, StepSequence, Strength
+from gan.step_plan import Fading, Found, LoggedStep, Rate, Step, StepSequence
+from gan.trainer import Trainer
 
 VALIDATION_SEED = 0
 
@@ -61,6 +61,8 @@ class GAN(LightningModule):
     Raises:
         UserError: an impossible value, named with its key.
     """
+
+    trainer: Trainer
 
     def __init__(
         self,
@@ -102,12 +104,12 @@ class GAN(LightningModule):
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
         self.latent_dim, self.num_classes, self.images_seen, self.rewinds = latent_dim, num_classes, 0, 0
+        self.paired_labels, self.shared_latents, self.one_stage = paired_labels, shared_latents, one_stage
+        self.gradient_clip_norm = gradient_clip_norm
         self.trust, self.execution = tuple(trust), Execution()
 
-        shape = (latent_dim, num_classes, image_channels)
-        self.generator, self.discriminator = build_networks(
-            generator, discriminator, *shape, dcgan_initialization, trust
-        )
+        options = (latent_dim, num_classes, image_channels, dcgan_initialization, trust)
+        self.generator, self.discriminator = build_networks(generator, discriminator, *options)
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
         adversarial = build(loss, "model.loss", ["gan.losses"], trust)
@@ -119,8 +121,7 @@ class GAN(LightningModule):
             Fading("model.classification_weight", classification_weight, classification_images),
             AverageDecay(ema_half_life, ema_warmup),
         )
-        if classification_weight and num_classes is None:
-            raise UserError(f"model.classification_weight={classification_weight}: 0 where num_classes is null")
+        check_classification(classification_weight, num_classes)
         if one_stage:
             check_one_stage(self.discriminator, adversarial, shared_latents)
 
@@ -136,10 +137,10 @@ class GAN(LightningModule):
         """
         values = step.values
         real = Images(normalize(images), labels if self.num_classes else None)
-        generator_optimizer, discriminator_optimizer = self.optimizers()
-        one_stage = self.hparams.one_stage and self.trainer.precision != "16-mixed"
+        generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]  # a list of two
+        one_stage = self.one_stage and self.trainer.precision != "16-mixed"
 
-        with torch.set_grad_enabled(step.trains_generator and self.hparams.shared_latents):
+        with torch.set_grad_enabled(step.trains_generator and self.shared_latents):
             fake = self._generate(real.labels, len(images))
         judged = Images(fake.pixels.detach().requires_grad_(one_stage), fake.labels)
         with discriminator_optimizer.toggle_model():
@@ -151,7 +152,7 @@ class GAN(LightningModule):
         if not step.trains_generator:
             return found
 
-        if not self.hparams.shared_latents:
+        if not self.shared_latents:
             fake = self._generate(real.labels, len(images))
         with generator_optimizer.toggle_model():
             if one_stage:
@@ -162,7 +163,7 @@ class GAN(LightningModule):
         update_average(self.generator_ema, self.generator, values.ema_decay)
         return {**found, **seen, "gradient_norm_generator": norm, "lr_generator": values.generator_rate}
 
-    def _descend(self, optimizer: LightningOptimizer, loss: Tensor, rate: Strength) -> Tensor:
+    def _descend(self, optimizer: LightningOptimizer, loss: Tensor, rate: Rate) -> Tensor:
         """One step of one optimizer, at that rate; the norm of the gradient before clipping."""
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -175,11 +176,11 @@ class GAN(LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clips, where Lightning has the gradients unscaled, and leaves their norm to `_descend`."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        self._gradient_norm = clip_gradients(optimizer, scaler, self.hparams.gradient_clip_norm)
+        self._gradient_norm = clip_gradients(optimizer, scaler, self.gradient_clip_norm)
 
     def _generate(self, labels: Tensor | None, count: int) -> Images:
         """Generated images of random latents, with the given labels or balanced ones."""
-        if labels is not None and not self.hparams.paired_labels:
+        if self.num_classes and not self.paired_labels:
             labels = balanced_labels(count, self.num_classes, self.device)
         return Images(self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels)
 
@@ -190,7 +191,7 @@ class GAN(LightningModule):
         self.execution.stop()
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(derive_seed(self.hparams.seed, self.current_epoch, self.global_rank))
+        torch.manual_seed(derive_seed(self.hparams["seed"], self.current_epoch, self.global_rank))
 
     def on_validation_epoch_start(self) -> None:
         self._validated = 0
@@ -227,7 +228,7 @@ class GAN(LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         optimizers, schedules = [], []
-        steps = generator_steps(self.trainer, self.hparams.max_images, self.hparams.discriminator_steps)
+        steps = generator_steps(self.trainer, self.hparams["max_images"], self.hparams["discriminator_steps"])
         for name in ("generator", "discriminator"):
             spec, weights = self.hparams[f"{name}_optimizer"], getattr(self, name).parameters()
             optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))
@@ -238,8 +239,7 @@ class GAN(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.execution.require_finite()
         require_finite_weights(self, self.images_seen)
-        checkpoint["images_seen"], checkpoint["rewinds"] = self.images_seen, self.rewinds
-        checkpoint["threads"] = torch.get_num_threads()
+        checkpoint |= {"images_seen": self.images_seen, "rewinds": self.rewinds, "threads": torch.get_num_threads()}
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
         make_portable(checkpoint["optimizer_states"])
 

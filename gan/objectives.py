@@ -88,21 +88,23 @@ class Objectives:
         """
         values = {}
         real, fake = with_noise(real, noise), with_noise(fake, noise)
-        labels = None if real.labels is None else torch.cat([real.labels, fake.labels])
+        labels = None if real.labels is None or fake.labels is None else torch.cat([real.labels, fake.labels])
         parts = [real, fake]
         if self.joint_batches:
             parts = [Images(torch.cat([real.pixels, fake.pixels]), labels)]
-        classifies = classification_weight is not None
-        logits = torch.cat([self.network(part.pixels, None if classifies else part.labels) for part in parts])
-        if classifies:
+        logits = torch.cat(
+            [self.network(part.pixels, part.labels if classification_weight is None else None) for part in parts]
+        )
+        if classification_weight is not None:
             self._require_classes(logits)
-            values["loss_classification"] = cross_entropy(logits[: len(real.pixels)], real.labels)
+            assert labels is not None  # `GAN` refuses the weight without classes
+            values["loss_classification"] = cross_entropy(logits.chunk(2)[0], labels.chunk(2)[0])
             logits = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
         real_logits, fake_logits = logits.chunk(2)
         if fake.pixels.requires_grad:
             fake_logits.retain_grad()
         loss = self.loss.discriminator(real_logits, fake_logits)
-        if classifies:
+        if classification_weight is not None:
             loss = loss + classification_weight * values["loss_classification"]
         values |= {
             "loss_discriminator": loss,
@@ -135,10 +137,11 @@ class Objectives:
             judged: the images it was taken of, with their gradients.
             fake: the same images, with the graph of the generator.
         """
-        slopes = judgement.fake_logits.grad
-        loss, value = one_stage_loss(
-            self.loss, fake.pixels, judged.grad, judgement.real_logits.detach(), judgement.fake_logits.detach(), slopes
-        )
+        gradients, slopes = judged.grad, judgement.fake_logits.grad
+        assert gradients is not None  # after that backward pass
+        assert slopes is not None
+        real_logits, fake_logits = judgement.real_logits.detach(), judgement.fake_logits.detach()
+        loss, value = one_stage_loss(self.loss, fake.pixels, gradients, real_logits, fake_logits, slopes)
         return self._with_diversity(loss, value, fake)
 
     def _with_diversity(self, loss: Tensor, value: Tensor, fake: Images) -> tuple[Tensor, dict[str, Tensor]]:
@@ -161,6 +164,12 @@ def with_noise(images: Images, noise: Strength) -> Images:
     if noise is None:
         return images
     return Images(images.pixels + noise * torch.randn_like(images.pixels), images.labels)
+
+
+def check_classification(weight: float, num_classes: int | None) -> None:
+    """Raises a UserError for a classification loss without classes."""
+    if weight and num_classes is None:
+        raise UserError(f"model.classification_weight={weight}: 0 where num_classes is null")
 
 
 def check_one_stage(discriminator: nn.Module, loss: AdversarialLoss, shared_latents: bool) -> None:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lightning import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from gan.config.targets import build
 from gan.errors import UserError
+from gan.trainer import Trainer
 
 
 class LinearDecay(LambdaLR):
@@ -76,8 +76,9 @@ def build_schedule(
     name = spec["_target_"]
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")
-    if total_steps is not None and getattr(schedule, "total_steps", total_steps) < total_steps:
-        raise UserError(f"{key}: {schedule.total_steps:,} steps, and the run has {total_steps:,}; null takes the run's")
+    length = getattr(schedule, "total_steps", math.inf)
+    if total_steps is not None and length < total_steps:
+        raise UserError(f"{key}: {length:,} steps, and the run has {total_steps:,}; null takes the run's")
     return schedule
 
 

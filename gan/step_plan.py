@@ -11,14 +11,15 @@ from gan.config.bounds import require
 from gan.penalties import Penalty
 
 Found = dict[str, Tensor | float]
-Strength = float | Tensor | None  # None: off; a tensor where a captured step reads another value at each replay
+Rate = float | Tensor  # a tensor where a captured step reads another value at each replay
+Strength = Rate | None  # None: off
 
 
 class StepValues(NamedTuple):
     """All numbers of a step that may differ from the step before; None: that part of the step is left out."""
 
-    generator_rate: Strength
-    discriminator_rate: Strength
+    generator_rate: Rate
+    discriminator_rate: Rate
     discriminator_noise: Strength
     generator_noise: Strength
     classification_weight: Strength

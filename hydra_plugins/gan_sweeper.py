@@ -12,6 +12,9 @@ from omegaconf import DictConfig
 class GridSweeper(Sweeper):
     """Every combination of the given values."""
 
+    hydra_context: HydraContext
+    config: DictConfig
+
     def __init__(self, params: dict[str, str]) -> None:
         self.params = params
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from lightning import Callback, Trainer
+from lightning import Callback
 
 from gan.config.bounds import require
 from gan.module import GAN
+from gan.trainer import Trainer
 
 
 class ImageBudget(Callback):
@@ -28,8 +29,8 @@ class NoMoreBatches(Callback):
     """Ends a resumed run whose training is complete with what was still to come: its pictures and its summary."""
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
-        if trainer.max_epochs >= 0:
-            trainer.fit_loop.max_epochs += 1  # Lightning ends a run without more epochs before its first hook
+        if trainer.max_epochs >= 0:  # Lightning ends a run without more epochs before its first hook
+            trainer.fit_loop.max_epochs = trainer.max_epochs + 1
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         trainer.should_stop = True

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from gan.atomic_write import atomic_file, write_json
@@ -19,6 +18,7 @@ from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 from gan.train.past_runs import resume_command
+from gan.trainer import Trainer
 
 log = logging.getLogger("gan")
 
@@ -95,6 +95,7 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         loop = trainer.fit_loop
+        assert loop._data_fetcher is not None  # while it trains
         if trainer.is_last_batch or loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
             return  # what follows writes one as well, with the measures
         due, number = self._agreed(trainer)
@@ -127,7 +128,7 @@ class RunCheckpoints(Checkpoint):
         if trainer.world_size == 1:
             return late, self._signals.received
         told = torch.tensor([late, self._signals.received])
-        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, group=self._group)
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, self._group)  # type: ignore[arg-type]  # all are in it
         return bool(told[0]), int(told[1])
 
     def _stop(self, trainer: Trainer, pl_module: GAN, number: int) -> None:
@@ -142,7 +143,7 @@ class RunCheckpoints(Checkpoint):
         score = float(trainer.callback_metrics[self.monitor]) if measured else None
         is_best = self.best_score is None
         if score is not None:
-            is_best = score < (math.inf if is_best else self.best_score)
+            is_best = score < (math.inf if self.best_score is None else self.best_score)
             self.best_score = score if is_best else self.best_score
         epoch = trainer.current_epoch + 1
         of_epoch = ends_epoch and self.every_n_epochs and epoch % self.every_n_epochs == 0

@@ -3,13 +3,14 @@
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback
 from torch import Tensor
 
 from gan.checkpoint_files import progress
 from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.randomness import derive_seed
+from gan.trainer import Trainer
 
 
 class MidEpoch(Callback):
@@ -75,7 +76,7 @@ class MidEpoch(Callback):
             # In a checkpoint that was written after a batch or a validation, Lightning's count is off by one.
             trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx
             position = (trainer.current_epoch, trainer.global_rank, self._batches_before)
-            torch.manual_seed(derive_seed(pl_module.hparams.seed, *position))
+            torch.manual_seed(derive_seed(pl_module.hparams["seed"], *position))
             for generator, state in zip(_generators(pl_module.device), self._states_to_restore, strict=False):
                 generator.set_state(state)
             self._resumes = False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
@@ -16,7 +16,9 @@ from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
 from gan.images import enlarge, grid, save_gif, save_picture
 from gan.loggers import CSVMetrics, read_rows
+from gan.module import GAN
 from gan.randomness import latents, slerp
+from gan.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class TrainingPlots(Callback):
         self.num_images = num_images
         self._files = OptionalFiles()
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
         if not trainer.is_global_zero:
             return
         run_dir = Path(trainer.default_root_dir)
@@ -90,11 +92,11 @@ class TrainingPlots(Callback):
         with self._files.writing(folder / "progress.png"):
             plot_progress(run_dir, folder)
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt) and pl_module.images_seen:
             self.on_train_end(trainer, pl_module)
 
-    def _beside_real(self, pl_module: LightningModule, real: Tensor, real_labels: Tensor) -> Image.Image:
+    def _beside_real(self, pl_module: GAN, real: Tensor, real_labels: Tensor) -> Image.Image:
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         shuffled = torch.randperm(len(real), generator=torch.Generator().manual_seed(self.seed))
         chosen = shuffled[: len(z)]
@@ -105,7 +107,7 @@ class TrainingPlots(Callback):
             captioned(grid(pl_module.generate(z, labels), columns), "Generated"),
         )
 
-    def _interpolation(self, pl_module: LightningModule) -> Image.Image:
+    def _interpolation(self, pl_module: GAN) -> Image.Image:
         ends = latents(self.seed, 0, 2 * INTERPOLATION_ROWS, pl_module.latent_dim)
         z = slerp(ends[0::2], ends[1::2], INTERPOLATION_STEPS).flatten(0, 1)
         labels, caption = None, "Each row interpolates between two latents"

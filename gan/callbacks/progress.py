@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from lightning import Trainer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.callbacks import Timer
 from rich.progress_bar import ProgressBar as Bar
@@ -20,6 +19,7 @@ from gan.callbacks.live_lines import LiveLines
 from gan.callbacks.sample_grids import saved_grids
 from gan.config.bounds import require
 from gan.module import GAN
+from gan.trainer import Trainer
 
 log = logging.getLogger("gan")
 
@@ -61,7 +61,7 @@ class ProgressBar(LightningProgressBar):
         self._show(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         if done - self._shown_at >= self.refresh_rate:
             self._shown_at = done
             self._show(trainer, pl_module)
@@ -142,8 +142,8 @@ class ProgressBar(LightningProgressBar):
 def images_of_run(trainer: Trainer, module: GAN) -> float:
     """The images that a run will have seen at its end, to be called when an epoch starts; inf where nothing ends it."""
     progress = trainer.fit_loop.epoch_loop.batch_progress  # of the epoch before, or of one that is resumed
-    done = 0 if progress.is_last_batch else progress.current.processed
-    epochs = math.inf if trainer.max_epochs in (-1, None) else trainer.max_epochs - trainer.current_epoch
+    done = 0 if progress.is_last_batch else progress.current.ready
+    epochs = math.inf if trainer.max_epochs == -1 else trainer.max_epochs - trainer.current_epoch
     batches = epochs * trainer.num_training_batches - done
     if trainer.max_steps > 0:
         batches = min(batches, (trainer.max_steps - trainer.global_step) / 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_summary import ModelSummary
@@ -28,6 +28,7 @@ from gan.inference.network_loading import describe, weights_checksum
 from gan.inference.training_run import training_command
 from gan.module import GAN
 from gan.train.past_runs import resume_command
+from gan.trainer import Trainer
 
 log = logging.getLogger("gan")
 
@@ -56,7 +57,7 @@ class RunReport(Callback):
     @rank_zero_only
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         folder, data = Path(trainer.default_root_dir), trainer.datamodule
-        limits = {"images": pl_module.hparams.max_images, "epochs": max(0, trainer.max_epochs)}
+        limits = {"images": pl_module.hparams["max_images"], "epochs": max(0, trainer.max_epochs)}
         length = " or ".join(f"{limit:,} {unit}" for unit, limit in limits.items() if limit) or "until stopped"
         for name, value in {
             "device": f"{device_name(trainer.strategy.root_device)}, processes: {trainer.world_size}",
@@ -93,7 +94,8 @@ class RunReport(Callback):
             "floor": finite(floor),
         }
         write_json(folder / "summary.json", summary)
-        if any(isinstance(callback, Timer) and callback.time_remaining() <= 0 for callback in trainer.callbacks):
+        timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+        if any(left is not None and left <= 0 for left in timers):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
         log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback
 from lightning.pytorch.loggers import Logger
 from PIL import Image
 from torch import Tensor
@@ -15,7 +15,9 @@ from torchvision.transforms.functional import pil_to_tensor
 from gan.callbacks.optional_files import OptionalFiles
 from gan.config.bounds import require
 from gan.images import enlarge, grid, save_picture
+from gan.module import GAN
 from gan.randomness import latents
+from gan.trainer import Trainer
 
 LOGGER_KEY = "samples"
 MAX_COLUMNS = 10
@@ -46,7 +48,7 @@ class SampleGrid(Callback):
         self.every_n_epochs = every_n_epochs
         self._files = OptionalFiles()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.is_global_zero:
             for path, _, images_seen in saved_grids(Path(trainer.default_root_dir)):
                 if images_seen > pl_module.images_seen or pl_module.images_seen == 0:
@@ -54,26 +56,24 @@ class SampleGrid(Callback):
         if pl_module.images_seen == 0:
             self._save(trainer, pl_module, epoch=0)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self._batch_due(trainer) and not trainer.is_last_batch:
             self._save(trainer, pl_module, trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 or self._batch_due(trainer):
             self._save(trainer, pl_module, epoch)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
         grids = saved_grids(Path(trainer.default_root_dir))
         if not grids or grids[-1][2] < pl_module.images_seen:
             self._save(trainer, pl_module, trainer.current_epoch)
 
     def _batch_due(self, trainer: Trainer) -> bool:
-        return bool(self.every_n_batches) and (trainer.fit_loop.total_batch_idx + 1) % self.every_n_batches == 0
+        return bool(self.every_n_batches and (trainer.fit_loop.total_batch_idx + 1) % self.every_n_batches == 0)
 
-    def _save(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
+    def _save(self, trainer: Trainer, pl_module: GAN, epoch: int) -> None:
         if not trainer.is_global_zero:
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
@@ -86,7 +86,7 @@ class SampleGrid(Callback):
                 log_picture(logger, LOGGER_KEY, picture, step=pl_module.images_seen)
 
 
-def grid_inputs(pl_module: LightningModule, seed: int, num_images: int) -> tuple[Tensor, Tensor | None, int | None]:
+def grid_inputs(pl_module: GAN, seed: int, num_images: int) -> tuple[Tensor, Tensor | None, int | None]:
     """Latents, labels and columns of a grid. For a conditional model each row has one latent, each column one class.
 
     Returns:
@@ -118,5 +118,5 @@ def log_picture(logger: Logger, key: str, picture: Image.Image, step: int) -> No
     """Logs a picture with a logger that takes pictures (Weights & Biases, TensorBoard); others are skipped."""
     if hasattr(logger, "log_image"):
         logger.log_image(key, [picture], step=step)
-    elif hasattr(getattr(logger, "experiment", None), "add_image"):
-        logger.experiment.add_image(key, pil_to_tensor(picture), step)
+    elif add_image := getattr(getattr(logger, "experiment", None), "add_image", None):
+        add_image(key, pil_to_tensor(picture), step)

@@ -15,7 +15,7 @@ from gan.errors import Stopped
 
 # submitit requeues a job on SIGUSR2. Its handler, which ends the process, is called once the run has saved.
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-CODES = {signal.SIGINT: 130, signal.SIGHUP: 129}  # others: 143
+CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGHUP: 129}  # others: 143
 
 
 class StopSignals:

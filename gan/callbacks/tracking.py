@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, Trainer
+from lightning import Callback
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan.callbacks.optional_files import OptionalFiles
@@ -12,6 +12,7 @@ from gan.images import pictures
 from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor
 from gan.module import GAN
+from gan.trainer import Trainer
 
 TABLE_KEY = "samples_read"
 

@@ -5,10 +5,11 @@ import time
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback
 
 from gan.module import GAN
 from gan.step_plan import LoggedStep
+from gan.trainer import Trainer
 
 ALL_RIGHT, FAR_APART, ROWS = 0.995, 10.0, 20
 ADVICE = "lower its learning rate, or give it noise (model.instance_noise), dropout or a gradient penalty"
@@ -43,15 +44,15 @@ class TrainingLog(Callback):
         self, trainer: Trainer, pl_module: GAN, outputs: dict[str, list[LoggedStep]], batch: Any, batch_idx: int
     ) -> None:
         self._pending += outputs["logged"]
-        row = self._write(trainer, wait=trainer.is_last_batch or trainer.should_stop)
+        row = self._write(trainer, pl_module, wait=trainer.is_last_batch or trainer.should_stop)
         for name, value in row.items():  # a tensor on the host stays there
             pl_module.log(name, torch.tensor(value), logger=False, prog_bar=name == "train/images_per_second")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._write(trainer, wait=True)  # a validation may have stopped the run before the epoch's last batch
+        self._write(trainer, pl_module, wait=True)  # a validation may stop the run before the epoch's last batch
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
-        self._write(trainer, wait=True)
+        self._write(trainer, pl_module, wait=True)
 
     def _watch_discriminator(self, module: GAN, row: dict[str, float]) -> None:
         """Warns once of a discriminator whose judgements are all right: the generator learns nothing from it."""
@@ -64,7 +65,7 @@ class TrainingLog(Callback):
             self._warned = True
             log.warning("the discriminator has won: for %d logged batches it made no mistake; %s", ROWS, ADVICE)
 
-    def _write(self, trainer: Trainer, wait: bool) -> dict[str, float]:
+    def _write(self, trainer: Trainer, pl_module: GAN, wait: bool) -> dict[str, float]:
         """Hands the rows that are there to the loggers; the last of them."""
         found = []
         while self._pending and (wait or self._pending[0].ready()):
@@ -77,7 +78,7 @@ class TrainingLog(Callback):
         self._time, self._images = now, step.images_seen
         for step, values in found:
             row = {f"train/{name}": value for name, value in values.items()}
-            self._watch_discriminator(trainer.lightning_module, row)
+            self._watch_discriminator(pl_module, row)
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
             if (step.batch + 1) % trainer.log_every_n_steps == 0 or trainer.should_stop:
                 for logger in trainer.loggers:

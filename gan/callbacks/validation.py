@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback
 from torch import Tensor
 
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.digit_extractor import ExtractorMissingError
 from gan.module import GAN
+from gan.trainer import Trainer
 
 FLOOR_SEED = 0  # of the training images that are taken
 EARLY = 20_000  # images seen until which the images of most networks are all alike

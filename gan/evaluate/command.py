@@ -53,7 +53,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     generators = _open(cfg, bool(given))
     if labels == "even" and not given and all(generator.num_classes is None for generator in generators):
         raise UserError("labels=even: needs a conditional model")
-    paths = [generator.path for generator in generators]
+    paths = [generator.path for generator in generators if generator.path is not None]
     if generators:
         _take_data_of_run(cfg, paths[0])
     data: MNISTDataModule = instantiate(cfg.data)
@@ -71,8 +71,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         ),
     ]
     evaluation = compare(sets, data, labels, cfg, folder)
-    for one, generator in zip(sets, generators, strict=False):
-        evaluation.columns[one.name].update(_training_minutes(generator.path))
+    for one, path in zip(sets, paths, strict=False):
+        evaluation.columns[one.name].update(_training_minutes(path))
     facts = {
         "checkpoints": [str(path) for path in paths],
         **({"images": given} if given else {}),

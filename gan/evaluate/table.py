@@ -49,7 +49,7 @@ def _table(
             bounds = " [{:.4g}, {:.4g}]".format(*intervals[name][row]) if row in intervals.get(name, {}) else ""
             cell = f"{values[row]:.4g}{spread}{bounds}" if row in values else "-"
             cells.append(f"**{cell}**" if name != "floor" and best is not None and values.get(row) == best else cell)
-        lines.append(f"| {row}{ARROWS.get(better.get(row), '')} | " + " | ".join(cells) + " |")
+        lines.append(f"| {row}{ARROWS.get(better.get(row, ''), '')} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +64,8 @@ def mean_intervals(repeats: list[Intervals]) -> Intervals:
     """The means of the bounds over the repeats: the interval of a single one, around the mean."""
     keys = dict.fromkeys(key for intervals in repeats for key in intervals)
     found = {key: [intervals[key] for intervals in repeats if key in intervals] for key in keys}
-    return {key: tuple(statistics.fmean(bounds) for bounds in zip(*each, strict=True)) for key, each in found.items()}
+    ends = {key: zip(*each, strict=True) for key, each in found.items()}
+    return {key: (statistics.fmean(low), statistics.fmean(high)) for key, (low, high) in ends.items()}
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

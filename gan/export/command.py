@@ -49,13 +49,14 @@ def export(cfg: DictConfig) -> Path:
         raise UserError(f"output={path}: {existing[0]} is there already; overwrite=true replaces files")
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", "cpu", cfg.trust)
     ckpt = generator.path
+    assert ckpt is not None  # what `open` returns has one
     if ckpt.suffix == ".onnx":
         raise UserError(f"ckpt={ckpt}: an ONNX file cannot be exported again; name a checkpoint or a .safetensors file")
     evaluation = read_measures(Path(str(cfg.measures)), ckpt) if cfg.measures is not None else newest_measures(ckpt)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files(files) as temporary:
-            difference = _write(generator, form, temporary, evaluation, cfg)
+            difference = _write(generator, _metadata(generator, ckpt), form, temporary, evaluation, cfg)
     except OSError as error:
         raise UserError(f"output={path}: it cannot be written there ({error.strerror or error})") from error
     log.info("largest difference to the checkpoint's images in [-1, 1]: %.2g", difference)
@@ -79,11 +80,15 @@ def _output(cfg: DictConfig, folder: Path) -> tuple[str, Path]:
 
 
 def _write(
-    generator: DigitGenerator, form: str, files: Sequence[Path], evaluation: dict[str, Any] | None, cfg: DictConfig
+    generator: DigitGenerator,
+    metadata: dict[str, Any],
+    form: str,
+    files: Sequence[Path],
+    evaluation: dict[str, Any] | None,
+    cfg: DictConfig,
 ) -> float:
     """Writes the export, its card and its grid. Returns the largest difference of its images to the checkpoint's."""
     path, card_path, grid_path = files
-    metadata = _metadata(generator)
     expected = _example_images(generator.network, metadata)
     generator.network.to(DTYPES[cfg.dtype]).float()  # version and grid are those of the weights in the file
     metadata["version"] = generator.info()["version"]
@@ -110,12 +115,12 @@ def _example_images(network: nn.Module, metadata: dict[str, Any]) -> list[Tensor
     return [network(*example_inputs(metadata, count)) for count in BATCHES]
 
 
-def _metadata(generator: DigitGenerator) -> dict[str, Any]:
+def _metadata(generator: DigitGenerator, ckpt: Path) -> dict[str, Any]:
     """The facts about a generator, its training's hyperparameters and, if known, its training's command."""
-    info, ckpt = generator.info(), generator.path
+    info = generator.info()
     if ckpt.suffix == ".safetensors":
         known = read_export_metadata(ckpt, "ckpt")
-        training = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
+        training: dict[str, Any] = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
     else:
         training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}
         run = run_folder(ckpt)

@@ -63,6 +63,7 @@ def write_onnx(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtyp
         except torch.onnx.errors.OnnxExporterError as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"format=onnx: {metadata['model_name']} has no ONNX form ({reason})") from error
+    assert program is not None  # with dynamo
     for node in program.model.graph:
         node.metadata_props.clear()  # stack traces with the paths of this machine
     program.model.metadata_props[METADATA_KEY] = _metadata_text(metadata)

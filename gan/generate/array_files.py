@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from torch import Tensor
@@ -74,7 +74,7 @@ class ArrayFiles:
         if old and not overwrite:
             raise UserError(f"output={old[0]}: it is there already; overwrite=true replaces it")
         spans = [(start, stop)]
-        if sharded:
+        if shard_size is not None:
             spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
         elif any(_span(path) for path in old) and self._recorded_settings(settings):
             old.append(self.path / SETTINGS)
@@ -140,7 +140,7 @@ class ArrayFiles:
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 
-    def members(self, images: Iterable[Tensor], start: int, stop: int) -> dict[str, Callable[[BinaryIO], None]]:
+    def members(self, images: Iterable[Tensor], start: int, stop: int) -> dict[str, Callable[[IO[bytes]], None]]:
         """Functions that each write an array to a file, by the array's name in an archive.
 
         Args:
@@ -169,7 +169,7 @@ class ArrayFiles:
                 write(file)
 
 
-def write_archive(path: Path, members: Mapping[str, Callable[[BinaryIO], None]]) -> None:
+def write_archive(path: Path, members: Mapping[str, Callable[[IO[bytes]], None]]) -> None:
     """Writes a zip file atomically, the same bytes for the same members."""
     with atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, write in members.items():
@@ -183,14 +183,14 @@ def _with_progress(pieces: Iterable[Tensor], bar: tqdm) -> Iterator[Tensor]:
         bar.update(len(piece))
 
 
-def _write_array(file: BinaryIO, shape: tuple[int, ...], dtype: str, pieces: Iterable[Tensor]) -> None:
+def _write_array(file: IO[bytes], shape: tuple[int, ...], dtype: str, pieces: Iterable[Tensor]) -> None:
     """Writes an array in NumPy's format."""
     np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
     for piece in pieces:
         file.write(piece.numpy().astype(dtype, copy=False).tobytes())
 
 
-def _write_idx(file: BinaryIO, shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
+def _write_idx(file: IO[bytes], shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
     """Writes unsigned bytes in MNIST's format: type and number of dimensions in four bytes, the sizes, the values."""
     file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
     for piece in pieces:

@@ -47,7 +47,7 @@ def generate(cfg: DictConfig) -> Path:
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust).moved(directions)
     if image_format == "idx" and generator.image_channels != 1:
         raise UserError(f"format=idx: MNIST's files have one channel, this model has {generator.image_channels}")
-    if digits == "all":
+    if isinstance(digits, str):  # "all"
         digits = list(range(generator.num_classes or 10**generator.image_channels))
     if cfg.mode in PATH_MODES:
         walk = cfg.mode == "walk"

@@ -1,6 +1,7 @@
 """The modes of `gan generate`: which seed, latent and label each image has, however many are generated."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -55,11 +56,12 @@ class Samples:
         select: Select = None,
         class_sweep: bool = False,
     ) -> None:
-        if class_sweep and generator.num_classes is None:
+        every_digit = None if generator.num_classes is None else range(generator.num_classes)
+        if class_sweep and every_digit is None:
             raise UserError("mode=class_sweep: this model is unconditional, so it has no classes to show in columns")
         generator.labels(digits, 0, 1, select)
         if class_sweep and digits is None:
-            digits = range(generator.num_classes)
+            digits = every_digit
         self.generator, self.digits, self.seeds = generator, digits, list(seeds)
         self.truncation, self.select, self.class_sweep = truncation, select, class_sweep
         self.images_per_turn = len(digits) if digits else 1
@@ -84,7 +86,7 @@ class Samples:
 
     def inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
         """Latents and labels of images start..stop-1, for `DigitGenerator.draw`. Only without `select`."""
-        z = self._take_turns(start, stop, lambda *span: self.generator.latents(*span, self.truncation))
+        z = self._take_turns(start, stop, partial(self.generator.latents, truncation=self.truncation))
         return z, self.generator.labels(self.digits, start, stop)
 
     def _selected(self, seed: int, first: int, end: int) -> Tensor:
@@ -130,7 +132,8 @@ class Strips:
         if middles.digits is None and len(middles.seeds) == 1:
             rows = min(generator.num_classes or DEFAULT_ROWS, 10)
         self.default_count = rows * len(self.shifts)
-        self.middles, self.columns, self.labelled = middles, steps, middles.labelled
+        self.middles, self.labelled = middles, middles.labelled
+        self.columns: int | None = steps
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         return self.middles.generator.draw_chunks(self._inputs(*span) for span in chunks(start, stop))
@@ -207,7 +210,8 @@ class LatentPath:
         if ends is not None:  # the label of the nearer end
             nearer = (torch.arange(steps) * 2 > (steps if closed else steps - 1)).long()
             self._labels = torch.tensor(ends)[(torch.arange(segments).unsqueeze(1) + nearer).flatten()]
-        self.default_count, self.columns, self.labelled = count, steps, ends is not None
+        self.default_count, self.labelled = count, ends is not None
+        self.columns: int | None = steps
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         yield self._images[start:stop]

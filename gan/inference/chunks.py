@@ -38,7 +38,7 @@ def exact_sizes(network: nn.Module, latents: Tensor, labels: Tensor | None, num_
         Ascending; `CHUNK` alone if no smaller size does.
     """
     kinds = [labels]
-    if labels is not None and class_embeddings(network, num_classes):
+    if labels is not None and num_classes is not None and class_embeddings(network, num_classes):
         kinds.append(torch.eye(num_classes)[labels].lerp(torch.full((num_classes,), 1 / num_classes), 0.3))
     expected = [forward(network, latents, kind) for kind in kinds]
 
@@ -64,8 +64,9 @@ def padded(latents: Tensor, labels: Tensor | None, size: int) -> Inputs:
 
 def forward(network: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
     """Images float [N, C, 28, 28] of whole classes, or of their shares."""
-    mixed = labels is not None and labels.is_floating_point()
-    return mix_classes(network, latents, labels) if mixed else network(latents, labels)
+    if labels is not None and labels.is_floating_point():
+        return mix_classes(network, latents, labels)
+    return network(latents, labels)
 
 
 class ChunkRunner:
@@ -82,7 +83,7 @@ class ChunkRunner:
     def __init__(self, network: nn.Module, sizes: Sequence[int], device: torch.device) -> None:
         self.network, self.sizes, self.device = network, sizes, device
         self._graphs = CudaGraphs() if device.type == "cuda" else None
-        self._recorded: dict[tuple[int, bool], tuple[Tensor, Tensor | None, Callable[[], None], Tensor]] = {}
+        self._recorded: dict[tuple[int, bool], tuple[Inputs, Callable[[], None], Tensor]] = {}
 
     @torch.inference_mode()
     def run(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
@@ -109,7 +110,7 @@ class ChunkRunner:
             given = latents.to(self.device), None if labels is None else labels.to(self.device)
             images = quantize(forward(self.network, *given)[:count]).cpu()
             return lambda: images
-        on_host, copied = self._replay(latents, labels)
+        on_host, copied = self._replay(self._graphs, latents, labels)
 
         def wait() -> Tensor:
             copied.synchronize()
@@ -120,17 +121,17 @@ class ChunkRunner:
     def _images(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         return quantize(forward(self.network, latents, labels))
 
-    def _replay(self, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, torch.cuda.Event]:
+    def _replay(self, graphs: CudaGraphs, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, torch.cuda.Event]:
         """Images on their way to pinned memory, and the event of their arrival."""
         kind = len(latents), labels is None
         if kind not in self._recorded:
             given = (latents.to(self.device), None if labels is None else labels.to(self.device))
-            with self._graphs.warming_up():
+            with graphs.warming_up():
                 self._images(*given)
-            self._recorded[kind] = (*given, *self._graphs.record(lambda: self._images(*given)))
-        *given, replay, images = self._recorded[kind]
+            self._recorded[kind] = (given, *graphs.record(lambda: self._images(*given)))
+        given, replay, images = self._recorded[kind]
         for target, source in zip(given, (latents, labels), strict=True):
-            if target is not None:
+            if target is not None and source is not None:
                 target.copy_(source.pin_memory(), non_blocking=True)
         replay()
         on_host = torch.empty(images.shape, dtype=images.dtype, pin_memory=True)

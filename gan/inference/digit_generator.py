@@ -142,15 +142,15 @@ class DigitGenerator(MovableLatents):
         return self.draw_chunks((self.latents(seed, *span, truncation), self.labels(digits, *span)) for span in spans)
 
     def _selected(
-        self, digits: Sequence[int], seed: int, start: int, stop: int, truncation: float | None, select: Select
+        self, digits: Sequence[int] | None, seed: int, first: int, end: int, truncation: float | None, select: Select
     ) -> Tensor:
         # Each chunk of a seed selects from samples of its own, so that any range is cheap.
-        block = start // CHUNK
-        labels = self.labels(digits, block * CHUNK, stop, select)
-        sample_seed = derive_seed(seed, block)
+        block = first // CHUNK
+        labels = self.labels(digits, block * CHUNK, end, select)
+        assert labels is not None  # with `select`
         spans = ((index * CHUNK, (index + 1) * CHUNK) for index in count())
-        samples = (self.draw(self.latents(sample_seed, *span, truncation)) for span in spans)
-        return select_by_classifier(samples, labels, skip=start - block * CHUNK)
+        samples = (self.draw(self.latents(derive_seed(seed, block), *span, truncation)) for span in spans)
+        return select_by_classifier(samples, labels, skip=first - block * CHUNK)
 
     def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
         """Latents of images start..stop-1 of a seed: float32 [stop - start, latent_dim] on the CPU."""
@@ -193,7 +193,7 @@ class DigitGenerator(MovableLatents):
             raise UserError(f"seeds={list(seeds)}, steps={steps}: 2 or more seeds, none negative, and 2 or more steps")
         ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])
         labels = self.labels(digits, 0, len(seeds))
-        if labels is not None:
+        if labels is not None and self.num_classes is not None:
             labels = interpolate_labels(labels, steps, self.num_classes)
         return slerp(ends[:-1], ends[1:], steps).flatten(0, 1), labels
 

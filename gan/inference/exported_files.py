@@ -88,7 +88,7 @@ def read_export_metadata(path: Path, key: str) -> dict[str, Any]:
         return _parse_metadata(unpack(path)[1].get(METADATA_KEY))
 
 
-def _read_onnx(path: Path) -> tuple[dict[str, Any], OnnxGenerator]:
+def _read_onnx(path: Path) -> tuple[dict[str, Any], nn.Module]:
     check_installed(path.name, "export", "onnxruntime")
     import onnxruntime
 

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lightning import LightningModule
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan.atomic_write import flush_to_disk, write_atomic
 from gan.loggers.image_axis import ImageAxis
+from gan.module import GAN
 
 COUNTS = ("step", "epoch", "images_seen")
 
@@ -45,7 +45,7 @@ class CSVMetrics(ImageAxis, Logger):
         return str(self.path.parent)
 
     @rank_zero_only
-    def follow(self, module: LightningModule) -> None:
+    def follow(self, module: GAN) -> None:
         """Also deletes the rows that a resumed run logs again."""
         super().follow(module)
         self.truncate(module.images_seen)
@@ -56,10 +56,10 @@ class CSVMetrics(ImageAxis, Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        row = {"step": step, **metrics}
+        row: dict[str, float | None] = {"step": step, **metrics}
         if self.module is not None:
             row.setdefault("images_seen", self.module.images_seen)
-        row |= {name: round(row[name]) for name in COUNTS if row.get(name) is not None}
+        row |= {name: round(value) for name in COUNTS if (value := row.get(name)) is not None}
         new = [name for name in (*COUNTS, *row) if name not in self._columns]
         with self.optional_write():
             if new:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lightning import LightningModule
+from gan.module import GAN
 
 log = logging.getLogger("gan")
 
@@ -16,10 +16,10 @@ class ImageAxis:
     its batches, and what a user's callback logs without that metric would stand at another place on the axis.
     """
 
-    module: LightningModule | None = None
+    module: GAN | None = None
     _failed = False
 
-    def follow(self, module: LightningModule) -> None:
+    def follow(self, module: GAN) -> None:
         """Takes the module that counts the images. A subclass may drop what was logged after them.
 
         The callback MidEpoch calls it when training starts: a resumed module has its `images_seen` then.

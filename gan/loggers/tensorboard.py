@@ -1,15 +1,15 @@
 """A run in TensorBoard: `gan train 'logger=[csv,tensorboard]'`, then `tensorboard --logdir outputs`."""
 
-import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from lightning import LightningModule
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan.errors import check_installed
 from gan.loggers.image_axis import ImageAxis
+from gan.module import GAN
 
 
 class TensorBoardRun(ImageAxis, TensorBoardLogger):
@@ -24,7 +24,9 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
         UserError: the package tensorboard is not installed.
     """
 
-    def __init__(self, save_dir: str | os.PathLike[str]) -> None:
+    hparams: dict[str, Any]
+
+    def __init__(self, save_dir: str | Path) -> None:
         check_installed("logger=tensorboard", "tracking", "tensorboard")
         super().__init__(save_dir, name="", version="", default_hp_metric=False)
         self._measures: dict[str, float] = {}
@@ -35,7 +37,7 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
         self.hparams = self.hparams or params
 
     @rank_zero_only
-    def follow(self, module: LightningModule) -> None:
+    def follow(self, module: GAN) -> None:
         """Also tells TensorBoard to drop what a resumed run logs again."""
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 

@@ -49,9 +49,11 @@ class WandbRun(ImageAxis, WandbLogger):
             cannot start it.
     """
 
+    _experiment: "Run | None"
+
     def __init__(
         self,
-        save_dir: str | os.PathLike[str],
+        save_dir: str | Path,
         mode: str = "offline",
         project: str = "mnist-gan",
         entity: str | None = None,
@@ -70,7 +72,7 @@ class WandbRun(ImageAxis, WandbLogger):
         if mode != "online":  # W&B would connect to report its own errors
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         texts = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "name": name, "id": id}
-        page = {key: None if value is None else str(value) for key, value in texts.items()}
+        page: dict[str, Any] = {key: None if value is None else str(value) for key, value in texts.items()}
         super().__init__(save_dir=save_dir, project=str(project), mode=mode, tags=[str(tag) for tag in tags], **page)
         self._wandb_init.pop("anonymous", None)  # a setting of Lightning's that W&B warns about
 
@@ -123,7 +125,7 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
     chosen = hydra.runtime.choices if hydra else {}
     model, data = config["model"], config["data"]
     loss = _last(model["loss"]["_target_"])
-    sweep = Path(hydra.sweep.dir).name if in_multirun() else os.environ.get("WANDB_SWEEP_ID")
+    sweep = Path(hydra.sweep.dir).name if hydra and in_multirun() else os.environ.get("WANDB_SWEEP_ID")
     return {
         "name": f"{chosen.get('model') or _last(model['_target_'])}-{loss}-{config['seed']}",
         "group": sweep or chosen.get("experiment"),

@@ -94,7 +94,7 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
     # Random numbers come from the seed alone, and the global generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = with_batch_norm(DigitClassifier()).to(memory_format=torch.channels_last)
+        classifier = ClassifierInTraining().to(memory_format=torch.channels_last)
         average = AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(0.999))
         optimizer = torch.optim.AdamW(classifier.parameters(), weight_decay=0.01)
         batches = len(images) // BATCH_SIZE
@@ -114,9 +114,11 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
                 losses[index] = loss.detach()
             print(f"epoch {epoch + 1}: loss {losses.mean():.4f}", flush=True)
         # The features are standardized on all images, undistorted and without dropout.
-        average.module.stages[-1].p = 0
-        update_bn(map(unit, images.split(1000)), average.module)
-        return fold_batch_norm(average.module.eval())
+        trained = average.module
+        assert isinstance(trained, ClassifierInTraining)  # its copy
+        trained.dropout.p = 0
+        update_bn(map(unit, images.split(1000)), trained)
+        return fold_batch_norm(trained.eval())
 
 
 def augment(images: Tensor) -> Tensor:
@@ -135,26 +137,31 @@ def augment(images: Tensor) -> Tensor:
     return nn.functional.grid_sample(images, places, align_corners=False)
 
 
-def with_batch_norm(classifier: DigitClassifier) -> DigitClassifier:
-    """The classifier in its training form: BatchNorm after each convolution and on the features, and dropout."""
-    layers = [
-        nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels)) if isinstance(layer, nn.Conv2d) else layer
-        for layer in classifier.stages
-    ]
-    classifier.stages = nn.Sequential(*layers, nn.Dropout(0.3))
-    classifier.project = nn.Sequential(classifier.project, nn.BatchNorm1d(classifier.num_features, affine=False))
-    return classifier
+class ClassifierInTraining(DigitClassifier):
+    """The classifier with BatchNorm after each convolution and on the features, and dropout before these."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for index, layer in enumerate(self.stages):
+            if isinstance(layer, nn.Conv2d):
+                self.stages[index] = nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels))
+        self.dropout = nn.Dropout(0.3)
+        self.norm = nn.BatchNorm1d(self.num_features, affine=False)
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.norm(self.project(self.dropout(self.stages(images))))
 
 
-def fold_batch_norm(trained: DigitClassifier) -> DigitClassifier:
-    """A plain classifier that computes what one of `with_batch_norm` does in evaluation mode."""
+def fold_batch_norm(trained: ClassifierInTraining) -> DigitClassifier:
+    """A plain classifier that computes what `trained` does in evaluation mode."""
     folded = DigitClassifier().eval()
-    for index, layer in enumerate(trained.stages[:-1]):
+    for index, layer in enumerate(trained.stages):
         folded.stages[index] = fuse_conv_bn_eval(*layer) if isinstance(layer, nn.Sequential) else layer
-    linear, norm = trained.project
-    ones = torch.ones_like(norm.running_mean)
+    linear, norm = trained.project, trained.norm
+    mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    ones = torch.ones_like(mean)
     folded.project.weight, folded.project.bias = fuse_linear_bn_weights(
-        linear.weight, linear.bias, norm.running_mean, norm.running_var, norm.eps, ones, torch.zeros_like(ones)
+        linear.weight, linear.bias, mean, variance, norm.eps, ones, torch.zeros_like(ones)
     )
     folded.head = trained.head
     return folded

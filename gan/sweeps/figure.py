@@ -20,6 +20,7 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     A pruned job has no score. The first panel shows its lowest monitored value.
     """
     scored = [job for job in jobs if job.score is not None]
+    scores = [job.score for job in jobs if job.score is not None]
     count = 1 + len(keys)
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -27,11 +28,11 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for axes in panels[count:]:
         axes.set_axis_off()
-    _plot_over_jobs(panels[0], jobs, scored)
+    _plot_over_jobs(panels[0], jobs, scored, scores)
     for axes, key in zip(panels[1:], keys, strict=False):
-        _plot_against(axes, key, scored)
+        _plot_against(axes, key, scored, scores)
     for axes in panels[:count]:
-        if _needs_log_scale([job.score for job in scored]):
+        if _needs_log_scale(scores):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
             axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
@@ -41,25 +42,25 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     return figure
 
 
-def _plot_over_jobs(axes: Axes, jobs: Sequence[Job], scored: Sequence[Job]) -> None:
+def _plot_over_jobs(axes: Axes, jobs: Sequence[Job], scored: Sequence[Job], scores: Sequence[float]) -> None:
     places = {job.name: place for place, job in enumerate(jobs)}
     failed = [places[job.name] for job in jobs if job.status == FAILED]
     x = [places[job.name] for job in scored]
-    axes.plot(x, [job.score for job in scored], "o", color="tab:blue", label="job")
+    axes.plot(x, scores, "o", color="tab:blue", label="job")
     pruned = {places[job.name]: job.measures.get(job.monitor) for job in jobs if job.status == PRUNED}
     if pruned := {place: value for place, value in pruned.items() if value is not None}:
         axes.plot([*pruned], [*pruned.values()], "o", color="tab:gray", fillstyle="none", label="pruned")
-    best = list(itertools.accumulate((job.score for job in scored), min))
+    best = list(itertools.accumulate(scores, min))
     axes.step(x, best, where="post", color="tab:orange", label="best so far")
     if failed:
         top = axes.get_xaxis_transform()  # failed jobs have no score: crosses at the upper edge
         axes.plot(failed, [0.97] * len(failed), "x", color="tab:red", transform=top, label="failed")
     axes.set_xlabel("job")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
 
 
-def _plot_against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
+def _plot_against(axes: Axes, key: str, scored: Sequence[Job], scores: Sequence[float]) -> None:
     values = [job.settings.get(key, "default") for job in scored]
     try:
         x = [float(value) for value in values]
@@ -74,9 +75,9 @@ def _plot_against(axes: Axes, key: str, scored: Sequence[Job]) -> None:
         if len(set(x)) <= TICKS:
             axes.set_xticks(sorted(set(x)), [f"{value:g}" for value in sorted(set(x))])
             axes.minorticks_off()
-    best = min(range(len(scored)), key=lambda place: scored[place].score)
-    axes.plot(x, [job.score for job in scored], "o", color="tab:blue")
-    axes.plot(x[best], scored[best].score, "o", color="tab:orange")
+    best = scores.index(min(scores))
+    axes.plot(x, scores, "o", color="tab:blue")
+    axes.plot(x[best], scores[best], "o", color="tab:orange")
     axes.set_xlabel(key)
 
 

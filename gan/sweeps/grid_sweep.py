@@ -59,10 +59,10 @@ def _changed_keys(job: Job, config: DictConfig) -> str:
     return ", ".join(key for key in keys if then.get(key) != now.get(key))
 
 
-def _values(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _values(node: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each value of a config by its full key."""
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _values(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _values(value, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, node

@@ -6,9 +6,10 @@ the count of trials at each start.
 
 import logging
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import instantiate
@@ -20,8 +21,10 @@ from gan.sweeps.sweep import STUDY, Sweep
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.distributions import BaseDistribution
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.trial import FrozenTrial
+
+    Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
 log = logging.getLogger("gan")
 PRUNER = "optuna.pruners.MedianPruner"
@@ -126,7 +129,7 @@ def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
 
 
 def _next_trials(
-    study: "Study", space: dict[str, "BaseDistribution"], n_trials: int, n_jobs: int, seed: int
+    study: "Study", space: Mapping[str, "Distribution"], n_trials: int, n_jobs: int, seed: int
 ) -> list["FrozenTrial"]:
     """Up to n_jobs trials to run: interrupted ones, then new ones. None are left when n_trials are done."""
     from optuna.samplers import TPESampler
@@ -140,7 +143,7 @@ def _next_trials(
     for _ in range(min(missing, n_jobs - running)):
         number = len(study.get_trials(deepcopy=False))
         study.sampler = TPESampler(seed=derive_seed(seed, number) % 2**32, constant_liar=n_jobs > 1)
-        study.ask(space)
+        study.ask(dict(space))
     return study.get_trials(states=(TrialState.RUNNING,))[:n_jobs]
 
 
@@ -150,23 +153,26 @@ def _valid_trials(study: "Study") -> list["FrozenTrial"]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
 
 
-def _distribution(override: Override) -> "BaseDistribution":
+def _distribution(override: Override) -> "Distribution":
     """Optuna's distribution for a sweep in Hydra's grammar: choice, range, interval, or `tag(log, ...)` of one."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+    ends: tuple[Any, Any]
+    options: dict[str, Any]
     try:
         if isinstance(sweep := override.value(), IntervalSweep):
-            kind = IntDistribution if isinstance(sweep.start, int) and isinstance(sweep.end, int) else FloatDistribution
-            return kind(sweep.start, sweep.end, log="log" in sweep.tags)
-        if override.value_type == ValueType.RANGE_SWEEP:
+            ends, options = (sweep.start, sweep.end), {"log": "log" in sweep.tags}
+        elif isinstance(sweep, RangeSweep):
             values = list(override.sweep_iterator())
-            kind = IntDistribution if isinstance(values[0], int) else FloatDistribution
-            return kind(values[0], values[-1], step=override.value().step)
-        return CategoricalDistribution(list(override.sweep_string_iterator()))
+            ends, options = (values[0], values[-1]), {"step": sweep.step}
+        else:
+            return CategoricalDistribution(list(override.sweep_string_iterator()))
+        whole = all(isinstance(end, int) for end in ends)
+        return IntDistribution(*ends, **options) if whole else FloatDistribution(*ends, **options)
     except (ValueError, IndexError) as error:
         raise UserError(f"{override.input_line}: {error}") from error
 
 
-def _values(distribution: "BaseDistribution") -> list[object]:
+def _values(distribution: "Distribution") -> list[object]:
     """Every choice, or the lowest number of a range."""
     return list(distribution.choices) if hasattr(distribution, "choices") else [distribution.low]

@@ -66,6 +66,7 @@ def visible_gpus(accelerator: str) -> list[str]:
 def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str]) -> subprocess.Popen:
     command = [sys.executable, "-m", "gan.sweeps.remote_job"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env={**environment, **import_paths()})
+    assert process.stdin is not None  # a pipe
     with contextlib.suppress(BrokenPipeError):  # it has ended already, and `run_parallel` will notice
         pickle.dump(call, process.stdin)
         process.stdin.flush()  # not closed: the job ends when this pipe is closed

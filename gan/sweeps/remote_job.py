@@ -3,6 +3,7 @@
 `launcher=parallel` starts `python -m gan.sweeps.remote_job`, which reads a pickled job and its arguments from stdin.
 """
 
+import io
 import os
 import pickle
 import sys
@@ -27,8 +28,8 @@ class RemoteJob:
     def __call__(self, overrides: Sequence[str], number: int) -> None:
         setup_globals()
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        with open_dict(config.hydra.job) as job:
-            job.num = job.id = number
+        with open_dict(config.hydra.job):
+            config.hydra.job.num = config.hydra.job.id = number
         run_job(
             hydra_context=self.hydra_context,
             task_function=self.task_function,
@@ -53,7 +54,8 @@ def import_paths() -> dict[str, str]:
 
 
 def main() -> None:
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     job, *arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:

@@ -37,6 +37,7 @@ def run_job(cfg: DictConfig) -> None:
 
         torch.compiler.reset()  # the compiler gives up after a few networks of different shapes
     job = read_job(folder)
+    assert job is not None  # Hydra has written its settings
     if job.status == FAILED:
         log.error("job %s failed: %s", job.name, job.reason)
     else:
@@ -47,7 +48,7 @@ def run_job(cfg: DictConfig) -> None:
 
 def _add_pruning(cfg: DictConfig, folder: Path) -> None:
     """Gives the config of a job of a search the callback that asks the search's pruner, if it has one."""
-    pruner = OmegaConf.select(HydraConfig.get(), "sweeper.pruner")
+    pruner = HydraConfig.get().sweeper.get("pruner")
     if pruner is None:
         (folder / VALIDATIONS).unlink(missing_ok=True)  # of an earlier try, which had one
     else:
@@ -64,7 +65,7 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
     """Status, reason and traceback of one training run."""
     from gan.train import train
 
-    arguments, sys.argv = sys.argv, command_line(read_job(folder))  # summary.json records it
+    arguments, sys.argv = sys.argv, command_line(folder)  # summary.json records it
     try:
         train(cfg)
     except Stopped:

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -50,7 +51,8 @@ class Sweep:
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
         overrides = {override.get_key_element(): override for override in parsed}
-        self.fixed = [override.input_line for override in overrides.values() if not override.is_sweep_override()]
+        fixed = [override.input_line for override in overrides.values() if not override.is_sweep_override()]
+        self.fixed = [text for text in fixed if text is not None]  # the parser gives each its text
         self.swept = {key: override for key, override in overrides.items() if override.is_sweep_override()}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -125,9 +127,9 @@ class Sweep:
 
 
 def _refuse_settings_without_effect(config: DictConfig) -> None:
-    subdir = OmegaConf.to_container(config.hydra.sweep)["subdir"]
-    if subdir != SUBDIR:
-        raise UserError(f"hydra.sweep.subdir={subdir}: the number of a job names its folder; leave this out")
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep)
+    if sweep["subdir"] != SUBDIR:
+        raise UserError(f"hydra.sweep.subdir={sweep['subdir']}: the number of a job names its folder; leave this out")
     for text in config.hydra.overrides.hydra:
         if text.lstrip("+").startswith("hydra.run."):
             raise UserError(f"{text}: a sweep's folder is outputs/multirun/SWEEP_NAME, or hydra.sweep.dir=FOLDER")

@@ -82,7 +82,7 @@ def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Seque
         text += f"\n{_saving(jobs)}\n"
     if (best := best_job(jobs)) is not None:
         text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.monitor}, {best.score:.4g}, "
-        text += f"is that of job {best.name}:\n\n    {shlex.join(command_line(best))}\n"
+        text += f"is that of job {best.name}:\n\n    {shlex.join(command_line(best.folder))}\n"
     return text
 
 
@@ -98,12 +98,13 @@ def _saving(jobs: Sequence[Job]) -> str:
 
 def best_job(jobs: Sequence[Job]) -> Job | None:
     """The finished job with the lowest score; the first of several."""
-    return min((job for job in jobs if job.score is not None), key=lambda job: job.score, default=None)
+    scores = {place: score for place, job in enumerate(jobs) if (score := job.score) is not None}
+    return jobs[min(scores, key=scores.__getitem__)] if scores else None
 
 
-def command_line(job: Job) -> list[str]:
-    """The `gan train` command that runs a job alone, word by word."""
-    return ["gan", "train", *run_arguments(job.folder)]
+def command_line(folder: Path) -> list[str]:
+    """The `gan train` command that runs the job in a folder alone, word by word."""
+    return ["gan", "train", *run_arguments(folder)]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:
@@ -115,9 +116,8 @@ def varying(jobs: Sequence[Job]) -> list[str]:
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    if isinstance(cell, str):
-        try:
-            cell = float(cell)
-        except ValueError:
-            return cell.replace("|", "\\|")
-    return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
+    try:
+        number = float(cell)
+    except ValueError:
+        return str(cell).replace("|", "\\|")
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning import LightningDataModule, Trainer
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -26,6 +25,7 @@ from gan.checkpoint_files import newest_whole
 from gan.config import instantiate, settle_output_dir
 from gan.config.run_folder import held
 from gan.config.targets import packages_of
+from gan.data import MNISTDataModule
 from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
@@ -34,6 +34,7 @@ from gan.threads import settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
+from gan.trainer import Trainer
 
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
@@ -75,7 +76,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     resume_from = checkpoint_to_resume(cfg, output_dir)
 
     lightning.seed_everything(cfg.seed, verbose=False)
-    datamodule: LightningDataModule = instantiate(cfg.data)
+    datamodule: MNISTDataModule = instantiate(cfg.data)
     rank_zero_only(datamodule.prepare_data)()  # an error of the data ends the run before it starts other processes
     rewinds = 0
     while True:
@@ -99,7 +100,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
 
 
 def _fit(
-    cfg: DictConfig, module: GAN, datamodule: LightningDataModule, resume_from: Path | None, ended: bool
+    cfg: DictConfig, module: GAN, datamodule: MNISTDataModule, resume_from: Path | None, ended: bool
 ) -> dict[str, float]:
     """Trains, and returns the last value of each logged metric. With `ended` only the last files are written."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
@@ -115,8 +116,9 @@ def _fit(
     ended_well = False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
+            settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
             for logger in trainer.loggers:
-                logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+                logger.log_hyperparams(settings)
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         ended_well = True
     except SIGTERMException:  # before or after training, where there is nothing to save

@@ -9,7 +9,7 @@ from gan.errors import UserError
 from gan.images import unit
 from gan.metrics import DigitClassifier, DigitExtractor, digit_extractor, load_digit_classifier
 from gan.metrics.digit_extractor import CHECKSUM, VERSION, WEIGHTS
-from gan.metrics.train_extractor import augment, fold_batch_norm, save, train, with_batch_norm
+from gan.metrics.train_extractor import ClassifierInTraining, augment, fold_batch_norm, save, train
 
 
 def test_shipped_file():
@@ -110,7 +110,7 @@ def test_features_are_standardized_on_the_training_images(sets):
 
 
 def test_folding_changes_nothing(sets):
-    trained = with_batch_norm(DigitClassifier())
+    trained = ClassifierInTraining()
     images = unit(sets.held_out[:128])
     for _ in range(3):
         trained(images)

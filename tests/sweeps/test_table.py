@@ -57,7 +57,7 @@ def test_the_table_has_the_settings_that_differ(job, tmp_path):
     best = best_job(read_jobs(tmp_path / "s"))
     assert best.name == "1"
     flags = ["--config-dir", "/my configs"]
-    assert command_line(best) == ["gan", "train", *flags, "model=dcgan", "lr=0.1", "c=[1,2]", "note='a|b'"]
+    assert command_line(best.folder) == ["gan", "train", *flags, "model=dcgan", "lr=0.1", "c=[1,2]", "note='a|b'"]
     assert r"a\|b" in write_report(tmp_path / "s", running=False)
 
 

@@ -29,6 +29,7 @@ class DigitAccuracy(Measure):
 
 def correct(sets: Comparison) -> Tensor:
     """1 for each generated image in which the requested digit is read, else 0: float64 [N]."""
+    assert sets.generated.labels is not None  # for `needs_labels`
     return (sets.generated.digits == sets.generated.labels).double()
 
 
