@@ -216,7 +216,7 @@ def main() -> None:
         process = running.enter_context(started(command, ours, "/readyz"))
         ports = {f"gan serve workers={arguments.workers}": ours, **ports}
         for port in ports.values():
-            measure(port, 4, 1.0, *DIGIT)  # warm-up
+            measure(port, 4, 1, *DIGIT)  # warm-up
         one_image(ports, arguments.rounds, arguments.seconds)
         many_images(ours, arguments.rounds, arguments.seconds)
         print(f"\nmemory of gan serve at the end: {memory(process.pid):.0f} MiB")
