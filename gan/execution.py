@@ -171,8 +171,8 @@ class Execution:
         of_run = trainer.check_val_every_n_epoch is None
         cadences.append((trainer.val_check_batch, batch if of_run else position))
         due = [every - passed % every for every, passed in cadences if every and every < math.inf]
-        if max_images := module.hparams["max_images"]:
-            left = max_images - module.images_seen
+        left = (module.hparams["max_images"] or math.inf) - module.images_seen
+        if 0 < left < math.inf:
             due.append(math.ceil(left / (trainer.train_dataloader.batch_size * trainer.world_size)))
         if trainer.max_steps > 0:
             due.append((trainer.max_steps - trainer.global_step) // 2)

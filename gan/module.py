@@ -18,7 +18,7 @@ from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
 from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_classification, check_one_stage
-from gan.optimizers import build_optimizer, clip_gradients, make_portable
+from gan.optimizers import at_rate, build_optimizer, clip_gradients, make_portable
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, forget_length, generator_steps
@@ -167,10 +167,8 @@ class GAN(LightningModule):
         """One step of one optimizer, at that rate; the norm of the gradient before clipping."""
         optimizer.zero_grad()
         self.manual_backward(loss)
-        (group,) = optimizer.param_groups
-        of_schedule, group["lr"] = group["lr"], rate
-        optimizer.step()
-        group["lr"] = of_schedule
+        with at_rate(optimizer, rate):
+            optimizer.step()
         return self._gradient_norm
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

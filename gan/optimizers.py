@@ -1,15 +1,18 @@
 """The optimizers of the two networks, the clipping of their gradients, and what they need in CUDA graphs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import LBFGS, Optimizer, SparseAdam
 
 from gan.config.targets import build
 from gan.errors import UserError
+from gan.step_plan import Rate
 
 
 def build_optimizer(
@@ -24,6 +27,17 @@ def build_optimizer(
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, LBFGS | SparseAdam):
         raise UserError(f"{key}._target_={spec['_target_']}: it takes no step from dense gradients; Adam does")
     return optimizer
+
+
+@contextmanager
+def at_rate(optimizer: LightningOptimizer, rate: Rate) -> Iterator[None]:
+    """The optimizer has this learning rate inside, and that of its schedule again after it."""
+    (group,) = optimizer.param_groups
+    of_schedule, group["lr"] = group["lr"], rate
+    try:
+        yield
+    finally:
+        group["lr"] = of_schedule
 
 
 def clip_gradients(optimizer: Optimizer, scaler: GradScaler | None, limit: float | None) -> Tensor:

@@ -82,16 +82,18 @@ class RunCheckpoints(Checkpoint):
         self._written, self._group = time.monotonic(), None
         if trainer.world_size > 1 and torch.distributed.get_backend() != "gloo":
             self._group = torch.distributed.new_group(backend="gloo")  # the processes agree without the GPUs
-        if self._older_best is None or self.best_score is None:
+        if self._older_best is None or trainer.ckpt_path is None or self.best_score is None:
             return
-        best = self.directory / "best.ckpt"
-        if self._older_best == best:
+        if not trainer.is_global_zero:
+            return
+        resumed, best = Path(trainer.ckpt_path), self.directory / "best.ckpt"
+        if resumed == self.last:
             self._finish_writing(trainer)
-        elif not self._older_best.exists():
-            self.best_score = None
-        elif trainer.is_global_zero and not best.exists():
+        if resumed.parent != self.directory and self._older_best.exists() and not best.exists():
             _copy(self._older_best, best)
             _copy(self._older_best.with_suffix(".json"), best.with_suffix(".json"))
+        if not best.exists():
+            self.best_score = None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         loop = trainer.fit_loop
@@ -121,6 +123,11 @@ class RunCheckpoints(Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and isinstance(exception, DivergedError):
             log.info("%-10s  %s", "diverged", self._kept())
+
+    def stop_if_told(self) -> None:
+        """Ends the process after a signal that came too late to stop the training, once the run is complete."""
+        if self._signals.received:
+            self._signals.stop(self._signals.received)
 
     def _agreed(self, trainer: Trainer) -> tuple[bool, int]:
         """Whether a checkpoint is due by time, and the signal that came, if any: the same on all processes."""
@@ -171,16 +178,14 @@ class RunCheckpoints(Checkpoint):
     def _finish_writing(self, trainer: Trainer) -> None:
         """Writes what belongs to `last.ckpt`, its JSON file after all else; a kill may have come before that."""
         described = self.last.with_suffix(".json")
-        before = read_metadata(described)
-        if not self._saved or not trainer.is_global_zero or before.get("images_seen", 0) > self._saved["images_seen"]:
-            return
         content = {key: value for key, value in self._saved.items() if key != "copies"}
-        if before == content:
+        if not content or not trainer.is_global_zero or read_metadata(described) == content:
             return
         for name in self._saved["copies"]:
             _copy(self.last, self.directory / f"{name}.ckpt")
             write_json(self.directory / f"{name}.json", content)
-        for old in sorted(self.directory.glob("epoch_*.ckpt"))[: -self.keep_last]:
+        of_epochs = [path for path in self.directory.glob("epoch_*.ckpt") if path.stem[6:].isdigit()]
+        for old in sorted(of_epochs, key=lambda path: int(path.stem[6:]))[: -self.keep_last]:
             old.unlink()
             old.with_suffix(".json").unlink(missing_ok=True)
         write_json(described, content)

@@ -47,7 +47,7 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     check_bounds(command, cfg)
     if command == "train":
         check_trainer(cfg)
-    for key in ("ckpt", "ckpt_path", "init_from"):
+    for key in ("ckpt", "ckpt_path", *(("init_from",) if cfg.get("ckpt_path") is None else ())):
         if key in cfg and command != "serve":
             for named in cfg[key] if OmegaConf.is_list(cfg[key]) else [cfg[key]]:
                 if named is not None and named not in WORDS and not Path(str(named)).is_file():

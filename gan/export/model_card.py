@@ -15,6 +15,7 @@ DATA_LICENCES = {
     "stacked_mnist": "StackedMNIST is made of MNIST, which is by Yann LeCun and Corinna Cortes and is commonly stated "
     "to be under CC BY-SA 3.0.",
     "fashion_mnist": "Fashion-MNIST is by Zalando SE, under the MIT license.",
+    "kmnist": "KMNIST is by the ROIS-DS Center for Open Data in the Humanities, under CC BY-SA 4.0.",
     "digits": "The digits of scikit-learn are from UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
 }
 HUB_DATASETS = {

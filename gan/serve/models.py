@@ -46,12 +46,9 @@ class Model:
     def open(cls, name: str, spec: ModelSettings, device: str, trust: Sequence[str]) -> "Model":
         """Raises a UserError for a file that cannot be used."""
         key = "ckpt" if name == "default" else f"models.{name}.ckpt"
-        try:
-            path = checkpoint_path(spec.ckpt, key)
-            found = stamp(path)
-            generator = DigitGenerator.open(path, key, device, trust)
-        except PermissionError as error:
-            raise UserError(explain(error)) from error
+        path = checkpoint_path(spec.ckpt, key)
+        found = stamp(path)
+        generator = DigitGenerator.open(path, key, device, trust)
         if generator.device.type == "cpu":
             example = generator.latents(0, 0, CHUNK), generator.labels(None, 0, CHUNK)
             generator.chunk_sizes = exact_sizes(generator.network, *example, generator.num_classes)
@@ -122,4 +119,7 @@ class Models:
         return self._models[name]
 
     def _open(self, name: str) -> Model:
-        return Model.open(name, self.settings.models[name], self.settings.device, self.settings.trust)
+        try:
+            return Model.open(name, self.settings.models[name], self.settings.device, self.settings.trust)
+        except (OSError, RuntimeError) as error:  # such as a GPU without enough memory
+            raise UserError(f"model {name}: {explain(error)}") from error

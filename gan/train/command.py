@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
 from gan.callbacks.budget import NoMoreBatches
+from gan.callbacks.checkpoints import RunCheckpoints
 from gan.callbacks.config_record import ConfigRecord
 from gan.callbacks.mid_epoch import MidEpoch
 from gan.checkpoint_files import newest_whole
@@ -83,7 +84,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
         module.rewinds = rewinds
         check_model_fits_data(module, datamodule.source)
-        if cfg.init_from:
+        if cfg.init_from and not resume_from:
             init_from(module, cfg.init_from)
         end = resume(cfg, module, resume_from) if resume_from else None
         if end and end.is_complete:
@@ -135,6 +136,8 @@ def _fit(
     finally:
         if "wandb" in sys.modules:  # else the next job of a sweep would write into this run
             sys.modules["wandb"].finish(exit_code=int(not ended_well))
+    if trainer.is_global_zero and isinstance(trainer.checkpoint_callback, RunCheckpoints):
+        trainer.checkpoint_callback.stop_if_told()
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

@@ -79,6 +79,7 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
         UserError: the file cannot be read, or the networks or optimizers differ.
     """
     import torch
+    from joblib import cpu_count
     from lightning.pytorch.utilities import rank_zero_only
 
     from gan.threads import settle_threads
@@ -86,15 +87,15 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
 
     checkpoint = read_checkpoint(path, "ckpt_path")
     _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
-    if "wandb" in cfg and cfg.wandb.id is None:
-        cfg.wandb.id = checkpoint.get("wandb_id")
     say, run = rank_zero_only(log.info), path.parent.parent
+    elsewhere = run != Path(cfg.output_dir)
+    if "wandb" in cfg and cfg.wandb.id is None and not elsewhere:
+        cfg.wandb.id = checkpoint.get("wandb_id")
     if reason := _end_reached(cfg, timer(cfg), checkpoint):
         say("%s: %s", path, reason)
         module.load_state_dict(checkpoint["state_dict"])
         module.on_load_checkpoint(checkpoint)
         written = read_metadata(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
-        elsewhere = run != Path(cfg.output_dir)
         return End(read_metadata(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
     say("resumed     after %d epochs and %s images", progress(checkpoint)[0], checkpoint["images_seen"])
     for name, now in module.hparams.items():
@@ -102,7 +103,7 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
             say("changed     model.%s=%s, was %s", name, now, then)
     if threads := checkpoint.get("threads"):  # another number rounds differently
         if cfg.threads is None and not os.environ.get("OMP_NUM_THREADS"):
-            settle_threads(threads)
+            settle_threads(min(threads, cpu_count()))
         if torch.get_num_threads() != threads:
             say("changed     threads=%d, was %d", torch.get_num_threads(), threads)
     return None

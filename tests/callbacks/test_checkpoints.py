@@ -12,6 +12,7 @@ import torch
 from lightning import Callback
 
 from gan.callbacks import checkpoints
+from gan.checkpoint_files import write_checkpoint
 from gan.errors import Stopped, UserError
 from gan.module import GAN
 
@@ -152,6 +153,54 @@ def test_a_run_killed_between_a_checkpoint_and_its_copies_completes_them(run, tm
     run("ckpt_path=auto")
     assert json.loads((folder / "last.json").read_text())["images_seen"] == 64
     assert json.loads((folder / "best.json").read_text()) == json.loads((folder / "last.json").read_text())
+    assert (tmp_path / "run" / "summary.json").is_file()
+
+
+def test_a_run_whose_folder_was_moved_keeps_its_best_checkpoint(run, tmp_path):
+    run()
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    (state,) = (state for name, state in content["callbacks"].items() if name.startswith("RunCheckpoints"))
+    state["best_score"] = -1.0  # no epoch will be better
+    write_checkpoint(path, content)
+    best = path.with_name("best.ckpt").read_bytes()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    run("ckpt_path=auto", "trainer.max_epochs=2", folder="moved")
+    assert last(tmp_path, "moved")["images_seen"] == 128
+    assert (tmp_path / "moved" / "checkpoints" / "best.ckpt").read_bytes() == best
+
+
+def test_a_run_that_goes_back_describes_what_it_writes(run, tmp_path, at):
+    run("trainer.max_epochs=2", "callbacks.checkpoints.every_n_epochs=1")
+    folder = tmp_path / "run" / "checkpoints"
+    at(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped):
+        run("trainer.max_epochs=2", f"ckpt_path='{folder / 'epoch_0001.ckpt'}'")
+    assert last(tmp_path)["images_seen"] == json.loads((folder / "last.json").read_text())["images_seen"] == 96
+
+
+def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("epoch_9995", "epoch_10000", "epoch_mine"):
+        (folder / f"{name}.ckpt").touch()
+    callback = checkpoints.RunCheckpoints(str(folder), "val/fid_mnist", keep_last=1)
+    callback.last.touch()
+    callback._saved = {"images_seen": 1, "copies": []}
+    callback._finish_writing(SimpleNamespace(is_global_zero=True))
+    assert {path.stem for path in folder.glob("epoch_*.ckpt")} == {"epoch_10000", "epoch_mine"}
+
+
+def test_a_signal_in_the_last_validation_ends_the_process_once_the_run_is_complete(run, tmp_path, monkeypatch):
+    end = checkpoints.RunCheckpoints.on_validation_end
+    monkeypatch.setattr(
+        checkpoints.RunCheckpoints,
+        "on_validation_end",
+        lambda *given: (end(*given), os.kill(os.getpid(), signal.SIGTERM))[0],
+    )
+    with pytest.raises(Stopped) as stopped:
+        run()
+    assert stopped.value.code == 143
     assert (tmp_path / "run" / "summary.json").is_file()
 
 
