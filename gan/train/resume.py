@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from gan.checkpoint_files import checkpoint_path, newest_whole, progress, read_checkpoint, read_metadata
+from gan.config import in_multirun
 from gan.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
     say, run = rank_zero_only(log.info), path.parent.parent
     elsewhere = run != Path(cfg.output_dir)
-    if "wandb" in cfg and cfg.wandb.id is None and not elsewhere:
+    if "wandb" in cfg and cfg.wandb.id is None and not (elsewhere and in_multirun()):
         cfg.wandb.id = checkpoint.get("wandb_id")
     if reason := _end_reached(cfg, timer(cfg), checkpoint):
         say("%s: %s", path, reason)

@@ -9,6 +9,7 @@ import torch
 from tiny_generators import save_checkpoint
 
 from gan.errors import UserError
+from gan.inference import DigitGenerator
 from gan.serve.models import Models
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,19 @@ async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_i
         assert after[1] != before[1]
         assert (await client.post("/v1/models/b/reload")).status_code == 404
         assert (await client.post("/v1/models/..%2Fa.ckpt/reload")).status_code == 404
+
+
+async def test_a_model_without_room_is_refused_and_the_old_one_stays(service, tmp_path, monkeypatch):
+    def no_room(*_):
+        raise RuntimeError("CUDA out of memory.")
+
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+        monkeypatch.setattr(DigitGenerator, "open", no_room)
+        refused = await client.post("/v1/models/a/reload")
+        assert (refused.status_code, "model a: CUDA out of memory." in refused.text) == (409, True)
+        await client.service.reloads.take("a")  # as a watched file does: a line in the log
+        assert (await client.post("/v1/generate", json={"seed": 5})).status_code == 200
 
 
 async def test_a_reload_does_not_interrupt(service, tmp_path):

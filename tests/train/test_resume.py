@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from joblib import cpu_count
 from lightning.pytorch.callbacks import timer
 
+from gan.checkpoint_files import write_checkpoint
 from gan.errors import UserError
 from gan.module import GAN
 
@@ -90,6 +92,24 @@ def test_init_from_takes_the_weights_alone(run, tmp_path):
     for name, parameter in first.generator.named_parameters():
         assert torch.equal(parameter, second.generator.get_parameter(name))
     assert second.images_seen == 16
+
+
+def test_a_run_that_resumes_reads_no_weights_to_start_from(run, tmp_path):
+    run()
+    module, _ = run("init_from=deleted.ckpt", "ckpt_path=auto", "trainer.max_epochs=2")
+    assert module.images_seen == 128
+
+
+def test_restored_threads_are_at_most_the_cores(run, tmp_path, monkeypatch):
+    run()
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    write_checkpoint(path, {**content, "threads": 10_000})
+    settled = []
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("gan.threads.settle_threads", lambda threads: settled.append(threads))
+    run("ckpt_path=auto", "trainer.max_epochs=2")
+    assert settled == [cpu_count()]
 
 
 @pytest.fixture
