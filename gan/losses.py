@@ -1,7 +1,7 @@
 """Adversarial losses: what each network minimizes, as functions of the discriminator's logits.
 
 A loss is a class with two methods, `discriminator(real_logits, fake_logits)` and `generator(real_logits, fake_logits)`.
-Logits are float [N]; results are float scalars (batch means).
+Logits are float [N]; results are float scalars (batch means). `loss=NAME` takes the one that conf/loss/NAME.yaml names.
 """
 
 from abc import ABC, abstractmethod

@@ -23,7 +23,7 @@ from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import build_schedule, forget_length, generator_steps
 from gan.step_plan import Fading, Found, LoggedStep, Rate, Step, StepSequence
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 VALIDATION_SEED = 0
 

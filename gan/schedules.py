@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from gan.config.targets import build
 from gan.errors import UserError
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 
 class LinearDecay(LambdaLR):

@@ -6,7 +6,7 @@ from lightning import Callback
 
 from gan.config.bounds import require
 from gan.module import GAN
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 
 class ImageBudget(Callback):

@@ -17,8 +17,8 @@ from gan.checkpoint_files import read_metadata
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
-from gan.train.past_runs import resume_command
-from gan.trainer import Trainer
+from gan.newest_run import resume_command
+from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
 

@@ -10,7 +10,7 @@ from gan.checkpoint_files import progress
 from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.randomness import derive_seed
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 
 class MidEpoch(Callback):

@@ -18,7 +18,7 @@ from gan.images import enlarge, grid, save_gif, save_picture
 from gan.loggers import CSVMetrics, read_rows
 from gan.module import GAN
 from gan.randomness import latents, slerp
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from gan.callbacks.live_lines import LiveLines
 from gan.callbacks.sample_grids import saved_grids
 from gan.config.bounds import require
 from gan.module import GAN
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
 

@@ -27,8 +27,8 @@ from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
 from gan.inference.training_run import training_command
 from gan.module import GAN
-from gan.train.past_runs import resume_command
-from gan.trainer import Trainer
+from gan.newest_run import resume_command
+from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
 

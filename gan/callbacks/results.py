@@ -9,7 +9,7 @@ from gan.checkpoint_files import read_metadata
 from gan.config.quoting import quoted
 from gan.config.targets import packages_of
 from gan.data import Source
-from gan.train.past_runs import LAST, resume_command
+from gan.newest_run import LAST, resume_command
 
 Values = Mapping[str, float]
 

@@ -17,7 +17,7 @@ from gan.config.bounds import require
 from gan.images import enlarge, grid, save_picture
 from gan.module import GAN
 from gan.randomness import latents
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 LOGGER_KEY = "samples"
 MAX_COLUMNS = 10

@@ -12,7 +12,7 @@ from gan.images import pictures
 from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor
 from gan.module import GAN
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 TABLE_KEY = "samples_read"
 

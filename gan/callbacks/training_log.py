@@ -9,7 +9,7 @@ from lightning import Callback
 
 from gan.module import GAN
 from gan.step_plan import LoggedStep
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 ALL_RIGHT, FAR_APART, ROWS = 0.995, 10.0, 20
 ADVICE = "lower its learning rate, or give it noise (model.instance_noise), dropout or a gradient penalty"

@@ -12,7 +12,7 @@ from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, buil
 from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.digit_extractor import ExtractorMissingError
 from gan.module import GAN
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 FLOOR_SEED = 0  # of the training images that are taken
 EARLY = 20_000  # images seen until which the images of most networks are all alike

@@ -75,7 +75,7 @@ def run(command: str) -> int:
     from gan.cli.mistakes import mistakes_in_one_line
 
     with mistakes_in_one_line(command):
-        from gan.train.past_runs import continue_newest, split_flags
+        from gan.newest_run import continue_newest, split_flags
 
         if command == "train":
             sys.argv[2:] = continue_newest(sys.argv[2:])

@@ -23,7 +23,7 @@ from gan.config.checks import check, expanded
 from gan.config.compose import CONFIG_DIR
 from gan.config.run_folder import accept_run, without_hydra
 from gan.errors import UserError
-from gan.train.past_runs import is_of_sweep
+from gan.newest_run import is_of_sweep
 
 Task = Callable[[DictConfig], None]
 

@@ -1,6 +1,6 @@
 """What the values of a config may be. A command checks them before its heavy imports; constructors check their own.
 
-Penalties check theirs in `gan/penalties.py`, and `gan serve` in `gan/serve/settings.py`.
+Limits that depend on the data are checked in `gan.data.MNISTDataModule`. Penalties check theirs in `gan/penalties.py`, and `gan serve` in `gan/serve/settings.py`.
 """
 
 from collections.abc import Mapping

@@ -1,11 +1,11 @@
-"""Prints what is installed and found on this machine: `gan doctor`. An issue needs this table."""
+"""Prints what is installed and found on this machine: `gan doctor`. The checks are in machine.py and software.py."""
 
 from collections.abc import Callable
 from functools import partial
 
 from omegaconf import DictConfig
 
-from gan.doctor.findings import Finding
+from gan.doctor.finding import Finding
 from gan.doctor.machine import chromium, compiler, devices, disk, memory, precision, system
 from gan.doctor.software import EXTRAS, extra, libraries, mnist, program, runs, slurm
 

@@ -5,7 +5,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from gan.doctor.findings import Finding, installing
+from gan.doctor.finding import Finding, installing
 from gan.memory import memory_left
 
 LITTLE = 2**30  # bytes; a run with its checkpoints and pictures, or its tensors, may need more

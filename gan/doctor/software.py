@@ -10,8 +10,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 import gan
-from gan.doctor.findings import Finding
-from gan.train.past_runs import newest_runs, resume_command
+from gan.doctor.finding import Finding
+from gan.newest_run import newest_runs, resume_command
 
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 EXTRAS = {

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config.targets import locate
-from gan.train.past_runs import OVERRIDES, run_arguments
+from gan.newest_run import OVERRIDES, run_arguments
 
 
 def run_folder(path: Path) -> Path | None:

@@ -1,7 +1,7 @@
 """Confidence intervals by the bootstrap: how far a value would be off if other images had been drawn.
 
-No measure is computed again. Each says what it is for every resample at once, as means over the resampled images; FID
-and KID are linearized for that. So an interval costs one matrix product.
+No measure is computed again. Each says what it is for every resample at once (`Measure.resampled`), as means over the
+resampled images; FID and KID are linearized for that. So an interval costs one matrix product.
 """
 
 from functools import cached_property

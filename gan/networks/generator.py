@@ -1,4 +1,7 @@
-"""The generator: a linear layer, then convolutions that enlarge its feature map to an image."""
+"""The generator: a linear layer, then convolutions that enlarge its feature map to an image.
+
+Its layers are lists in conf/model/: another arrangement needs no code.
+"""
 
 from collections.abc import Sequence
 

@@ -21,8 +21,8 @@ from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
 from gan.serve.cache import ImageCache
-from gan.serve.job_work import JobStopped, JobWorker
-from gan.serve.jobs import Jobs
+from gan.serve.job_store import Jobs
+from gan.serve.job_worker import JobStopped, JobWorker
 from gan.serve.models import Model, Models
 from gan.serve.reloading import Reloads
 from gan.serve.settings import Settings

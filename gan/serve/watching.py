@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from gan.newest_run import newest_runs
 from gan.serve.models import Model, Models, Stamp, stamp
-from gan.train.past_runs import newest_runs
 
 CHECK_SECONDS = 1.0
 NEWEST = {None: "last.ckpt", "last": "last.ckpt", "best": "best.ckpt"}

@@ -6,9 +6,9 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from gan.errors import UserError
+from gan.newest_run import subfolders
 from gan.sweeps.jobs import OVERRIDES, read_jobs
 from gan.sweeps.table import LOCK, markdown, table, write_report
-from gan.train.past_runs import subfolders
 
 ROOT = Path("outputs/multirun")
 

@@ -9,7 +9,7 @@ from yaml import YAMLError
 
 from gan.atomic_write import write_json
 from gan.checkpoint_files import read_metadata
-from gan.train.past_runs import is_of_sweep
+from gan.newest_run import is_of_sweep
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
+from gan.newest_run import run_arguments
 from gan.sweeps.jobs import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
-from gan.train.past_runs import run_arguments
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None

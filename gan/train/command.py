@@ -35,7 +35,7 @@ from gan.threads import settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind

@@ -11,7 +11,7 @@ import gan as package
 from gan.config import compose
 from gan.doctor import machine, software
 from gan.doctor.command import doctor
-from gan.doctor.findings import installing
+from gan.doctor.finding import installing
 
 
 def rows(text):

@@ -1,4 +1,4 @@
-// The sliders for slant, thickness, width and size. Letting go of one generates the same seed's images again.
+// The sliders for slant, thickness, width and size; the others are in index.html. Letting go of one generates the same seed's images again.
 
 import { $ } from "./shared.js";
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from starlette.responses import FileResponse
 
 from gan.serve import schemas
-from gan.serve.jobs import Job, Jobs
+from gan.serve.job_store import Job, Jobs
 from gan.serve.service import service_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

@@ -1,4 +1,7 @@
-"""Jobs for many images: their folders, whose files are their state for all workers, and the room that there is."""
+"""Jobs for many images: their folders, whose files are their state for all workers, and the room that there is.
+
+`job_worker.py` generates the images of a job, and continues it after a restart.
+"""
 
 import os
 import secrets

@@ -1,7 +1,7 @@
 from tiny_module import fit
 
 from gan.callbacks.budget import NoMoreBatches
-from gan.trainer import Trainer
+from gan.trainer_types import Trainer
 
 
 def test_lightning_gives_a_run_what_the_types_name(tmp_path):

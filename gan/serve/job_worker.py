@@ -17,7 +17,7 @@ from gan.errors import UserError
 from gan.generate.array_files import ArrayFiles, write_archive
 from gan.generate.modes import Samples
 from gan.inference import CHUNK, chunks
-from gan.serve.jobs import SHARD, Job, Jobs
+from gan.serve.job_store import SHARD, Job, Jobs
 from gan.serve.models import Model
 from gan.serve.responses import write_zip
 from gan.serve.settings import ModelSettings

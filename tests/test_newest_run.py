@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from gan.config import compose
 from gan.errors import UserError
-from gan.train.past_runs import continue_newest, newest_run, resume_command, split_flags
+from gan.newest_run import continue_newest, newest_run, resume_command, split_flags
 
 NAMES = ("lr=0.1", "a b", "ü,(x)", "it's", 'a"b', "$HOME", "plain")
 

@@ -12,7 +12,7 @@ from tiny_generators import save_checkpoint
 
 from gan.config import compose
 from gan.generate import generate
-from gan.serve import job_work
+from gan.serve import job_worker
 from gan.serve import service as service_module
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_jobs")]
@@ -102,8 +102,8 @@ async def test_workers_share_the_jobs_and_one_works_at_a_time(service, monkeypat
         finally:
             working -= 1
 
-    finish = job_work.JobWorker._finish
-    monkeypatch.setattr(job_work.JobWorker, "_finish", counted)
+    finish = job_worker.JobWorker._finish
+    monkeypatch.setattr(job_worker.JobWorker, "_finish", counted)
     async with service() as one, service() as other:
         urls = [await submit(client, seed=seed) for seed, client in enumerate((one, other, one, other))]
         ended = [(await until(one, url, "done"))["finished_at"] for url in urls]
