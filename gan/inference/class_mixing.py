@@ -6,6 +6,7 @@ from torch.func import functional_call
 from torch.nn.functional import one_hot
 
 from gan.errors import UserError
+from gan.inference.few_rows import at_least_rows
 
 
 def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
@@ -28,7 +29,8 @@ def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
             "digits: this network has no class embeddings to mix (that of an ONNX file never has); "
             "use one digit, such as digits=[0], or the checkpoint, ckpt=FILE.ckpt"
         )
-    tables = {f"{name}.weight": shares @ module.weight for name, module in embeddings.items()}
+    rows = at_least_rows(shares)
+    tables = {f"{name}.weight": (rows @ module.weight)[: len(shares)] for name, module in embeddings.items()}
     return functional_call(network, tables, (latents, torch.arange(len(latents), device=latents.device)))
 
 

@@ -12,6 +12,7 @@ from gan.config import explain
 from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.inference import CHUNK, DigitGenerator, exact_sizes
+from gan.inference.few_rows import pad_linear_layers
 from gan.serve.settings import ModelSettings, Settings
 
 Stamp = tuple[Path, int, int, int]
@@ -50,6 +51,7 @@ class Model:
         found = stamp(path)
         generator = DigitGenerator.open(path, key, device, trust)
         if generator.device.type == "cpu":
+            pad_linear_layers(generator.network)
             example = generator.latents(0, 0, CHUNK), generator.labels(None, 0, CHUNK)
             generator.chunk_sizes = exact_sizes(generator.network, *example, generator.num_classes)
         info = generator.info()
