@@ -1,6 +1,7 @@
 """What the values of a config may be. A command checks them before its heavy imports; constructors check their own.
 
-Limits that depend on the data are checked in `gan.data.MNISTDataModule`. Penalties check theirs in `gan/penalties.py`, and `gan serve` in `gan/serve/settings.py`.
+Limits that depend on the data are checked in `gan.data.MNISTDataModule`, those of penalties in `gan/penalties.py`, and
+those of `gan serve` in `gan/serve/settings.py`.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ def at_least_rows(rows: Tensor) -> Tensor:
 
 
 def pad_linear_layers(network: nn.Module) -> None:
-    """Has the linear layers of a network compute with `ROWS` rows or more, so that smaller chunks give the same bits."""
+    """Has the linear layers of a network compute with `ROWS` rows or more, so that small chunks give the same bits."""
     for layer in network.modules():
         if type(layer) is nn.Linear:
             layer.forward = partial(_forward, layer)  # type: ignore[method-assign]  # of this network alone

@@ -1,6 +1,7 @@
 """Where a run's numbers and pictures go: metrics.csv, TensorBoard or Weights & Biases, each in a file of its own.
 
-A logger is any `Logger` of Lightning that a file in conf/logger/ names. One that is an `ImageAxis` too learns how many images a run has seen.
+A logger is any `Logger` of Lightning that a file in conf/logger/ names. One that is an `ImageAxis` too learns how many
+images a run has seen.
 """
 
 from gan.loggers.csv import CSVMetrics, read_rows
