@@ -101,8 +101,9 @@ def server_config(settings: Settings, factory: str | Callable[[], FastAPI], log:
     )
 
 
-async def _invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     """Where each error is and what it is. The values themselves are left out: JSON cannot express all of them."""
+    assert isinstance(error, RequestValidationError)  # by its registration
     errors = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in error.errors()]
     first = errors[0]
     field = ".".join(str(part) for part in first["loc"][1:])
@@ -116,5 +117,5 @@ async def _invalid_request(request: Request, error: RequestValidationError) -> J
     return JSONResponse({"detail": detail, "errors": errors}, 422)
 
 
-async def _user_error(request: Request, error: UserError) -> JSONResponse:
+async def _user_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(422, str(error))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from fastapi import HTTPException
@@ -71,7 +72,7 @@ class Batcher:
             raise HTTPException(503, "The queue is full; try again soon.", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
         parts = [
-            Part(generator, stop - start, lambda span=(start, stop): inputs(*span), loop.create_future())
+            Part(generator, stop - start, partial(inputs, start, stop), loop.create_future())
             for start, stop in chunks(0, count, max(self.max_batch, generator.chunk_sizes[-1]))
         ]
         self._parts.extend(parts)

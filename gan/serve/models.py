@@ -83,11 +83,14 @@ class Models:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.shares = settings.shares
-        self._models = {name: self._open(name) for name in settings.models}
+        assert settings.models is not None  # since the validation
+        assert settings.default is not None
+        self._specs, self._default = settings.models, settings.default
+        self._models = {name: self._open(name) for name in self._specs}
 
     @property
     def default(self) -> Model:
-        return self._models[self.settings.default]
+        return self._models[self._default]
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
@@ -122,6 +125,6 @@ class Models:
 
     def _open(self, name: str) -> Model:
         try:
-            return Model.open(name, self.settings.models[name], self.settings.device, self.settings.trust)
+            return Model.open(name, self._specs[name], self.settings.device, self.settings.trust)
         except (OSError, RuntimeError) as error:  # such as a GPU without enough memory
             raise UserError(f"model {name}: {explain(error)}") from error

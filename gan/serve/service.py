@@ -42,16 +42,18 @@ class Service:
 
     Attributes:
         state: "ready" from when the models are loaded until SIGTERM.
+        models, reloads: from when it is no longer "starting".
     """
+
+    models: Models
+    reloads: Reloads
+    _batcher: Batcher
 
     def __init__(self, settings: Settings, shared: Path | None = None) -> None:
         self.settings, self.shared = settings, shared
         self.state: Literal["starting", "ready", "draining"] = "starting"
-        self.models: Models | None = None
-        self.reloads: Reloads | None = None
         self._cache = ImageCache(settings.cache_bytes)
         self._finding = asyncio.Lock()
-        self._batcher: Batcher | None = None
         self._batching: asyncio.Task | None = None
         self._requests, self._last_request = 0, 0.0  # that wait for images now; and when one last did
         self._stopping = asyncio.Event()
@@ -84,8 +86,7 @@ class Service:
                     await working
             for task in (*following, self._batching):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*following, self._batching, return_exceptions=True)
             self._batcher.close()
 
     @property

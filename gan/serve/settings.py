@@ -196,6 +196,8 @@ class Settings(BaseModel):
     @property
     def shares(self) -> dict[str, float]:
         """The share of each model of the requests that name no model; they sum to 1."""
+        assert self.models is not None  # since the validation
+        assert self.default is not None
         others = {name: model.weight or 0.0 for name, model in self.models.items() if name != self.default}
         return {self.default: max(0.0, 1 - sum(others.values())), **others}
 

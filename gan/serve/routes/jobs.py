@@ -52,9 +52,8 @@ def submit(request: Request, response: Response, owner: Owner, body: schemas.Job
 
     The result has the images that /v1/generate and `gan generate` have for these values.
     """
-    models = service_of(request).models
-    assert models is not None  # they are loaded before the first request
-    entry = _entry(request, _jobs(request).submit(body, models.pick(body.model, body.version), owner))
+    model = service_of(request).models.pick(body.model, body.version)
+    entry = _entry(request, _jobs(request).submit(body, model, owner))
     response.headers["Location"] = entry.url
     return entry
 

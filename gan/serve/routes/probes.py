@@ -1,6 +1,7 @@
 """Liveness, readiness, health and metrics, for whoever operates the service. They need no key and have no limits."""
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
@@ -15,7 +16,7 @@ router = APIRouter(tags=["probes"])
 @router.get("/health")
 async def health(request: Request) -> published_schemas.Health:
     """Whether a model is loaded."""
-    return published_schemas.Health(status="healthy", model_loaded=service_of(request).models is not None)
+    return published_schemas.Health(status="healthy", model_loaded=service_of(request).state != "starting")
 
 
 @router.head("/livez", include_in_schema=False)
@@ -43,4 +44,4 @@ async def metrics() -> Response:
     return Response(await run_in_threadpool(exposition), media_type=CONTENT_TYPE_LATEST)
 
 
-PATHS = {route.path for route in router.routes}
+PATHS = {route.path for route in router.routes if isinstance(route, APIRoute)}

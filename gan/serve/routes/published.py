@@ -56,7 +56,7 @@ async def generate_digit(request: Request, body: published_schemas.DigitRequest 
     conditional = model.generator.num_classes is not None
     digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
     images = await service.sample(model, model.samples([seed], digits), 1, cached=body.seed is not None)
-    if conditional:
+    if digits is not None:
         choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
         note = f"The model is conditional: it generated a {digits[0]}, {choice}."
     elif body.digit is not None:

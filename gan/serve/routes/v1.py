@@ -51,11 +51,12 @@ async def generate(request: Request, body: schemas.SampleRequest | None = None) 
             version=model.version,
         )
         return responses.json_response(content, headers)
-    encode, media_type = {
+    formats: dict[str, tuple[Callable[[Tensor], bytes], str]] = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
         "zip": (partial(responses.zip_of_pngs, samples=samples), "application/zip"),
         "npy": (responses.npy, NPY),
-    }[body.format]
+    }
+    encode, media_type = formats[body.format]
     return Response(await responses.encoded(images, encode), headers=headers, media_type=media_type)
 
 
@@ -140,7 +141,7 @@ async def reload(request: Request, response: Response, name: str = Path(pattern=
     """Reads the model's file again. The old model stays in use until the new one is loaded."""
     service = service_of(request)
     if name not in service.models:
-        raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.settings.models)}")
+        raise HTTPException(404, f"{name}: no such model; there is {', '.join(model.name for model in service.models)}")
     try:
         model = await service.reloads.reload(name)
     except UserError as error:
