@@ -13,6 +13,7 @@ it is installed (`apt-get install wrk`), else asyncio, which takes more of them.
 import argparse
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
@@ -64,7 +65,7 @@ class Load:
 def started(command: list[str], port: int, path: str) -> Iterator[subprocess.Popen]:
     """Runs a service until the end of the block."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             while not answers(port, path):
                 if process.poll() is not None:
@@ -75,6 +76,8 @@ def started(command: list[str], port: int, path: str) -> Iterator[subprocess.Pop
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+            with suppress(ProcessLookupError):  # LitServe leaves processes behind
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def answers(port: int, path: str) -> bool:

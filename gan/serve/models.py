@@ -126,5 +126,7 @@ class Models:
     def _open(self, name: str) -> Model:
         try:
             return Model.open(name, self._specs[name], self.settings.device, self.settings.trust)
-        except (OSError, RuntimeError) as error:  # such as a GPU without enough memory
+        except OSError as error:
+            raise UserError(explain(error)) from error
+        except RuntimeError as error:  # such as a GPU without enough memory
             raise UserError(f"model {name}: {explain(error)}") from error
