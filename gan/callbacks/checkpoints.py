@@ -135,7 +135,8 @@ class RunCheckpoints(Checkpoint):
         if trainer.world_size == 1:
             return late, self._signals.received
         told = torch.tensor([late, self._signals.received])
-        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, self._group)  # type: ignore[arg-type]  # all are in it
+        # torch types `new_group` with -100 for a process outside the group, and every process is in this one.
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, self._group)  # type: ignore[arg-type]
         return bool(told[0]), int(told[1])
 
     def _stop(self, trainer: Trainer, pl_module: GAN, number: int) -> None:

@@ -27,6 +27,7 @@ PATHS = (
     "api_keys_file",
     "sweep_name",
 )
+COMPOSED = {"train": ("data", "model"), "evaluate": ("data",)}  # config groups whose `_target_` a command builds
 WORDS = ("last", "best", "auto", "pretrained")  # what a key for a checkpoint takes instead of a file
 
 
@@ -40,15 +41,16 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     """
     expand_home(cfg)
     _check_keys(command, cfg, cfg if whole is None else whole)
-    for group in {"data", "model"} & set(cfg) if command != "doctor" else ():  # which builds nothing
+    for group in COMPOSED.get(command, ()):
         if not (OmegaConf.is_dict(cfg[group]) and "_target_" in cfg[group]):
             others = "/".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
             raise UserError(f"{group}: has no _target_; a config of your own has one of {others} in its defaults")
     check_bounds(command, cfg)
     if command == "train":
         check_trainer(cfg)
-    for key in ("ckpt", "ckpt_path", *(("init_from",) if cfg.get("ckpt_path") is None else ())):
-        if key in cfg and command != "serve":
+    resumes = cfg.get("ckpt_path") is not None  # and does not read `init_from` then
+    for key in ("ckpt", "ckpt_path", "init_from"):
+        if key in cfg and command != "serve" and not (resumes and key == "init_from"):
             for named in cfg[key] if OmegaConf.is_list(cfg[key]) else [cfg[key]]:
                 if named is not None and named not in WORDS and not Path(str(named)).is_file():
                     raise UserError(f"{key}={named}: there is no file {Path(str(named)).absolute()}")

@@ -1,9 +1,7 @@
 """Matrix products of few rows, to the bit as in a product of many: with few rows, libraries take other kernels."""
 
-from functools import partial
-
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 ROWS = 8  # from here on, the bits of a row do not depend on how many there are, on the processors tried
 
@@ -13,12 +11,15 @@ def at_least_rows(rows: Tensor) -> Tensor:
     return pad(rows, (0, 0, 0, max(0, ROWS - len(rows))))
 
 
+class PaddedLinear(nn.Linear):
+    """A linear layer that computes with `ROWS` rows or more."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return super().forward(at_least_rows(rows))[: len(rows)]
+
+
 def pad_linear_layers(network: nn.Module) -> None:
-    """Has the linear layers of a network compute with `ROWS` rows or more, so that small chunks give the same bits."""
+    """Makes each linear layer of a network a `PaddedLinear`, so that small chunks give the same bits."""
     for layer in network.modules():
         if type(layer) is nn.Linear:
-            layer.forward = partial(_forward, layer)  # type: ignore[method-assign]  # of this network alone
-
-
-def _forward(layer: nn.Linear, rows: Tensor) -> Tensor:
-    return linear(at_least_rows(rows), layer.weight, layer.bias)[: len(rows)]
+            layer.__class__ = PaddedLinear

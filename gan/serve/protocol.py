@@ -24,7 +24,7 @@ class LimitedProtocol(HttpToolsProtocol):
     _refused = False
     _head = b""  # of a request that offers an upgrade, without the offer
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it too
         super().connection_made(transport)
         self._await_headers()
 
