@@ -223,6 +223,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=40, help="in all")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--settings", nargs="+", default=[], help="overrides of `gan train` for all runs")
     options = parser.parse_args()
     chance, wrong, done = random.Random(options.seed), 0, 0
     with tempfile.TemporaryDirectory() as root:
@@ -230,14 +231,15 @@ def main() -> None:
             print(name, flush=True)
             folder = Path(root, name.replace(" ", "_"))
             started = time.monotonic()
-            run = Run(folder / "whole", VARIANTS[name])
+            overrides = (*VARIANTS[name], *options.settings)
+            run = Run(folder / "whole", overrides)
             run.require(run.wait(LIMIT), "the undisturbed run")
             seconds = time.monotonic() - started
             kills = options.kills // len(options.variants) + (number < options.kills % len(options.variants))
             for attempt in range(kills):  # a run may end before its last kill; another one takes the rest
                 if kills <= 0:
                     break
-                these = disturbed(folder / f"killed_{attempt}", VARIANTS[name], min(kills, 6), seconds, chance)
+                these = disturbed(folder / f"killed_{attempt}", overrides, min(kills, 6), seconds, chance)
                 kills, done = kills - these, done + these
                 found = differences(folder / "whole", folder / f"killed_{attempt}")
                 wrong += len(found)

@@ -16,10 +16,11 @@ from filelock import FileLock
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors are slower on several; torch reads it when it is imported
 
+import spared
 import warm_python
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
-os.fsync = lambda descriptor: None  # no test outlives a power cut, and disks would take a quarter of each tiny run
+spared.spare()
 gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
 

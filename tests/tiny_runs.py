@@ -9,6 +9,7 @@ WITH_EXTENSION = os.pathsep.join(filter(None, [str(EXTENSION), os.environ.get("P
 TINY = (
     "data=digits",
     "data.batch_size=16",
+    "++data.val_batch_size=100",
     "trainer.max_epochs=1",
     "max_images=null",
     "trainer.limit_train_batches=4",

@@ -14,7 +14,10 @@ import signal
 import socket
 import sys
 
-WARM = ("gan.cli.mistakes", "gan.config", "gan.train.command", "hydra.main", "matplotlib.pyplot")
+WARM = (
+    *("gan.cli.commands", "gan.cli.mistakes", "gan.config", "gan.train.command", "hydra.main", "matplotlib.pyplot"),
+    *("fastapi", "limits", "sklearn.datasets", "uvicorn"),
+)
 LIFELINE, RUN = b"L", b"R"  # what a connection begins with
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 MOST_FILES = 200
@@ -77,11 +80,15 @@ def serve(address, executable):
     import multiprocessing
     import select
 
+    import spared
+
     before = [path for path in sys.path[1:] if path not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    os.fsync = lambda descriptor: None  # as in conftest.py
+    spared.spare()
     gc.disable()
     for name in WARM:
         importlib.import_module(name)
+    for command in sys.modules["gan.cli.commands"].COMMANDS:
+        sys.modules["gan.config"].compose(command)
     gc.freeze()
     gc.enable()
     sys.executable = executable

@@ -109,7 +109,7 @@ def settle_output_dir(cfg: DictConfig, command: str) -> Path:
     """Makes the run's folder absolute and returns it. Without the command line it is a new one under `outputs/`."""
     if not HydraConfig.initialized() and OmegaConf.is_interpolation(cfg, "output_dir"):
         cfg.output_dir = f"outputs/{command}/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
-    cfg.output_dir = str(Path(cfg.output_dir).absolute())
+    cfg.output_dir = str(Path(os.path.expanduser(cfg.output_dir)).absolute())
     return Path(cfg.output_dir)
 
 

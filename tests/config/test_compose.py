@@ -9,7 +9,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
-from gan.config import compose, explain
+from gan.config import compose, explain, settle_output_dir
 
 VALUES = ("~/mnist", "ü", "a#b", "a&b", "it's", "a!b", "(x)", "a;b", "lr=0.1/last.ckpt", "a,b=c", "$HOME/(x)")
 
@@ -39,6 +39,12 @@ def test_several_values_are_a_text_a_list_or_a_sweep():
     ).groups()
     assert compose("evaluate", shlex.split(text)).ckpt == "a,b.ckpt"
     assert compose("evaluate", shlex.split(several)).ckpt == ["a", "b.ckpt"]
+
+
+def test_a_folder_for_output_may_be_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cfg = compose("train", ["output_dir='~/runs/a'"])
+    assert str(settle_output_dir(cfg, "train")) == cfg.output_dir == f"{tmp_path}/runs/a"
 
 
 def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):

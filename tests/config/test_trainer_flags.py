@@ -191,7 +191,7 @@ def test_all_flags_that_work_do_so_in_one_run(run, monkeypatch, tmp_path, torchs
     ("overrides", "line"),
     [
         (["trainer.limit_train_batches=0.001"], r"trainer\.limit_train_batches=0\.001: less than one of the 75"),
-        (["trainer.limit_val_batches=0.5"], r"trainer\.limit_val_batches=0\.5: less than one of the 1 batches"),
+        (["trainer.limit_val_batches=0.2"], r"trainer\.limit_val_batches=0\.2: less than one of the 3 batches"),
         (["+trainer.val_check_interval=7"], r"trainer\.val_check_interval=7: an epoch has 4 batches"),
     ],
 )

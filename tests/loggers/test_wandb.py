@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -203,7 +202,7 @@ for arguments in json.loads(sys.argv[1]):
 
 
 @pytest.mark.process
-def test_nothing_reaches_for_the_network_offline_and_a_csv_alone_imports_no_tracker(tmp_path):
+def test_nothing_reaches_for_the_network_offline_and_a_csv_alone_imports_no_tracker(tmp_path, python):
     """W&B's service is a program of its own: its way to the network leads through this proxy."""
     proxy = socket.create_server(("127.0.0.1", 0))
     proxy.setblocking(False)
@@ -211,7 +210,7 @@ def test_nothing_reaches_for_the_network_offline_and_a_csv_alone_imports_no_trac
     environment = {"HTTPS_PROXY": address, "HTTP_PROXY": address, "NO_PROXY": "", "WANDB_MODE": "offline"}
     runs = (["logger=csv", "hydra.run.dir=csv"], ["experiment=debug", "logger=wandb"])
     arguments = json.dumps([["train", *run, *TINY, *NARROW, *FAST] for run in runs])
-    line, environment = [sys.executable, "-c", NO_SOCKETS, arguments], os.environ | environment
+    line, environment = [python, "-c", NO_SOCKETS, arguments], os.environ | environment
     ended = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stderr
     imported = [line for line in ended.stdout.splitlines() if line.startswith("imported")]

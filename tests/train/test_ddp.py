@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -20,7 +19,7 @@ from gan.module import GAN, VALIDATION_SEED
 from gan.randomness import latents
 
 
-def two_processes(tmp_path, *arguments, start=("-m",), python=sys.executable):
+def two_processes(tmp_path, *arguments, python, start=("-m",)):
     """Runs `gan train hardware=cpu_ddp`; it returns when the last process that holds its output has ended."""
     command = [python, *start, "gan", "train", "hardware=cpu_ddp", "data=digits", *arguments]
     environment = {**os.environ, "PYTHONPATH": WITH_EXTENSION}
@@ -47,13 +46,14 @@ def test_a_mistake_of_two_processes_is_told_once(tmp_path, python):
 
 
 @pytest.mark.process
-def test_two_processes_train_an_epoch(tmp_path):
+def test_two_processes_train_an_epoch(tmp_path, python):
     finished = two_processes(
         tmp_path,
         *NARROW,
         *("data.batch_size=100", "trainer.max_epochs=1", "model.instance_noise=0.1", "model.num_classes=10"),
         *("~callbacks.plots", "logger=[csv,wandb]"),
         *("+callbacks.probe._target_=probe.Probe", f"+callbacks.probe.folder='{tmp_path}'"),
+        python=python,
     )
     assert finished.returncode == 0, finished.stderr
 

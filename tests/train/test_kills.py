@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ARGUMENTS = ["--kills", "3", "--variants", "csv"]
+SHORT = ["trainer.max_epochs=2", "trainer.limit_train_batches=16"]
+ARGUMENTS = ["--kills", "3", "--variants", "csv", "--settings", *SHORT]
 BENCH = Path(__file__).parents[2] / "bench" / "kills.py"
 
 
