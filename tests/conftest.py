@@ -83,10 +83,10 @@ def trained(shared):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """One more than there are cores: some tests wait for processes."""
+    """Two more than there are cores: some tests wait for processes."""
     from joblib import cpu_count
 
-    return cpu_count() + 1
+    return cpu_count() + 2
 
 
 @pytest.fixture(scope="session")
