@@ -44,7 +44,7 @@ def bare_loop(module: GAN, images: Tensor, labels: Tensor, batches: int, batch_s
     )
     noise, limit = options.instance_noise, options.gradient_clip_norm
     smoothing = options.loss.get("label_smoothing", 0)
-    real_target, fake_target = torch.full((batch_size,), 1 - smoothing), torch.zeros(batch_size)
+    real_target, fake_target = torch.full((batch_size,), 1.0 - smoothing), torch.zeros(batch_size)
     ones = torch.ones(batch_size)
     order = torch.randperm(len(images))
 
