@@ -60,11 +60,11 @@ def test_model_runs_an_epoch(tiny, model):
 
 @pytest.mark.parametrize("model", names("model"))
 def test_each_loss_is_one_choice_with_every_model(model):
-    own = weights(compose("train", [f"model={model}", "loss=bce"]))
+    own, small = weights(compose("train", [f"model={model}", "loss=bce"])), narrow(model)
     brings = {"wasserstein": {"wgan_gp": 10.0}, "relativistic": {"r1": 0.3, "r2": 0.3}}
     assert names("loss") == sorted(LOSSES)
     for loss, published in LOSSES.items():
-        cfg = compose("train", [*narrow(model), f"loss={loss}"])
+        cfg = compose("train", [*small, f"loss={loss}"])
         leak = {"leak": 0.1} if loss == "hinge" and model == "conditional" else {}  # one-stage steps need a slope
         assert plain(cfg.model.loss) == {**published, **leak}
         assert weights(cfg) == {**brings.get(loss, {}), **own}
@@ -134,6 +134,10 @@ def test_a_loss_of_ones_own_is_a_choice_as_well(tmp_path):
 def test_equal_epochs_make_up_the_budget(experiment, max_images, images_per_epoch):
     budget = f"max_images={'null' if max_images is None else max_images}"
     assert compose("train", [f"experiment={experiment}", budget]).data.images_per_epoch == images_per_epoch
+
+
+@pytest.mark.parametrize("experiment", ["quick", "best_cpu", "best_gpu", "stacked_mnist"])
+def test_a_published_budget_is_whole_epochs_and_their_length_can_be_chosen(experiment):
     published = compose("train", [f"experiment={experiment}"])
     assert published.max_images % published.data.images_per_epoch == 0
     assert compose("train", [f"experiment={experiment}", "data.images_per_epoch=7"]).data.images_per_epoch == 7
