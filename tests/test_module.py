@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
+from composed_runs import ONE_STAGE, ClippedNorms, fit, same
 from lightning import Callback
 from lightning.pytorch.plugins.precision import MixedPrecision
 
-from gan.callbacks.training_log import TrainingLog
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.train import train
@@ -15,10 +15,6 @@ from gan.train import train
 
 def state(network):
     return copy.deepcopy(network.state_dict())
-
-
-def same(first, second):
-    return all(torch.equal(first[key], second[key]) for key in first)
 
 
 class Snapshots(Callback):
@@ -53,26 +49,6 @@ def test_each_step_changes_one_network_alone(tiny, options):
     assert not torch.equal(start["discriminator"], between["discriminator"])
     assert torch.equal(between["discriminator"], end["discriminator"])
     assert not torch.equal(between["generator"], end["generator"])
-
-
-class ClippedNorms(Callback):
-    """The norms of the gradients that the optimizers took: those still there at the end of a batch."""
-
-    def __init__(self):
-        self.norms = {"generator": [], "discriminator": []}
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        for name, norms in self.norms.items():
-            gradients = [p.grad for p in getattr(pl_module, name).parameters() if p.grad is not None]
-            norms.append(torch.nn.utils.get_total_norm(gradients).item())
-
-
-def fit(cfg, *callbacks, **trainer_options):
-    module, datamodule = instantiate(cfg.model, trust=["my_gan"]), instantiate(cfg.data)
-    callbacks = [TrainingLog(), *callbacks]
-    trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=False, enable_checkpointing=False, **trainer_options)
-    trainer.fit(module, datamodule)
-    return module, trainer
 
 
 @pytest.mark.parametrize(("discriminator_steps", "generator_updates"), [(1, 4), (2, 2)])
@@ -139,108 +115,9 @@ def test_classification_stops_where_its_weight_has_fallen_to_zero(tiny):
     assert ["loss_classification" in row for row in noted.rows] == [True, True, True, False]  # of 16 images each
 
 
-@pytest.mark.parametrize("joint_batches", [False, True])
-@pytest.mark.parametrize(("shared_latents", "one_stage"), [(False, False), (True, False), (True, True)])
-def test_a_loss_of_just_two_methods_trains(tiny, joint_batches, shared_latents, one_stage):
-    steps = (f"model.shared_latents={shared_latents}", f"model.one_stage={one_stage}")
-    cfg = tiny("model.discriminator.norm=false", f"model.joint_batches={joint_batches}", *steps)
-    cfg.model.loss = {"_target_": "my_gan.TwoMethods"}
-    module, trainer = fit(cfg)
-    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
-    assert trainer.global_step == 2 * 4
-
-
 def test_no_half_life_makes_the_average_the_generator(tiny):
     module, _ = fit(tiny("model.ema_half_life=0"))
     assert same(module.generator.state_dict(), module.generator_ema.state_dict())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("loss", ["bce_smoothed", "hinge", "wasserstein", "relativistic"])
-@pytest.mark.parametrize(("conditional", "paired"), [(False, False), (True, False), (True, True)])
-def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
-    module, trainer = fit(
-        tiny(
-            f"loss={loss}",
-            f"model.num_classes={10 if conditional else 'null'}",
-            f"model.paired_labels={paired}",
-            "model.penalties.r1.weight=0.1",
-            "model.penalties.r2.weight=0.1",
-            "model.penalties.r2.every=2",
-            "model.penalties.wgan_gp.weight=1",
-        )
-    )
-    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
-    names = {"loss_discriminator", "loss_generator", "logit_real", "logit_fake", "accuracy_real", "accuracy_fake"}
-    assert {f"train/{name}" for name in names} <= trainer.callback_metrics.keys()
-
-
-def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
-    """Without normalization and noise, one pass over both batches computes what two passes do."""
-    plain = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.instance_noise=0")
-    weights = []
-    for override in ("model.joint_batches=false", "model.joint_batches=true"):
-        torch.manual_seed(0)
-        module, _ = fit(tiny(*plain, override, "model.shared_latents=true", "trainer.limit_train_batches=1"))
-        weights.append(torch.cat([parameter.detach().flatten() for parameter in module.parameters()]))
-    assert torch.allclose(*weights, atol=1e-6)
-
-
-class Gradients(Callback):
-    """The generator's gradient at its first step, before that step."""
-
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        if optimizer is pl_module.optimizers(use_pl_optimizer=False)[0]:
-            self.found = torch.cat([parameter.grad.flatten() for parameter in pl_module.generator.parameters()]).clone()
-
-
-ONE_STAGE = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.shared_latents=true")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("joint_batches", [False, True])
-@pytest.mark.parametrize("loss", [["hinge", "model.loss.leak=0.1"], ["bce"], ["wasserstein"], ["relativistic"]])
-def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches):
-    """With a discriminator that stands still, both ways ask the same one; slopes differ from image to image."""
-    found = []
-    for one_stage in (False, True):
-        torch.manual_seed(0)
-        gradients = Gradients()
-        cfg = tiny(
-            *ONE_STAGE,
-            f"loss={loss[0]}",
-            *loss[1:],
-            f"model.one_stage={one_stage}",
-            f"model.joint_batches={joint_batches}",
-            "model.num_classes=10",
-            "model.classification_weight=0.5",
-            "model.diversity_weight=0.5",
-            "model.instance_noise=0",
-            "model.penalties.r1.weight=1",
-            "model.penalties.r2.weight=1",
-            "model.gradient_clip_norm=null",
-            "trainer.limit_train_batches=1",
-            "model.discriminator_optimizer.lr=0",
-        )
-        module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
-        with torch.no_grad():
-            for parameter in module.discriminator.parameters():
-                parameter.mul_(5)  # logits on both sides of the margins
-        instantiate(cfg.trainer, callbacks=[gradients], logger=False, enable_checkpointing=False).fit(
-            module, datamodule
-        )
-        found.append(gradients.found)
-    assert found[0].norm() > 1e-3
-    assert torch.allclose(*found, rtol=1e-3, atol=1e-5 * found[0].norm().item())
-
-
-def test_one_stage_with_noise_clipping_and_several_discriminator_steps(tiny):
-    """Its norms are bounded too, and a module that was trained can be copied."""
-    options = ("model.one_stage=true", "model.instance_noise=0.1", "model.discriminator_steps=2")
-    counted = ClippedNorms()
-    module, _ = fit(tiny(*ONE_STAGE, *options, "model.gradient_clip_norm=1e-4"), counted)
-    assert all(0.99e-4 < norm <= 1.001e-4 for norm in counted.norms["generator"][1:])
-    assert same(module.state_dict(), copy.deepcopy(module).state_dict())
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from composed_runs import fit
 
 from gan.errors import UserError
 from gan.losses import AdversarialLoss, BinaryCrossEntropy, Relativistic
@@ -130,3 +131,45 @@ def test_a_compiled_discriminator_is_penalized_uncompiled():
     network._compiled_call_impl = compiled
     value = r1(network, torch.zeros(2, 1, 28, 28), None, torch.zeros(2, 1, 28, 28), None)
     assert value.requires_grad
+
+
+@pytest.mark.parametrize("joint_batches", [False, True])
+@pytest.mark.parametrize(("shared_latents", "one_stage"), [(False, False), (True, False), (True, True)])
+def test_a_loss_of_just_two_methods_trains(tiny, joint_batches, shared_latents, one_stage):
+    steps = (f"model.shared_latents={shared_latents}", f"model.one_stage={one_stage}")
+    cfg = tiny("model.discriminator.norm=false", f"model.joint_batches={joint_batches}", *steps)
+    cfg.model.loss = {"_target_": "my_gan.TwoMethods"}
+    module, trainer = fit(cfg)
+    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
+    assert trainer.global_step == 2 * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["bce_smoothed", "hinge", "wasserstein", "relativistic"])
+@pytest.mark.parametrize(("conditional", "paired"), [(False, False), (True, False), (True, True)])
+def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
+    module, trainer = fit(
+        tiny(
+            f"loss={loss}",
+            f"model.num_classes={10 if conditional else 'null'}",
+            f"model.paired_labels={paired}",
+            "model.penalties.r1.weight=0.1",
+            "model.penalties.r2.weight=0.1",
+            "model.penalties.r2.every=2",
+            "model.penalties.wgan_gp.weight=1",
+        )
+    )
+    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
+    names = {"loss_discriminator", "loss_generator", "logit_real", "logit_fake", "accuracy_real", "accuracy_fake"}
+    assert {f"train/{name}" for name in names} <= trainer.callback_metrics.keys()
+
+
+def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
+    """Without normalization and noise, one pass over both batches computes what two passes do."""
+    plain = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.instance_noise=0")
+    weights = []
+    for override in ("model.joint_batches=false", "model.joint_batches=true"):
+        torch.manual_seed(0)
+        module, _ = fit(tiny(*plain, override, "model.shared_latents=true", "trainer.limit_train_batches=1"))
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in module.parameters()]))
+    assert torch.allclose(*weights, atol=1e-6)

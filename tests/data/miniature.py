@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from gan.data import MNISTDataModule
 from gan.data.idx import ALL_NAMES
 
 
@@ -43,3 +44,15 @@ def write_mnist(folder, train=200, test=60, packed=False):
 def flat(batches):
     """One list of all that the batches list."""
     return list(chain.from_iterable(batches))
+
+
+def made(data_dir, **arguments):
+    defaults = {"download": False, "val_size": 50, "batch_size": 10, "val_batch_size": 20}
+    return MNISTDataModule(dir=str(data_dir), **{**defaults, **arguments})
+
+
+def ready(data_dir, **arguments):
+    datamodule = made(data_dir, **arguments)
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule

@@ -1,31 +1,18 @@
 """The data module: splits, errors, the fallback, and Lightning's loop over it."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import hydra
 import pytest
 import torch
 from lightning import LightningModule, Trainer
-from miniature import flat, numbers
+from miniature import flat, made, numbers, ready
 
 from gan.config import CONFIG_DIR, compose
-from gan.data import DataNotFoundError, Digits, MNISTDataModule, Source, StackedMNIST
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 
 CONFIGS = sorted((CONFIG_DIR / "data").glob("*.yaml"))
-
-
-def made(data_dir, **arguments):
-    defaults = {"download": False, "val_size": 50, "batch_size": 10, "val_batch_size": 20}
-    return MNISTDataModule(dir=str(data_dir), **{**defaults, **arguments})
-
-
-def ready(data_dir, **arguments):
-    datamodule = made(data_dir, **arguments)
-    datamodule.prepare_data()
-    datamodule.setup()
-    return datamodule
 
 
 def as_rank(datamodule, rank, world_size):
@@ -102,61 +89,6 @@ def test_ranks_come_from_the_trainer(data_dir):
     assert not seen[0] & seen[1]
 
 
-@pytest.mark.parametrize("steps", [["prepare_data", "prepare_data", "setup"], ["setup"]], ids=["rank 0", "others"])
-def test_fallback_takes_the_embedded_digits(tmp_path, steps, caplog):
-    datamodule = made(tmp_path, offline_fallback=True, val_size=5000)
-    for step in steps:
-        getattr(datamodule, step)()
-    boxes = [record.getMessage() for record in caplog.records if "NOT TRAINING ON MNIST" in record.getMessage()]
-    assert [box.count("\n") > 3 for box in boxes] == [True]
-    assert datamodule.source.name == "digits"
-    assert (len(datamodule.train_images), len(datamodule.val_images), len(datamodule.test_images)) == (1200, 300, 297)
-
-
-def test_fallback_is_not_taken_where_files_are(data_dir):
-    assert ready(data_dir, offline_fallback=True).source.name == "mnist"
-
-
-@pytest.mark.parametrize("name", ["mnist.npz", "mnist_train.csv", "train-images-idx3-ubyte"])
-@pytest.mark.parametrize("step", ["prepare_data", "setup"])
-def test_fallback_is_not_taken_where_files_of_another_form_are(tmp_path, name, step):
-    (tmp_path / name).touch()
-    with pytest.raises(UserError, match=rf"^data\.dir=.*: no MNIST files there \(but {name}\), and .*$"):
-        getattr(made(tmp_path, offline_fallback=True), step)()
-
-
-def test_a_folder_that_was_given_must_exist(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    for given, words in {
-        tmp_path / "mistyped": "there is no folder",
-        tmp_path / "file": "is a file, not a folder",
-        tmp_path / "file" / "below": "there is no folder",
-        "": "the path of a folder",
-    }.items():
-        with pytest.raises(UserError, match=rf"^data\.dir={given}: .*{words}.*$"):
-            MNISTDataModule(dir=str(given), offline_fallback=True)
-    monkeypatch.chdir(tmp_path)
-    for default in ("data", str(tmp_path / "data")):  # as it is written, and as a run records it
-        MNISTDataModule(dir=default, download=False, offline_fallback=True).prepare_data()
-    MNISTDataModule(Digits(), dir="mistyped").prepare_data()
-
-
-def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
-    def refused(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "iterdir", refused)
-    with pytest.raises(UserError, match=r"^data\.dir: .* cannot be read \(Permission denied\)$"):
-        made(tmp_path, offline_fallback=True).setup()
-
-
-def test_without_fallback_the_run_ends(tmp_path):
-    with pytest.raises(DataNotFoundError, match="data=digits"):
-        made(tmp_path).prepare_data()
-    with pytest.raises(DataNotFoundError, match="data=digits"):
-        made(tmp_path).setup()
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_makes_a_data_module(path):
     cfg = compose("train", [f"data={path.stem}", "seed=4", "output_dir=unused"])
@@ -165,14 +97,6 @@ def test_every_config_makes_a_data_module(path):
     assert datamodule.source.name == path.stem
     assert datamodule.seed == 4
     assert path.read_text().startswith("# ")
-
-
-def test_the_digits_config_needs_no_fallback():
-    cfg = compose("train", ["data=digits", "output_dir=unused"])
-    datamodule = hydra.utils.instantiate(cfg.data)
-    datamodule.prepare_data()
-    datamodule.setup()
-    assert (len(datamodule.train_dataloader()), len(datamodule.val_dataloader())) == (20, 1)
 
 
 class Squares(Source):
@@ -257,8 +181,3 @@ def test_overfit_batches_repeats_the_same_ones(data_dir, tmp_path):
     module = fit(made(data_dir), tmp_path, max_epochs=2, overfit_batches=3)
     assert module.trained[0] == module.trained[1]
     assert len(module.trained[0]) == 30
-
-
-def test_three_channels_have_no_fallback(tmp_path):
-    with pytest.raises(DataNotFoundError):
-        made(tmp_path, source=StackedMNIST(), offline_fallback=True).prepare_data()

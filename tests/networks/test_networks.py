@@ -2,15 +2,10 @@
 
 import pytest
 import torch
+from composed import module_of, parameters
 from torch import nn
 
-from gan.config import compose, instantiate
-from gan.errors import UserError
-from gan.networks.layers import NORMS, ConditionalNorm2d, PixelNorm
-
-
-def module_of(model, *overrides):
-    return instantiate(compose("train", [f"model={model}", *overrides]).model)
+from gan.config import compose
 
 
 def layers(network):
@@ -31,10 +26,6 @@ def layers(network):
         elif isinstance(layer, nn.ReLU | nn.Tanh):
             rows.append((type(layer).__name__,))
     return rows
-
-
-def parameters(network):
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize(
@@ -164,95 +155,3 @@ def test_dcgan_initialization():
     )
     assert weights.std().item() == pytest.approx(0.02, rel=0.02)
     assert weights.mean().abs().item() < 1e-3
-
-
-def test_wrong_lists_name_the_key():
-    with pytest.raises(UserError, match=r"model\.generator\.channels=\[8\]: give 3 positive numbers"):
-        module_of("dcgan", "model.generator.channels=[8]")
-    with pytest.raises(UserError, match=r"model\.generator\.layers: they end at 112x112"):
-        module_of("dcgan", "model.generator.first_side=28")
-
-
-def test_a_residual_layer_adds_to_its_input():
-    residual = "{kernel_size: 3, padding: 1, residual: true}"
-    large = "{kernel_size: 4, stride: 2, padding: 1}"
-    module = module_of(
-        "conditional",
-        "model.discriminator.channels=[8,8,8]",
-        f"model.discriminator.layers=[{large},{large},{residual}]",
-        "model.generator.channels=[8,8,8]",
-        f"model.generator.layers=[{residual},{large[:-1]}, transposed: true}},{large[:-1]}, transposed: true}}]",
-    )
-    images, labels = torch.rand(2, 1, 28, 28), torch.tensor([3, 4])
-    features = module.discriminator.body[:-2](images)
-    (convolution, activation) = module.discriminator.body[-2]
-    assert torch.equal(module.discriminator.body[-2](features), features + activation(convolution(features)))
-    assert module.generator(torch.randn(2, module.latent_dim), labels).shape == (2, 1, 28, 28)
-
-
-def test_logits_of_every_label():
-    module = module_of("conditional")
-    torch.nn.init.normal_(module.discriminator.projection.weight)
-    images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 3, 9, 3])
-    logits = module.discriminator(images)
-    assert logits.shape == (4, 10)
-    assert torch.allclose(logits[range(4), labels], module.discriminator(images, labels), atol=1e-4)
-
-
-def test_a_residual_layer_keeps_channels_and_side():
-    with pytest.raises(UserError, match="residual"):
-        module_of(
-            "dcgan",
-            "model.discriminator.channels=[8,8]",
-            "model.discriminator.layers=[{kernel_size: 3, stride: 2, residual: true},{kernel_size: 3}]",
-        )
-
-
-def test_pixel_norm_has_unit_mean_square_at_each_pixel():
-    torch.manual_seed(0)
-    norm = PixelNorm(3)
-    features = 5 * torch.randn(4, 3, 7, 7) + 1
-    torch.testing.assert_close(norm(features).square().mean(1), torch.ones(4, 7, 7))
-    torch.testing.assert_close(norm(features)[:1], norm(features[:1]))
-    norm.weight.data, norm.bias.data = torch.tensor([2.0, 1.0, 1.0]), torch.tensor([0.0, 3.0, 0.0])
-    plain = PixelNorm(3, affine=False)(features)
-    expected = torch.stack([2 * plain[:, 0], plain[:, 1] + 3, plain[:, 2]], 1)
-    torch.testing.assert_close(norm(features), expected)
-
-
-@pytest.mark.parametrize("classes", ["null", "10"])
-def test_any_generator_takes_pixel_norm(classes):
-    module = module_of("dcgan_compact", "+model.generator.norm=pixel", f"model.num_classes={classes}")
-    kinds = {type(layer).__name__ for layer in module.generator.modules()}
-    assert "PixelNorm" in kinds
-    assert "BatchNorm2d" not in kinds
-    with pytest.raises(UserError, match=r"model\.generator\.norm=group: batch or pixel"):
-        module_of("dcgan_compact", "+model.generator.norm=group")
-
-
-@pytest.mark.parametrize("kind", NORMS)
-@pytest.mark.parametrize("num_classes", [10, None])
-def test_self_modulation_scales_each_normalization_by_the_latents(num_classes, kind):
-    torch.manual_seed(0)
-    norm = ConditionalNorm2d(3, num_classes, latent_dim=5, kind=kind).eval()
-    labels = torch.arange(4) if num_classes else None
-    features, latents = torch.randn(4, 3, 7, 7), torch.randn(4, 5)
-    more_scale, more_shift = (latents @ norm.modulation.weight.t()).chunk(2, dim=1)
-    expected = norm.norm(features) * (1 + more_scale)[:, :, None, None] + more_shift[:, :, None, None]
-    torch.testing.assert_close(norm(features, labels, latents), expected)
-    assert not torch.equal(norm(features, labels, latents), norm(features, labels, torch.zeros(4, 5)))
-
-
-@pytest.mark.parametrize("classes", ["null", "10"])
-def test_self_modulation_adds_one_linear_function_for_each_normalization(classes):
-    plain = module_of("dcgan_compact", "model.generator.first_norm=channels", f"model.num_classes={classes}")
-    modulated = module_of(
-        "dcgan_compact",
-        "model.generator.first_norm=channels",
-        f"model.num_classes={classes}",
-        "+model.generator.self_modulation=true",
-    )
-    extra = parameters(modulated.generator) - parameters(plain.generator)
-    assert extra == 2 * 100 * (128 + 64)
-    labels = torch.arange(2) if classes == "10" else None
-    assert modulated.generator(torch.randn(2, 100), labels).shape == (2, 1, 28, 28)

@@ -24,36 +24,16 @@ uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits 
                              supervisors.Multiprocess                    several workers
 """
 
-import asyncio
 import inspect
 import re
-import signal
 import subprocess
 import sys
-from itertools import islice
 
 import joblib
-import optuna
 import pytest
 import torch
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, ValueType
-from hydra.core.plugins import Plugins
-from hydra.core.utils import run_job, setup_globals
-from hydra.errors import ConfigCompositionException, InstantiationException
-from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from omegaconf.errors import ConfigAttributeError
-from optuna.trial import TrialState
 from torch import nn
 
-from gan.config import compose
 from gan.data.idx import ALL_NAMES
 
 
@@ -94,178 +74,6 @@ def test_torchvision_has_the_addresses_and_checksums_of_the_data():
         assert all(mirror.startswith("http") for mirror in source.mirrors)
         assert [name for name, _ in source.resources] == [f"{name}.gz" for name in ALL_NAMES]
         assert all(len(bytes.fromhex(md5)) == 16 for _, md5 in source.resources)
-
-
-def test_optunas_trials_can_be_opened_again_and_carry_the_notes_of_pruners():
-    study = optuna.create_study()
-    study.ask()
-    (trial,) = study.get_trials()
-    optuna.trial.Trial(study, trial._trial_id).report(2.0, step=0)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, min_early_stopping_rate=0)
-    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, intermediate_values={1: 3.0}))
-    pruner.prune(study, study.get_trials()[1])
-    first, second = study.get_trials()
-    assert (first.intermediate_values, second.system_attrs) == ({0: 2.0}, {"completed_rung_0": 3.0})
-
-
-def test_hydra_finds_launchers_and_sweepers_in_its_namespace():
-    found = {cls.__name__ for base in (Launcher, Sweeper) for cls in Plugins.instance().discover(base)}
-    assert {"ParallelLauncher", "SlurmLauncher", "GridSweeper", "OptunaSweeper"} <= found
-    assert list(inspect.signature(Plugins.instance().instantiate_launcher).parameters) == [
-        "hydra_context",
-        "task_function",
-        "config",
-    ]
-
-
-def test_hydra_reads_the_parameters_of_a_sweep():
-    given = ["a=1,2", "b=range(1,7,2)", "c=tag(log,interval(1e-4,1e-2))", "d=5"]
-    a, b, c, d = OverridesParser.create(config_loader=None).parse_overrides(given)
-    assert [override.get_key_element() for override in (a, b, c, d)] == ["a", "b", "c", "d"]
-    assert [override.is_sweep_override() for override in (a, b, c, d)] == [True, True, True, False]
-    assert (list(a.sweep_string_iterator()), a.input_line) == (["1", "2"], "a=1,2")
-    assert (b.value_type, list(b.sweep_iterator()), b.value().step) == (ValueType.RANGE_SWEEP, [1, 3, 5], 2)
-    assert isinstance(c.value(), IntervalSweep)
-    assert (c.value().start, c.value().end, c.value().tags) == (1e-4, 1e-2, {"log"})
-
-
-def test_hydra_runs_a_job_of_a_sweep_in_any_process():
-    taken = inspect.signature(run_job).parameters
-    assert {"hydra_context", "task_function", "config", "job_dir_key", "job_subdir_key"} <= taken.keys()
-    assert not inspect.signature(setup_globals).parameters
-    assert list(inspect.signature(ConfigLoader.load_sweep_config).parameters) == [
-        "self",
-        "master_config",
-        "sweep_overrides",
-    ]
-
-
-def test_hydras_own_entry_point_is_made_of_parts():
-    assert list(inspect.signature(create_config_search_path).parameters) == ["search_path_dir"]
-    assert list(inspect.signature(Hydra.create_main_hydra2).parameters) == ["task_name", "config_search_path"]
-    taken = {
-        "compose_config": ["config_name", "overrides", "run_mode"],
-        "multirun": ["config_name", "task_function", "overrides"],
-        "show_cfg": ["config_name", "overrides", "cfg_type", "package", "resolve"],
-        "show_info": ["info", "config_name", "overrides"],
-        "shell_completion": ["config_name", "overrides"],
-    }
-    for name, parameters in taken.items():
-        found = list(inspect.signature(getattr(Hydra, name)).parameters)
-        assert found[1 : len(parameters) + 1] == parameters, name
-    composed = inspect.signature(Hydra.compose_config).parameters
-    assert {"validate_sweep_overrides", "with_log_configuration"} <= composed.keys()
-    given = get_args_parser().parse_args(["--multirun", "--config-dir", "c", "a=1"])
-    assert {"overrides", "cfg", "info", "package", "resolve", "shell_completion", "config_path"} <= vars(given).keys()
-    assert (given.multirun, given.config_dir, given.overrides) == (True, "c", ["a=1"])
-
-
-def test_hydras_callbacks_of_a_run_take_what_is_handed_to_them():
-    callbacks = Callbacks(OmegaConf.create({"hydra": {"callbacks": {}}}))
-    callbacks.on_run_start(config=None, config_name="train")
-    callbacks.on_job_start(config=None, task_function=None)
-    callbacks.on_job_end(config=None, job_return=None)
-    callbacks.on_run_end(config=None, config_name="train", job_return=None)
-
-
-def test_hydras_errors_end_in_the_parts_that_are_cut_off():
-    with pytest.raises(InstantiationException) as error:
-        instantiate({"part": {"_target_": "builtins.int", "_args_": ["x"]}})
-    assert str(error.value).endswith("\nfull_key: part")
-    assert isinstance(error.value.__cause__, ValueError)
-    with pytest.raises(ConfigCompositionException) as error:
-        compose("train", ["model=dcgen"])
-    assert "Config search path" in str(error.value)
-
-
-def test_omegaconfs_errors_know_the_key_and_its_neighbours():
-    config = OmegaConf.create({"data": {"dir": "x", "seed": 0}})
-    OmegaConf.set_struct(config, True)
-    with pytest.raises(ConfigAttributeError) as error:
-        OmegaConf.update(config, "data.sed", 1)
-    assert (error.value.key, error.value.full_key, list(error.value.parent_node)) == (
-        "sed",
-        "data.sed",
-        ["dir", "seed"],
-    )
-
-
-def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
-    httptools = pytest.importorskip("uvicorn.protocols.http.httptools_impl")
-    import uvicorn
-
-    seen = []
-
-    class Protocol(httptools.HttpToolsProtocol):
-        def connection_made(self, transport):
-            super().connection_made(transport)
-            seen.append("connection_made")
-
-        def on_message_begin(self):
-            super().on_message_begin()
-            seen.append("on_message_begin")
-
-        def on_headers_complete(self):
-            super().on_headers_complete()
-            seen.append("on_headers_complete")
-
-        def data_received(self, data):
-            super().data_received(data)
-            seen.append("data_received")
-            before = (self.cycle.response_started, self.cycle.response_complete, self.cycle.more_body)
-            assert before == (False, False, False)  # the request has no body, and its task runs later
-            assert (self.cycle.keep_alive, self.cycle.disconnected, self.timeout_keep_alive) == (True, False, 1)
-            assert isinstance(self.cycle.message_event, asyncio.Event)
-            assert not self.flow.resume_reading()
-            assert (self.url, self.headers) == (b"/", [(b"host", b"x")])
-            assert not self.parser.should_upgrade()
-            assert not self._unset_keepalive_if_required()
-            assert all(isinstance(each, bytes) for pair in self.server_state.default_headers for each in pair)
-
-        def connection_lost(self, exc):
-            super().connection_lost(exc)
-            seen.append("connection_lost")
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def exchanged():
-        config = uvicorn.Config(app, http=Protocol, port=0, lifespan="off", timeout_keep_alive=1, log_config=None)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        assert signal.getsignal(signal.SIGTERM) == server.handle_exit
-        reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert (await reader.readline()).startswith(b"HTTP/1.1 204")
-        await reader.read()
-        writer.close()
-        server.should_exit = True
-        await serving
-
-    asyncio.run(exchanged())
-    assert list(islice(seen, 5)) == [
-        "connection_made",
-        "on_message_begin",
-        "on_headers_complete",
-        "data_received",
-        "connection_lost",
-    ]
-
-
-def test_uvicorns_proxy_headers_know_who_is_trusted():
-    proxies = pytest.importorskip("uvicorn.middleware.proxy_headers")
-    trusted = proxies.ProxyHeadersMiddleware(None, "10.0.0.0/8").trusted_hosts
-    assert [host in trusted for host in ("10.1.2.3", "11.1.2.3", None)] == [True, False, False]
-    assert None in proxies.ProxyHeadersMiddleware(None, "*").trusted_hosts
-
-
-def test_uvicorns_supervisor_takes_a_config_and_sockets():
-    supervisors = pytest.importorskip("uvicorn.supervisors")
-    assert list(inspect.signature(supervisors.Multiprocess.__init__).parameters)[:3] == ["self", "config", "sockets"]
-    assert callable(supervisors.Multiprocess.run)
 
 
 def test_torch_fidelity_names_its_weights_by_their_hash():

@@ -1,0 +1,72 @@
+"""The card beside an exported file."""
+
+import json
+import os
+
+import pytest
+from omegaconf import OmegaConf
+
+from gan.errors import UserError
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_card_without_measures(exported, checkpoints, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = exported("unconditional")
+    assert path == tmp_path / "export" / "generator.safetensors"
+    front, text = split_card(path)
+    assert front.keys().isdisjoint({"license", "datasets", "model-index"})
+    assert "Not measured." in text
+    assert "No licence has been named for the weights. The library mnist-gan is under the MIT license." in text
+    assert "generator.generate(16, seed=0)" in text
+    assert "(generator.png)" in text
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert "The command that trained it is not known." in text
+
+
+def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_path, monkeypatch):
+    ckpt = checkpoints["conditional"]
+    overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"
+    overrides.parent.mkdir()
+    overrides.write_text("- model=conditional\n- logger=[csv,tensorboard]\n- logger.wandb.name=${model.x}\n")
+    evaluation = {
+        "checkpoints": ["/elsewhere/last.ckpt", str(ckpt)],
+        "measures": {
+            "other/last": {"test/fid_mnist": 9.0},
+            "run/last": {"test/fid_mnist": 0.25, "test/fid_mnist_spread": 0.01, "test/real_mean": 0.13},
+            "floor": {"test/fid_mnist": 0.06},
+        },
+        "data": "mnist",
+        "split": "test",
+        "labels": "real",
+        "better": {"test/fid_mnist": "lower"},
+        "num_samples": 10000,
+        "repeats": 3,
+        "seed": 0,
+    }
+    saved = tmp_path / "outputs" / "evaluate" / "now" / "metrics.json"
+    saved.parent.mkdir(parents=True)
+    saved.write_text(json.dumps(evaluation))
+    monkeypatch.chdir(tmp_path)
+    front, text = split_card(exported("conditional"))
+    (result,) = front["model-index"][0]["results"]
+    assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
+    assert result["dataset"] == {"name": "mnist", "type": "ylecun/mnist", "split": "test"}
+    assert "| test/fid_mnist ↓ | 0.25 ± 0.01 | 0.06 |" in text
+    assert "gan train model=conditional 'logger=[csv,tensorboard]' 'logger.wandb.name=${model.x}'" in text
+    assert "latent_dim: 8" in text
+    explicit, text = split_card(exported("conditional", "overwrite=true", f"measures='{saved}'", "license=cc0-1.0"))
+    assert explicit == {**front, "license": "cc0-1.0"}
+    assert "The weights are under cc0-1.0." in text
+
+    os.utime(saved, (0, 0))  # an evaluation of an older checkpoint of the same name
+    stale, _ = split_card(exported("conditional", "overwrite=true"))
+    assert "model-index" not in stale
+    with pytest.raises(UserError, match=r"metrics.json: it measures .*conditional.*, not .*unconditional"):
+        exported("unconditional", "overwrite=true", f"measures='{saved}'")
+
+
+def split_card(path):
+    _, front, text = path.with_suffix(".md").read_text().split("---\n", 2)
+    return OmegaConf.to_container(OmegaConf.create(front)), text

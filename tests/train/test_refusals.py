@@ -1,0 +1,57 @@
+"""What a run does not start from, and where it does not start."""
+
+import pytest
+import torch
+
+from gan.errors import UserError
+
+pytestmark = pytest.mark.slow
+
+
+def test_an_existing_run_is_never_overwritten(run):
+    run()
+    with pytest.raises(UserError, match="ckpt_path=auto resumes it"):
+        run()
+
+
+def test_other_networks_are_refused(run, tmp_path):
+    run()
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with pytest.raises(UserError, match=r"model\.latent_dim=9: .*was trained with 8"):
+        run(f"ckpt_path='{path}'", "model.latent_dim=9", folder="b")
+    with pytest.raises(UserError, match=r"model\.generator_optimizer=.*'lr': 0\.1.*was trained with"):
+        run(f"ckpt_path='{path}'", "model.generator_optimizer.lr=0.1", folder="b")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no file"),
+        (b"", "not a readable checkpoint"),
+        (b"not a checkpoint", "refused|not a readable checkpoint"),
+        ("truncated", "not a readable checkpoint"),
+        ("foreign", "not a checkpoint of this project"),
+        ("hostile", "refused"),
+    ],
+)
+def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
+    path = tmp_path / "bad.ckpt"
+    if content == "truncated":
+        run(folder="good")
+        path.write_bytes((tmp_path / "good" / "checkpoints" / "last.ckpt").read_bytes()[:5000])
+    elif content == "foreign":
+        torch.save({"weights": torch.zeros(1)}, path)
+    elif content == "hostile":
+        torch.save({"state_dict": print}, path)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        run(f"ckpt_path='{path}'", folder="b")
+    assert "\n" not in str(raised.value)
+
+
+def test_another_runs_folder_is_refused(run, tmp_path):
+    run(folder="a")
+    run(folder="b")
+    with pytest.raises(UserError, match="another run is there"):
+        run(f"ckpt_path='{tmp_path}/a/checkpoints/last.ckpt'", "trainer.max_epochs=2", folder="b")
