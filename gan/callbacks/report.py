@@ -16,8 +16,8 @@ from lightning.pytorch.utilities.model_summary import ModelSummary
 from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
+from gan.callbacks.end_of_run import next_commands, results_table
 from gan.callbacks.optional_files import OptionalFiles
-from gan.callbacks.results import next_commands, results_table
 from gan.callbacks.validation import ValidationMeasures
 from gan.checkpoint_files import read_metadata
 from gan.config import in_multirun

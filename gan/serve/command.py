@@ -61,10 +61,10 @@ def serve(cfg: DictConfig) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from gan.serve.access import check_rate_limit_storage
     from gan.serve.app import SETTINGS, server_config
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
+    from gan.serve.rate_limit import check_rate_limit_storage
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)

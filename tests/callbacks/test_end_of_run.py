@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.callbacks.results import next_commands, results_table
+from gan.callbacks.end_of_run import next_commands, results_table
 from gan.data import Digits, FashionMNIST
 
 
