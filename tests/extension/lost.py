@@ -1,4 +1,4 @@
-"""A callback that ends one process of a distributed run as the kernel does when memory is short."""
+"""A callback that sends one process of a run a signal, such as the SIGKILL of a kernel that is short of memory."""
 
 import os
 import signal
@@ -7,9 +7,9 @@ from lightning import Callback
 
 
 class Lost(Callback):
-    def __init__(self, rank):
-        self.rank = rank
+    def __init__(self, rank, number=signal.SIGKILL, batch=0):
+        self.rank, self.number, self.batch = rank, number, batch
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_rank == self.rank:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if trainer.global_rank == self.rank and trainer.fit_loop.total_batch_idx == self.batch:
+            os.kill(os.getpid(), self.number)

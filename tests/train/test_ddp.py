@@ -94,6 +94,23 @@ def test_a_killed_process_ends_the_other(tmp_path, python):
 
 
 @pytest.mark.process
+def test_two_processes_stop_at_the_same_batch_if_one_is_told_to(tmp_path, python):
+    """It is the second process alone that gets the signal. A resumed run ends as an undisturbed one."""
+    run = (*NARROW, "data.batch_size=100", "trainer.max_epochs=1", "~callbacks.plots", "ckpt_path=auto")
+    told = ("+callbacks.told._target_=lost.Lost", "+callbacks.told.rank=1", "+callbacks.told.number=15")
+    stopped = two_processes(tmp_path, *run, *told, "+callbacks.told.batch=2", "hydra.run.dir=run", python=python)
+    assert stopped.returncode == 143, stopped.stderr
+    assert stopped.stdout.count("after 600 images, all of them in ") == 1
+    for folder in ("run", "whole"):
+        assert two_processes(tmp_path, *run, f"hydra.run.dir={folder}", python=python).returncode == 0
+    resumed, whole = (
+        torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True) for folder in ("run", "whole")
+    )
+    assert resumed["images_seen"] == whole["images_seen"] == 1200
+    assert all(torch.equal(value, whole["state_dict"][name]) for name, value in resumed["state_dict"].items())
+
+
+@pytest.mark.process
 def test_torchrun_starts_the_processes(tmp_path, python):
     """Of a run that ends in the middle of an epoch: its checkpoint has the random states of both."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
