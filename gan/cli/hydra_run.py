@@ -19,8 +19,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
-from gan.config.checks import check, expanded
 from gan.config.compose import CONFIG_DIR
+from gan.config.early_checks import check, expanded
 from gan.config.run_folder import accept_run, without_hydra
 from gan.errors import UserError
 from gan.newest_run import is_of_sweep

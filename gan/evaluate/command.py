@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import instantiate, settle_output_dir
-from gan.config.checks import check_bounds
+from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from gan.config import compose, instantiate
-from gan.config.checks import check_bounds
+from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import Evaluation, compare

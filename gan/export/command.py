@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan.atomic_write import atomic_files
 from gan.checkpoint_files import read_checkpoint
 from gan.config import settle_output_dir
-from gan.config.checks import check_bounds
+from gan.config.early_checks import check_bounds
 from gan.errors import UserError, check_installed
 from gan.export.formats import FORMATS
 from gan.export.model_card import card, newest_measures, read_measures

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from gan.config import settle_output_dir
-from gan.config.checks import check_bounds
+from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
 from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples, Strips

@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 
 from gan.errors import UserError
 from gan.newest_run import subfolders
-from gan.sweeps.jobs import OVERRIDES, read_jobs
-from gan.sweeps.table import LOCK, markdown, table, write_report
+from gan.sweeps.job_records import OVERRIDES, read_jobs
+from gan.sweeps.sweep_table import LOCK, markdown, table, write_report
 
 ROOT = Path("outputs/multirun")
 

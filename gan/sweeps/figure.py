@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from gan.sweeps.jobs import FAILED, PRUNED, Job
+from gan.sweeps.job_records import FAILED, PRUNED, Job
 
 LOG_FROM = 4  # an axis is logarithmic if its largest value is at least so many times its smallest
 TICKS = 6  # an axis with at most so many values has a tick for each

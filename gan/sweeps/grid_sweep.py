@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan.errors import UserError
-from gan.sweeps.jobs import FINISHED, Job, settings
+from gan.sweeps.job_records import FINISHED, Job, settings
 from gan.sweeps.sweep import STUDY, Sweep
 
 log = logging.getLogger("gan")

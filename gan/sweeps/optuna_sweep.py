@@ -16,7 +16,7 @@ from gan.config import instantiate
 from gan.config.bounds import COUNT, require, require_part
 from gan.errors import UserError, check_installed
 from gan.randomness import derive_seed
-from gan.sweeps.jobs import PRUNED, UNFINISHED, Job, settings
+from gan.sweeps.job_records import PRUNED, UNFINISHED, Job, settings
 from gan.sweeps.sweep import STUDY, Sweep
 
 if TYPE_CHECKING:

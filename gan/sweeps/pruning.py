@@ -18,7 +18,7 @@ from gan.atomic_write import write_json
 from gan.callbacks.optional_files import OptionalFiles
 from gan.checkpoint_files import read_metadata
 from gan.module import GAN
-from gan.sweeps.jobs import FINISHED, OUTCOME, VALIDATIONS
+from gan.sweeps.job_records import FINISHED, OUTCOME, VALIDATIONS
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -13,8 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import explain
 from gan.errors import Stopped, UserError
-from gan.sweeps.jobs import FAILED, FINISHED, OUTCOME, PRUNED, VALIDATIONS, read_job, write_outcome
-from gan.sweeps.table import command_line, write_report
+from gan.sweeps.job_records import FAILED, FINISHED, OUTCOME, PRUNED, VALIDATIONS, read_job, write_outcome
+from gan.sweeps.sweep_table import command_line, write_report
 
 REQUEUED = -1  # submitit exits with this status after it has put the job back into SLURM's queue
 

@@ -12,13 +12,13 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from gan.config.checks import check, expanded
+from gan.config.early_checks import check, expanded
 from gan.config.quoting import quoted
 from gan.config.run_folder import without_hydra
 from gan.errors import UserError
-from gan.sweeps.jobs import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
+from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
 from gan.sweeps.run_job import run_job
-from gan.sweeps.table import LOCK, write_report
+from gan.sweeps.sweep_table import LOCK, write_report
 
 log = logging.getLogger("gan")
 STUDY = "study.db"

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.config import in_multirun
 from gan.config.bounds import require_part
-from gan.config.checks import check
+from gan.config.early_checks import check
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.hardware import processes_started

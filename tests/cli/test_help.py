@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 from gan.cli.commands import COMMANDS
 from gan.cli.help import EXAMPLES, explained, groups_of
 from gan.config import CONFIG_DIR
-from gan.config.checks import check
 from gan.config.compose import compose
+from gan.config.early_checks import check
 
 
 def own_keys(node, prefix=""):

@@ -12,7 +12,7 @@ from lightning import Callback
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.checks import check
+from gan.config.early_checks import check
 from gan.config.trainer_flags import FLAGS, REFUSED
 from gan.errors import UserError
 from gan.train import command

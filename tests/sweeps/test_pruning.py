@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
-from gan.sweeps.jobs import OUTCOME, PRUNED, VALIDATIONS, Job, write_outcome
+from gan.sweeps.job_records import OUTCOME, PRUNED, VALIDATIONS, Job, write_outcome
 from gan.sweeps.optuna_sweep import _tell
 from gan.sweeps.pruning import Pruning
 

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 from gan.config import CONFIG_DIR
 from gan.errors import UserError
 from gan.sweeps import sweeps
-from gan.sweeps.jobs import read_job, read_jobs
-from gan.sweeps.table import best_job, command_line, varying, write_report
+from gan.sweeps.job_records import read_job, read_jobs
+from gan.sweeps.sweep_table import best_job, command_line, varying, write_report
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
 from gan.newest_run import run_arguments
-from gan.sweeps.jobs import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
+from gan.sweeps.job_records import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None

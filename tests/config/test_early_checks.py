@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from gan.config import compose
 from gan.config.bounds import BOUNDS
-from gan.config.checks import check, check_bounds, expand_home
+from gan.config.early_checks import check, check_bounds, expand_home
 from gan.config.values import Number
 from gan.errors import UserError
 
@@ -142,8 +142,8 @@ def test_a_quoted_home_is_expanded(monkeypatch, tmp_path):
 @pytest.mark.process
 def test_composing_and_checking_import_no_torch():
     code = (
-        "import sys; from gan.config import compose; from gan.config.checks import check; import gan.cli.hydra_run;"
-        "import gan.newest_run; check('train', compose('train'));"
+        "import sys; from gan.config import compose; from gan.config.early_checks import check;"
+        "import gan.cli.hydra_run, gan.newest_run; check('train', compose('train'));"
         "assert not {'torch', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
