@@ -24,7 +24,7 @@ from pathlib import Path
 
 import httpx
 import torch
-from serving import memory, served
+from serving import free_port, memory, started
 
 from gan.checkpoint_files import PRETRAINED
 from gan.safetensors_files import pack, unpack
@@ -187,8 +187,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.safetensors")
         shutil.copyfile(PRETRAINED, file)
+        port = free_port()
         given = [f"ckpt={file}", "watch=true", f"workers={arguments.workers}", f"jobs_dir={folder}/jobs"]
-        with served(*given) as (process, port):
+        command = [sys.executable, "-m", "gan", "serve", f"port={port}", "drain_seconds=0", *given]
+        with started(command, port, "/readyz") as process:
             run = asyncio.run(soak(process.pid, port, file, arguments.seconds, arguments.clients))
     for name, counts in (("due", run.responses), ("events", run.events), ("NOT DUE", run.errors)):
         print(f"\n{name}:", *(f"\n  {count:6} {what}" for what, count in counts.most_common()))

@@ -16,11 +16,11 @@ from filelock import FileLock
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors are slower on several; torch reads it when it is imported
 
-import spared
+import speedups
 import warm_python
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
-spared.spare()
+speedups.apply()
 gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
 

@@ -1,9 +1,12 @@
 """The files around the code agree with it."""
 
+import os
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -65,3 +68,10 @@ def test_every_task_of_make_that_is_named_exists():
     texts = [read(name) for name in ("CONTRIBUTING.md", ".ci/run", ".github/workflows/ci.yaml", "SECURITY.md")]
     named = {task for text in texts for task in re.findall(r"(?:^|`|run: )make ([a-z-]+)", text, re.MULTILINE)}
     assert {"lint", "test", "dist", "coverage"} <= named <= tasks
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench").glob("*.py")), ids=lambda path: path.name)
+def test_every_benchmark_finds_what_it_imports(path, monkeypatch):
+    monkeypatch.syspath_prepend(path.parent)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    runpy.run_path(str(path), run_name=path.stem)

@@ -80,10 +80,10 @@ def serve(address, executable):
     import multiprocessing
     import select
 
-    import spared
+    import speedups
 
     before = [path for path in sys.path[1:] if path not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    spared.spare()
+    speedups.apply()
     gc.disable()
     for name in WARM:
         importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""What runs of the program cost, and no test is about."""
+"""Leaves out costs of a run that no test is about."""
 
 import gc
 import os
@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 
-def spare():
+def apply():
     """From now on, this process waits for no disk, and parses the same text of a config once."""
     from omegaconf import OmegaConf
 
