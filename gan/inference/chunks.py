@@ -44,7 +44,8 @@ def exact_sizes(network: nn.Module, latents: Tensor, labels: Tensor | None, num_
 
     def exact(size: int) -> bool:
         for kind, images in zip(kinds, expected, strict=True):
-            for first in (0, (CHUNK - size) // 2, CHUNK - size):  # its ends, and where threads meet
+            # Kernels treat the ends of a large chunk apart, and split its work between threads in the middle.
+            for first in (0, (CHUNK - size) // 2, CHUNK - size):
                 span = slice(first, first + size)
                 given = padded(latents[span], None if kind is None else kind[span], size)
                 if not torch.equal(forward(network, *given), images[span]):
