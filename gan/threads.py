@@ -63,7 +63,7 @@ class Watch(threading.Thread):
     def look(self, share: float) -> None:
         """Decides by a share: seconds in which threads waited for a core, summed over threads, in a second."""
         self._quiet_looks = self._quiet_looks + 1 if share < QUIET else 0
-        if share > BUSY and self._release is None:
+        if share > BUSY and self._release is None and torch.get_num_threads() > 1:
             self._release = add_idle_threads()
             if not self._told:
                 log.info(

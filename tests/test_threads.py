@@ -32,10 +32,14 @@ def test_threads_are_those_of_the_key_the_variable_or_the_quota(monkeypatch, of_
     assert os.environ.get("OMP_NUM_THREADS") == (str(key) if key else variable)
 
 
-def test_threads_sleep_on_shared_cores_until_they_were_quiet_for_a_while(monkeypatch, caplog):
+def test_threads_sleep_on_shared_cores_until_they_were_quiet_for_a_while(monkeypatch, of_torch, caplog):
     events = []
     monkeypatch.setattr(threads, "add_idle_threads", lambda: events.append(threads.threading.Event()) or events[-1])
     watch = Watch()
+    torch.set_num_threads(1)
+    watch.look(2 * BUSY)
+    assert not events  # a single thread waits for no other
+    torch.set_num_threads(2)
     with caplog.at_level("INFO", "gan"):
         for share in [0, BUSY / 2, 2 * BUSY, 2 * BUSY]:
             watch.look(share)

@@ -27,15 +27,19 @@ class ProxyHeaders(ProxyHeadersMiddleware):
     async def __call__(
         self, scope: "asgi.Scope", receive: "asgi.ASGIReceiveCallable", send: "asgi.ASGISendCallable"
     ) -> None:
+        app = self.app
         if scope["type"] == "http":
-            client = scope.get("client")
-            trusted = (client[0] if client else None) in self.trusted_hosts
-            prefix = (_forwarded_prefix(scope) if trusted else None) or self.root_path
+            prefix = self.root_path
+            if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]):
+                app = super().__call__
+                client = scope.get("client")
+                if (client[0] if client else None) in self.trusted_hosts:
+                    prefix = _forwarded_prefix(scope) or prefix
             if prefix:  # as ASGI has it, the path begins with the root path, whether or not the proxy removed it
                 scope["root_path"] = prefix
                 if not f"{scope['path']}/".startswith(f"{prefix}/"):
                     scope["path"] = prefix + scope["path"]
-        await super().__call__(scope, receive, send)
+        await app(scope, receive, send)
 
 
 def _forwarded_prefix(scope: "asgi.HTTPScope") -> str | None:
