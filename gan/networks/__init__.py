@@ -7,11 +7,18 @@ from torch import nn
 
 from gan.config.bounds import require
 from gan.config.targets import build
+from gan.networks.channelwise import ChannelwiseDiscriminator, ChannelwiseGenerator
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
 from gan.networks.layers import initialize_dcgan
 
-__all__ = ["ConvDiscriminator", "ConvGenerator", "build_networks"]
+__all__ = [
+    "ChannelwiseDiscriminator",
+    "ChannelwiseGenerator",
+    "ConvDiscriminator",
+    "ConvGenerator",
+    "build_networks",
+]
 
 
 def build_networks(
