@@ -16,6 +16,7 @@ from torch import Tensor
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
 
+ANIMATION_SCALE = 8
 VIEWED = 480
 ReturnFormat = Literal["tensor", "numpy", "pil", "base64"]
 
@@ -111,6 +112,11 @@ def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarra
     if return_format == "base64":
         return [base64.b64encode(file).decode() for file in pngs(images)]
     raise UserError(f"return_format={return_format}: tensor, numpy, pil or base64")
+
+
+def animation(images: Tensor, scale: int | None = None) -> list[Image.Image]:
+    """uint8 [N, C, 28, 28] as frames for `save_gif`; each pixel becomes `scale` x `scale` pixels, 8 x 8 by default."""
+    return [enlarge(picture, scale or ANIMATION_SCALE) for picture in pictures(images)]
 
 
 def save_gif(frames: list[Image.Image], file: Path | BinaryIO, seconds_per_frame: float = 0.1) -> None:

@@ -28,7 +28,7 @@ class ImageBudget(Callback):
 class NoMoreBatches(Callback):
     """Ends a resumed run whose training is complete with what was still to come: its pictures and its summary."""
 
-    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.max_epochs >= 0:  # Lightning ends a run without more epochs before its first hook
             trainer.fit_loop.max_epochs = trainer.max_epochs + 1
 

@@ -82,9 +82,7 @@ class RunCheckpoints(Checkpoint):
         self._written, self._group = time.monotonic(), None
         if trainer.world_size > 1 and torch.distributed.get_backend() != "gloo":
             self._group = torch.distributed.new_group(backend="gloo")  # the processes agree without the GPUs
-        if self._older_best is None or trainer.ckpt_path is None or self.best_score is None:
-            return
-        if not trainer.is_global_zero:
+        if self._older_best is None or trainer.ckpt_path is None or not trainer.is_global_zero:
             return
         resumed, best = Path(trainer.ckpt_path), self.directory / "best.ckpt"
         if resumed == self.last:

@@ -66,19 +66,18 @@ class SampleGrid(Callback):
             self._save(trainer, pl_module, epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        grids = saved_grids(Path(trainer.default_root_dir))
-        if not grids or grids[-1][2] < pl_module.images_seen:
-            self._save(trainer, pl_module, trainer.current_epoch)
+        self._save(trainer, pl_module, trainer.current_epoch)
 
     def _batch_due(self, trainer: Trainer) -> bool:
         return bool(self.every_n_batches and (trainer.fit_loop.total_batch_idx + 1) % self.every_n_batches == 0)
 
     def _save(self, trainer: Trainer, pl_module: GAN, epoch: int) -> None:
-        if not trainer.is_global_zero:
+        run_dir = Path(trainer.default_root_dir)
+        if not trainer.is_global_zero or pl_module.images_seen in [seen for _, _, seen in saved_grids(run_dir)[-1:]]:
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         picture = enlarge(grid(pl_module.generate(z, labels), columns))
-        with self._files.writing(grid_path(Path(trainer.default_root_dir), epoch, pl_module.images_seen)) as path:
+        with self._files.writing(grid_path(run_dir, epoch, pl_module.images_seen)) as path:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_picture(picture, path)
         for logger in trainer.loggers:

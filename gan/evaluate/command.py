@@ -8,7 +8,6 @@ model generates the digits that the real images show (`labels=real`), so that no
 each digit comes. `labels=even` takes 0 to 9 in turn, as `gan generate` does, for the model and for the floor.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from gan.checkpoint_files import read_metadata
 from gan.config import instantiate, settle_output_dir
 from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
@@ -48,12 +48,14 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     folder = settle_output_dir(cfg, "evaluate")
     check_bounds("evaluate", cfg)
     given = [str(path) for path in _listed(cfg.images, "images")]
+    _refuse_repeated("images", given)
     labels, label_files = parse_labels(cfg.labels, len(given))
     check_paths(given, label_files)
     generators = _open(cfg, bool(given))
     if labels == "even" and not given and all(generator.num_classes is None for generator in generators):
         raise UserError("labels=even: needs a conditional model")
     paths = [generator.path for generator in generators if generator.path is not None]
+    _refuse_repeated("ckpt", [str(path) for path in paths])
     if generators:
         _take_data_of_run(cfg, paths[0])
     data: MNISTDataModule = instantiate(cfg.data)
@@ -110,9 +112,12 @@ def _listed(value: Any, key: str) -> list[Any]:
     entries = list(value) if OmegaConf.is_list(value) else [] if value is None else [value]
     if OmegaConf.is_list(value) and not entries:
         raise UserError(f"{key}=[]: name at least one")
-    if repeated := [entry for entry in entries if entry is not None and entries.count(entry) > 1]:
-        raise UserError(f"{key}={value}: {repeated[0]} is named more than once")
     return entries
+
+
+def _refuse_repeated(key: str, entries: Sequence[str]) -> None:
+    if repeated := [entry for entry in entries if entries.count(entry) > 1]:
+        raise UserError(f"{key}: {repeated[0]} is named more than once")
 
 
 def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
@@ -128,7 +133,9 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
         if key.startswith("data."):
             OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(cfg, key))
     cfg.data = data
-    log.info("data        %s in %s, as in the run", data.get("source", data)["_target_"].rpartition(".")[2], data.dir)
+    log.info(
+        "data        %s in %s, as in the run", (data.get("source") or data)["_target_"].rpartition(".")[2], data.dir
+    )
 
 
 def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:
@@ -149,6 +156,5 @@ def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:
 def _training_minutes(path: Path) -> Values:
     """How long the run of a checkpoint took, where its folder still has the summary."""
     run = run_folder(path)
-    if run is None or not (run / "summary.json").is_file():
-        return {}
-    return {"train/minutes": json.loads((run / "summary.json").read_text(encoding="utf-8"))["minutes"]}
+    minutes = read_metadata(run / "summary.json").get("minutes") if run else None
+    return {} if minutes is None else {"train/minutes": minutes}

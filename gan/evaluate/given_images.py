@@ -35,7 +35,9 @@ def given_set(name: str, path: str, labels: str | None, source: Source, cfg: Dic
     what = f"images={path}"
     found = read_images(Path(path))
     pieces = progress(found.arrays, f"reading {name}")
-    images = torch.cat([as_images(piece, source.channels, cfg.resize, cfg.invert, what) for piece in pieces])
+    images = torch.cat(
+        [as_images(piece, source.channels, cfg.resize, cfg.invert, what, found.of_8_bits) for piece in pieces]
+    )
     own = found.labels if labels is None else read_labels(Path(labels))
     classes = None
     if own is not None:
@@ -85,12 +87,14 @@ def measure(
     Raises:
         UserError: images, labels or a setting that cannot be used.
     """
+    named = isinstance(images, Mapping)
     several = images if isinstance(images, Mapping) else {"images": images}
-    of_each = labels if isinstance(labels, Mapping) else {"images": labels} if several is not images else {}
+    if labels is not None and isinstance(labels, Mapping) != named:
+        with_names, without = ("images", "labels") if named else ("labels", "images")
+        raise UserError(f"labels: {with_names} are several by name, and the {without} have no names")
+    of_each = labels if isinstance(labels, Mapping) else {} if named else {"images": labels}
     if not several or "floor" in several:
         raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
-    if not isinstance(images, Mapping) and isinstance(labels, Mapping):
-        raise UserError("labels: several by name, and the images have no names")
     if unknown := [*of_each.keys() - several.keys()]:
         raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
     cfg = compose("evaluate")

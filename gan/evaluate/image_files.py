@@ -1,7 +1,7 @@
 """Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,19 @@ ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
 
 @dataclass(frozen=True)
 class Found:
-    """Arrays of images in one order, and the labels that came with them, by name or in their file."""
+    """Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255."""
 
-    arrays: Iterator[np.ndarray]
+    arrays: Iterable[np.ndarray]
     labels: Any | None
+    of_8_bits: bool = False
 
 
 def read_images(path: Path) -> Found:
     """The images of `images=PATH`.
 
     A folder has pictures, or .npz or IDX files that `gan generate` wrote as shards. The label of a picture is the
-    number at the end of its name (`000007_digit_3.png`) or the name of its folder (`3/000007.png`). The labels of an
-    IDX file are in the file beside it.
+    number at the end of its name (`000007_digit_3.png`, or without the last `_`) or the name of its folder
+    (`3/000007.png`). The labels of an IDX file are in the file beside it.
 
     Raises:
         UserError: it is damaged, or of another kind.
@@ -42,7 +43,7 @@ def read_images(path: Path) -> Found:
     if path.suffix == ".npz":
         return _npz([path])
     if path.suffix == ".npy":
-        return Found(iter([_array(path, "images")]), None)
+        return Found([_array(path, "images")], None)
     if path.suffix.lower() in PICTURES:
         raise UserError(f"images={path}: one picture; {ALLOWED}")
     if idx.read_bytes(path)[:3] != bytes([0, 0, idx.UNSIGNED_BYTE]):
@@ -93,12 +94,12 @@ def _folder(folder: Path) -> Found:
         raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
     if pictures:
         labels = [_label(path, folder) for path in pictures]
-        return Found(map(_picture, pictures), None if None in labels else labels)
+        return Found(map(_picture, pictures), None if None in labels else labels, of_8_bits=True)
     return _npz(npz) if npz else _idx(by_split.popitem()[1])
 
 
 def _label(path: Path, folder: Path) -> int | None:
-    match = re.search(r"_digit_(\d+)$", path.stem)
+    match = re.search(r"_digit_?(\d+)$", path.stem)
     name = match[1] if match else path.parent.name if path.parent != folder else ""
     return int(name) if re.fullmatch(r"[0-9]{1,4}", name) else None
 
@@ -119,7 +120,7 @@ def _picture(path: Path) -> np.ndarray:
 def _npz(paths: list[Path]) -> Found:
     opened = [(path, _open_npz(path, "images")) for path in paths]
     labels = [[arrays[name] for name in LABEL_NAMES if name in arrays][:1] for _, arrays in opened]
-    images = (_named(arrays, IMAGE_NAMES, path, "images") for path, arrays in opened)
+    images = [_named(arrays, IMAGE_NAMES, path, "images") for path, arrays in opened]
     return Found(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
 
 
@@ -154,9 +155,9 @@ def _idx(paths: list[Path]) -> Found:
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
     beside = [file for path in paths if (file := _labels_beside(path)) is not None]
     if len(beside) < len(paths):
-        return Found(iter(arrays), None)
+        return Found(arrays, None)
     labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
-    return Found(iter(arrays), np.concatenate(labels))
+    return Found(arrays, np.concatenate(labels))
 
 
 def _labels_beside(path: Path) -> Path | None:

@@ -20,7 +20,9 @@ SLACK = 0.01  # how far floats may leave 0..1 or -1..1, as the result of a resiz
 Images = Tensor | np.ndarray | Sequence[Any]
 
 
-def as_images(images: Images, channels: int, resize: str | None, invert: bool, what: str) -> Tensor:
+def as_images(
+    images: Images, channels: int, resize: str | None, invert: bool, what: str, of_8_bits: bool = False
+) -> Tensor:
     """uint8 [N, C, 28, 28] in 0..255, of which MNIST's background is 0.
 
     Integers are 0..255, or 0 and 1. Floats are 0..1, -1..1 or 0..255; which of these, their least and largest value
@@ -32,6 +34,7 @@ def as_images(images: Images, channels: int, resize: str | None, invert: bool, w
         resize: how images of another size become 28x28, see `conf/evaluate.yaml`; None refuses them.
         invert: whether light becomes dark.
         what: the images in error texts, such as `images=FILE`.
+        of_8_bits: whether they are 0..255 even if none is above 1, as a picture may be that is nearly black.
 
     Raises:
         UserError: another shape, size or range, or a value that is no number.
@@ -39,7 +42,7 @@ def as_images(images: Images, channels: int, resize: str | None, invert: bool, w
     require("resize", resize, "evaluate")
     require("invert", invert, "evaluate")
     stacked = _channels_first(_tensor(images, what), what)
-    scale, shift = _range(stacked, what)
+    scale, shift = (1, 0) if of_8_bits else _range(stacked, what)
     height, width = stacked.shape[2:]
     if (height, width) != (SIZE, SIZE) and resize is None:
         words = "resize=crop (takes the middle, or adds black), area, bilinear, bicubic or nearest"

@@ -7,10 +7,9 @@ import torch
 
 from gan.atomic_write import atomic_file, write_atomic
 from gan.generate.modes import ImageSequence
-from gan.images import enlarge, grid, pictures, png, save_gif
+from gan.images import animation, enlarge, grid, pictures, png, save_gif
 
 PICTURE_ENDINGS = {"grid": ".png", "gif": ".gif", "png": ""}  # "": a folder
-GIF_SCALE = 8
 
 
 def write_pictures(
@@ -29,7 +28,7 @@ def write_pictures(
         if image_format == "grid":
             file.write(png(enlarge(grid(images, sequence.columns), scale)))
         else:
-            save_gif([enlarge(picture, scale or GIF_SCALE) for picture in pictures(images)], file)
+            save_gif(animation(images, scale), file)
 
 
 def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int) -> None:

@@ -130,7 +130,7 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{chosen.get('model') or _last(model['_target_'])}-{loss}-{config['seed']}",
         "group": sweep or chosen.get("experiment"),
         "job_type": "sweep" if sweep else "train",
-        "tags": [chosen.get("data") or _last(data.get("source", data)["_target_"]), loss, *_commit_hash()],
+        "tags": [chosen.get("data") or _last((data.get("source") or data)["_target_"]), loss, *_commit_hash()],
     }
 
 

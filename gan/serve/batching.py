@@ -14,9 +14,8 @@ from fastapi import HTTPException
 from torch import Tensor
 
 from gan.inference import DigitGenerator, chunks
+from gan.inference.chunks import Inputs
 from gan.serve import prometheus
-
-Inputs = tuple[Tensor, Tensor | None]
 
 
 @dataclass(eq=False)

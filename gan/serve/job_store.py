@@ -66,7 +66,12 @@ class Job:
         written: list[str] = []
         with suppress(FileNotFoundError):
             written = os.listdir(self.shards)
-        record, ended, done = self.record, self.ended_at, self.result.exists()
+        record, done, failed = self.record, _status(self.result), _status(self.error)
+        ended = done or failed
+        error = None
+        if failed and not done:
+            with suppress(FileNotFoundError):  # it is being deleted
+                error = self.error.read_text(encoding="utf-8")
         shards = sum(name.startswith("images-") for name in written)
         return schemas.JobEntry(
             **record.model_dump(exclude={"seed", "channels", "model_bytes", "owner"}),
@@ -74,9 +79,9 @@ class Job:
             state="done" if done else "failed" if ended else "running" if SETTINGS in written else "queued",
             images_done=record.num_images if done else min(shards * SHARD, record.num_images),
             created_at=datetime.fromtimestamp(int(self.id[:16], 16) / 1e9, UTC),
-            finished_at=datetime.fromtimestamp(ended, UTC) if ended else None,
-            deleted_at=datetime.fromtimestamp(ended + self.keep_seconds, UTC) if ended else None,
-            error=self.error.read_text(encoding="utf-8") if ended and not done else None,
+            finished_at=datetime.fromtimestamp(ended.st_mtime, UTC) if ended else None,
+            deleted_at=datetime.fromtimestamp(ended.st_mtime + self.keep_seconds, UTC) if ended else None,
+            error=error,
             url=url,
             download=f"{url}/download" if done else None,
         )

@@ -8,18 +8,16 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 from fastapi import Response
-from PIL import Image
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
 from gan.generate.modes import Samples
-from gan.images import as_format, grid, pictures, png, pngs, save_gif
+from gan.images import animation, as_format, grid, png, pngs, save_gif
 from gan.serve.models import Model
 
 Content = TypeVar("Content")
 ENCODED_AT_ONCE = 16  # images; to hand these to a thread takes longer than to encode them
-GIF_SCALE = 8
 MAX_SEEDS_IN_HEADER = 16
 SECONDS_PER_YEAR = 31_536_000
 MODEL_HEADERS = ("X-Model", "X-Model-Version", "X-Seed")
@@ -103,8 +101,6 @@ def npy(images: Tensor) -> bytes:
 
 
 def gif(images: Tensor) -> bytes:
-    """An animation, enlarged `GIF_SCALE` times."""
-    size = (28 * GIF_SCALE,) * 2
     buffer = io.BytesIO()
-    save_gif([picture.resize(size, Image.Resampling.NEAREST) for picture in pictures(images)], buffer)
+    save_gif(animation(images), buffer)
     return buffer.getvalue()

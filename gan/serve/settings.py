@@ -28,6 +28,7 @@ from gan.errors import UserError
 from gan.memory import memory_left
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"  # a label, + and a checksum
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
 SECRET = ("api_keys", "rate_limit_storage")
 WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch

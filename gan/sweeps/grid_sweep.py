@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.errors import UserError
 from gan.sweeps.job_records import FINISHED, Job, settings
-from gan.sweeps.sweep import STUDY, Sweep
+from gan.sweeps.sweep import STUDY_FILE, Sweep
 
 log = logging.getLogger("gan")
 COMPARED = ("model", "data", "trainer", "max_images")  # a job's result depends on these keys alone
@@ -33,7 +33,7 @@ def run_grid(sweep: Sweep) -> None:
     configs = {key: sweep.compose(combination) for key, combination in wanted.items()}
 
     def run_jobs() -> list[int]:
-        if (sweep.folder / STUDY).exists():
+        if (sweep.folder / STUDY_FILE).exists():
             raise UserError(f"sweep_name={sweep.name}: this is the name of an Optuna search; choose another for a grid")
         jobs = sweep.jobs()
         known = {frozenset(job.settings.items()): number for number, job in jobs.items()}

@@ -9,11 +9,10 @@ from yaml import YAMLError
 
 from gan.atomic_write import write_json
 from gan.checkpoint_files import read_metadata
-from gan.newest_run import is_of_sweep
+from gan.newest_run import OVERRIDES, is_of_sweep
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again
-OVERRIDES = Path(".hydra", "overrides.yaml")
 OUTCOME = "job.json"
 VALIDATIONS = "validations.json"  # of a job that a search may prune
 

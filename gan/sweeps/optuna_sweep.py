@@ -17,7 +17,7 @@ from gan.config.bounds import COUNT, require, require_part
 from gan.errors import UserError, check_installed
 from gan.randomness import derive_seed
 from gan.sweeps.job_records import PRUNED, UNFINISHED, Job, settings
-from gan.sweeps.sweep import STUDY, Sweep
+from gan.sweeps.sweep import STUDY_FILE, STUDY_NAME, Sweep
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -71,7 +71,7 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: Dict
         raise UserError("callbacks.checkpoints: a search needs the value that it monitors")
 
     def run_jobs() -> list[int]:
-        if sweep.jobs() and not (sweep.folder / STUDY).exists():
+        if sweep.jobs() and not (sweep.folder / STUDY_FILE).exists():
             raise UserError(f"sweep_name={sweep.name}: this is the name of a grid; choose another for a search")
         search = {"goal": monitor, **settings(sweep.fixed), **{key: str(value) for key, value in space.items()}}
         study = _open_study(sweep, search)
@@ -117,8 +117,8 @@ def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = f"sqlite:///{sweep.folder / STUDY}"
-    study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
+    storage = f"sqlite:///{sweep.folder / STUDY_FILE}"
+    study = optuna.create_study(storage=storage, study_name=STUDY_NAME, load_if_exists=True)
     before = study.user_attrs.get("search", search)
     for key in sorted({*search, *before}):
         then, now = before.get(key, "not set"), search.get(key, "not set")

@@ -19,12 +19,12 @@ from gan.callbacks.optional_files import OptionalFiles
 from gan.checkpoint_files import read_metadata
 from gan.module import GAN
 from gan.sweeps.job_records import FINISHED, OUTCOME, VALIDATIONS
+from gan.sweeps.sweep import STUDY_NAME
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.trial import FrozenTrial
 
-STUDY = "sweep"  # name of each study; the brackets of Hyperband depend on it
 TOLERANCE = 0.1  # trials are compared at the same validation, and there at the same number of images but for this part
 
 log = logging.getLogger("gan")
@@ -80,7 +80,7 @@ class Pruning(Callback):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study, number = optuna.create_study(study_name=STUDY), int(self.directory.name)
+        study, number = optuna.create_study(study_name=STUDY_NAME), int(self.directory.name)
         for trial in self._trials(number):
             study.add_trial(trial)
         pruned = self.pruner.prune(study, study.get_trials()[number])

@@ -21,7 +21,8 @@ from gan.sweeps.run_job import run_job
 from gan.sweeps.sweep_table import LOCK, write_report
 
 log = logging.getLogger("gan")
-STUDY = "study.db"
+STUDY_FILE = "study.db"
+STUDY_NAME = "sweep"  # the brackets of Hyperband depend on it
 SUBDIR = "${hydra.job.num}"  # of conf/train.yaml
 
 

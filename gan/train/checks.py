@@ -26,8 +26,8 @@ def check_config(cfg: DictConfig) -> None:
     elif HydraConfig.initialized() and "n_trials" in cfg:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
     check("train", cfg)
-    if cfg.on_divergence == "rewind" and str(cfg.trainer.devices) != "1":
-        raise UserError(f"on_divergence=rewind: only with one process, not trainer.devices={cfg.trainer.devices}")
+    if cfg.on_divergence == "rewind" and (several := _several_processes(cfg)):
+        raise UserError(f"on_divergence=rewind: only with one process, not {several}")
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
             require_part(f"{group}.{name}", part, optional=True)
@@ -39,9 +39,16 @@ def check_config(cfg: DictConfig) -> None:
 
 def check_one_process(cfg: DictConfig) -> None:
     """Raises a UserError for a job with several processes: each of them would start the whole sweep again."""
-    if str(cfg.trainer.devices) != "1":
-        devices = cfg.trainer.devices
-        raise UserError(f"trainer.devices={devices}: a job of a sweep has one process; use hardware=cpu or gpu")
+    if several := _several_processes(cfg):
+        raise UserError(f"{several}: a job of a sweep has one process; use hardware=cpu or gpu")
+
+
+def _several_processes(cfg: DictConfig) -> str | None:
+    """The setting that starts more than one process, as KEY=VALUE."""
+    devices, nodes = cfg.trainer.devices, cfg.trainer.get("num_nodes", 1)
+    if str(devices) != "1" and not (OmegaConf.is_list(devices) and len(devices) == 1):
+        return f"trainer.devices={devices}"
+    return f"trainer.num_nodes={nodes}" if nodes != 1 else None
 
 
 def check_model_fits_data(module: GAN, source: Source) -> None:

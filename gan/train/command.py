@@ -108,7 +108,7 @@ def _fit(
     module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *([NoMoreBatches()] if ended else []), *_built(cfg, "callbacks"), ConfigRecord(cfg)],
+        callbacks=[MidEpoch(), *_built(cfg, "callbacks"), ConfigRecord(cfg), *([NoMoreBatches()] if ended else [])],
         logger=_built(cfg, "logger") or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
         profiler=_profiler(cfg),
