@@ -76,5 +76,6 @@ def test_a_run_goes_back_three_times_at_most(run, diverging):
 
 
 def test_only_a_single_process_goes_back(run):
-    with pytest.raises(UserError, match="on_divergence=rewind: only with one process"):
-        run("on_divergence=rewind", "trainer.devices=2")
+    for several in ("trainer.devices=2", "trainer.num_nodes=2"):
+        with pytest.raises(UserError, match=f"on_divergence=rewind: only with one process, not {several}"):
+            run("on_divergence=rewind", f"++{several}")

@@ -55,7 +55,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     if labels == "even" and not given and all(generator.num_classes is None for generator in generators):
         raise UserError("labels=even: needs a conditional model")
     paths = [generator.path for generator in generators if generator.path is not None]
-    _refuse_repeated("ckpt", [str(path) for path in paths])
+    _refuse_repeated("ckpt", [str(path.resolve()) for path in paths])
     if generators:
         _take_data_of_run(cfg, paths[0])
     data: MNISTDataModule = instantiate(cfg.data)

@@ -6,6 +6,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
+from gan.callbacks.budget import ImageBudget
 from gan.callbacks.sample_grids import SampleGrid, grid_inputs, log_picture, saved_grids
 
 
@@ -31,6 +32,11 @@ def test_a_grid_before_training_after_each_epoch_and_every_n_batches(tmp_path, f
 def test_a_state_that_is_due_twice_is_drawn_once(tmp_path, fit):
     fit(tmp_path, SampleGrid(seed=0, num_images=4, every_n_batches=5, every_n_epochs=2), epochs=3)
     assert [grid[1:] for grid in saved_grids(tmp_path)] == [(0, 0), (1, 20), (2, 40), (3, 60)]
+
+
+def test_the_end_of_a_shortened_epoch_is_drawn_once(tmp_path, fit):
+    fit(tmp_path, ImageBudget(12), SampleGrid(seed=0, num_images=4, every_n_batches=3), epochs=3)
+    assert [images for _, _, images in saved_grids(tmp_path)] == [0, 12]
 
 
 def test_the_last_state_is_drawn_whatever_the_interval(tmp_path, fit):

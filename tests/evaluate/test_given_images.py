@@ -137,7 +137,11 @@ def test_labels_come_from_a_file_and_a_word_is_for_the_floor(gan, files, data):
     assert saved["labels"] == "even"
     assert saved["measures"]["plain"]["test/digit_accuracy"] > 0.9
     assert gan("evaluate", *arguments, "labels=labels.npy")[0] == 0
-    assert json.loads((files / "out" / "metrics.json").read_text())["labels"] == "real"
+    several = ("images=[plain.npy,real.npz]", *arguments[1:], "labels=[labels.npy,labels.npy]")
+    assert gan("evaluate", *several)[0] == 0
+    saved = json.loads((files / "out" / "metrics.json").read_text())
+    assert saved["labels"] == "real"
+    assert saved["measures"]["plain"] == saved["measures"]["real"]
 
 
 def test_measures_and_extractors_of_ones_own_are_objects_or_configs(data):
@@ -176,7 +180,7 @@ def test_cas_of_given_images(gan, files, monkeypatch):
         (["images=nothing.npz"], "images=nothing.npz: there is no file or folder there"),
         (["images=real.npz", "labels=nothing.npy"], "labels=nothing.npy: there is no file there"),
         (["images=[]"], "images=[]: name at least one"),
-        (["images=[real.npz,real.npz]"], "images=['real.npz', 'real.npz']: real.npz is named more than once"),
+        (["images=[real.npz,real.npz]"], "images: real.npz is named more than once"),
         (["images=real.npz", "labels=[real,even]"], "labels=['real', 'even']: real or even, and a file, or null, for"),
         (["images=real.npz", "labels=[a.npy,b.npy]"], "labels=['a.npy', 'b.npy']: real or even, and a file, or null"),
         (["images=real.npz", "resize=cut"], "resize=cut: crop, area, bilinear, bicubic, nearest, or null"),
@@ -198,12 +202,20 @@ def test_a_mistake_is_one_line_and_leaves_nothing(gan, files, arguments, line):
     assert not (files / "out").exists()
 
 
+def test_a_checkpoint_named_in_two_ways_is_refused(gan, files, trained):
+    checkpoint = trained("conditional") / "checkpoints" / "last.ckpt"
+    twice = f"ckpt=['{checkpoint}','{checkpoint.parent}/../checkpoints/last.ckpt']"
+    code, _, err = gan("evaluate", twice, *SMALL, "hydra.run.dir=out")
+    assert (code, "last.ckpt is named more than once" in err) == (2, True)
+
+
 def test_mistakes_in_python_are_named(data):
     images = data.train_images[:50]
     for arguments, message in (
         (({},), r"images: \[\]; at least one name"),
         (({"floor": images},), r"images: \['floor'\]; at least one name, and floor is the name of"),
-        ((images, {"mine": [1]}), "labels: several by name, and the images have no names"),
+        ((images, {"mine": [1]}), "labels: labels are several by name, and the images have no names"),
+        (({"mine": images}, [1] * 50), "labels: images are several by name, and the labels have no names"),
         (({"mine": images}, {"theirs": [1]}), r"labels: theirs is none of the images \['mine'\]"),
         (({"mine": images[:, :, 4:]},), r"images \(mine\): images of 24x28"),
         ((images, [1, 2]), r"labels \(images\): labels \[2\] for 50 images"),

@@ -22,7 +22,7 @@ def idx(array):
 
 def read(path):
     found = read_images(path)
-    images = torch.cat([as_images(array, 1, None, False, "") for array in found.arrays])
+    images = torch.cat([as_images(array, 1, None, False, "", found.of_8_bits) for array in found.arrays])
     return images.numpy(), None if found.labels is None else [int(label) for label in found.labels]
 
 
@@ -74,6 +74,7 @@ def test_an_idx_file_and_the_labels_beside_it(tmp_path, ending):
     ("name", "mode", "suffix", "labeled"),
     [
         ("{number:06d}_digit_{label}{suffix}", "L", ".png", True),
+        ("{number:06d}_seed7_digit{label}{suffix}", "L", ".png", True),  # of a service's zip file
         ("{label}/{number}{suffix}", "RGB", ".png", True),
         ("test/{label}/{number:03d}{suffix}", "RGBA", ".PNG", True),
         ("{number:03d}{suffix}", "LA", ".png", False),
@@ -98,6 +99,11 @@ def test_pictures_of_sixteen_and_of_one_bit(tmp_path):
     found, _ = read(tmp_path)
     assert np.array_equal(found[0], IMAGES[0])
     assert np.array_equal(found[1], (IMAGES[1] > 127) * 255)
+
+
+def test_a_nearly_black_picture_stays_black(tmp_path):
+    Image.fromarray(np.eye(28, dtype=np.uint8)).save(tmp_path / "a.png")
+    assert read(tmp_path)[0].max() == 1
 
 
 def test_shards_are_one_set(tmp_path):

@@ -11,6 +11,8 @@ from tiny_generators import save_checkpoint
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve.models import Models
+from gan.serve.schemas import SampleRequest
+from gan.serve.settings import ModelSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +55,12 @@ async def test_a_named_model_or_version_is_used(service, two):
         assert (await client.post("/v1/generate", json=full)).status_code == 200
         wrong = await client.post("/v1/generate", json={"model": "trial", "version": "v1"})
         assert (wrong.status_code, "no such model" in wrong.json()["detail"]) == (422, True)
+
+
+def test_a_request_names_a_version_in_full_whatever_its_label():
+    label = "v" * 64
+    version = ModelSettings(ckpt="a.ckpt", version=label).version
+    assert SampleRequest(version=f"{version}+0123456789ab").version.startswith(label)
 
 
 async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, tmp_path):
