@@ -127,7 +127,7 @@ def test_a_loss_of_ones_own_is_a_choice_as_well(tmp_path):
         ("best_cpu", 832_000, 104_000),
         ("best_cpu", 1_280_000, 106_666),
         ("best_gpu", 1_040_000, 104_000),
-        ("stacked_mnist", 1_000_000, 50_000),
+        ("stacked_mnist", 500_000, 50_000),
         ("stacked_mnist", 400_000, 50_000),
     ],
 )
