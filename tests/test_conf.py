@@ -65,7 +65,9 @@ def test_each_loss_is_one_choice_with_every_model(model):
     assert names("loss") == sorted(LOSSES)
     for loss, published in LOSSES.items():
         cfg = compose("train", [*small, f"loss={loss}"])
-        leak = {"leak": 0.1} if loss == "hinge" and model == "conditional" else {}  # one-stage steps need a slope
+        leak = (
+            {"leak": 0.1} if loss == "hinge" and model in ("conditional", "stacked") else {}
+        )  # one-stage steps need a slope
         assert plain(cfg.model.loss) == {**published, **leak}
         assert weights(cfg) == {**brings.get(loss, {}), **own}
         assert type(instantiate(cfg.model).objectives.loss).__name__ == published["_target_"].rpartition(".")[2]
