@@ -174,6 +174,4 @@ class Execution:
         left = (module.hparams["max_images"] or math.inf) - module.images_seen
         if 0 < left < math.inf:
             due.append(math.ceil(left / (trainer.train_dataloader.batch_size * trainer.world_size)))
-        if trainer.max_steps > 0:
-            due.append((trainer.max_steps - trainer.global_step) // 2)
         return max(1, min([trainer.num_training_batches - position, *due]))

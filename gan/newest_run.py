@@ -21,32 +21,31 @@ NOT_TAKEN = ("hydra.run", "hydra.mode", "hydra.output_subdir")
 SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
 
 
-def newest_run(key: str = "ckpt", root: Path = ROOT) -> Path:
+def newest_run(key: str = "ckpt") -> Path:
     """The folder of the newest training run, which has a checkpoint.
 
     Args:
         key: the config key that asks for it, named in error messages.
-        root: folder of the runs.
 
     Raises:
         UserError: there is no run with a checkpoint, or a newer run has none yet.
     """
-    run, without = newest_runs(root)
+    run, without = newest_runs()
     if run is None:
-        raise UserError(f"no run with a checkpoint under {root.absolute()}; `gan train` starts one")
+        raise UserError(f"no run with a checkpoint under {ROOT.absolute()}; `gan train` starts one")
     if without is None:
         return run
     older = f"`{resume_command(run)}` resumes" if key == "ckpt_path" else f"`{key}={quoted(str(run / LAST))}` takes"
     raise UserError(f"{key}=last: the newest run, {without}, has no checkpoint; {older} the one before, {run}")
 
 
-def newest_runs(root: Path = ROOT) -> tuple[Path | None, Path | None]:
+def newest_runs() -> tuple[Path | None, Path | None]:
     """The newest run with a checkpoint, and a newer one without, if there is one.
 
     Raises:
         PermissionError: a folder may not be read; the newest run could be there.
     """
-    runs = subfolders(root)
+    runs = subfolders(ROOT)
     saved = {run: time for run in runs if (time := _modified(run / LAST)) is not None}
     started = {run: time for run in runs if (time := _modified(run / OVERRIDES)) is not None}
     run = max(saved, key=lambda folder: max(saved[folder], started.get(folder, 0)), default=None)

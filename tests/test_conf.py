@@ -65,9 +65,8 @@ def test_each_loss_is_one_choice_with_every_model(model):
     assert names("loss") == sorted(LOSSES)
     for loss, published in LOSSES.items():
         cfg = compose("train", [*small, f"loss={loss}"])
-        leak = (
-            {"leak": 0.1} if loss == "hinge" and model in ("conditional", "stacked") else {}
-        )  # one-stage steps need a slope
+        in_one_stage = model in ("conditional", "stacked")
+        leak = {"leak": 0.1} if loss == "hinge" and in_one_stage else {}  # such steps need a slope
         assert plain(cfg.model.loss) == {**published, **leak}
         assert weights(cfg) == {**brings.get(loss, {}), **own}
         assert type(instantiate(cfg.model).objectives.loss).__name__ == published["_target_"].rpartition(".")[2]

@@ -145,8 +145,6 @@ def images_of_run(trainer: Trainer, module: GAN) -> float:
     done = 0 if progress.is_last_batch else progress.current.ready
     epochs = math.inf if trainer.max_epochs == -1 else trainer.max_epochs - trainer.current_epoch
     batches = epochs * trainer.num_training_batches - done
-    if trainer.max_steps > 0:
-        batches = min(batches, (trainer.max_steps - trainer.global_step) / 2)
     limits = [module.images_seen + batches * trainer.datamodule.batch_size * trainer.world_size]
     limits += [each.max_images for each in trainer.callbacks if isinstance(each, ImageBudget) and each.max_images]
     return min(limits)

@@ -1,14 +1,5 @@
 """`gan train`: one training run, from its checks to its last file."""
 
-from typing import Any
+from gan.train.command import train
 
 __all__ = ["train"]
-
-
-def __getattr__(name: str) -> Any:
-    """Imports Lightning with the first use of `train`: the command line needs only `gan.train.resume` before that."""
-    if name == "train":
-        from gan.train.command import train
-
-        return train
-    raise AttributeError(name)

@@ -2,11 +2,9 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from lightning import Trainer
-from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config import in_multirun
@@ -75,12 +73,6 @@ def check_batches(trainer: Trainer, datamodule: MNISTDataModule) -> None:
     if type(interval) is int and interval > most and trainer.check_val_every_n_epoch and trainer.limit_val_batches:
         hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
         raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")
-
-
-def timer(cfg: DictConfig) -> Timer:
-    """Lightning's timer for `trainer.max_time`."""
-    settings: Any = OmegaConf.to_container(cfg.trainer)
-    return Timer(settings.get("max_time"))
 
 
 def _check_folder_is_shared() -> None:

@@ -15,18 +15,19 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
+import torch
+from joblib import cpu_count
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
 
 from gan.checkpoint_files import checkpoint_path, newest_whole, progress, read_checkpoint, read_metadata
 from gan.config import in_multirun
 from gan.errors import UserError
-
-if TYPE_CHECKING:
-    from lightning.pytorch.callbacks import Timer
-
-    from gan.module import GAN
+from gan.module import GAN
+from gan.threads import settle_threads
 
 NETWORKS = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
@@ -56,7 +57,7 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     return path
 
 
-def init_from(module: "GAN", file: str) -> None:
+def init_from(module: GAN, file: str) -> None:
     """Gives a new run the weights of a checkpoint; a UserError if the networks differ."""
     path = checkpoint_path(file, "init_from")
     checkpoint = read_checkpoint(path, "init_from")
@@ -71,7 +72,7 @@ class End(NamedTuple):
     is_complete: bool  # False: it was killed before its last files were written, and they are due
 
 
-def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
+def resume(cfg: DictConfig, module: GAN, path: Path) -> End | None:
     """Prepares a run that resumes a checkpoint, and logs which settings differ; Lightning restores it in `fit`.
 
     Returns:
@@ -80,20 +81,13 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     Raises:
         UserError: the file cannot be read, or the networks or optimizers differ.
     """
-    import torch
-    from joblib import cpu_count
-    from lightning.pytorch.utilities import rank_zero_only
-
-    from gan.threads import settle_threads
-    from gan.train.checks import timer
-
     checkpoint = read_checkpoint(path, "ckpt_path")
     _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
     say, run = rank_zero_only(log.info), path.parent.parent
     elsewhere = run != Path(cfg.output_dir)
     if "wandb" in cfg and cfg.wandb.id is None and not (elsewhere and in_multirun()):
         cfg.wandb.id = checkpoint.get("wandb_id")
-    if reason := _end_reached(cfg, timer(cfg), checkpoint):
+    if reason := _end_reached(cfg, checkpoint):
         say("%s: %s", path, reason)
         module.load_state_dict(checkpoint["state_dict"])
         module.on_load_checkpoint(checkpoint)
@@ -111,10 +105,12 @@ def resume(cfg: DictConfig, module: "GAN", path: Path) -> End | None:
     return None
 
 
-def _end_reached(cfg: DictConfig, timer: "Timer", checkpoint: dict[str, Any]) -> str | None:
+def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
     epochs, images = progress(checkpoint)[0], checkpoint["images_seen"]
     if 0 <= (cfg.trainer.get("max_epochs") or 1000) <= epochs or images >= (cfg.max_images or math.inf):
         return f"{epochs} epochs and {images} images are done already"
+    settings: Any = OmegaConf.to_container(cfg.trainer)
+    timer = Timer(settings.get("max_time"))
     timer.load_state_dict(checkpoint["callbacks"].get(timer.state_key, {}))
     remaining = timer.time_remaining()
     if remaining is not None and remaining <= 0:
@@ -122,7 +118,7 @@ def _end_reached(cfg: DictConfig, timer: "Timer", checkpoint: dict[str, Any]) ->
     return None
 
 
-def _refuse_differences(names: Sequence[str], module: "GAN", checkpoint: dict[str, Any], path: Path) -> None:
+def _refuse_differences(names: Sequence[str], module: GAN, checkpoint: dict[str, Any], path: Path) -> None:
     for name in names:
         now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
         if now != then:

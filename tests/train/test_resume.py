@@ -109,7 +109,7 @@ def test_restored_threads_are_at_most_the_cores(run, tmp_path, monkeypatch):
     write_checkpoint(path, {**content, "threads": 10_000})
     settled = []
     monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr("gan.threads.settle_threads", lambda threads: settled.append(threads))
+    monkeypatch.setattr("gan.train.resume.settle_threads", lambda threads: settled.append(threads))
     run("ckpt_path=auto", "trainer.max_epochs=2")
     assert settled == [cpu_count()]
 
