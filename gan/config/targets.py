@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gan.config.bounds import require_part
+from gan.config.leaves import leaves
 from gan.errors import UserError
 
 
@@ -70,12 +71,7 @@ def build(
 
 def packages_of(config: Any) -> list[str]:
     """The top-level package of each `_target_` in a plain config."""
-    if isinstance(config, list):
-        return sorted({package for value in config for package in packages_of(value)})
-    if not isinstance(config, Mapping):
-        return []
-    own = [config["_target_"].partition(".")[0]] if "_target_" in config else []
-    return sorted({*own, *packages_of(list(config.values()))})
+    return sorted({value.partition(".")[0] for key, value in leaves(config) if key.rpartition(".")[2] == "_target_"})
 
 
 def _public(package: str) -> list[str]:

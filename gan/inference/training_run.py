@@ -1,12 +1,13 @@
 """The training run that a file comes from, and what its folder says."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan.config.leaves import leaves
 from gan.config.targets import locate
 from gan.newest_run import OVERRIDES, run_arguments
 
@@ -30,20 +31,11 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
     """
     saved: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
     data = saved["data"]
-    for key, target in _targets(data, "data"):
-        locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
+    for key, value in leaves(data, "data"):
+        if key.endswith("._target_"):
+            locate(value, f"{run / 'config.yaml'}: {key.removesuffix('._target_')}", ["gan.data"], trust)
     hydra = run / ".hydra" / "hydra.yaml"
     if hydra.is_file() and not str(data.get("dir", "~")).startswith("~"):
         started_in = Path(OmegaConf.load(hydra).hydra.runtime.cwd)
         data["dir"] = str(started_in / data["dir"]) if started_in.is_dir() else data["dir"]
     return OmegaConf.create(data)
-
-
-def _targets(config: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(config, list):
-        config = dict(enumerate(config))
-    if isinstance(config, dict):
-        for name, value in config.items():
-            if name == "_target_":
-                yield key, value
-            yield from _targets(value, f"{key}.{name}")

@@ -1,12 +1,13 @@
 """A run in TensorBoard: `gan train 'logger=[csv,tensorboard]'`, then `tensorboard --logdir outputs`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from gan.config.leaves import leaves
 from gan.errors import check_installed
 from gan.loggers.image_axis import ImageAxis
 from gan.module import GAN
@@ -63,19 +64,15 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
 
         with self.optional_write():
             # SummaryWriter.add_hparams would also log each measure once more.
-            for summary in hparams(dict(_flat(self.hparams)), self._measures):
+            config = {key: _hparam(value) for key, value in leaves(self.hparams, separator="/")}
+            for summary in hparams(config, self._measures):
                 self.experiment.file_writer.add_summary(summary)
             super().finalize(status)
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, bool | int | float | str]]:
-    """The entries of a nested config under names such as `model/loss/_target_`, as values that HParams takes."""
-    for key, value in config.items():
-        if isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value):
-            value = dict(enumerate(value))
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}/")
-        elif isinstance(value, bool | int | float):
-            yield f"{prefix}{key}", value
-        else:  # a path that Python could not decode has characters that no UTF-8 has
-            yield f"{prefix}{key}", str(value).encode(errors="surrogateescape").decode(errors="replace")
+def _hparam(value: Any) -> bool | int | float | str:
+    """A config's value as one that HParams takes."""
+    if isinstance(value, bool | int | float):
+        return value
+    # a path that Python could not decode has characters that no UTF-8 has
+    return str(value).encode(errors="surrogateescape").decode(errors="replace")

@@ -2,11 +2,10 @@
 
 import itertools
 import logging
-from collections.abc import Iterator
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan.config.leaves import leaves
 from gan.errors import UserError
 from gan.sweeps.job_records import FINISHED, Job, settings
 from gan.sweeps.sweep import STUDY_FILE, Sweep
@@ -53,16 +52,7 @@ def run_grid(sweep: Sweep) -> None:
 
 def _changed_keys(job: Job, config: DictConfig) -> str:
     """Keys whose values differ from those that a job ran with, because configs were edited since."""
-    then = dict(_values(OmegaConf.to_container(OmegaConf.load(job.folder / ".hydra" / "config.yaml"))))
-    now = dict(_values(OmegaConf.to_container(config)))
+    then = dict(leaves(OmegaConf.to_container(OmegaConf.load(job.folder / ".hydra" / "config.yaml"))))
+    now = dict(leaves(OmegaConf.to_container(config)))
     keys = (key for key in {**then, **now} if key.partition(".")[0] in COMPARED)
     return ", ".join(key for key in keys if then.get(key) != now.get(key))
-
-
-def _values(node: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value of a config by its full key."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _values(value, f"{prefix}.{key}" if prefix else key)
-    else:
-        yield prefix, node
