@@ -19,6 +19,7 @@ help: ## list the tasks
 setup: $(READY) ## make .venv with everything, in the tested versions
 
 $(READY): pyproject.toml constraints.txt
+	@test ! -L $(VENV) || { echo "make: $(VENV) is a link, and what it names would be emptied; remove the link" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet uv -c constraints.txt
 	$(SET_UP_UV) $(UV) pip install --quiet --python $(VENV)/bin/python --compile-bytecode -c constraints.txt -e '.[tracking,dev]'
