@@ -45,6 +45,8 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
+    if arguments.batches <= SKIPPED:
+        parser.error(f"--batches {arguments.batches}: more than the {SKIPPED} that are not timed")
     logging.getLogger("gan").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         module, _ = train(
@@ -53,6 +55,7 @@ def main() -> None:
                 [
                     f"output_dir='{folder}'",
                     "trainer.max_epochs=2",
+                    "steps_per_execution=1",  # each batch ends for the clock
                     f"trainer.limit_train_batches={arguments.batches}",
                     "~callbacks.plots",
                     "+callbacks.clock._target_=__main__.Clock",

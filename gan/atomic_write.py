@@ -37,7 +37,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Gives a temporary path for each file of one folder. At the end they are renamed; after an error none is."""
+    """Gives a temporary path for each file of one folder. At the end they are renamed; if the block fails none is."""
     try:
         with TemporaryDirectory(prefix=".", dir=paths[0].parent) as folder:
             temporary = [Path(folder, path.name) for path in paths]

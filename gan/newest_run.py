@@ -107,7 +107,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
         for word in (f"--{name.replace('_', '-')}", value)
     ]
     added = {key_of(text) for text in own_added(run)}
-    given = [f"+{text}" if text[0] not in "+~" and key_of(text) in added else text for text in given]
+    given = [f"+{text}" if not text.startswith(("+", "~")) and key_of(text) in added else text for text in given]
     if options.multirun:
         where = [f"ckpt_path={quoted(str(run / LAST))}"]
     else:

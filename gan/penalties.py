@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.config.targets import locate
+from gan.config.targets import locate, require_arguments
 from gan.config.values import Number
 from gan.errors import UserError
+
+INPUTS = ("discriminator", "real", "real_labels", "fake", "fake_labels")  # of each penalty
 
 
 def _squared_norms(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -82,6 +84,7 @@ def build_penalties(specs: Mapping[str, Mapping[str, Any]] | None, trust: Sequen
         Number(least=0).require(f"{key}.weight", weight)
         Number(least=1, whole=True).require(f"{key}.every", every)
         function = locate(spec["_target_"], key, ["gan.penalties"], trust)
+        require_arguments(function, key, options, *INPUTS)
         if weight:
             penalties.append(Penalty(partial(function, **options), weight, every))
     return penalties

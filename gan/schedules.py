@@ -1,5 +1,6 @@
 """Learning-rate schedules that end with the run; torch's own schedulers can be named in their place."""
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from gan.config.targets import build
+from gan.config.targets import build, locate
 from gan.errors import UserError
 from gan.trainer_types import Trainer
 
@@ -59,7 +60,7 @@ def _require_shares(**shares: float) -> None:
 def build_schedule(
     spec: Mapping[str, Any], key: str, trust: Sequence[str], optimizer: Optimizer, total_steps: int | None
 ) -> LRScheduler:
-    """The scheduler that `spec` names, with `total_steps` filled in for those here, and for torch's where it is null.
+    """The scheduler that `spec` names. A null `total_steps` becomes the run's; only torch's own may do without it.
 
     Raises:
         UserError: it needs the length of a run that has no end, or something that a step does not give it.
@@ -68,11 +69,13 @@ def build_schedule(
     if "schedulers" in spec:
         name, hint = spec["_target_"], "a class of your own takes the optimizer and builds them"
         raise UserError(f"{key}._target_={name}: it combines schedulers, which a config cannot name; {hint}")
-    if spec.get("total_steps", "" if spec["_target_"].startswith("torch.") else None) is None:
+    packages, of_torch = ["gan.schedules", "torch.optim.lr_scheduler"], spec["_target_"].startswith("torch.")
+    known = spec if of_torch else inspect.signature(locate(spec["_target_"], key, packages, trust)).parameters
+    if "total_steps" in known and spec.get("total_steps") is None:
         if total_steps is None:
             raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")
         extra["total_steps"] = total_steps
-    schedule = build(spec, key, ["gan.schedules", "torch.optim.lr_scheduler"], trust, optimizer, **extra)
+    schedule = build(spec, key, packages, trust, optimizer, **extra)
     name = spec["_target_"]
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")

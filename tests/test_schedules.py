@@ -110,6 +110,14 @@ def test_a_schedule_that_follows_no_steps_is_one_line(name):
         assert f"_target_=torch.optim.lr_scheduler.{name}: it combines schedulers" in str(raised.value)
 
 
+@pytest.mark.parametrize("total_steps", [10, None])
+def test_a_schedule_of_ones_own_may_need_no_length(total_steps):
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    spec = {"_target_": "my_gan.Warmup", "steps": 4}
+    schedule = build_schedule(spec, "model.generator_schedule", ["my_gan"], optimizer, total_steps)
+    assert schedule.get_last_lr() == [0.25]
+
+
 def test_a_schedule_shorter_than_the_run_is_one_line():
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
     spec = spec_of("OneCycleLR", max_lr=1e-3, total_steps=5)

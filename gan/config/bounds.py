@@ -39,8 +39,6 @@ TRAIN: dict[str, Allowed] = {
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": COUNT,
     "model.dcgan_initialization": Switch(),
-    "model.generator.channel_latent_dim": COUNT,
-    "model.discriminator.hidden": COUNT,
     "model.discriminator_steps": COUNT,
     "model.gradient_clip_norm": Number(above=0, optional=True),
     "model.ema_half_life": Number(least=0),

@@ -53,13 +53,7 @@ def build(
     target = locate(spec["_target_"], key, packages, trust)
     given = {name: value for name, value in spec.items() if name != "_target_"}
     arguments = {**given, **extra}
-    try:
-        inspect.signature(target).bind(*inputs, **arguments)
-    except TypeError as error:
-        known = inspect.signature(target).parameters
-        removals = [f"~{key}.{name}" for name in given if name not in known]
-        hint = f"; without it: {' '.join(removals)}" if removals else ""
-        raise UserError(f"{key}: {error}; {spec['_target_']} takes {', '.join(known)}{hint}") from error
+    require_arguments(target, key, given, *inputs, **extra)
     try:
         return target(*inputs, **arguments)
     except UserError:
@@ -67,6 +61,19 @@ def build(
     except Exception as error:  # a wrong value can make a constructor raise any exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{key}: {reason}; it was given {given}") from error
+
+
+def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inputs: Any, **extra: Any) -> None:
+    """Raises a UserError unless `target` takes `inputs`, the entries of a config `given`, and `extra`."""
+    signature = inspect.signature(target)
+    try:
+        signature.bind(*inputs, **{**given, **extra})
+    except TypeError as error:
+        known = signature.parameters
+        removals = [f"~{key}.{name}" for name in given if name not in known]
+        hint = f"; without it: {' '.join(removals)}" if removals else ""
+        name = f"{target.__module__}.{target.__qualname__}"
+        raise UserError(f"{key}: {error}; {name} takes {', '.join(known)}{hint}") from error
 
 
 def packages_of(config: Any) -> list[str]:

@@ -102,6 +102,8 @@ class MNISTDataModule(LightningDataModule):
             self.train_images, self.train_labels = compose(images[train], labels[train], "train")
             self.val_images, self.val_labels = compose(images[val], labels[val], "val")
             self.test_images, self.test_labels = compose(test_images, test_labels, "test")
+            for split in ("train", "val", "test"):
+                _require_contents(getattr(self, f"{split}_images"), getattr(self, f"{split}_labels"), self.source)
             self._is_set_up = True
         self._require_enough()
 
@@ -194,6 +196,19 @@ def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
         raise UserError(
             f"data.source={type(source).__name__}: gave images {images.dtype} {list(images.shape)} and labels "
             f"{labels.dtype} {list(labels.shape)}, not uint8 [N, C, 28, 28] and int64 [N]"
+        )
+
+
+def _require_contents(images: Tensor, labels: Tensor, source: Source) -> None:
+    name = type(source).__name__
+    if images.shape[1] != source.channels:
+        raise UserError(
+            f"data.source={name}: gave images of {images.shape[1]} channels; its `channels` is {source.channels}"
+        )
+    if source.num_classes and not 0 <= int(labels.min()) <= int(labels.max()) < source.num_classes:
+        found = f"{labels.min()} to {labels.max()}"
+        raise UserError(
+            f"data.source={name}: gave labels {found}; its `num_classes` allows 0 to {source.num_classes - 1}"
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from gan.config.bounds import require
+from gan.config.values import Number
 from gan.data import idx
 from gan.errors import UserError
 
@@ -94,6 +95,9 @@ class IDXFiles(Source):
     md5: Sequence[str]
 
     def __init__(self, mirrors: Sequence[str] | None = None, timeout: float = 15) -> None:
+        if isinstance(mirrors, str) or not all(isinstance(mirror, str) for mirror in mirrors or ()):
+            raise UserError(f"data.source.mirrors={mirrors}: a list of base addresses, or null")
+        Number(above=0).require("data.source.timeout", timeout)
         if mirrors is not None:
             self.mirrors = mirrors
         self.timeout = timeout

@@ -61,13 +61,14 @@ def card(
         evaluation: as `read_measures` returns it; None: not measured.
         license: identifier of the weights' licence, such as mit; None: none was named.
     """
-    onnx, conditional = path.suffix == ".onnx", bool(metadata["num_classes"])
-    kind = f"Conditional on the class, 0 to {metadata['num_classes'] - 1}" if conditional else "Unconditional"
+    onnx, classes = path.suffix == ".onnx", metadata["num_classes"]
+    conditional = bool(classes)
+    kind = f"Conditional on the class, 0 to {classes - 1}" if conditional else "Unconditional"
     rows = "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
     example = {
         "file": path.name,
-        "arguments": "16, digits=[3, 1, 4], seed=0" if conditional else "16, seed=0",
-        "inputs": '{"latents": latents' + (', "labels": np.arange(16) % 10}' if conditional else "}"),
+        "arguments": f"16, digits={[3, 1, 4] if classes > 4 else [0, 1]}, seed=0" if conditional else "16, seed=0",
+        "inputs": '{"latents": latents' + (f', "labels": np.arange(16) % {classes}}}' if conditional else "}"),
         **metadata,
     }
     facts = "\n".join(f"| {name} | {metadata[name]} |" for name in FACTS_SHOWN)
@@ -104,8 +105,8 @@ def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
     """The evaluation of a checkpoint in a `metrics.json` of `gan evaluate`.
 
     Returns:
-        `checkpoint`: the name of its column; `measures`: by column, its own and the floor's; and `data`, `split`,
-        `labels`, `num_samples`, `repeats` and `seed` of the evaluation.
+        `checkpoint`: the name of its column; `measures`: by column, its own and the floor's; and `better`, `data`,
+        `split`, `labels`, `num_samples`, `repeats` and `seed` of the evaluation.
 
     Raises:
         UserError: there is no such file, or it does not measure this checkpoint.

@@ -26,6 +26,15 @@ log = logging.getLogger("gan")
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
 MAX_SHOWN = 10_000
+SAMPLED = ("sample", "class_sweep", "direction")
+OF_MODES = {  # by key its value in modes that have no use for it, and those that have one
+    "first": (0, SAMPLED),
+    "shard_size": (None, SAMPLED),
+    "select": (None, ("sample", "class_sweep")),
+    "steps": (None, (*PATH_MODES, "direction")),
+    "direction": (None, ("direction",)),
+    "span": (3, ("direction",)),
+}
 MAX_SEEDS = 1_000_000
 MAX_IDX = 2**32 - 1
 
@@ -47,6 +56,8 @@ def generate(cfg: DictConfig) -> Path:
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust).moved(directions)
     if image_format == "idx" and generator.image_channels != 1:
         raise UserError(f"format=idx: MNIST's files have one channel, this model has {generator.image_channels}")
+    if image_format == "idx" and (generator.num_classes or 0) > 256:
+        raise UserError(f"format=idx: labels are bytes, 0 to 255, and this model has {generator.num_classes} classes")
     if isinstance(digits, str):  # "all"
         digits = list(range(generator.num_classes or 10**generator.image_channels))
     if cfg.mode in PATH_MODES:
@@ -100,13 +111,10 @@ def _parse_digits(value: Any) -> list[int] | str | None:
 
 def _check_values(cfg: DictConfig) -> None:
     check_bounds("generate", cfg)
-    path, strips = cfg.mode in PATH_MODES, cfg.mode == "direction"
-    for key, unset, useless in (("first", 0, path), ("select", None, path or strips), ("shard_size", None, path)):
-        if useless and cfg[key] != unset:
-            raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode=sample has")
-    if cfg.direction is not None and not strips:
-        other = f"mode=direction has, and directions.{cfg.direction}=1 moves all images"
-        raise UserError(f"direction={cfg.direction}: mode={cfg.mode} has no use for it; {other}")
+    for key, (unset, modes) in OF_MODES.items():
+        if cfg.mode not in modes and cfg[key] != unset:
+            more = f", and directions.{cfg.direction}=1 moves all images" if key == "direction" else ""
+            raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode={modes[0]} has{more}")
 
 
 def _check_count(count: int, image_format: str, shard_size: int | None) -> None:

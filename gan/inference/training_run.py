@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from gan.config.leaves import leaves
 from gan.config.targets import locate
@@ -15,7 +16,11 @@ from gan.newest_run import OVERRIDES, run_arguments
 def run_folder(path: Path) -> Path | None:
     """The folder of the run that wrote a checkpoint or a network's file; None for a file without such a folder."""
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    return folder if (folder / "config.yaml").is_file() else None
+    try:
+        config: Any = OmegaConf.load(folder / "config.yaml")
+    except (OSError, YAMLError):
+        return None
+    return folder if OmegaConf.is_dict(config) and OmegaConf.is_dict(config.get("data")) else None
 
 
 def training_command(run: Path) -> str | None:

@@ -50,8 +50,8 @@ def main() -> None:
             COUNT.require(f"--{key}", getattr(arguments, key))
         data = chosen_data(arguments.overrides)
         output = arguments.output or weights_file(data.source.name)
-        if not os.access(output.absolute().parent, os.W_OK):
-            raise UserError(f"--output {output}: its folder is missing or cannot be written to")
+        if output.is_dir() or not os.access(output.absolute().parent, os.W_OK):
+            raise UserError(f"--output {output}: a file in a folder that exists and can be written to")
         data.prepare_data()
         data.setup("fit")
         if len(data.train_images) < BATCH_SIZE:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan.config.bounds import require
+from gan.config.bounds import COUNT
 from gan.errors import UserError
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
@@ -31,7 +31,7 @@ class ChannelwiseGenerator(nn.Module):
         self, latent_dim: int, channel_latent_dim: int, image_channels: int, num_classes: int | None, **arguments: Any
     ) -> None:
         super().__init__()
-        require("model.generator.channel_latent_dim", channel_latent_dim)
+        COUNT.require("model.generator.channel_latent_dim", channel_latent_dim)
         refuse_classes(num_classes)
         self.latents = nn.Linear(latent_dim, image_channels * channel_latent_dim)
         self.channel = ConvGenerator(channel_latent_dim, **arguments)
@@ -58,7 +58,7 @@ class ChannelwiseDiscriminator(nn.Module):
 
     def __init__(self, hidden: int, image_channels: int, num_classes: int | None, **arguments: Any) -> None:
         super().__init__()
-        require("model.discriminator.hidden", hidden)
+        COUNT.require("model.discriminator.hidden", hidden)
         refuse_classes(num_classes)
         channel = ConvDiscriminator(**arguments)
         self.channel = channel.body

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gan.config.values import Switch
 from gan.networks.layers import IMAGE_SIZE, Layer, activation, check_layers, convolution, output_side, stage
 
 
@@ -24,7 +25,7 @@ class ConvDiscriminator(nn.Module):
         num_classes: with it, logits are conditional on the label.
 
     Raises:
-        UserError: lists of different lengths, or layers that leave nothing of a 28x28 image.
+        UserError: lists of different lengths, an impossible value, or layers that leave nothing of a 28x28 image.
     """
 
     def __init__(
@@ -40,6 +41,9 @@ class ConvDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         check_layers("discriminator", channels, layers)
+        for name, value in {"norm": norm, "bias": bias}.items():
+            Switch().require(f"model.discriminator.{name}", value)
+        features = channels[-1] * output_side("discriminator", IMAGE_SIZE, layers) ** 2
         body: list[nn.Module] = []
         for index, (inputs, outputs, layer) in enumerate(
             zip([image_channels, *channels], channels, layers, strict=False)
@@ -52,7 +56,6 @@ class ConvDiscriminator(nn.Module):
             if dropout:
                 modules.append(nn.Dropout(dropout))
             body += stage(inputs, outputs, layer, *modules)
-        features = channels[-1] * output_side("discriminator", IMAGE_SIZE, layers) ** 2
         self.body = nn.Sequential(*body, nn.Flatten())
         self.head = nn.Linear(features, 1)
         self.projection = nn.Embedding(num_classes, features) if num_classes else None

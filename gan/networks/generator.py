@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gan.config.values import OneOf, Switch
 from gan.errors import UserError
 from gan.networks.layers import (
     IMAGE_SIZE,
@@ -42,7 +43,7 @@ class ConvGenerator(nn.Module):
         num_classes: with it, normalizations of channels are conditional on the label.
 
     Raises:
-        UserError: lists of different lengths, an unknown normalization, or layers that do not end at 28x28.
+        UserError: lists of different lengths, an impossible value, or layers that do not end at 28x28.
     """
 
     def __init__(
@@ -62,15 +63,17 @@ class ConvGenerator(nn.Module):
     ) -> None:
         super().__init__()
         check_layers("generator", channels, layers)
+        switches = {"first_activation": first_activation, "bias": bias, "self_modulation": self_modulation}
+        for name, value in switches.items():
+            Switch().require(f"model.generator.{name}", value)
+        OneOf(tuple(NORMS)).require("model.generator.norm", norm)
+        OneOf(("features", "channels"), optional=True).require("model.generator.first_norm", first_norm)
         side = output_side("generator", first_side, layers)
         if side != IMAGE_SIZE:
             raise UserError(
                 f"model.generator.layers: they end at {side}x{side} pixels, images are {IMAGE_SIZE}x{IMAGE_SIZE}"
             )
         first_features = channels[0] * first_side**2
-
-        if norm not in NORMS:
-            raise UserError(f"model.generator.norm={norm}: {' or '.join(NORMS)}")
 
         def normalization(features: int) -> nn.Module:
             if num_classes or self_modulation:

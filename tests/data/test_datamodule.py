@@ -102,13 +102,13 @@ def test_every_config_makes_a_data_module(path):
 class Squares(Source):
     name, num_classes = "squares", None
 
-    def __init__(self, dtype=torch.uint8):
-        self.dtype = dtype
+    def __init__(self, dtype=torch.uint8, channels=1, labels=0):
+        self.dtype, self.drawn_channels, self.label = dtype, channels, labels
 
     def train(self):
-        images = torch.zeros(40, 1, 28, 28, dtype=self.dtype)
+        images = torch.zeros(40, self.drawn_channels, 28, 28, dtype=self.dtype)
         images[:, :, 9:19, 9:19] = 255
-        return images, torch.zeros(40, dtype=torch.int64)
+        return images, torch.full((40,), self.label)
 
     def test(self):
         return self.train()
@@ -119,6 +119,12 @@ def test_a_source_of_ones_own(tmp_path):
     assert len(datamodule.train_images) == 32
     with pytest.raises(UserError, match=r"data\.source=Squares: .*float32"):
         ready(tmp_path, source=Squares(torch.float32), val_size=8)
+    with pytest.raises(UserError, match=r"data\.source=Squares: gave images of 3 channels; its `channels` is 1"):
+        ready(tmp_path, source=Squares(channels=3), val_size=8)
+    counted_from_one = Squares(labels=2)
+    counted_from_one.num_classes = 2
+    with pytest.raises(UserError, match=r"data\.source=Squares: gave labels 2 to 2; its `num_classes` allows 0 to 1"):
+        ready(tmp_path, source=counted_from_one, val_size=8)
 
 
 class Recorder(LightningModule):

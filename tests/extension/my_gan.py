@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from gan.data import Source
 from gan.metrics import Comparison, Extractor, Measure
@@ -71,6 +72,13 @@ class EdgeExtractor(Extractor):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         images = images.float().mean(1) / 255
         return torch.cat([images.mean(1), images.mean(2)], dim=1), images.mean(1)
+
+
+class Warmup(LambdaLR):
+    """A rate that rises over the first steps."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, steps: int) -> None:
+        super().__init__(optimizer, lambda step: min(1.0, (step + 1) / steps))
 
 
 class MeanShift(Measure):

@@ -74,6 +74,8 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_truncated_one(generated, tm
         ("conditional", "a.gif", ["mode=walk", "num_images=12", "seeds=[1,2]"], "num_images=12: it must be 24"),
         ("colour", "folder", ["format=idx"], "format=idx: MNIST's files have one channel"),
         ("conditional", "a.png", ["direction=slant"], "direction=slant: mode=sample has no use for it; mode=direction"),
+        ("conditional", "a.png", ["steps=24"], "steps=24: mode=sample has no use for it; mode=interpolate has"),
+        ("conditional", "a.png", ["span=5"], "span=5: mode=sample has no use for it; mode=direction has"),
         ("conditional", "a.png", ["mode=direction", "direction=height"], "slant, thickness, width, size, or null"),
         ("conditional", "a.png", ["mode=direction", "select=classifier"], "select=classifier: mode=direction has no"),
         ("conditional", "a.png", ["mode=direction", "span=0"], "span=0: a number, above 0, 5 or less"),

@@ -72,6 +72,21 @@ def test_any_generator_takes_pixel_norm(classes):
         module_of("dcgan_compact", "+model.generator.norm=group")
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.generator.first_norm=batch", "model.generator.first_norm=batch: features or channels, or null"),
+        ("model.generator.first_activation=no", "model.generator.first_activation=no: true or false"),
+        ("model.generator.self_modulation=off", "model.generator.self_modulation=off: true or false"),
+        ("model.generator.bias=no", "model.generator.bias=no: true or false"),
+        ("model.discriminator.norm=off", "model.discriminator.norm=off: true or false"),
+    ],
+)
+def test_words_are_no_switches(override, message):
+    with pytest.raises(UserError, match=message):
+        module_of("conditional", override)
+
+
 @pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("num_classes", [10, None])
 def test_self_modulation_scales_each_normalization_by_the_latents(num_classes, kind):

@@ -47,7 +47,7 @@ def build_measures(
         entries[place : place + 1] = rest
     if wrong := [entry for entry in entries if isinstance(entry, str) and entry not in known]:
         raise UserError(f"metrics.measures={wrong}: with metrics.extractor={extractor.name} any of {list(known)}")
-    built = []
+    built: list[Measure] = []
     for entry in entries:
         if isinstance(entry, str):
             entry = known[entry](**(settings or {}).get(entry, {}))
@@ -57,5 +57,7 @@ def build_measures(
             raise UserError(f"metrics.measures: {entry!r} is not a gan.metrics.Measure; known names are {list(known)}")
         if entry.reads_digits and not extractor.reads_digits:
             raise UserError(f"metrics.measures: {entry.name} reads digits; metrics.extractor={extractor.name} cannot")
+        if entry.name in [other.name for other in built]:
+            raise UserError(f"metrics.measures: {entry.name} is named more than once; give one of them another `name`")
         built.append(entry)
     return built

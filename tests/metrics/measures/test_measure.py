@@ -115,6 +115,11 @@ def test_an_impossible_measure_is_one_line(extractor, wanted, message):
     assert "\n" not in str(raised.value)
 
 
+def test_two_measures_of_one_name_are_refused(extractor):
+    with pytest.raises(UserError, match=r"metrics\.measures: fid is named more than once"):
+        build_measures(["fid", "kid", "fid"], extractor)
+
+
 def test_three_dots_are_the_measures_that_are_not_named(extractor):
     def names(*wanted):
         return [measure.name for measure in build_measures(wanted, extractor)]
