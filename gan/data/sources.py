@@ -20,7 +20,6 @@ from gan.errors import UserError
 Split = Literal["train", "val", "test"]
 Examples = tuple[Tensor, Tensor]
 MNIST_LABELS_MD5 = "a25bea736e30d166cdddb491f175f624"
-DIGITS_TEST_SIZE = 297
 STACK_SEED = 3
 LOOKS_LIKE_DATA = re.compile(r"mnist|ubyte|\bidx|t10k|\.(npz|npy|parquet|csv|pkl|pt|mat|zip|tar|gz)$", re.IGNORECASE)
 

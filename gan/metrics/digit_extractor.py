@@ -76,7 +76,6 @@ class DigitExtractor(Extractor):
     """
 
     reads_digits = True
-    chunk_size = 500
 
     def __init__(self, classifier: DigitClassifier | None = None, data: str = "mnist") -> None:
         super().__init__()

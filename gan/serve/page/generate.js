@@ -30,7 +30,7 @@ export function generate() {
 
 // The images on the page, by the newest version of their model.
 export async function generateAgain() {
-  if (shown) await attempt("generate", "images", () => show({ ...shown, version: null }));
+  return !shown || attempt("generate", "images", () => show({ ...shown, version: null }));
 }
 
 async function show(body) {

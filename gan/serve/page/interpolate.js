@@ -6,6 +6,7 @@ import { requestJson } from "./service.js";
 const FRAMES = 33;
 const MILLISECONDS_PER_FRAME = 60;
 let shown = null; // the request for the frames on the page, and the frames
+let newest = 0; // number of the last request
 let timer = null;
 
 export function interpolate() {
@@ -21,11 +22,13 @@ export function interpolate() {
 
 // The latent path on the page, by the newest version of its model.
 export async function interpolateAgain() {
-  if (shown) await attempt("interpolate", "frame", () => show({ ...shown.body, version: null }));
+  return !shown || attempt("interpolate", "frame", () => show({ ...shown.body, version: null }));
 }
 
 async function show(body) {
+  const own = (newest += 1);
   const response = await requestJson("interpolate", { ...body, format: "frames" });
+  if (own !== newest) return;
   shown = { body: { ...body, model: response.model, version: response.version }, frames: response.frames };
   $("position").max = String(response.frames.length - 1);
   showFrame();

@@ -30,14 +30,15 @@ async function start() {
   if ((await attempt("generate", "images", loadModels)) && (await generate())) await interpolate();
 }
 
+let followed = null; // the versions that the page shows
+
 // Shows the same seeds again whenever a new checkpoint is served. What fails is tried again later.
 async function follow() {
-  const before = watchedVersions();
-  if (!before || document.hidden) return;
+  followed ??= watchedVersions();
+  if (!followed || document.hidden) return;
   await loadModels().catch(() => null);
-  if (watchedVersions() === before) return;
-  await generateAgain();
-  await interpolateAgain();
+  const newest = watchedVersions();
+  if (newest !== followed && (await generateAgain()) && (await interpolateAgain())) followed = newest;
 }
 
 for (let digit = 0; digit < 10; digit += 1) {
