@@ -54,11 +54,19 @@ def same_weights(first, second):
     return all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())
 
 
+@pytest.fixture
+def without_nohup():
+    """The tests themselves may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)]
 )
 def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
-    run, tmp_path, at, caplog, monkeypatch, number, code
+    run, tmp_path, at, caplog, monkeypatch, without_nohup, number, code
 ):
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "gan")

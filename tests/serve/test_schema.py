@@ -45,7 +45,13 @@ def test_every_response_matches_the_schema(schema, method, path, mode):
         return  # no input that could be invalid
 
     @hypothesis.given(case=operation.as_strategy(generation_mode=GenerationMode(mode)))
-    @hypothesis.settings(max_examples=20, deadline=None, derandomize=True, database=None)
+    @hypothesis.settings(
+        max_examples=20,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],  # as it is on a busy machine
+    )
     def check(case):
         case.call_and_validate(checks=checked)
 
