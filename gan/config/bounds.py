@@ -37,7 +37,7 @@ TRAIN: dict[str, Allowed] = {
     "data.source.num_images": OPTIONAL,
     "model.latent_dim": COUNT,
     "model.num_classes": Number(least=2, whole=True, optional=True),
-    "model.image_channels": COUNT,
+    "model.image_channels": OneOf((1, 3)),
     "model.dcgan_initialization": Switch(),
     "model.discriminator_steps": COUNT,
     "model.gradient_clip_norm": Number(above=0, optional=True),

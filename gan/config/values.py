@@ -71,7 +71,7 @@ class Switch(Allowed):
 class OneOf(Allowed):
     """One of a few values."""
 
-    values: tuple[str | bool, ...]
+    values: tuple[str | bool | int, ...]
 
     def conditions(self) -> list[tuple[str, Callable[[Any], bool]]]:
         words = [one if isinstance(one, str) else json.dumps(one) for one in self.values]
