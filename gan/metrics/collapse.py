@@ -6,6 +6,7 @@ from torch import Tensor
 from gan.metrics.features import Seen
 
 RARE = 0.1  # a class is missing below this part of its share among the real images
+CHANCE = 0.001  # of calling any class missing of a generator that draws all of them as often as they are real
 ALIKE = 0.4  # images of a class are too alike below this part of the real ones' mean distance
 IMAGES = 100  # of each class, between which distances are taken
 ADVICE = "more diversity: lower learning rates, a gradient penalty, or model.diversity_weight above 0"
@@ -20,13 +21,19 @@ def signs_of_collapse(real: Seen, generated: Seen) -> str | None:
     missing, alike = [], []
     for label in classes:
         of_real, of_generated = real.features[real.digits == label], generated.features[generated.digits == label]
-        if len(of_generated) / len(generated) < RARE * len(of_real) / len(real):
+        found, expected = len(of_generated), len(of_real) / len(real) * len(generated)
+        if found < RARE * expected and _at_most(found, expected) < CHANCE / len(classes):
             missing.append(label)
         elif min(len(of_real), len(of_generated)) > 1 and _spread(of_generated) < ALIKE * _spread(of_real):
             alike.append(label)
     signs = [f"hardly any image of the classes {missing}"] if missing else []
     signs += [f"images of the classes {alike} are nearly the same"] if alike else []
     return f"mode collapse: {' and '.join(signs)}; {ADVICE}" if signs else None
+
+
+def _at_most(found: int, expected: float) -> float:
+    """The probability of a Poisson variable to be `found` or less: few images of many classes miss some by chance."""
+    return torch.special.gammaincc(torch.tensor(found + 1.0), torch.tensor(expected)).item()
 
 
 def _spread(features: Tensor) -> Tensor:

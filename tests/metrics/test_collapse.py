@@ -6,10 +6,10 @@ from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.features import Seen
 
 
-def seen(digits, spread=1.0):
+def seen(digits, spread=1.0, classes=10):
     generator = torch.Generator().manual_seed(len(digits))
-    logits = torch.nn.functional.one_hot(torch.as_tensor(digits), 10).double()
-    features = logits.repeat(1, 2) + spread * torch.rand(len(digits), 20, generator=generator, dtype=torch.float64)
+    logits = torch.nn.functional.one_hot(torch.as_tensor(digits), classes).double()
+    features = logits.repeat(1, 2) + spread * torch.rand(len(digits), 2 * classes, generator=generator, dtype=torch.float64)
     return Seen(features, logits, torch.empty(len(digits), 0), None)
 
 
@@ -23,6 +23,13 @@ def test_images_like_the_real_ones_show_no_sign():
 def test_missing_classes_are_named():
     signs = signs_of_collapse(REAL, seen([0, 1, 2, 3, 4, 5, 6, 7] * 20))
     assert signs.startswith("mode collapse: hardly any image of the classes [8, 9]; ")
+
+
+def test_a_few_images_of_many_classes_miss_some_by_chance():
+    generator = torch.Generator().manual_seed(0)
+    real, generated = (seen(torch.randint(300, (1500,), generator=generator), classes=300) for _ in range(2))
+    assert len(generated.digits.unique()) < 300
+    assert signs_of_collapse(real, generated) is None
 
 
 def test_classes_whose_images_are_alike_are_named():
