@@ -9,7 +9,8 @@ from gan.metrics.features import Seen
 def seen(digits, spread=1.0, classes=10):
     generator = torch.Generator().manual_seed(len(digits))
     logits = torch.nn.functional.one_hot(torch.as_tensor(digits), classes).double()
-    features = logits.repeat(1, 2) + spread * torch.rand(len(digits), 2 * classes, generator=generator, dtype=torch.float64)
+    noise = torch.rand(len(digits), 2 * classes, generator=generator, dtype=torch.float64)
+    features = logits.repeat(1, 2) + spread * noise
     return Seen(features, logits, torch.empty(len(digits), 0), None)
 
 
