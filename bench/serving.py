@@ -3,11 +3,12 @@
     python bench/serving.py [--seconds 4] [--rounds 3] [--workers auto]
 
 The other services are those of `bench/other_services.py`: a FastAPI route that returns a constant PNG file, which is
-the most that FastAPI can do, a bare FastAPI app around onnxruntime, and LitServe (`pip install litserve`). In each round
-every service gets requests for one image from 1, 16 and 64 clients. The first table has the medians over the rounds,
-and each service's share of the constant route's requests per second in the same round. The second has images per second of requests for 64 images, over what
-the network alone makes on one thread in the same round. The clients run on the same cores: wrk, a single thread, where
-it is installed (`apt-get install wrk`), else asyncio, which takes more of them.
+the most that FastAPI can do, a bare FastAPI app around onnxruntime, and LitServe (`pip install litserve`). In each
+round every service gets requests for one image from 1, 16 and 64 clients. The first table has the medians over the
+rounds, and each service's share of the constant route's requests per second in the same round. The second has images
+per second of requests for 64 images, over what the network alone makes on one thread in the same round. The clients run
+on the same cores: wrk, a single thread, where it is installed (`apt-get install wrk`), else asyncio, which takes more
+of them.
 """
 
 import argparse
