@@ -73,7 +73,7 @@ class SampleGrid(Callback):
 
     def _save(self, trainer: Trainer, pl_module: GAN, epoch: int) -> None:
         run_dir = Path(trainer.default_root_dir)
-        if not trainer.is_global_zero or pl_module.images_seen in [seen for _, _, seen in saved_grids(run_dir)[-1:]]:
+        if not trainer.is_global_zero or any(seen == pl_module.images_seen for _, _, seen in saved_grids(run_dir)):
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         picture = enlarge(grid(pl_module.generate(z, labels), columns))

@@ -1,6 +1,6 @@
 """The values of a nested config, by their full keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -12,10 +12,12 @@ def leaves(config: Any, key: str = "", separator: str = ".") -> Iterator[tuple[s
         key: of `config` itself.
         separator: between the parts of a key. The entries of a list count from 0.
     """
-    entries: Any = config.items() if isinstance(config, Mapping) else None
-    if isinstance(config, list) and any(isinstance(entry, Mapping | list) for entry in config):
+    entries: Iterable[tuple[Any, Any]]
+    if isinstance(config, Mapping):
+        entries = config.items()
+    elif isinstance(config, list) and any(isinstance(entry, Mapping | list) for entry in config):
         entries = enumerate(config)
-    if entries is None:
+    else:
         yield key, config
         return
     for name, value in entries:

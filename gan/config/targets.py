@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gan.config.bounds import require_part
@@ -78,7 +78,15 @@ def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inp
 
 def packages_of(config: Any) -> list[str]:
     """The top-level package of each `_target_` in a plain config."""
-    return sorted({value.partition(".")[0] for key, value in leaves(config) if key.rpartition(".")[2] == "_target_"})
+    return sorted({target.partition(".")[0] for _, target in targets(config)})
+
+
+def targets(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Each `_target_` in a plain config, after the key of what it builds; `key` is that of `config`."""
+    for full, value in leaves(config, key):
+        part, _, name = full.rpartition(".")
+        if name == "_target_":
+            yield part, value
 
 
 def _public(package: str) -> list[str]:

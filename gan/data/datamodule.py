@@ -12,7 +12,7 @@ from gan.config.bounds import require
 from gan.data.batches import EvaluationBatches, TrainingBatches
 from gan.data.idx import DataNotFoundError
 from gan.data.sklearn_digits import Digits
-from gan.data.sources import MNIST, Examples, IDXFiles, Source
+from gan.data.sources import MNIST, Examples, IDXFiles, Source, Split
 from gan.data.split import stratified_split
 from gan.errors import UserError
 
@@ -98,12 +98,9 @@ class MNISTDataModule(LightningDataModule):
                 rank_zero_only(log.warning)(
                     f"data.val_size=0: validation measures against {len(val):,} of the training images"
                 )
-            compose = self.source.compose
-            self.train_images, self.train_labels = compose(images[train], labels[train], "train")
-            self.val_images, self.val_labels = compose(images[val], labels[val], "val")
-            self.test_images, self.test_labels = compose(test_images, test_labels, "test")
-            for split in ("train", "val", "test"):
-                _require_contents(getattr(self, f"{split}_images"), getattr(self, f"{split}_labels"), self.source)
+            self.train_images, self.train_labels = self._composed(images[train], labels[train], "train")
+            self.val_images, self.val_labels = self._composed(images[val], labels[val], "val")
+            self.test_images, self.test_labels = self._composed(test_images, test_labels, "test")
             self._is_set_up = True
         self._require_enough()
 
@@ -144,6 +141,11 @@ class MNISTDataModule(LightningDataModule):
         for images, labels in (train, test):
             _require_format(images, labels, self.source)
         return train, test
+
+    def _composed(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
+        images, labels = self.source.compose(images, labels, split)
+        _require_contents(images, labels, self.source)
+        return images, labels
 
     def _fall_back(self, error: DataNotFoundError) -> None:
         if not self.offline_fallback or self.source.channels != Digits.channels:
@@ -205,7 +207,7 @@ def _require_contents(images: Tensor, labels: Tensor, source: Source) -> None:
         raise UserError(
             f"data.source={name}: gave images of {images.shape[1]} channels; its `channels` is {source.channels}"
         )
-    if source.num_classes and not 0 <= int(labels.min()) <= int(labels.max()) < source.num_classes:
+    if source.num_classes and bool(((labels < 0) | (labels >= source.num_classes)).any()):
         found = f"{labels.min()} to {labels.max()}"
         raise UserError(
             f"data.source={name}: gave labels {found}; its `num_classes` allows 0 to {source.num_classes - 1}"

@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import read_metadata
+from gan.checkpoint_files import checkpoint_path, read_metadata
 from gan.config import instantiate, settle_output_dir
 from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
@@ -55,7 +55,6 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     if labels == "even" and not given and all(generator.num_classes is None for generator in generators):
         raise UserError("labels=even: needs a conditional model")
     paths = [generator.path for generator in generators if generator.path is not None]
-    _refuse_repeated("ckpt", [str(path.resolve()) for path in paths])
     if generators:
         _take_data_of_run(cfg, paths[0])
     data: MNISTDataModule = instantiate(cfg.data)
@@ -141,7 +140,9 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
 def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:
     """The generators of the checkpoints: those named, or the newest run's if no images are given."""
     named = _listed(cfg.ckpt, "ckpt") or ([] if has_images else ["last"])
-    return [DigitGenerator.open(ckpt, "ckpt", cfg.device, cfg.trust) for ckpt in named]
+    paths = [checkpoint_path(None if ckpt is None else str(ckpt), "ckpt") for ckpt in named]
+    _refuse_repeated("ckpt", [str(path.resolve()) for path in paths])
+    return [DigitGenerator.open(path, "ckpt", cfg.device, cfg.trust) for path in paths]
 
 
 def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:

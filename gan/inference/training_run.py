@@ -8,8 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from gan.config.leaves import leaves
-from gan.config.targets import locate
+from gan.config.targets import locate, targets
 from gan.newest_run import OVERRIDES, run_arguments
 
 
@@ -36,9 +35,8 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
     """
     saved: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
     data = saved["data"]
-    for key, value in leaves(data, "data"):
-        if key.endswith("._target_"):
-            locate(value, f"{run / 'config.yaml'}: {key.removesuffix('._target_')}", ["gan.data"], trust)
+    for key, target in targets(data, "data"):
+        locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
     hydra = run / ".hydra" / "hydra.yaml"
     if hydra.is_file() and not str(data.get("dir", "~")).startswith("~"):
         started_in = Path(OmegaConf.load(hydra).hydra.runtime.cwd)

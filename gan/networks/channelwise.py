@@ -11,6 +11,7 @@ from gan.config.bounds import COUNT
 from gan.errors import UserError
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
+from gan.networks.layers import activation
 
 
 class ChannelwiseGenerator(nn.Module):
@@ -50,19 +51,28 @@ class ChannelwiseDiscriminator(nn.Module):
         hidden: features of the hidden layer.
         image_channels: channels of an image.
         num_classes: None: it is unconditional.
+        negative_slope: of LeakyReLU.
         arguments: the others of `ConvDiscriminator`.
 
     Raises:
         UserError: as `ConvDiscriminator`; also for classes.
     """
 
-    def __init__(self, hidden: int, image_channels: int, num_classes: int | None, **arguments: Any) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        image_channels: int,
+        num_classes: int | None,
+        negative_slope: float = 0.2,
+        **arguments: Any,
+    ) -> None:
         super().__init__()
         COUNT.require("model.discriminator.hidden", hidden)
         refuse_classes(num_classes)
-        channel = ConvDiscriminator(**arguments)
+        channel = ConvDiscriminator(negative_slope=negative_slope, **arguments)
         self.channel = channel.body
-        self.hidden = nn.Sequential(nn.Linear(image_channels * channel.head.in_features, hidden), nn.LeakyReLU(0.1))
+        features = image_channels * channel.head.in_features
+        self.hidden = nn.Sequential(nn.Linear(features, hidden), activation(negative_slope))
         self.head = nn.Linear(hidden, 1)
 
     def forward(self, images: Tensor, labels: None = None) -> Tensor:

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan.config.values import Switch
-from gan.networks.layers import IMAGE_SIZE, Layer, activation, check_layers, convolution, output_side, stage
+from gan.networks.layers import (
+    IMAGE_SIZE,
+    Layer,
+    activation,
+    check_layers,
+    convolution,
+    output_side,
+    require_switches,
+    stage,
+)
 
 
 class ConvDiscriminator(nn.Module):
@@ -41,8 +49,7 @@ class ConvDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         check_layers("discriminator", channels, layers)
-        for name, value in {"norm": norm, "bias": bias}.items():
-            Switch().require(f"model.discriminator.{name}", value)
+        require_switches("discriminator", norm=norm, bias=bias)
         features = channels[-1] * output_side("discriminator", IMAGE_SIZE, layers) ** 2
         body: list[nn.Module] = []
         for index, (inputs, outputs, layer) in enumerate(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan.config.values import OneOf, Switch
+from gan.config.values import OneOf
 from gan.errors import UserError
 from gan.networks.layers import (
     IMAGE_SIZE,
@@ -20,6 +20,7 @@ from gan.networks.layers import (
     check_layers,
     convolution,
     output_side,
+    require_switches,
     stage,
 )
 
@@ -63,9 +64,7 @@ class ConvGenerator(nn.Module):
     ) -> None:
         super().__init__()
         check_layers("generator", channels, layers)
-        switches = {"first_activation": first_activation, "bias": bias, "self_modulation": self_modulation}
-        for name, value in switches.items():
-            Switch().require(f"model.generator.{name}", value)
+        require_switches("generator", first_activation=first_activation, bias=bias, self_modulation=self_modulation)
         OneOf(tuple(NORMS)).require("model.generator.norm", norm)
         OneOf(("features", "channels"), optional=True).require("model.generator.first_norm", first_norm)
         side = output_side("generator", first_side, layers)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan.config.values import Switch
 from gan.errors import UserError
 
 Layer = Mapping[str, int | bool]
@@ -98,6 +99,12 @@ def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) ->
             f"model.{name}.channels={list(channels)}: give {len(layers)} positive numbers, "
             f"one for each entry of model.{name}.layers"
         )
+
+
+def require_switches(name: str, **switches: bool) -> None:
+    """Raises a UserError for an option of a network that is not true or false, such as the text `no`."""
+    for option, value in switches.items():
+        Switch().require(f"model.{name}.{option}", value)
 
 
 def stage(inputs: int, outputs: int, layer: Layer, *modules: nn.Module) -> list[nn.Module]:
