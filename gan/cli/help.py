@@ -11,7 +11,7 @@ from gan.config.compose import CONFIG_DIR
 EXAMPLES = {
     "train": (
         "gan train experiment=quick",
-        "gan train model=dcgan_compact data.batch_size=64 loss=hinge logger=[csv,tensorboard]",
+        "gan train model=dcgan_compact data.batch_size=64 loss=hinge 'logger=[csv,tensorboard]'",
         "gan train ckpt_path=last max_images=200000",
     ),
     "sweeps": ("gan sweeps", "gan sweeps sweep_name=lr", "gan sweeps sweep_name=outputs/train"),

@@ -6,10 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.config.values import Switch
+from gan.config.values import Number, Switch
 from gan.errors import UserError
 
 Layer = Mapping[str, int | bool]
+POSITIVE, NOT_NEGATIVE = Number(least=1, whole=True), Number(least=0, whole=True)
+KEYS_OF_LAYERS = {
+    "kernel_size": POSITIVE,
+    "stride": POSITIVE,
+    "padding": NOT_NEGATIVE,
+    "output_padding": NOT_NEGATIVE,
+    "transposed": Switch(),
+    "residual": Switch(),
+}
 IMAGE_SIZE = 28
 MODULATION_STD = 0.02
 
@@ -93,12 +102,18 @@ def activation(negative_slope: float) -> nn.Module:
 
 
 def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) -> None:
-    """Raises a UserError where the two lists differ in length or a number of channels is not positive."""
+    """Raises a UserError where the two lists differ in length, or for what no channels or layer can be."""
     if len(channels) != len(layers) or not channels or min(channels) < 1:
         raise UserError(
             f"model.{name}.channels={list(channels)}: give {len(layers)} positive numbers, "
             f"one for each entry of model.{name}.layers"
         )
+    for number, layer in enumerate(layers):
+        key = f"model.{name}.layers[{number}]"
+        if unknown := sorted({*layer} - {*KEYS_OF_LAYERS}):
+            raise UserError(f"{key}.{unknown[0]}: no such key; a layer has {' '.join(KEYS_OF_LAYERS)}")
+        for option, value in {"kernel_size": None, **layer}.items():
+            KEYS_OF_LAYERS[option].require(f"{key}.{option}", value)
 
 
 def require_switches(name: str, **switches: bool) -> None:

@@ -4,10 +4,12 @@ import re
 import shlex
 
 import pytest
+import values_only
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from gan.config import compose, explain, settle_output_dir
 
@@ -54,3 +56,23 @@ def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):
         assert compose("train", ["seed=3"]).seed == 3
         assert GlobalHydra.instance() is before
         assert hydra_compose("own").a == 1
+
+
+CHANGES = (
+    ["model=conditional", "model.latent_dim=8", "output_dir='/a b'", "model.generator_optimizer.betas=[0.1,0.2]"],
+    ["experiment=quick", "+trainer.fast_dev_run=true", "seed=3", "~callbacks.plots", "loss=hinge", "max_images=null"],
+    ["model.latent_dim=4", "model.latent_dim=8", "model.generator_schedule={end_factor: 0.5}"],
+)
+
+
+@pytest.mark.parametrize("overrides", CHANGES)
+def test_the_short_way_of_the_tests_composes_the_same(overrides):
+    values_only.compose("train", [*overrides, "model.latent_dim=16"])  # leaves no trace in the next
+    found, expected = (OmegaConf.to_yaml(each("train", overrides)) for each in (values_only.compose, compose))
+    assert found == expected
+
+
+def test_the_short_way_of_the_tests_refuses_the_same():
+    with pytest.raises(HydraException) as raised:
+        values_only.compose("train", ["model.latent_dims=8"])
+    assert explain(raised.value).startswith("model.latent_dims: no such key; model has latent_dim")

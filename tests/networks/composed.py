@@ -1,6 +1,8 @@
 """The networks of a model as its config says them."""
 
-from gan.config import compose, instantiate
+from values_only import compose
+
+from gan.config import instantiate
 
 
 def module_of(model, *overrides):

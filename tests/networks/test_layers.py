@@ -15,6 +15,22 @@ def test_wrong_lists_name_the_key():
         module_of("dcgan", "model.generator.first_side=28")
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("{padding: 1}", r"\[0\]\.kernel_size=None: a whole number, 1 or more"),
+        ("{kernel_size: 0}", r"\[0\]\.kernel_size=0: a whole number, 1 or more"),
+        ("{kernel_size: 3, padding: -1}", r"\[0\]\.padding=-1: a whole number, 0 or more"),
+        ("{kernel_size: 3, residual: 'no'}", r"\[0\]\.residual=no: true or false"),
+        ("{kernel_size: 3, transposed: 1}", r"\[0\]\.transposed=1: true or false"),
+        ("{kernel_size: 3, dilation: 2}", r"\[0\]\.dilation: no such key; a layer has kernel_size stride padding"),
+    ],
+)
+def test_a_wrong_layer_is_named(layer, message):
+    with pytest.raises(UserError, match=rf"model\.discriminator\.layers{message}"):
+        module_of("dcgan", "model.discriminator.channels=[8]", f"model.discriminator.layers=[{layer}]")
+
+
 def test_a_residual_layer_adds_to_its_input():
     residual = "{kernel_size: 3, padding: 1, residual: true}"
     large = "{kernel_size: 4, stride: 2, padding: 1}"

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 from omegaconf import OmegaConf
+from values_only import compose
 
-from gan.config import CONFIG_DIR, compose
+from gan.config import CONFIG_DIR
 from gan.errors import UserError
 from gan.serve import settings as settings_module
 from gan.serve.command import pass_over_service_links

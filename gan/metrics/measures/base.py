@@ -136,8 +136,8 @@ class Measure(ABC):
         given = (len(sets.real), len(sets.generated))
         enough = self.enough(sets.generated.features.shape[1], sets.generated.logits.shape[1])
         kinds = zip(("real", "generated"), given, enough, strict=True)
-        few = [f"{found:,} {kind} images, {least:,} are enough" for kind, found, least in kinds if found < least]
-        return f"{self.name} is of {' and of '.join(few)}" if few else None
+        few = [f"{found:,} of {least:,} {kind} images" for kind, found, least in kinds if found < least]
+        return f"{self.name} ({', '.join(few)})" if few else None
 
     def missing(self, sets: Comparison) -> str | None:
         """What the sets lack for this measure, as one line; None when it can be computed."""

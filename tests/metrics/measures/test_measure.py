@@ -39,14 +39,14 @@ def test_every_measure_returns_the_values_it_declares_with_intervals_around_them
 @pytest.mark.parametrize(
     ("name", "count", "warning"),
     [
-        ("fid", 64, "fid is of 64 real images, 65 are enough and of 64 generated images, 65 are enough"),
+        ("fid", 64, "fid (64 of 65 real images, 64 of 65 generated images)"),
         ("fid", 65, None),
-        ("is", 100, "is is of 100 generated images, 110 are enough"),
-        ("kid", 100, "kid is of 100 real images, 101 are enough and of 100 generated images, 101 are enough"),
-        ("precision", 20, "precision is of 20 real images, 500 are enough and of 20 generated images, 300 are enough"),
+        ("is", 100, "is (100 of 110 generated images)"),
+        ("kid", 100, "kid (100 of 101 real images, 100 of 101 generated images)"),
+        ("precision", 20, "precision (20 of 500 real images, 20 of 300 generated images)"),
         ("coverage", 500, None),
-        ("digit_accuracy", 20, "digit_accuracy is of 20 generated images, 100 are enough"),
-        ("modes", 20, "modes is of 20 generated images, 100 are enough"),
+        ("digit_accuracy", 20, "digit_accuracy (20 of 100 generated images)"),
+        ("modes", 20, "modes (20 of 100 generated images)"),
         ("quality", 20, None),
     ],
 )
