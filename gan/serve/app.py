@@ -63,7 +63,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         timeout=settings.request_timeout,
         max_requests=settings.max_requests,
     )
-    if settings.cors_origins:
+    app.add_middleware(RequestLog)
+    if settings.cors_origins:  # around the log, so that other sites can read its response to an internal error too
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -71,7 +72,6 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
             allow_headers=["Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=[*MODEL_HEADERS, "X-Request-ID", "Retry-After", "Location"],
         )
-    app.add_middleware(RequestLog)
     app.add_middleware(ProxyHeaders, trusted=settings.trusted_proxies, root_path=settings.root_path)
     return app
 
@@ -110,7 +110,7 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     content_type = request.headers.get("content-type", "none")
     if first["type"] == "json_invalid":
         detail = "The body is not valid JSON."
-    elif first["loc"] == ["body"] and "json" not in content_type:
+    elif first["loc"] == ["body"] and first["type"] != "missing" and "json" not in content_type:
         detail = f"The Content-Type must be application/json, not {content_type[:64]}."
     else:
         detail = f"{field}: {first['msg']}" if field else first["msg"]

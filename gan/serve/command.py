@@ -59,6 +59,7 @@ def serve(cfg: DictConfig) -> None:
     """
     check_installed("gan serve", "serve", *PACKAGES)
     import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
     from gan.serve.app import SETTINGS, server_config
@@ -87,7 +88,10 @@ def serve(cfg: DictConfig) -> None:
     with TemporaryDirectory(prefix="gan-serve-") as shared:
         os.environ[SHARED] = shared
         os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
-        Multiprocess(config, [listener]).run()
+        supervisor = Multiprocess(config, [listener])
+        supervisor.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+        sys.exit(STARTUP_FAILURE)  # as with one worker
 
 
 def bind(host: str, port: int) -> socket.socket:

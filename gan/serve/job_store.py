@@ -108,7 +108,7 @@ class Jobs:
 
     def find(self, identifier: str) -> Job | None:
         """A job; None if there is none, such as one that was deleted, or one of another version."""
-        with suppress(FileNotFoundError, ValidationError):
+        with suppress(FileNotFoundError, NotADirectoryError, ValidationError):
             return self._job(identifier)
         return None
 
@@ -142,7 +142,7 @@ class Jobs:
             raise HTTPException(507, f"jobs_dir={self.folder}: {error.strerror or error}") from error
 
     def _require_room(self, record: JobRecord) -> None:
-        for path in self.folder.glob(".*/"):  # what a killed worker was adding or deleting
+        for path in self.folder.glob("." + 32 * "[0-9a-f]"):  # what a killed worker was adding or deleting
             shutil.rmtree(path, ignore_errors=True)
         jobs = self.all()
         if len(jobs) >= self.settings.max_jobs:

@@ -96,7 +96,7 @@ class JobWorker:
             job.keep_result_only()
             log.info("job %s: done", job.id)
         except (JobStopped, CancelledError):  # the second one: the event loop ended without a shutdown
-            log.info("job %s: stopped", job.id)
+            log.info("job %s: %s", job.id, "stopped" if job.folder.exists() else "deleted")
         except Exception as error:
             if not job.folder.exists():
                 log.info("job %s: deleted", job.id)
@@ -123,11 +123,9 @@ class JobWorker:
 
         def stored(start: int, stop: int) -> Iterator[Tensor]:
             for span in chunks(start, stop, SHARD):
+                wait(self.service.turn())
                 with np.load(shards.files(span)[-1]) as arrays:
-                    images = torch.from_numpy(arrays["images"])
-                for piece in images.split(turn):
-                    wait(self.service.turn())
-                    yield piece
+                    yield torch.from_numpy(arrays["images"])
 
         samples = JobSamples(model.generator, record.digits, record.seeds, record.truncation)
         samples.source = generated

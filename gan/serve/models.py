@@ -85,8 +85,8 @@ class Models:
         self.shares = settings.shares
         assert settings.models is not None  # since the validation
         assert settings.default is not None
-        self._specs, self._default = settings.models, settings.default
-        self._models = {name: self._open(name) for name in self._specs}
+        self.specs, self._default = settings.models, settings.default
+        self._models = {name: self._open(name) for name in self.specs}
 
     @property
     def default(self) -> Model:
@@ -125,7 +125,7 @@ class Models:
 
     def _open(self, name: str) -> Model:
         try:
-            return Model.open(name, self._specs[name], self.settings.device, self.settings.trust)
+            return Model.open(name, self.specs[name], self.settings.device, self.settings.trust)
         except OSError as error:
             raise UserError(explain(error)) from error
         except RuntimeError as error:  # such as a GPU without enough memory

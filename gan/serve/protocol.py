@@ -88,7 +88,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            if cycle.response_started or not cycle.more_body:  # the request before the fault gets its response
+            if self.pipeline or cycle.response_started or not cycle.more_body:  # those before the fault get responses
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True

@@ -31,7 +31,8 @@ class RateLimit:
     """
 
     def __init__(self, rate: str, storage: str = "memory") -> None:
-        self.items = limits.parse_many(rate)
+        # A request that the shortest period refuses does not count in the others.
+        self.items = sorted(limits.parse_many(rate), key=lambda item: item.get_expiry())
         self.own = MovingWindowRateLimiter(MemoryStorage())
         self.shared = None if storage == "memory" else MovingWindowRateLimiter(_redis_storage(storage))
         self.ask_again_at = 0.0

@@ -1,15 +1,17 @@
-"""Reloads the models of one worker, and tells the other workers."""
+"""Takes the new files of models: on request, after another worker did, or as soon as a training run has written one."""
 
 import asyncio
 import logging
 from pathlib import Path
 
 from gan.errors import UserError
+from gan.newest_run import newest_runs
 from gan.serve import prometheus
-from gan.serve.models import Model, Models
+from gan.serve.models import Model, Models, Stamp, stamp
 
 log = logging.getLogger("gan.serve")
 CHECK_SECONDS = 1.0
+NEWEST = {None: "last.ckpt", "last": "last.ckpt", "best": "best.ckpt"}
 
 
 class Reloads:
@@ -17,13 +19,15 @@ class Reloads:
 
     Args:
         models: of this worker.
-        shared: a folder that all workers share; None for a single worker. A worker that reloads a model touches the
-            model's file there, and the others reload it within a second.
+        shared: a folder that all workers share; None for a single worker. A worker that is asked to reload a model
+            touches the model's file there, and the others reload it within a second.
     """
 
     def __init__(self, models: Models, shared: Path | None = None) -> None:
         self.models, self.shared = models, shared
-        self._times = self._reload_times()
+        self._touched = {model.name: self._touch(model.name) for model in models}
+        self._seen: dict[str, Stamp | None] = {}
+        self._tried: dict[str, Stamp] = {}
         self._lock = asyncio.Lock()
 
     async def reload(self, name: str) -> Model:
@@ -32,27 +36,30 @@ class Reloads:
         Raises:
             UserError: the file cannot be used; the old model stays.
         """
+        return await asyncio.shield(self._reload_everywhere(name))  # also if the request times out meanwhile
+
+    async def _reload_everywhere(self, name: str) -> Model:
         model = await self._reload_here(name)
         if self.shared is not None:
             (self.shared / f"{name}.reload").write_bytes(b"")
-            self._times[name] = self._reload_times()[name]
+            self._touched[name] = self._touch(name)
         return model
 
     async def take(self, name: str) -> None:
         """Takes a model's new file. One that cannot be used is a line in the log, and the old model stays."""
         try:
             await self._reload_here(name)
-        except UserError as error:
-            log.warning("model %s: the old one stays in use, %s", name, error)
+        except Exception as error:
+            known = isinstance(error, UserError)
+            log.warning("model %s: the old one stays in use, %s", name, error, exc_info=None if known else error)
 
     async def follow(self) -> None:
-        """Reloads the models that other workers have reloaded, until it is cancelled."""
-        while self.shared is not None:
+        """Takes what other workers have reloaded and, with watch=true, what was written, until it is cancelled."""
+        while self.shared is not None or self.models.settings.watch:
             await asyncio.sleep(CHECK_SECONDS)
-            for name, latest in self._reload_times().items():
-                if latest != self._times.get(name):
-                    self._times[name] = latest
-                    await self.take(name)
+            for model in self.models:
+                if await asyncio.to_thread(self._is_due, model):
+                    await self.take(model.name)
 
     async def _reload_here(self, name: str) -> Model:
         async with self._lock:
@@ -65,7 +72,29 @@ class Reloads:
         log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
         return model
 
-    def _reload_times(self) -> dict[str, int]:
-        """When a worker last reloaded each model, in nanoseconds."""
-        files = [] if self.shared is None else self.shared.glob("*.reload")
-        return {file.stem: file.stat().st_mtime_ns for file in files}
+    def _is_due(self, model: Model) -> bool:
+        """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once."""
+        name, touched = model.name, self._touch(model.name)
+        if touched != self._touched[name]:
+            self._touched[name] = touched
+            return True
+        found = self._look(model) if self.models.settings.watch else None
+        settled, self._seen[name] = found == self._seen.get(name), found
+        if found is None or not settled or found in (model.stamp, self._tried.get(name)):
+            return False
+        self._tried[name] = found
+        return True
+
+    def _look(self, model: Model) -> Stamp | None:
+        """The stamp of a model's file now; for `last`, `best` and null that of the newest run."""
+        ckpt = self.models.specs[model.name].ckpt
+        try:
+            run = newest_runs()[0] if ckpt in NEWEST else None
+            return stamp(model.stamp[0] if run is None else run / "checkpoints" / NEWEST[ckpt])
+        except OSError:  # it is being replaced, or may not be read
+            return None
+
+    def _touch(self, name: str) -> Stamp | None:
+        """The stamp of the file that says when a worker last reloaded a model on request."""
+        file = None if self.shared is None else self.shared / f"{name}.reload"
+        return stamp(file) if file is not None and file.exists() else None

@@ -26,7 +26,6 @@ from gan.serve.job_worker import JobStopped, JobWorker
 from gan.serve.models import Model, Models
 from gan.serve.reloading import Reloads
 from gan.serve.settings import Settings
-from gan.serve.watching import watch
 from gan.threads import settle_threads
 
 log = logging.getLogger("gan.serve")
@@ -71,9 +70,7 @@ class Service:
         self._batching = asyncio.create_task(self._batcher.run())
         gc.collect()
         gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
-        following = [asyncio.create_task(self.reloads.follow())]
-        if self.settings.watch:
-            following.append(asyncio.create_task(watch(self.models, self.reloads.take)))
+        following = asyncio.create_task(self.reloads.follow())
         working = asyncio.create_task(JobWorker(self.jobs, self).run(self._stopping)) if self.jobs else None
         self.state = "ready"
         try:
@@ -84,9 +81,9 @@ class Service:
             if working is not None:
                 with suppress(asyncio.CancelledError):
                     await working
-            for task in (*following, self._batching):
+            for task in (following, self._batching):
                 task.cancel()
-            await asyncio.gather(*following, self._batching, return_exceptions=True)
+            await asyncio.gather(following, self._batching, return_exceptions=True)
             self._batcher.close()
 
     @property
@@ -117,8 +114,8 @@ class Service:
             HTTPException: the queue has no room for them.
         """
         self.check_count(count, "num_images")
-        digits, seeds = samples.digits, tuple(samples.seeds)
-        entry = ("sample", count, seeds, digits and tuple(digits), samples.truncation) if cached else None
+        digits, seeds = samples.digits, tuple(samples.seeds[:count])  # the others are not used
+        entry = ("sample", count, seeds, digits and tuple(digits[:count]), samples.truncation) if cached else None
         return await self._generate(model, count, samples.inputs, entry)
 
     async def interpolate(
@@ -133,7 +130,7 @@ class Service:
             latents, labels = model.generator.latent_path(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
-        entry = ("interpolate", tuple(seeds), digits and tuple(digits), steps, truncation)
+        entry = ("interpolate", tuple(seeds), digits and tuple(digits[: len(seeds)]), steps, truncation)
         return await self._generate(model, count, inputs, entry)
 
     def check_count(self, count: int, key: str) -> None:

@@ -58,6 +58,44 @@ def _at_home(path: str | None) -> str | None:
         raise ValueError("there is no such home folder") from error
 
 
+def _rate(value: str) -> str:
+    try:
+        items = limits.parse_many(value)
+    except ValueError as error:
+        raise ValueError("must be a number and a period, such as 60/minute") from error
+    if any(item.amount < 1 for item in items):
+        raise ValueError("must allow at least one request per period, such as 60/minute")
+    return value
+
+
+def _storage(value: str) -> str:
+    allowed = "must be memory or the address of a Redis server, such as redis://localhost:6379/0"
+    try:
+        address = urlsplit(value)
+        redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
+    except ValueError as error:  # the port
+        raise ValueError(f"{allowed}; {error}") from error
+    if value != "memory" and not redis:
+        raise ValueError(allowed)
+    return value
+
+
+def _addresses(value: str) -> str:
+    try:
+        for part in value.split(",") if value != "*" else []:
+            ip_network(part.strip())
+    except ValueError as error:
+        raise ValueError(f"must be addresses or networks separated by commas, or *; {error}") from error
+    return value
+
+
+def _root_path(value: str) -> str | None:
+    path = value.rstrip("/")
+    if path and not re.fullmatch(ROOT_PATH, path):
+        raise ValueError("must be a path such as /gan, of letters, digits and . _ ~ @ + -")
+    return path or None
+
+
 Texts = Annotated[list[str], BeforeValidator(_split)]
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -104,11 +142,11 @@ class Settings(BaseModel):
     keep_jobs_hours: float = Field(gt=0)
     api_keys: Texts
     api_keys_file: Path | None
-    rate_limit: str | None
-    rate_limit_storage: str
+    rate_limit: Annotated[str, AfterValidator(_rate)] | None
+    rate_limit_storage: Annotated[str, AfterValidator(_storage)]
     cors_origins: Texts
-    trusted_proxies: str
-    root_path: str | None
+    trusted_proxies: Annotated[str, AfterValidator(_addresses)]
+    root_path: Annotated[str, AfterValidator(_root_path)] | None
 
     @model_validator(mode="before")
     @classmethod
@@ -123,49 +161,6 @@ class Settings(BaseModel):
         if isinstance(value, str) and not value.lstrip("-").isdecimal():
             raise ValueError("must be a whole number, or auto for what cores and memory allow")
         return value
-
-    @field_validator("rate_limit")
-    @classmethod
-    def _valid_rate(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                items = limits.parse_many(value)
-            except ValueError as error:
-                raise ValueError("must be a number and a period, such as 60/minute") from error
-            if any(item.amount < 1 for item in items):
-                raise ValueError("must allow at least one request per period, such as 60/minute")
-        return value
-
-    @field_validator("rate_limit_storage")
-    @classmethod
-    def _valid_storage(cls, value: str) -> str:
-        allowed = "must be memory or the address of a Redis server, such as redis://localhost:6379/0"
-        try:
-            address = urlsplit(value)
-            redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
-        except ValueError as error:  # the port
-            raise ValueError(f"{allowed}; {error}") from error
-        if value != "memory" and not redis:
-            raise ValueError(allowed)
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _valid_addresses(cls, value: str) -> str:
-        try:
-            for part in value.split(",") if value != "*" else []:
-                ip_network(part.strip())
-        except ValueError as error:
-            raise ValueError(f"must be addresses or networks separated by commas, or *; {error}") from error
-        return value
-
-    @field_validator("root_path")
-    @classmethod
-    def _valid_path(cls, value: str | None) -> str | None:
-        path = (value or "").rstrip("/")
-        if path and not re.fullmatch(ROOT_PATH, path):
-            raise ValueError("must be a path such as /gan, of letters, digits and . _ ~ @ + -")
-        return path or None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -192,6 +187,8 @@ class Settings(BaseModel):
         if self.api_keys_file is not None:
             self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
             self.api_keys_file = None
+        if not all(key.isascii() for key in self.api_keys):
+            raise ValueError("api_keys: must be ASCII; programs encode other characters in a header differently")
         return self
 
     @property

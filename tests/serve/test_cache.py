@@ -67,6 +67,10 @@ async def test_a_seeded_request_is_generated_once(service, metric):
             assert first[0].content == second[0].content
         other = await generated("/v1/generate", {"seed": 1, "num_images": 3, "truncation": 0.7})
         assert other[1:] == (3, 0)
+        seeds = {"num_images": 2, "digits": [3, 4, 5], "seeds": [1, 2, 3]}
+        assert (await generated("/v1/generate", seeds))[1:] == (2, 0)
+        unused = await generated("/v1/generate", seeds | {"digits": [3, 4, 6], "seeds": [1, 2, 9, 9]})
+        assert unused[1:] == (0, 1)  # the memory that the seeds of an entry take is bounded by its images
         misses = metric("gan_cache_lookups_total", outcome="miss")
         for path in ("/generate", "/generate/image", "/generate-digit", "/v1/generate"):
             assert [(await generated(path, {}))[1:] for _ in range(2)] == [(1, 0)] * 2

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -223,9 +224,14 @@ def test_workers_import_nothing_from_the_folder_of_the_service(monkeypatch, tmp_
         def __init__(self, config, sockets):
             sockets[0].close()
 
+        processes = [SimpleNamespace(exitcode=0)]
+
         def run(self):
             subprocess.run([sys.executable, "-c", "import types"], check=True)
 
     monkeypatch.setattr("uvicorn.supervisors.Multiprocess", Started)
     fixed = [f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'", "workers=2", "port=0", "device=cpu", "jobs_dir=null"]
     command.serve(compose("serve", fixed))
+    Started.processes.append(SimpleNamespace(exitcode=3))  # one that could not start
+    with pytest.raises(SystemExit, match=r"^3$"):
+        command.serve(compose("serve", fixed))

@@ -24,6 +24,16 @@ async def test_number_and_disk_are_bounded(service, slow):
         await submit(client)
 
 
+async def test_only_remains_of_jobs_are_removed_from_the_folder(service, tmp_path):
+    own, remains = tmp_path / "jobs/.git/config", tmp_path / "jobs" / f".{'0' * 32}" / "record.json"
+    for path in (own, remains):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    async with service() as client:
+        await submit(client)
+    assert (own.exists(), remains.parent.exists()) == (True, False)
+
+
 async def test_refusals_are_one_sentence(service, tmp_path, checkpoints):
     path = save_checkpoint(tmp_path / "a.ckpt")
     models = f"a: {{ckpt: '{path}'}}, colour: {{ckpt: '{checkpoints['colour']}'}}"
@@ -52,6 +62,7 @@ async def test_refusals_are_one_sentence(service, tmp_path, checkpoints):
         refused = await client.post("/v1/jobs", json=JOB)
         assert (refused.status_code, refused.json()["detail"]) == (507, f"jobs_dir={path}: File exists")
         assert (await client.get("/v1/jobs")).json() == {"jobs": []}
+        assert (await client.get(f"/v1/jobs/{'0' * 32}")).status_code == 404
     async with service("jobs_dir=null") as client:
         assert (await client.post("/v1/jobs", json=JOB)).status_code == 404
 

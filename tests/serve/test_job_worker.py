@@ -43,6 +43,7 @@ async def test_a_result_is_what_the_command_writes(service, generated, tmp_path)
     assert files["npz"].content == generated("a.npz").read_bytes()
     assert (part.status_code, part.content) == (206, files["npz"].content[100:200])
     assert files["npz"].headers["content-disposition"] == 'attachment; filename="digits.npz"'
+    assert files["npz"].headers["cache-control"] == "private, no-cache"
     folder = generated("idx", "format=idx")
     for name, content in (("idx", {path.name: path.read_bytes() for path in folder.iterdir()}), ("zip", None)):
         (tmp_path / name).with_suffix(".zip").write_bytes(files[name].content)

@@ -111,11 +111,12 @@ async def test_concurrent_requests_are_limited_but_probes_are_not(service, hold)
     [
         ("{}", "text/plain", "The Content-Type must be application/json, not text/plain."),
         ("{", "application/json", "The body is not valid JSON."),
+        ("", "none", "Field required"),
     ],
 )
 async def test_a_body_that_is_not_json(service, content, kind, words):
     async with service() as client:
-        response = await client.post("/v1/generate", content=content, headers={"Content-Type": kind})
+        response = await client.post("/v1/interpolate", content=content, headers={"Content-Type": kind})
         assert response.status_code == 422
         assert words in response.json()["detail"]
 

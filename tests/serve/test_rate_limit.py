@@ -1,5 +1,6 @@
 """How many requests of a client are answered, and where they are counted."""
 
+import asyncio
 import socket
 
 import pytest
@@ -24,6 +25,15 @@ async def test_rates(service):
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_request_that_the_short_period_refuses_does_not_count_in_the_long_one(service):
+    async with service("rate_limit='3/hour;2/second'") as client:
+        codes = [(await client.get("/info")).status_code for _ in range(6)]
+        assert codes[:2] == [200, 200]
+        assert 429 in codes
+        await asyncio.sleep(1.1)
+        assert (await client.get("/info")).status_code == 200
 
 
 @pytest.mark.process

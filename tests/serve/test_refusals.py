@@ -203,9 +203,18 @@ def test_an_offer_to_upgrade_is_passed_over_and_the_body_read(connect, together)
             assert "sed: Extra inputs are not permitted" in answer["detail"]
 
 
-def test_an_error_of_the_parser_does_not_take_the_place_of_an_earlier_response(connect):
-    connection = connect(b"GET /info HTTP/1.1\r\nHost: x\r\n\r\nwhat is this\r\n\r\n")
-    assert response(connection)[0] == 200
+@pytest.mark.parametrize(
+    ("fault", "later"),
+    [
+        (b"what is this\r\n\r\n", []),
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", [408]),
+    ],
+)
+def test_an_error_of_the_parser_does_not_take_the_place_of_an_earlier_response(connect, fault, later):
+    body = b'{"num_images": 200}'
+    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    connection = connect(head % len(body) + body + fault)
+    assert [response(connection)[0] for _ in (200, *later)] == [200, *later]  # what follows a broken chunk is not read
     assert connection.recv(1) == b""
 
 

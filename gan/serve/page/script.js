@@ -34,7 +34,7 @@ let followed = null; // the versions that the page shows
 
 // Shows the same seeds again whenever a new checkpoint is served. What fails is tried again later.
 async function follow() {
-  followed ??= watchedVersions();
+  followed ||= watchedVersions();
   if (!followed || document.hidden) return;
   await loadModels().catch(() => null);
   const newest = watchedVersions();

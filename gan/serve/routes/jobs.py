@@ -87,7 +87,8 @@ def download(job: JobDep) -> FileResponse:
     if not job.result.exists():
         raise HTTPException(409, f"Job {job.id} {'has failed' if job.error.exists() else 'is not done yet'}.")
     media_type = "application/zip" if job.result.suffix == ".zip" else "application/octet-stream"
-    return FileResponse(job.result, filename=job.result.name, media_type=media_type)
+    headers = {"Cache-Control": "private, no-cache"}  # a shared cache would keep it beyond its key and its deletion
+    return FileResponse(job.result, headers=headers, filename=job.result.name, media_type=media_type)
 
 
 def _entry(request: Request, job: Job) -> schemas.JobEntry:

@@ -2,18 +2,21 @@
 
 import asyncio
 import os
+import time
 
 import pytest
 from tiny_generators import replace, save_checkpoint
 
-from gan.serve import watching
+from gan.inference import DigitGenerator
+from gan.serve import reloading
+from gan.serve.service import Service
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(watching, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.02)
 
 
 async def images_seen(client):
@@ -71,12 +74,42 @@ async def test_a_damaged_file_is_one_line_and_the_next_good_one_is_taken(service
         await until_seen(client, 640)
 
 
+async def test_an_unexpected_error_does_not_end_the_watch(service, tmp_path, caplog, monkeypatch):
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    async with service(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true") as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(DigitGenerator, "open", lambda *_: {}["a"])
+            replace(path, 480)
+            async with asyncio.timeout(20):
+                while "the old one stays in use" not in caplog.text:
+                    await asyncio.sleep(0.01)
+        assert "KeyError" in caplog.text
+        replace(path, 640)
+        await until_seen(client, 640)
+
+
+async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, tmp_path, monkeypatch):
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    service = Service(settings(f"models={{a: {{ckpt: '{path}'}}}}"), tmp_path)
+    async with service.running():
+        replace(path, 640)
+        read = DigitGenerator.open
+        monkeypatch.setattr(DigitGenerator, "open", lambda *args: time.sleep(0.3) or read(*args))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await service.reloads.reload("a")
+        async with asyncio.timeout(20):
+            while not (tmp_path / "a.reload").exists():
+                await asyncio.sleep(0.01)
+        assert service.models.default.info["images_seen"] == 640
+
+
 async def test_a_file_that_is_still_being_copied_is_not_read(service, tmp_path, caplog, monkeypatch):
     path = save_checkpoint(tmp_path / "a.ckpt")
     async with service(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true") as client:
         replace(tmp_path / "b.ckpt", 640)
         content = (tmp_path / "b.ckpt").read_bytes()
-        monkeypatch.setattr(watching, "CHECK_SECONDS", 0.2)
+        monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.2)
         with path.open("wb", buffering=0) as file:
             for start in range(0, len(content), len(content) // 8):
                 file.write(content[start : start + len(content) // 8])
