@@ -11,15 +11,15 @@ def module():
 
 
 def test_shapes_and_parameter_counts(module):
-    images = module.generator(torch.randn(5, 128))
+    images = module.generator(torch.randn(5, module.latent_dim))
     assert images.shape == (5, 3, 28, 28)
     assert images.abs().max() <= 1
     assert module.discriminator(images).shape == (5,)
-    assert (parameters(module.generator), parameters(module.discriminator)) == (338_273, 1_828_193)
+    assert (parameters(module.generator), parameters(module.discriminator)) == (350_561, 1_828_193)
 
 
 def test_each_channel_is_drawn_from_its_own_latents_with_the_same_weights(module):
-    generator, latents = module.generator, torch.randn(4, 128)
+    generator, latents = module.generator, torch.randn(4, module.latent_dim)
     images, of_channels = generator(latents), generator.latents(latents).view(4, 3, 64)
     for channel in range(3):
         alone = generator.channel(of_channels[:, channel])
