@@ -97,7 +97,7 @@ class GAN(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["trust"])
-        for name in ("gradient_clip_norm", "paired_labels", "shared_latents", "one_stage"):
+        for name in ("gradient_clip_norm", "paired_labels", "shared_latents", "one_stage", "max_images", "seed"):
             require(f"model.{name}", self.hparams[name])
         for name in ("generator", "discriminator"):
             require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])

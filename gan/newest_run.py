@@ -106,7 +106,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
         if getattr(options, name) is None and (value := getattr(own_options, name)) is not None
         for word in (f"--{name.replace('_', '-')}", value)
     ]
-    added = {key_of(text) for text in own_added(run)}
+    added = {key_of(text) for text in run_arguments(run) if text.startswith("+")}
     given = [f"+{text}" if not text.startswith(("+", "~")) and key_of(text) in added else text for text in given]
     if options.multirun:
         where = [f"ckpt_path={quoted(str(run / LAST))}"]
@@ -142,11 +142,6 @@ def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
     overrides: Any = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
     own = [text for text in [*settings, *overrides] if not is_of_sweep(text)]
     return [*flags, *(text for text in own if key_of(text) not in leave_out)]
-
-
-def own_added(run: Path) -> list[str]:
-    """The overrides of a run that add a key, `+key=value`."""
-    return [text for text in run_arguments(run) if text.startswith("+")]
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]]:

@@ -2,13 +2,16 @@
 
 import inspect
 import math
+import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from gan.config.targets import build, locate
+from gan.config.values import Number
 from gan.errors import UserError
 from gan.trainer_types import Trainer
 
@@ -23,7 +26,7 @@ class LinearDecay(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.5, end_factor: float = 0.0) -> None:
-        _require_shares(start=start, end_factor=end_factor)
+        _require(total_steps, start=start, end_factor=end_factor)
 
         def factor(step: int) -> float:
             left = min(1.0, max(0.0, (1 - step / total_steps) / max(1 - start, 1e-9)))
@@ -42,7 +45,7 @@ class CosineDecay(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.0, end_factor: float = 0.0) -> None:
-        _require_shares(start=start, end_factor=end_factor)
+        _require(total_steps, start=start, end_factor=end_factor)
 
         def factor(step: int) -> float:
             progress = min(1.0, max(0.0, (step / total_steps - start) / max(1 - start, 1e-9)))
@@ -51,7 +54,9 @@ class CosineDecay(LambdaLR):
         super().__init__(optimizer, factor)
 
 
-def _require_shares(**shares: float) -> None:
+def _require(total_steps: int, **shares: float) -> None:
+    if not (type(total_steps) is int and total_steps > 0):
+        raise ValueError(f"total_steps={total_steps}: a whole number, 1 or more")
     for name, share in shares.items():
         if not (isinstance(share, int | float) and 0 <= share <= 1):
             raise ValueError(f"{name}={share}: a number, 0 or more, 1 or less")
@@ -69,7 +74,7 @@ def build_schedule(
     if "schedulers" in spec:
         name, hint = spec["_target_"], "a class of your own takes the optimizer and builds them"
         raise UserError(f"{key}._target_={name}: it combines schedulers, which a config cannot name; {hint}")
-    packages, of_torch = ["gan.schedules", "torch.optim.lr_scheduler"], spec["_target_"].startswith("torch.")
+    packages, of_torch = ["gan.schedules", "torch.optim.lr_scheduler"], str(spec["_target_"]).startswith("torch.")
     known = spec if of_torch else inspect.signature(locate(spec["_target_"], key, packages, trust)).parameters
     if "total_steps" in known and spec.get("total_steps") is None:
         if total_steps is None:
@@ -79,10 +84,21 @@ def build_schedule(
     name = spec["_target_"]
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")
+    _try(build(spec, key, packages, trust, deepcopy(optimizer), **extra), spec, key)
     length = getattr(schedule, "total_steps", math.inf)
     if total_steps is not None and length < total_steps:
         raise UserError(f"{key}: {length:,} steps, and the run has {total_steps:,}; null takes the run's")
     return schedule
+
+
+def _try(schedule: LRScheduler, spec: Mapping[str, Any], key: str) -> None:
+    """Raises a UserError for a schedule that cannot take a step, or makes a rate negative."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's, since the optimizer takes no step before it
+            schedule.step()
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise UserError(f"{key}: {error}; it was given {dict(spec)}") from error
+    Number(least=0).require(f"{key}: the rate after a step", float(schedule.get_last_lr()[0]))
 
 
 def forget_length(state: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ BUSY, QUIET = 0.1, 0.04  # seconds of waiting for a core in a second: above, bel
 QUIET_LOOKS = 12  # until threads spin again
 
 log = logging.getLogger("gan")
+_before: tuple[str | None, int] | None = None  # OMP_NUM_THREADS and torch's threads before a run set its own
 
 
 def settle_threads(threads: int | None = None) -> None:
@@ -32,10 +33,20 @@ def settle_threads(threads: int | None = None) -> None:
         threads: None takes OMP_NUM_THREADS, else the cores that this process may use: torch starts one for each core of
             the machine, also in a container with a CPU quota.
     """
+    global _before
     if threads is not None:
+        _before = _before or (os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads())
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for the other processes of a run, and for Lightning
         torch.set_num_threads(threads)
-    elif not os.environ.get("OMP_NUM_THREADS"):
+    elif _before is not None:
+        given, number = _before
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = given
+        torch.set_num_threads(number)
+        _before = None
+    if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
     is_watched = any(isinstance(thread, Watch) for thread in threading.enumerate())
     if torch.get_num_threads() > 1 and TASKS.is_dir() and not is_watched:

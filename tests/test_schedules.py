@@ -1,6 +1,7 @@
 """Learning rates over a run."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -108,6 +109,26 @@ def test_a_schedule_that_follows_no_steps_is_one_line(name):
     assert "\n" not in str(raised.value)
     if "schedulers" in REFUSED[name]:
         assert f"_target_=torch.optim.lr_scheduler.{name}: it combines schedulers" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (spec_of("StepLR", step_size=0), "modulo by zero; it was given {"),
+        (spec_of("StepLR", step_size="long"), "it was given {"),
+        (spec_of("CosineAnnealingLR", T_max=0), "modulo by zero; it was given {"),
+        (spec_of("ExponentialLR", gamma=-2), ": the rate after a step=-2.0: a number, 0 or more"),
+        ({"_target_": "gan.schedules.LinearDecay", "total_steps": math.nan}, "total_steps=nan: a whole number, 1 or"),
+        ({"_target_": "gan.schedules.CosineDecay", "total_steps": -5}, "total_steps=-5: a whole number, 1 or more"),
+        ({"_target_": 5}, "_target_=5"),
+    ],
+)
+def test_a_schedule_that_cannot_take_a_step_is_one_line_before_the_first(spec, words):
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    with pytest.raises(UserError, match=re.escape(words)) as raised:
+        build_schedule(spec, "model.generator_schedule", (), optimizer, 10)
+    assert str(raised.value).startswith("model.generator_schedule")
+    assert optimizer.param_groups[0]["lr"] == 1.0 or "rate" not in words
 
 
 @pytest.mark.parametrize("total_steps", [10, None])

@@ -12,6 +12,7 @@ def of_torch(monkeypatch):
     """Has torch's threads restored, and no watch started."""
     before = torch.get_num_threads()
     monkeypatch.setattr(Watch, "start", lambda self: None)
+    settle_threads()  # forgets those of an earlier run
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # restored at the end too
     yield
     torch.set_num_threads(before)
@@ -30,6 +31,17 @@ def test_threads_are_those_of_the_key_the_variable_or_the_quota(monkeypatch, of_
     settle_threads(key)
     assert torch.get_num_threads() == chosen
     assert os.environ.get("OMP_NUM_THREADS") == (str(key) if key else variable)
+
+
+def test_threads_of_one_run_do_not_stay_for_the_next(monkeypatch, of_torch):
+    torch.set_num_threads(2)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
+    for variable in (None, "2"):
+        monkeypatch.delenv("OMP_NUM_THREADS") if variable is None else monkeypatch.setenv("OMP_NUM_THREADS", variable)
+        for number in (1, 3, 1):
+            settle_threads(number)
+        settle_threads()
+        assert (torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")) == (2, variable)
 
 
 def test_threads_sleep_on_shared_cores_until_they_were_quiet_for_a_while(monkeypatch, of_torch, caplog):

@@ -50,6 +50,8 @@ class RunCheckpoints(Checkpoint):
         every_n_minutes: float | None = 10,
         keep_last: int = 3,
     ) -> None:
+        if not isinstance(monitor, str):
+            raise UserError(f"callbacks.checkpoints.monitor={monitor}: the name of a measure, such as val/fid_mnist")
         require("callbacks.checkpoints.every_n_epochs", every_n_epochs)
         require("callbacks.checkpoints.every_n_minutes", every_n_minutes)
         require("callbacks.checkpoints.keep_last", keep_last)
@@ -59,6 +61,7 @@ class RunCheckpoints(Checkpoint):
         self._signals = StopSignals()
         self._measured_at: int | None = None  # images seen by the weights of the last validation
         self._saved: dict[str, Any] = {}
+        self._told = False  # that the monitored value is not measured
         self._older_best: Path | None = None
 
     @property
@@ -107,8 +110,11 @@ class RunCheckpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.sanity_checking:
             return
-        if self.monitor in trainer.callback_metrics:
-            self._measured_at = pl_module.images_seen
+        self._measured_at = pl_module.images_seen
+        measured = any(name.startswith("val/") for name in trainer.callback_metrics)
+        if measured and self.monitor not in trainer.callback_metrics and not self._told and trainer.is_global_zero:
+            log.warning("callbacks.checkpoints.monitor=%s is not measured: best.ckpt is the newest", self.monitor)
+            self._told = True
         if not (trainer.is_last_batch or trainer.should_stop):
             self._save(trainer, pl_module)
 
@@ -146,7 +152,8 @@ class RunCheckpoints(Checkpoint):
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
         measured = self._measured_at == pl_module.images_seen
-        score = float(trainer.callback_metrics[self.monitor]) if measured else None
+        known = measured and self.monitor in trainer.callback_metrics
+        score = float(trainer.callback_metrics[self.monitor]) if known else None
         is_best = self.best_score is None
         if score is not None:
             is_best = score < (math.inf if self.best_score is None else self.best_score)

@@ -40,7 +40,7 @@ class MidEpoch(Callback):
         data, world_size = trainer.datamodule, trainer.world_size
         unchanged = (batches * data.batch_size * world_size, data.batch_size, world_size)
         self._begun = checkpoint.get("epoch_position", unchanged)
-        batches_left = (data.epoch_images - self._begun[0]) // (data.batch_size * world_size)
+        batches_left = max(0, data.epoch_images - self._begun[0]) // (data.batch_size * world_size)
         batches = data.epoch_images // (data.batch_size * world_size) - batches_left
 
         loops = checkpoint["loops"]["fit_loop"]

@@ -14,6 +14,7 @@ from torch import Tensor
 from gan.atomic_write import atomic_file
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
+from gan.config.bounds import require
 from gan.images import enlarge, grid, save_gif, save_picture
 from gan.loggers import CSVMetrics, read_rows
 from gan.module import GAN
@@ -71,6 +72,8 @@ class TrainingPlots(Callback):
     """
 
     def __init__(self, seed: int = 0, num_images: int = 64) -> None:
+        require("callbacks.plots.seed", seed)
+        require("callbacks.plots.num_images", num_images)
         self.seed = seed
         self.num_images = num_images
         self._files = OptionalFiles()

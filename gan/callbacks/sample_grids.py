@@ -39,6 +39,7 @@ class SampleGrid(Callback):
     def __init__(
         self, seed: int, num_images: int = 64, every_n_batches: int | None = None, every_n_epochs: int = 1
     ) -> None:
+        require("callbacks.samples.seed", seed)
         require("callbacks.samples.num_images", num_images)
         require("callbacks.samples.every_n_epochs", every_n_epochs)
         require("callbacks.samples.every_n_batches", every_n_batches)

@@ -8,6 +8,7 @@ import torch
 from lightning import Callback
 from torch import Tensor
 
+from gan.errors import UserError
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.digit_extractor import ExtractorMissingError
@@ -43,7 +44,7 @@ class ValidationMeasures(Callback):
         kid_subsets: int = 20,
     ) -> None:
         self.extractor, self.inception_weights = extractor, inception_weights
-        self.wanted, self.kid_subsets = list(measures), kid_subsets
+        self.wanted, self.kid_subsets = measures, kid_subsets
         self._measures: ImageMeasures | None = None
         self._warned: set[str] = set()
         self._collapsed = False  # whether the last validation showed signs of mode collapse
@@ -61,6 +62,10 @@ class ValidationMeasures(Callback):
         usable = [measure for measure in measures if pl_module.num_classes or not measure.needs_labels]
         self._measures = ImageMeasures(extractor, usable)
         self._has_real = False
+        monitor = str(getattr(trainer.checkpoint_callback, "monitor", None))
+        directions = {self._measures.metric_name("val", key): way for key, way in self._measures.directions().items()}
+        if directions.get(monitor) == "higher":
+            raise UserError(f"callbacks.checkpoints.monitor={monitor}: the lowest is kept, and higher is better")
 
     def on_validation_batch_end(
         self,

@@ -82,6 +82,8 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
         own = without_hydra(config)
         _refuse_settings_of_sweeps(command, config.hydra.overrides)
         check(command, own, config)
+        if own.get("output_dir", str(folder)) != str(folder):
+            raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
         if config.hydra.job.chdir:
             raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
         _check_folder(str(config.hydra.run.dir), folder)

@@ -52,13 +52,17 @@ def hydra_mistakes(overrides: Sequence[str]) -> Iterator[None]:
     """Raises a UserError for those mistakes that Hydra reports by a general exception."""
     try:
         yield
-    except ValueError as error:
-        if not str(error).startswith("Config group override must be"):
+    except (ValueError, TypeError) as error:
+        choices = [text for text in overrides if _is_wrong_choice(text)]
+        if not choices:
             raise
-        wrong = " ".join(text for text in overrides if _is_wrong_choice(text))
+        wrong = " ".join(choices)
         raise UserError(f"{wrong}: a config group takes the name of one of its configs, or a list of names") from error
 
 
 def _is_wrong_choice(override: str) -> bool:
     key = override.partition("=")[0]
-    return (CONFIG_DIR / key).is_dir() and not isinstance(OmegaConf.from_dotlist([override])[key], str | ListConfig)
+    if not (CONFIG_DIR / key).is_dir():
+        return False
+    value = OmegaConf.from_dotlist([override])[key]
+    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))

@@ -12,12 +12,14 @@ from gan.errors import UserError
 
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
+SEED = Number(least=0, below=2**32, whole=True)
 MAX_INDEX = 10**15
+MAX_EPOCH = 10**8  # its order is in memory
 DIRECTIONS = ("slant", "thickness", "width", "size")
 MAX_AMOUNT = 5
 
 TRAIN: dict[str, Allowed] = {
-    "seed": Number(least=0, below=2**32, whole=True),
+    "seed": SEED,
     "max_images": OPTIONAL,
     "compile": Switch(),
     "deterministic": Switch(),
@@ -31,10 +33,12 @@ TRAIN: dict[str, Allowed] = {
     "data.batch_size": COUNT,
     "data.val_size": SIZE,
     "data.val_batch_size": COUNT,
-    "data.images_per_epoch": OPTIONAL,
+    "data.images_per_epoch": Number(least=1, most=MAX_EPOCH, whole=True, optional=True),
     "data.stratified_batches": Switch(),
     "data.seed": SIZE,
     "data.source.num_images": OPTIONAL,
+    "model.seed": SEED,
+    "model.max_images": OPTIONAL,
     "model.latent_dim": COUNT,
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": OneOf((1, 3)),
@@ -69,7 +73,8 @@ TRAIN: dict[str, Allowed] = {
     "trainer.inference_mode": Switch(),
     "trainer.enable_progress_bar": Switch(),
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
-    "callbacks.samples.num_images": COUNT,
+    "callbacks.samples.seed": SEED,
+    "callbacks.samples.num_images": Number(least=1, most=10_000, whole=True),
     "callbacks.samples.every_n_epochs": COUNT,
     "callbacks.samples.every_n_batches": OPTIONAL,
     "callbacks.checkpoints.every_n_epochs": SIZE,
@@ -77,6 +82,8 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.checkpoints.keep_last": COUNT,
     "callbacks.budget.max_images": OPTIONAL,
     "callbacks.progress_bar.refresh_rate": SIZE,
+    "callbacks.plots.seed": SEED,
+    "callbacks.plots.num_images": Number(least=1, most=10_000, whole=True),
     "callbacks.wandb.num_images": COUNT,
     "wandb.mode": OneOf(("online", "offline", "disabled")),
     "wandb.log_checkpoint": Switch(),
@@ -93,7 +100,7 @@ GENERATE: dict[str, Allowed] = {
     "mode": OneOf(("sample", "class_sweep", "interpolate", "walk", "direction")),
     "num_images": Number(least=1, most=MAX_INDEX, whole=True, optional=True),
     "first": Number(least=0, most=MAX_INDEX, whole=True),
-    "steps": Number(least=2, most=MAX_INDEX, whole=True, optional=True),
+    "steps": Number(least=2, most=10_000, whole=True, optional=True),
     "truncation": Number(above=0, optional=True),
     **{f"directions.{name}": Number(least=-MAX_AMOUNT, most=MAX_AMOUNT) for name in DIRECTIONS},
     "direction": OneOf(DIRECTIONS, optional=True),

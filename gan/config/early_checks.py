@@ -104,8 +104,9 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
         if not re.search(rf"\$\{{(oc\.select:)?{re.escape(key)}\b", text):
             raise UserError(f"{key}: {_reason(command, key, known)}")
     for key in known & {"metrics"}:
-        wrong = set(cfg[key] or {}) - known_keys(command, key)
-        if wrong:
+        if not OmegaConf.is_dict(cfg[key]):
+            raise UserError(f"{key}={cfg[key]}: it has {' '.join(sorted(known_keys(command, key)))}")
+        if wrong := {*cfg[key]} - known_keys(command, key):
             raise UserError(f"{key}.{min(wrong)}: no such key; {key} has {' '.join(sorted(known_keys(command, key)))}")
 
 

@@ -78,7 +78,7 @@ def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inp
 
 def packages_of(config: Any) -> list[str]:
     """The top-level package of each `_target_` in a plain config."""
-    return sorted({target.partition(".")[0] for _, target in targets(config)})
+    return sorted({str(target).partition(".")[0] for _, target in targets(config)})
 
 
 def targets(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:

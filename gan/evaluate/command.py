@@ -150,6 +150,10 @@ def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:
         if generator.image_channels != source.channels:
             channels = f"{source.channels} channels, those of the model {generator.image_channels}"
             raise UserError(f"data={source.name}: its images have {channels}")
+        if generator.num_classes and source.num_classes and generator.num_classes != source.num_classes:
+            raise UserError(
+                f"data={source.name}: it has {source.num_classes} classes, the model {generator.num_classes}"
+            )
         if generator.data not in (None, source.name):
             log.warning("data=%s: the model was trained on %s", source.name, generator.data)
 

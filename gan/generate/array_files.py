@@ -10,6 +10,7 @@ import struct
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -78,13 +79,13 @@ class ArrayFiles:
             spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
         elif any(_span(path) for path in old) and self._recorded_settings(settings):
             old.append(self.path / SETTINGS)
-        for path in old:
-            path.unlink()
         total = sum(end - first for first, end in spans)
         started = time.perf_counter()
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:
             for first, end in spans:
                 self._write_span(first, end, self.files((first, end) if sharded else None), bar)
+        for path in {*old}.difference(*(self.files(span if sharded else None) for span in spans)):
+            path.unlink()
         seconds = time.perf_counter() - started
         if total:
             log.info("%s images in %.1f s, %s images/s", f"{total:,}", seconds, f"{total / seconds:,.0f}")
@@ -164,8 +165,9 @@ class ArrayFiles:
         if self.image_format == "npz":
             write_archive(files[-1], members)
             return
-        for path, write in zip(files, members.values(), strict=True):
-            with atomic_file(path) as file:
+        with ExitStack() as stack:  # images and labels are renamed together, or not at all
+            opened = [stack.enter_context(atomic_file(path)) for path in files]
+            for file, write in zip(opened, members.values(), strict=True):
                 write(file)
 
 

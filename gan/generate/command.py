@@ -26,6 +26,7 @@ log = logging.getLogger("gan")
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
 MAX_SHOWN = 10_000
+MAX_PIXELS = 2**30
 SAMPLED = ("sample", "class_sweep", "direction")
 OF_MODES = {  # by key its value in modes that have no use for it, and those that have one
     "first": (0, SAMPLED),
@@ -69,7 +70,7 @@ def generate(cfg: DictConfig) -> Path:
     else:
         sequence = Samples(generator, digits, seeds, cfg.truncation, cfg.select, cfg.mode == "class_sweep")
     count = cfg.num_images or sequence.default_count
-    _check_count(count, image_format, cfg.shard_size)
+    _check_count(count, image_format, cfg.shard_size, cfg.scale)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if image_format in PICTURE_ENDINGS:
@@ -117,9 +118,11 @@ def _check_values(cfg: DictConfig) -> None:
             raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode={modes[0]} has{more}")
 
 
-def _check_count(count: int, image_format: str, shard_size: int | None) -> None:
+def _check_count(count: int, image_format: str, shard_size: int | None, scale: int | None) -> None:
     if image_format in ("grid", "gif") and count > MAX_SHOWN:
         raise UserError(f"num_images={count}: format={image_format} shows up to {MAX_SHOWN:,}; format=npz has no limit")
+    if image_format in ("grid", "gif") and count * (28 * (scale or 1)) ** 2 > MAX_PIXELS:
+        raise UserError(f"scale={scale}: {count:,} images would have more than {MAX_PIXELS:,} pixels together")
     if image_format == "idx" and min(count, shard_size or count) > MAX_IDX:
         raise UserError(f"num_images={count}: an IDX file holds up to {MAX_IDX:,}; shard_size=1000000 makes several")
 

@@ -34,13 +34,15 @@ def write_pictures(
 def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int) -> None:
     """Names each file by the image's index and label, in place of any earlier files of this kind."""
     folder.mkdir(exist_ok=True)
-    for old in folder.iterdir():
-        if re.fullmatch(r"\d{6,}(_digit_\d+)?\.png", old.name):
-            old.unlink()
+    old = {path for path in folder.iterdir() if re.fullmatch(r"\d{6,}(_digit_\d+)?\.png", path.name)}
     index = start
     for images in sequence.images(start, stop):
         labels = sequence.labels(index, index + len(images)).tolist()
         for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
             digit = f"_digit_{label}" if label >= 0 else ""
-            write_atomic(folder / f"{number:06d}{digit}.png", png(enlarge(picture, scale)))
+            path = folder / f"{number:06d}{digit}.png"
+            write_atomic(path, png(enlarge(picture, scale)))
+            old.discard(path)
         index += len(images)
+    for path in old:
+        path.unlink()

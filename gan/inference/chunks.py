@@ -83,7 +83,10 @@ class ChunkRunner:
 
     def __init__(self, network: nn.Module, sizes: Sequence[int], device: torch.device) -> None:
         self.network, self.sizes, self.device = network, sizes, device
-        self._graphs = CudaGraphs() if device.type == "cuda" else None
+        self._graphs = None
+        if device.type == "cuda":
+            with torch.cuda.device(device):  # streams and graphs are those of the current device
+                self._graphs = CudaGraphs()
         self._recorded: dict[tuple[int, bool], tuple[Inputs, Callable[[], None], Tensor]] = {}
 
     @torch.inference_mode()
@@ -111,7 +114,8 @@ class ChunkRunner:
             given = latents.to(self.device), None if labels is None else labels.to(self.device)
             images = quantize(forward(self.network, *given)[:count]).cpu()
             return lambda: images
-        on_host, copied = self._replay(self._graphs, latents, labels)
+        with torch.cuda.device(self.device):
+            on_host, copied = self._replay(self._graphs, latents, labels)
 
         def wait() -> Tensor:
             copied.synchronize()

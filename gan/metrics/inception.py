@@ -35,6 +35,8 @@ class InceptionExtractor(Extractor):
         # Imported on use: torch-fidelity is slow to import and most runs never need it.
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
+        if not isinstance(weights, str | Path | None):
+            raise UserError(f"metrics.inception_weights={weights}: a file, or null")
         name = Path(urlparse(URL_INCEPTION_V3).path).name
         path = _downloaded(URL_INCEPTION_V3, name) if weights is None else Path(weights).expanduser()
         if not path.is_file():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gan.config.values import Number
 from gan.networks.layers import (
     IMAGE_SIZE,
     Layer,
@@ -50,6 +51,8 @@ class ConvDiscriminator(nn.Module):
         super().__init__()
         check_layers("discriminator", channels, layers)
         require_switches("discriminator", norm=norm, bias=bias)
+        Number(least=0).require("model.discriminator.negative_slope", negative_slope)
+        Number(least=0, most=1).require("model.discriminator.dropout", dropout)
         features = channels[-1] * output_side("discriminator", IMAGE_SIZE, layers) ** 2
         body: list[nn.Module] = []
         for index, (inputs, outputs, layer) in enumerate(

@@ -174,5 +174,5 @@ def _distribution(override: Override) -> "Distribution":
 
 
 def _values(distribution: "Distribution") -> list[object]:
-    """Every choice, or the lowest number of a range."""
-    return list(distribution.choices) if hasattr(distribution, "choices") else [distribution.low]
+    """Every choice, or the ends of a range."""
+    return list(distribution.choices) if hasattr(distribution, "choices") else [distribution.low, distribution.high]

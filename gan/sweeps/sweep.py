@@ -49,6 +49,8 @@ class Sweep:
         self._config, self._loader = config, hydra_context.config_loader
         _refuse_settings_without_effect(config)
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, run_job, config)
+        if not isinstance(params, Mapping):
+            raise UserError(f"hydra.sweeper.params={params}: a mapping of keys to values")
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
         overrides = {override.get_key_element(): override for override in parsed}

@@ -29,6 +29,9 @@ def check_config(cfg: DictConfig) -> None:
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
             require_part(f"{group}.{name}", part, optional=True)
+    if OmegaConf.select(cfg, "callbacks.checkpoints") is None:
+        hint = "every_n_epochs=0 keeps last.ckpt and best.ckpt only"
+        raise UserError(f"callbacks.checkpoints=null: a run without checkpoints could not be resumed; {hint}")
     directory, own = OmegaConf.select(cfg, "callbacks.checkpoints.directory"), Path(cfg.output_dir, "checkpoints")
     if directory is not None and Path(directory).absolute() != own:
         hint = "a run has one folder, hydra.run.dir=FOLDER names it"

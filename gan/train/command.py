@@ -5,7 +5,6 @@ gan train model=dcgan_compact data.batch_size=64 hardware=gpu logger=[csv,tensor
 """
 
 import logging
-import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,6 +29,7 @@ from gan.data import MNISTDataModule
 from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
+from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.threads import settle_threads
 from gan.train.checkpoint_io import CheckpointIO
@@ -134,8 +134,9 @@ def _fit(
         lost = f"lost another of this run's {trainer.world_size} processes, which ended or did not answer in time"
         raise RuntimeError(f"{lost}; ckpt_path=auto hydra.run.dir={cfg.output_dir} resumes the run") from error
     finally:
-        if "wandb" in sys.modules:  # else the next job of a sweep would write into this run
-            sys.modules["wandb"].finish(exit_code=int(not ended_well))
+        for logger in trainer.loggers:
+            if isinstance(logger, ImageAxis):  # else the next job of a sweep would write into this run
+                logger.finish(ended_well)
     if trainer.is_global_zero and isinstance(trainer.checkpoint_callback, RunCheckpoints):
         trainer.checkpoint_callback.stop_if_told()
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

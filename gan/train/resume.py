@@ -62,7 +62,7 @@ def init_from(module: GAN, file: str) -> None:
     path = checkpoint_path(file, "init_from")
     checkpoint = read_checkpoint(path, "init_from")
     _refuse_differences(NETWORKS, module, checkpoint, path)
-    module.load_state_dict(checkpoint["state_dict"])
+    _load_weights(module, checkpoint, f"init_from={path}")
 
 
 class End(NamedTuple):
@@ -83,13 +83,15 @@ def resume(cfg: DictConfig, module: GAN, path: Path) -> End | None:
     """
     checkpoint = read_checkpoint(path, "ckpt_path")
     _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
+    if "loops" not in checkpoint:
+        raise UserError(f"ckpt_path={path}: it has no progress of a run; init_from={path} takes its weights")
+    _load_weights(module, checkpoint, f"ckpt_path={path}")
     say, run = rank_zero_only(log.info), path.parent.parent
     elsewhere = run != Path(cfg.output_dir)
     if "wandb" in cfg and cfg.wandb.id is None and not (elsewhere and in_multirun()):
         cfg.wandb.id = checkpoint.get("wandb_id")
     if reason := _end_reached(cfg, checkpoint):
         say("%s: %s", path, reason)
-        module.load_state_dict(checkpoint["state_dict"])
         module.on_load_checkpoint(checkpoint)
         written = read_metadata(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
         return End(read_metadata(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
@@ -103,6 +105,13 @@ def resume(cfg: DictConfig, module: GAN, path: Path) -> End | None:
         if torch.get_num_threads() != threads:
             say("changed     threads=%d, was %d", torch.get_num_threads(), threads)
     return None
+
+
+def _load_weights(module: GAN, checkpoint: dict[str, Any], named: str) -> None:
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:  # the code of a network has changed, and its arguments have not
+        raise UserError(f"{named}: its weights do not fit the networks; {' '.join(str(error).split())}") from error
 
 
 def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gan.data.batches import TrainingBatches
+from gan.loggers import read_rows
 from gan.module import GAN
 
 IMAGES = torch.arange(1000).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).to(torch.uint8).contiguous()
@@ -60,3 +61,17 @@ def test_a_run_that_resumes_with_another_batch_size_trains_on_the_rest(run, monk
     assert module.images_seen == images_seen
     epoch = torch.cat(seen)[:1200] if batch_size == 20 else torch.cat(seen)[:900]
     assert len(epoch.flatten(1).unique(dim=0)) >= len(epoch) - 20  # a few of the small digits are equal
+
+
+@pytest.mark.slow
+def test_an_epoch_that_became_shorter_than_what_was_done_of_it_ends(run, tmp_path, monkeypatch):
+    seen, step = [], GAN.training_step
+    monkeypatch.setattr(GAN, "training_step", lambda self, *given: (seen.append(given[0][0]), step(self, *given))[1])
+    whole = ("trainer.limit_train_batches=1.0", "trainer.max_epochs=100")
+    run(*whole, "data.images_per_epoch=160", "max_images=144")
+    run(*whole, "data.images_per_epoch=96", "max_images=240", "ckpt_path=auto")
+    rows = read_rows(tmp_path / "run" / "metrics.csv")
+    assert [int(row["images_seen"]) for row in rows if row["val/fid_mnist"]] == [144, 240]
+    second = torch.cat(seen)[144:]
+    assert len(second) == 96
+    assert len(second.flatten(1).unique(dim=0)) >= 95

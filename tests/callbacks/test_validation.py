@@ -1,5 +1,7 @@
 """The measures of validation: which real images they compare with, and measures of one's own."""
 
+import json
+
 import pytest
 
 from gan.errors import UserError
@@ -29,6 +31,25 @@ def test_own_measure_and_extractor_choose_the_best(run, tmp_path):
     saved = (tmp_path / "run" / "checkpoints" / "best.json").read_text()
     assert '"monitor": "val/fid_edges"' in saved
     assert f'"best_score": {metrics["val/fid_edges"]:.4f}'[:-3] in saved
+
+
+def test_measures_without_the_monitored_one_are_kept(run, tmp_path, caplog):
+    run("metrics.measures=[is]")
+    saved = json.loads((tmp_path / "run" / "checkpoints" / "last.json").read_text())
+    assert "val/is_mnist" in saved["metrics"]
+    lines = [line for line in caplog.messages if "is not measured" in line]
+    assert lines == ["callbacks.checkpoints.monitor=val/fid_mnist is not measured: best.ckpt is the newest"]
+
+
+def test_a_monitored_value_that_should_be_high_is_refused(run):
+    with pytest.raises(UserError, match=r"monitor=val/is_mnist: the lowest is kept, and higher is better"):
+        run("metrics.measures=[is]", "callbacks.checkpoints.monitor=val/is_mnist")
+
+
+@pytest.mark.parametrize("measures", ["fid", "5"])
+def test_measures_are_a_list(run, measures):
+    with pytest.raises(UserError, match=r"^metrics\.measures=.*: a list of names, such as \[fid,is\], or null"):
+        run(f"metrics.measures={measures}")
 
 
 def test_a_missing_extractor_is_one_line(run):

@@ -49,6 +49,7 @@ def refused_values(allowed):
         (["+pruner=null"], "pruner: only with sweep=optuna and --multirun"),
         (["data.dir='~no such user/mnist'"], "data.dir=~no such user/mnist: there is no home folder ~no such user"),
         (["+metrics.measure=[fid]"], "metrics.measure: no such key; metrics has"),
+        (["metrics=5"], "metrics=5: it has extractor inception_weights measures"),
         (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
         (["trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, 16-mixed, bf16-mixed"),
         (["trainer.accelerator=npu"], "trainer.accelerator=npu: auto, cpu, gpu, cuda, mps"),

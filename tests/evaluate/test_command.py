@@ -9,6 +9,7 @@ import torch
 from tiny_runs import RUNS
 from values_only import compose
 
+from gan.data import Digits
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown
 from gan.evaluate.table import short_names
@@ -177,6 +178,17 @@ def test_mistakes_are_one_line_before_images_are_read(checkpoints, measured, mod
     with pytest.raises(UserError, match=message) as raised:
         measured(checkpoints[model], *overrides)
     assert "\n" not in str(raised.value)
+
+
+def test_data_with_other_classes_are_refused(checkpoints, measured, monkeypatch):
+    monkeypatch.setattr(Digits, "num_classes", 11)
+    with pytest.raises(UserError, match="data=digits: it has 11 classes, the model 10"):
+        measured(checkpoints["conditional"])
+
+
+def test_a_floor_of_fewer_images_is_told(checkpoints, measured, caplog):
+    measured(checkpoints["conditional"], "metrics.measures=[fid]", "num_samples=5000")
+    assert "the floor is of 1200 images, not 5000: there are no more" in caplog.messages
 
 
 def test_measures_that_the_data_is_too_small_for_are_left_out(checkpoints, measured):

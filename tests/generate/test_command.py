@@ -13,6 +13,7 @@ from gan.errors import UserError
 from gan.export import export
 from gan.generate.array_files import SPLITS
 from gan.generate.command import ENDINGS
+from gan.inference import DigitGenerator
 
 
 def test_the_number_of_images_is_the_total_and_has_a_natural_default(generated):
@@ -64,6 +65,22 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_truncated_one(generated, tm
     assert (tmp_path / "a.npz").read_bytes() == content
 
 
+@pytest.mark.parametrize("image_format", ["png", "idx"])
+def test_a_folder_keeps_its_files_until_the_new_ones_are_there(generated, tmp_path, monkeypatch, image_format):
+    settings = ("a", f"format={image_format}", "overwrite=true", "digits=all")
+    generated(*settings, "num_images=3")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(DigitGenerator, "draw_chunks", lambda *_: [][0])
+        with pytest.raises(IndexError):
+            generated(*settings, "num_images=2", "seeds=5")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+    generated(*settings, "num_images=2", "seeds=5")
+    after = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    assert len(after) == 2
+    assert all(content != before[name] for name, content in after.items())
+
+
 @pytest.mark.parametrize(
     ("model", "output", "overrides", "message"),
     [
@@ -95,6 +112,13 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_truncated_one(generated, tm
         ("conditional", "a.png", ["select=classifier", "digits=3"], "select=classifier: this model is conditional"),
         ("conditional", "a.png", ["mode=interpolate", "seeds=[0,1]", "digits=[3,8,1]"], "the path has 2 seeds"),
         ("conditional", "a.gif", ["mode=walk", "num_images=24", "digits=[3,8,1]"], "the path has 2 seeds"),
+        ("conditional", "a.png", ["num_images=10000", "scale=64"], "scale=64: 10,000 images would have more than 1,07"),
+        (
+            "conditional",
+            "a.png",
+            ["mode=direction", "steps=10001"],
+            "steps=10001: a whole number, 2 or more, 10,000 or",
+        ),
         ("conditional", "a.npz", ["scale=2"], "scale=2: only pictures are enlarged"),
         ("conditional", "a.png", ["scale=0"], "scale=0: a whole number, 1 or more"),
         ("conditional", "a.npz", ["split=test"], "split=test: only format=idx"),

@@ -130,6 +130,13 @@ def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monk
     assert [found.exit_code for found in offline_runs(tmp_path)] == [1, 0]
 
 
+def test_a_run_of_the_callers_own_stays_open(run, tmp_path):
+    own = wandb.init(mode="offline", dir=str(tmp_path))
+    run()
+    assert wandb.run is own
+    own.finish()
+
+
 def test_names_of_ones_own_come_first(run, tmp_path):
     run("logger=wandb", "wandb.group=mine", "wandb.job_type=check", "wandb.name=short")
     (found,) = offline_runs(tmp_path)

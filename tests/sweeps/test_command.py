@@ -218,6 +218,11 @@ def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
         ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup=1"], "pruner: "),
         ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup_trials=-1"], "cannot be negative"),
         ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, 1 or more"),
+        (
+            [*SEARCH, "data.val_batch_size=range(1,2)", "model.loss.label_smoothing=interval(0.5,3)"],
+            "label_smoothing=3.0",
+        ),
+        (["hydra.sweeper.params=5", "seed=1,2"], "hydra.sweeper.params=5: a mapping of keys to values"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
         (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),

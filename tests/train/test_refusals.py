@@ -50,6 +50,26 @@ def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["ckpt_path", "init_from"])
+@pytest.mark.parametrize("at", ["network", "progress"])
+def test_weights_that_do_not_fit_and_a_missing_progress_are_one_line(run, tmp_path, key, at):
+    run()
+    path = tmp_path / "a.ckpt"
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    if at == "network":  # as if the code had changed, and the arguments had not
+        checkpoint["state_dict"]["generator.body.0.weight"] = torch.zeros(3, 3)
+    else:
+        del checkpoint["loops"]
+    torch.save(checkpoint, path)
+    if (key, at) == ("init_from", "progress"):
+        assert run(f"{key}='{path}'", folder="b")
+        return
+    with pytest.raises(UserError, match=r"do not fit the networks|it has no progress of a run; init_from=") as raised:
+        run(f"{key}='{path}'", folder="b")
+    assert str(raised.value).startswith(f"{key}={path}: ")
+    assert "\n" not in str(raised.value)
+
+
 def test_another_runs_folder_is_refused(run, tmp_path):
     run(folder="a")
     run(folder="b")

@@ -39,6 +39,8 @@ def build_measures(
     Raises:
         UserError: an unknown measure, or one that reads digits with an extractor that does not.
     """
+    if isinstance(wanted, str | Mapping) or not isinstance(wanted, Iterable | None):
+        raise UserError(f"metrics.measures={wanted}: a list of names, such as [fid,is], or null")
     known = {name: kind for name, kind in MEASURES.items() if extractor.reads_digits or not kind.reads_digits}
     entries = [REST] if wanted is None else list(wanted)
     if REST in entries:

@@ -51,6 +51,7 @@ class ClassificationAccuracy(Measure):
     only_by_name = True
     num_classes = NUM_CLASSES
     least_real = 1
+    least_generated = 2  # batch normalization
 
     def __init__(self, num_images: int = 60_000, epochs: int = 2) -> None:
         Number(least=NUM_CLASSES, whole=True).require("metrics.cas_num_images", num_images)

@@ -216,5 +216,5 @@ def _seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # Both metrics warn that they keep all features, which are kept here anyway.
         warnings.filterwarnings("ignore", message="Metric .* will save all extracted features")
-        torch.manual_seed(derive_seed(seed))
+        torch.default_generator.manual_seed(derive_seed(seed))  # `torch.manual_seed` seeds the GPUs as well
         yield

@@ -36,6 +36,14 @@ def test_every_measure_returns_the_values_it_declares_with_intervals_around_them
         assert all(low <= values[key] <= high for key, (low, high) in intervals.items())
 
 
+def test_measures_of_a_validation_seed_no_gpu(extractor, sets, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPUs were seeded"))
+    measures = ImageMeasures(extractor, ["fid", "is", KernelDistance(2, 100)])
+    measures.real.add(sets.held_out[:200])
+    measures.generated.add(sets.generated[:200])
+    assert measures.compute().keys() >= {"fid", "is", "kid"}
+
+
 @pytest.mark.parametrize(
     ("name", "count", "warning"),
     [
