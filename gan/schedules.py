@@ -4,7 +4,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy
 from typing import Any
 
 from torch.optim import Optimizer
@@ -84,21 +84,23 @@ def build_schedule(
     name = spec["_target_"]
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")
-    _try(build(spec, key, packages, trust, deepcopy(optimizer), **extra), spec, key)
+    trial = copy(optimizer)
+    trial.param_groups = [dict(group) for group in optimizer.param_groups]
+    _try(build(spec, key, packages, trust, trial, **extra), trial, spec, key)
     length = getattr(schedule, "total_steps", math.inf)
     if total_steps is not None and length < total_steps:
         raise UserError(f"{key}: {length:,} steps, and the run has {total_steps:,}; null takes the run's")
     return schedule
 
 
-def _try(schedule: LRScheduler, spec: Mapping[str, Any], key: str) -> None:
+def _try(schedule: LRScheduler, optimizer: Optimizer, spec: Mapping[str, Any], key: str) -> None:
     """Raises a UserError for a schedule that cannot take a step, or makes a rate negative."""
     try:
         with warnings.catch_warnings(action="ignore"):  # torch's, since the optimizer takes no step before it
             schedule.step()
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except Exception as error:  # a wrong value can make a schedule raise any exception
         raise UserError(f"{key}: {error}; it was given {dict(spec)}") from error
-    Number(least=0).require(f"{key}: the rate after a step", float(schedule.get_last_lr()[0]))
+    Number(least=0).require(f"{key}: the rate after a step", float(optimizer.param_groups[0]["lr"]))
 
 
 def forget_length(state: dict[str, Any]) -> None:

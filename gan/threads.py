@@ -38,19 +38,22 @@ def settle_threads(threads: int | None = None) -> None:
         _before = _before or (os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads())
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for the other processes of a run, and for Lightning
         torch.set_num_threads(threads)
-    elif _before is not None:
-        given, number = _before
-        if given is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = given
-        torch.set_num_threads(number)
-        _before = None
-    if not os.environ.get("OMP_NUM_THREADS"):
+    elif not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
     is_watched = any(isinstance(thread, Watch) for thread in threading.enumerate())
     if torch.get_num_threads() > 1 and TASKS.is_dir() and not is_watched:
         Watch().start()
+
+
+def forget_threads() -> None:
+    """Takes back the number that an earlier run of this process has set."""
+    global _before
+    if _before is not None:
+        os.environ.pop("OMP_NUM_THREADS", None)
+        if _before[0] is not None:
+            os.environ["OMP_NUM_THREADS"] = _before[0]
+        torch.set_num_threads(_before[1])
+        _before = None
 
 
 class Watch(threading.Thread):

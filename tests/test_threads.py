@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan import threads
-from gan.threads import BUSY, QUIET_LOOKS, Watch, run_delays, settle_threads
+from gan.threads import BUSY, QUIET_LOOKS, Watch, forget_threads, run_delays, settle_threads
 
 
 @pytest.fixture
@@ -12,9 +12,10 @@ def of_torch(monkeypatch):
     """Has torch's threads restored, and no watch started."""
     before = torch.get_num_threads()
     monkeypatch.setattr(Watch, "start", lambda self: None)
-    settle_threads()  # forgets those of an earlier run
+    forget_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # restored at the end too
     yield
+    forget_threads()
     torch.set_num_threads(before)
 
 
@@ -40,6 +41,9 @@ def test_threads_of_one_run_do_not_stay_for_the_next(monkeypatch, of_torch):
         monkeypatch.delenv("OMP_NUM_THREADS") if variable is None else monkeypatch.setenv("OMP_NUM_THREADS", variable)
         for number in (1, 3, 1):
             settle_threads(number)
+        settle_threads()  # as opening a generator does
+        assert torch.get_num_threads() == 1
+        forget_threads()
         settle_threads()
         assert (torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")) == (2, variable)
 

@@ -72,7 +72,9 @@ class RunCheckpoints(Checkpoint):
         return {"directory": str(self.directory), "best_score": self.best_score, "saved": self._saved}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_score, self._saved = state_dict["best_score"], state_dict.get("saved", {})
+        self._saved = state_dict.get("saved", {})
+        same = self._saved.get("monitor", self.monitor) == self.monitor
+        self.best_score = state_dict["best_score"] if same else None
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
@@ -113,7 +115,8 @@ class RunCheckpoints(Checkpoint):
         self._measured_at = pl_module.images_seen
         measured = any(name.startswith("val/") for name in trainer.callback_metrics)
         if measured and self.monitor not in trainer.callback_metrics and not self._told and trainer.is_global_zero:
-            log.warning("callbacks.checkpoints.monitor=%s is not measured: best.ckpt is the newest", self.monitor)
+            best = "is the newest" if self.best_score is None else "stays the one before"
+            log.warning("callbacks.checkpoints.monitor=%s is not measured: best.ckpt %s", self.monitor, best)
             self._told = True
         if not (trainer.is_last_batch or trainer.should_stop):
             self._save(trainer, pl_module)

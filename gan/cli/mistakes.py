@@ -65,4 +65,6 @@ def _is_wrong_choice(override: str) -> bool:
     if not (CONFIG_DIR / key).is_dir():
         return False
     value = OmegaConf.from_dotlist([override])[key]
+    if OmegaConf.is_dict(value):  # which sets values of the group
+        return False
     return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))

@@ -14,7 +14,7 @@ COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optio
 SIZE = Number(least=0, whole=True)
 SEED = Number(least=0, below=2**32, whole=True)
 MAX_INDEX = 10**15
-MAX_EPOCH = 10**8  # its order is in memory
+MAX_EPOCH_IMAGES = 10**8  # the order of an epoch's images is in memory
 DIRECTIONS = ("slant", "thickness", "width", "size")
 MAX_AMOUNT = 5
 
@@ -33,7 +33,7 @@ TRAIN: dict[str, Allowed] = {
     "data.batch_size": COUNT,
     "data.val_size": SIZE,
     "data.val_batch_size": COUNT,
-    "data.images_per_epoch": Number(least=1, most=MAX_EPOCH, whole=True, optional=True),
+    "data.images_per_epoch": Number(least=1, most=MAX_EPOCH_IMAGES, whole=True, optional=True),
     "data.stratified_batches": Switch(),
     "data.seed": SIZE,
     "data.source.num_images": OPTIONAL,

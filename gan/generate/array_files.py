@@ -9,8 +9,7 @@ import re
 import struct
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +18,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from gan.atomic_write import atomic_file, write_atomic
+from gan.atomic_write import atomic_file, atomic_files, write_atomic
 from gan.errors import UserError
 from gan.generate.modes import ImageSequence
 from gan.inference import chunks
@@ -79,13 +78,13 @@ class ArrayFiles:
             spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
         elif any(_span(path) for path in old) and self._recorded_settings(settings):
             old.append(self.path / SETTINGS)
+        if sharded:
+            _remove(old)  # a killed command then resumes
         total = sum(end - first for first, end in spans)
         started = time.perf_counter()
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:
             for first, end in spans:
-                self._write_span(first, end, self.files((first, end) if sharded else None), bar)
-        for path in {*old}.difference(*(self.files(span if sharded else None) for span in spans)):
-            path.unlink()
+                self._write_span(first, end, self.files((first, end) if sharded else None), bar, old)
         seconds = time.perf_counter() - started
         if total:
             log.info("%s images in %.1f s, %s images/s", f"{total:,}", seconds, f"{total / seconds:,.0f}")
@@ -160,15 +159,22 @@ class ArrayFiles:
         with_labels = {"labels.npy": write_labels} if self.image_format == "npz" else {}
         return {"images.npy": write_images, **with_labels}
 
-    def _write_span(self, start: int, stop: int, files: list[Path], bar: tqdm) -> None:
+    def _write_span(self, start: int, stop: int, files: list[Path], bar: tqdm, old: Sequence[Path]) -> None:
+        """Writes a file or a pair of files in place of old ones, which stay until the new ones are complete."""
         members = self.members(_with_progress(self.sequence.images(start, stop), bar), start, stop)
         if self.image_format == "npz":
             write_archive(files[-1], members)
             return
-        with ExitStack() as stack:  # images and labels are renamed together, or not at all
-            opened = [stack.enter_context(atomic_file(path)) for path in files]
-            for file, write in zip(opened, members.values(), strict=True):
-                write(file)
+        with atomic_files(files) as temporary:
+            for path, write in zip(temporary, members.values(), strict=True):
+                with path.open("xb") as file:
+                    write(file)
+            _remove(old)  # before the first of a pair is renamed: no new images stand beside old labels
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
 
 
 def write_archive(path: Path, members: Mapping[str, Callable[[IO[bytes]], None]]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -36,13 +37,14 @@ def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: in
     folder.mkdir(exist_ok=True)
     old = {path for path in folder.iterdir() if re.fullmatch(r"\d{6,}(_digit_\d+)?\.png", path.name)}
     index = start
-    for images in sequence.images(start, stop):
-        labels = sequence.labels(index, index + len(images)).tolist()
-        for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
-            digit = f"_digit_{label}" if label >= 0 else ""
-            path = folder / f"{number:06d}{digit}.png"
-            write_atomic(path, png(enlarge(picture, scale)))
-            old.discard(path)
-        index += len(images)
-    for path in old:
-        path.unlink()
+    with TemporaryDirectory(prefix=".", dir=folder) as hidden:
+        for images in sequence.images(start, stop):
+            labels = sequence.labels(index, index + len(images)).tolist()
+            for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
+                digit = f"_digit_{label}" if label >= 0 else ""
+                write_atomic(Path(hidden, f"{number:06d}{digit}.png"), png(enlarge(picture, scale)))
+            index += len(images)
+        for path in old:
+            path.unlink()
+        for path in Path(hidden).iterdir():
+            path.rename(folder / path.name)

@@ -26,9 +26,6 @@ class ImageAxis:
         """
         self.module = module
 
-    def finish(self, ended_well: bool) -> None:
-        """Ends what the next run of this process must not write into. Called when a run has ended in any way."""
-
     @contextmanager
     def optional_write(self) -> Iterator[None]:
         """What cannot be written here (a full disk, say) costs one warning in a run, and the training continues."""

@@ -108,10 +108,6 @@ class WandbRun(ImageAxis, WandbLogger):
         if seen >= self.experiment.starting_step:
             self.experiment.log({**metrics, "images_seen": seen}, step=seen)
 
-    def finish(self, ended_well: bool) -> None:
-        if self._experiment is not None:
-            self._experiment.finish(exit_code=int(not ended_well))
-
     @rank_zero_only
     def log_checkpoint(self, path: Path) -> None:
         """Logs a checkpoint as the artifact `model-<run id>`; its metadata is the JSON file beside the checkpoint."""

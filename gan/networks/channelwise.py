@@ -35,7 +35,7 @@ class ChannelwiseGenerator(nn.Module):
         COUNT.require("model.generator.channel_latent_dim", channel_latent_dim)
         refuse_classes(num_classes)
         self.latents = nn.Linear(latent_dim, image_channels * channel_latent_dim)
-        nn.init.orthogonal_(self.latents.weight)  # with as many latents as it makes, channels start independent
+        nn.init.orthogonal_(self.latents.weight)  # a square matrix: the channels start independent
         self.channel = ConvGenerator(channel_latent_dim, **arguments)
         self.image_channels = image_channels
 

@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.config.values import Number, Switch
+from gan.config.bounds import COUNT, SIZE
+from gan.config.values import Switch
 from gan.errors import UserError
 
 Layer = Mapping[str, int | bool]
-POSITIVE, NOT_NEGATIVE = Number(least=1, whole=True), Number(least=0, whole=True)
 KEYS_OF_LAYERS = {
-    "kernel_size": POSITIVE,
-    "stride": POSITIVE,
-    "padding": NOT_NEGATIVE,
-    "output_padding": NOT_NEGATIVE,
+    "kernel_size": COUNT,
+    "stride": COUNT,
+    "padding": SIZE,
+    "output_padding": SIZE,
     "transposed": Switch(),
     "residual": Switch(),
 }

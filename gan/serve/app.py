@@ -64,7 +64,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         max_requests=settings.max_requests,
     )
     app.add_middleware(RequestLog)
-    if settings.cors_origins:  # around the log, so that other sites can read its response to an internal error too
+    if settings.cors_origins:  # around the log: other sites can read its 500, and preflights have no log line
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -110,7 +110,9 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     content_type = request.headers.get("content-type", "none")
     if first["type"] == "json_invalid":
         detail = "The body is not valid JSON."
-    elif first["loc"] == ["body"] and first["type"] != "missing" and "json" not in content_type:
+    elif first["loc"] == ["body"] and first["type"] == "missing":
+        detail = "The request has no body."
+    elif first["loc"] == ["body"] and "json" not in content_type:
         detail = f"The Content-Type must be application/json, not {content_type[:64]}."
     else:
         detail = f"{field}: {first['msg']}" if field else first["msg"]

@@ -25,7 +25,7 @@ class Reloads:
 
     def __init__(self, models: Models, shared: Path | None = None) -> None:
         self.models, self.shared = models, shared
-        self._touched = {model.name: self._touch(model.name) for model in models}
+        self._touched = {model.name: self._touch_of(model.name) for model in models}
         self._seen: dict[str, Stamp | None] = {}
         self._tried: dict[str, Stamp] = {}
         self._lock = asyncio.Lock()
@@ -39,10 +39,14 @@ class Reloads:
         return await asyncio.shield(self._reload_everywhere(name))  # also if the request times out meanwhile
 
     async def _reload_everywhere(self, name: str) -> Model:
-        model = await self._reload_here(name)
+        try:
+            model = await self._reload_here(name)
+        except UserError as error:
+            log.warning("model %s: the old one stays in use, %s", name, error)  # the request may have ended
+            raise
         if self.shared is not None:
             (self.shared / f"{name}.reload").write_bytes(b"")
-            self._touched[name] = self._touch(name)
+            self._touched[name] = self._touch_of(name)
         return model
 
     async def take(self, name: str) -> None:
@@ -58,7 +62,7 @@ class Reloads:
         while self.shared is not None or self.models.settings.watch:
             await asyncio.sleep(CHECK_SECONDS)
             for model in self.models:
-                if await asyncio.to_thread(self._is_due, model):
+                if self._was_reloaded_elsewhere(model.name) or await asyncio.to_thread(self._is_new, model):
                     await self.take(model.name)
 
     async def _reload_here(self, name: str) -> Model:
@@ -72,13 +76,13 @@ class Reloads:
         log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
         return model
 
-    def _is_due(self, model: Model) -> bool:
+    def _was_reloaded_elsewhere(self, name: str) -> bool:
+        before, self._touched[name] = self._touched[name], self._touch_of(name)
+        return self._touched[name] != before
+
+    def _is_new(self, model: Model) -> bool:
         """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once."""
-        name, touched = model.name, self._touch(model.name)
-        if touched != self._touched[name]:
-            self._touched[name] = touched
-            return True
-        found = self._look(model) if self.models.settings.watch else None
+        name, found = model.name, self._look(model) if self.models.settings.watch else None
         settled, self._seen[name] = found == self._seen.get(name), found
         if found is None or not settled or found in (model.stamp, self._tried.get(name)):
             return False
@@ -94,7 +98,7 @@ class Reloads:
         except OSError:  # it is being replaced, or may not be read
             return None
 
-    def _touch(self, name: str) -> Stamp | None:
+    def _touch_of(self, name: str) -> Stamp | None:
         """The stamp of the file that says when a worker last reloaded a model on request."""
         file = None if self.shared is None else self.shared / f"{name}.reload"
         return stamp(file) if file is not None and file.exists() else None

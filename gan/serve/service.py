@@ -130,6 +130,7 @@ class Service:
             latents, labels = model.generator.latent_path(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
+        model.generator.labels(digits, 0, 1)  # refuses digits that the model does not have, also unused ones
         entry = ("interpolate", tuple(seeds), digits and tuple(digits[: len(seeds)]), steps, truncation)
         return await self._generate(model, count, inputs, entry)
 

@@ -184,11 +184,10 @@ class Settings(BaseModel):
         rest = 1 - sum(model.weight or 0 for name, model in self.models.items() if name != self.default)
         if rest < -1e-9 or (weight is not None and abs(weight - rest) > 1e-9):
             raise ValueError(f"models: the weights must sum to 1; the others leave {rest:g} for {self.default}")
+        _require_ascii("api_keys", self.api_keys)
         if self.api_keys_file is not None:
             self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
             self.api_keys_file = None
-        if not all(key.isascii() for key in self.api_keys):
-            raise ValueError("api_keys: must be ASCII; programs encode other characters in a header differently")
         return self
 
     @property
@@ -217,6 +216,11 @@ def _first_error(error: ValidationError) -> str:
     return f"{key}: {text}" if key.startswith(SECRET) else f"{key}={first['input']}: {text}"
 
 
+def _require_ascii(key: str, values: Sequence[str]) -> None:
+    if not all(value.isascii() for value in values):
+        raise ValueError(f"{key}: API keys must be ASCII; programs encode other characters in a header differently")
+
+
 def _read_keys(path: Path) -> Sequence[str]:
     try:
         keys = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -225,4 +229,5 @@ def _read_keys(path: Path) -> Sequence[str]:
         raise ValueError(f"api_keys_file={path}: cannot be read ({reason})") from error
     if not keys:
         raise ValueError(f"api_keys_file={path}: has no key; write one per line")
+    _require_ascii(f"api_keys_file={path}", keys)
     return keys

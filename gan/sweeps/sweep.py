@@ -63,6 +63,8 @@ class Sweep:
         from gan.train.checks import check_one_process
 
         config = self._loader.load_sweep_config(self._config, list(overrides))
+        if "output_dir" in config and not OmegaConf.is_interpolation(config, "output_dir"):
+            raise UserError(f"output_dir={config.output_dir}: each job has a folder of its own in {self.folder}")
         check("train", without_hydra(config), config)
         check_one_process(config)
         return config

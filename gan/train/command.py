@@ -5,6 +5,7 @@ gan train model=dcgan_compact data.batch_size=64 hardware=gpu logger=[csv,tensor
 """
 
 import logging
+import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,9 +30,8 @@ from gan.data import MNISTDataModule
 from gan.errors import DivergedError, Stopped
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
-from gan.loggers import ImageAxis
 from gan.module import GAN
-from gan.threads import settle_threads
+from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
@@ -70,6 +70,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     """
     output_dir = settle_output_dir(cfg, "train")
     check_config(cfg)
+    forget_threads()
     settle_threads(cfg.threads)
     settle_hardware(cfg.trainer)
     if cfg.compile is True:
@@ -114,7 +115,7 @@ def _fit(
         profiler=_profiler(cfg),
     )
     check_batches(trainer, datamodule)
-    ended_well = False
+    own_run, ended_well = _wandb_run(), False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
             settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
@@ -134,12 +135,16 @@ def _fit(
         lost = f"lost another of this run's {trainer.world_size} processes, which ended or did not answer in time"
         raise RuntimeError(f"{lost}; ckpt_path=auto hydra.run.dir={cfg.output_dir} resumes the run") from error
     finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, ImageAxis):  # else the next job of a sweep would write into this run
-                logger.finish(ended_well)
+        if _wandb_run() is not own_run:  # else the next job of a sweep would write into it
+            sys.modules["wandb"].finish(exit_code=int(not ended_well))
     if trainer.is_global_zero and isinstance(trainer.checkpoint_callback, RunCheckpoints):
         trainer.checkpoint_callback.stop_if_told()
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _wandb_run() -> Any:
+    """The W&B run of this process, such as one of the caller's own."""
+    return getattr(sys.modules.get("wandb"), "run", None)
 
 
 def _built(cfg: DictConfig, group: str) -> list[Any]:

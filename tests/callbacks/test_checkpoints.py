@@ -189,6 +189,14 @@ def test_a_run_that_goes_back_describes_what_it_writes(run, tmp_path, at):
     assert last(tmp_path)["images_seen"] == json.loads((folder / "last.json").read_text())["images_seen"] == 96
 
 
+def test_a_run_that_resumes_with_another_monitored_value_compares_it_with_itself(run, tmp_path):
+    run()
+    _, metrics = run("ckpt_path=auto", "callbacks.checkpoints.monitor=val/kid_mnist", "trainer.max_epochs=2")
+    best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
+    assert (best["monitor"], best["epoch"]) == ("val/kid_mnist", 2)
+    assert best["best_score"] == pytest.approx(metrics["val/kid_mnist"])
+
+
 def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)

@@ -132,8 +132,9 @@ def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monk
 
 def test_a_run_of_the_callers_own_stays_open(run, tmp_path):
     own = wandb.init(mode="offline", dir=str(tmp_path))
-    run()
-    assert wandb.run is own
+    for logger in ("csv", "wandb"):
+        run(f"logger={logger}", folder=logger)
+        assert wandb.run is own
     own.finish()
 
 

@@ -26,6 +26,11 @@ def test_each_channel_is_drawn_from_its_own_latents_with_the_same_weights(module
         torch.testing.assert_close(images[:, channel], alone[:, 0])
 
 
+def test_channels_start_independent():
+    weight = module_of("stacked").generator.latents.weight.detach()
+    torch.testing.assert_close(weight @ weight.T, torch.eye(192), atol=1e-5, rtol=0)
+
+
 def test_channels_are_judged_together(module):
     """The logit is no sum of what each channel adds, so that it can see which digits come together."""
     discriminator = module.discriminator

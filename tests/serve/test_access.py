@@ -2,6 +2,8 @@
 
 import pytest
 
+from gan.inference import DigitGenerator
+
 pytestmark = pytest.mark.anyio
 
 
@@ -23,7 +25,7 @@ async def test_keys(service, tmp_path):
             assert (await client.post("/v1/generate", json={}, headers={"X-API-Key": key})).status_code == 200
 
 
-async def test_only_configured_origins_may_call(service):
+async def test_only_configured_origins_may_call(service, monkeypatch):
     async with service("cors_origins='https://a.example, https://b.example'") as client:
         for origin, allowed in (("https://b.example", True), ("https://c.example", False)):
             headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
@@ -32,3 +34,6 @@ async def test_only_configured_origins_may_call(service):
             assert (preflight.headers.get("access-control-allow-origin") == origin) is allowed
             assert (response.headers.get("access-control-allow-origin") == origin) is allowed
         assert "X-Seed" in response.headers["access-control-expose-headers"]
+        monkeypatch.setattr(DigitGenerator, "draw", lambda *_: {}["a"])
+        response = await client.post("/v1/generate", json={}, headers={"Origin": "https://b.example"})
+        assert (response.status_code, response.headers["access-control-allow-origin"]) == (500, "https://b.example")

@@ -111,7 +111,7 @@ async def test_concurrent_requests_are_limited_but_probes_are_not(service, hold)
     [
         ("{}", "text/plain", "The Content-Type must be application/json, not text/plain."),
         ("{", "application/json", "The body is not valid JSON."),
-        ("", "none", "Field required"),
+        ("", "none", "The request has no body."),
     ],
 )
 async def test_a_body_that_is_not_json(service, content, kind, words):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny_generators import save_checkpoint
 
+from gan import threads
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve.models import Models
@@ -97,6 +98,16 @@ async def test_a_model_without_room_is_refused_and_the_old_one_stays(service, tm
         assert (refused.status_code, "model a: CUDA out of memory." in refused.text) == (409, True)
         await client.service.reloads.take("a")  # as a watched file does: a line in the log
         assert (await client.post("/v1/generate", json={"seed": 5})).status_code == 200
+
+
+async def test_the_threads_of_a_worker_are_those_of_its_settings(service, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
+    torch.set_num_threads(2)
+    async with service("threads=1"):
+        assert torch.get_num_threads() == 1
+    threads.forget_threads()
+    torch.set_num_threads(1)
 
 
 async def test_a_reload_does_not_interrupt(service, tmp_path):

@@ -67,7 +67,7 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["models={a/b: {ckpt: b}}"], "models.a/b"),
         (["models={a: {cktp: b}}"], "models.a.cktp=b: "),
         (["models=3"], "models=3: "),
-        (["api_keys='clé'"], "api_keys: must be ASCII"),
+        (["api_keys='clé'"], "api_keys: API keys must be ASCII"),
         (["api_keys_file=nowhere"], "api_keys_file=nowhere: cannot be read (No such file or directory)"),
     ],
 )

@@ -222,6 +222,7 @@ def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
             [*SEARCH, "data.val_batch_size=range(1,2)", "model.loss.label_smoothing=interval(0.5,3)"],
             "label_smoothing=3.0",
         ),
+        (["output_dir=elsewhere", "seed=1,2"], "output_dir=elsewhere: each job has a folder of its own in "),
         (["hydra.sweeper.params=5", "seed=1,2"], "hydra.sweeper.params=5: a mapping of keys to values"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
