@@ -190,11 +190,12 @@ def test_a_run_that_goes_back_describes_what_it_writes(run, tmp_path, at):
 
 
 def test_a_run_that_resumes_with_another_monitored_value_compares_it_with_itself(run, tmp_path):
-    run()
-    _, metrics = run("ckpt_path=auto", "callbacks.checkpoints.monitor=val/kid_mnist", "trainer.max_epochs=2")
+    measures, name = "metrics.measures=[fid,class_balance]", "val/class_balance"
+    run(measures)
+    _, metrics = run(measures, "ckpt_path=auto", f"callbacks.checkpoints.monitor={name}", "trainer.max_epochs=2")
     best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
-    assert (best["monitor"], best["epoch"]) == ("val/kid_mnist", 2)
-    assert best["best_score"] == pytest.approx(metrics["val/kid_mnist"])
+    assert (best["monitor"], best["epoch"]) == (name, 2)
+    assert best["best_score"] == pytest.approx(metrics[name])
 
 
 def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
