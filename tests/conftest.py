@@ -138,6 +138,13 @@ def run(tiny):
 
 
 @pytest.fixture
+def no_pictures(monkeypatch):
+    """Has `gan evaluate` draw nothing."""
+    draw_nothing = lambda folder, *rest: folder.mkdir(parents=True, exist_ok=True)  # noqa: E731
+    monkeypatch.setattr("gan.evaluate.comparison.save_pictures", draw_nothing)
+
+
+@pytest.fixture
 def tiny_module():
     """The class: tiny_module(num_classes=10) is a conditional one."""
     from tiny_module import TinyModule

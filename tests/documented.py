@@ -148,9 +148,9 @@ def call(name: str, arguments: list[str], folder: Path | None = None) -> None:
         from gan.cli import main
 
         if arguments[:1] == ["evaluate"]:
-            import gan.evaluate.command
+            import gan.evaluate.comparison  # its pictures take seconds
 
-            gan.evaluate.command.save_pictures = lambda *_, **__: None  # they take seconds
+            gan.evaluate.comparison.save_pictures = lambda folder, *_: folder.mkdir(parents=True, exist_ok=True)
         sys.argv = ["gan", *(small(arguments) if arguments and "--help" not in arguments else arguments)]
         if code := main():
             raise SystemExit(code)

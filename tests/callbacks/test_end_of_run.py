@@ -54,6 +54,7 @@ def test_the_next_commands_name_the_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_ends_with_its_floor_and_commands_that_work(gan, tmp_path):
     small = ("data=digits", "trainer.limit_train_batches=1", "trainer.max_epochs=1", "hardware=cpu", "~callbacks.plots")
     narrow = ("model=conditional", "model.generator.channels=[8,8,8]", "model.discriminator.channels=[8,8,8,8]")

@@ -88,6 +88,7 @@ def test_columns_have_names_that_tell_files_apart():
     assert named("/a/floor.ckpt") == ["a/floor"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_is_measured_with_its_own_data_unless_told_otherwise(gan, trained, tmp_path):
     run = shutil.copytree(trained("conditional"), tmp_path / "run")
     (run / ".hydra").mkdir()
@@ -107,6 +108,7 @@ def test_a_run_is_measured_with_its_own_data_unless_told_otherwise(gan, trained,
     assert "data.source._target_=os.system: only what is under gan.data is built" in err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monkeypatch):
     given = {}
     add = Samples.add
@@ -186,11 +188,13 @@ def test_data_with_other_classes_are_refused(checkpoints, measured, monkeypatch)
         measured(checkpoints["conditional"])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_floor_of_fewer_images_is_told(checkpoints, measured, caplog):
     measured(checkpoints["conditional"], "metrics.measures=[fid]", "num_samples=5000")
     assert "the floor is of 1200 images, not 5000: there are no more" in caplog.messages
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_measures_that_the_data_is_too_small_for_are_left_out(checkpoints, measured):
     columns, _ = measured(checkpoints["conditional"], "metrics.measures=null", "num_samples=1000")
     assert "test/kid_mnist" not in columns["conditional/last"]
@@ -207,6 +211,7 @@ def test_markdown():
     assert rows == ["| x", "| y", "", "| measure", "| ---", "| x_class_3"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_floor_has_a_spread_of_its_own(checkpoints, measured):
     columns, folder = measured(checkpoints["conditional"], "repeats=2", "metrics.measures=[fid]")
     assert columns["floor"]["test/fid_mnist_spread"] > 0

@@ -128,6 +128,7 @@ def test_repeats_are_of_other_images(data, monkeypatch):
         assert len(torch.cat(parts).unique(dim=0)) > 895  # a few of the images are the same ones
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_labels_come_from_a_file_and_a_word_is_for_the_floor(gan, files, data):
     np.save(files / "plain.npy", data.train_images.numpy())
     np.save(files / "labels.npy", data.train_labels.numpy())
@@ -159,6 +160,7 @@ def test_light_images_are_warned_of(data, caplog):
     assert line.endswith("invert=true turns dark digits on light round")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_cas_of_given_images(gan, files, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(files / "cache"))
     short = "{_target_: gan.metrics.measures.cas.ClassificationAccuracy, num_images: 100, epochs: 1}"

@@ -53,6 +53,7 @@ def script(monkeypatch):
     torch.set_num_threads(threads)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_trained_classifier_measures_its_data(stand_in, script, tmp_path, capsys):
     data = stand_in("kmnist")
     script(*data, "--epochs", "1")
