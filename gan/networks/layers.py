@@ -110,6 +110,8 @@ def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) ->
         )
     for number, layer in enumerate(layers):
         key = f"model.{name}.layers[{number}]"
+        if not isinstance(layer, Mapping):
+            raise UserError(f"{key}={layer}: a layer is {{kernel_size: ...}}, with any of {' '.join(KEYS_OF_LAYERS)}")
         if unknown := sorted({*layer} - {*KEYS_OF_LAYERS}):
             raise UserError(f"{key}.{unknown[0]}: no such key; a layer has {' '.join(KEYS_OF_LAYERS)}")
         for option, value in {"kernel_size": None, **layer}.items():

@@ -49,7 +49,10 @@ def hostile(generator):
         (hostile({"_target_": "os.system", "command": "touch owned"}), "os.system: only what is under gan.networks"),
         (hostile({"_target_": "gan.networks.layers.torch.load", "f": "x"}), "No module named"),
         (hostile({"_target_": "gan.networks.ConvDiscriminator", "channels": [8], "layers": [{}]}), "takes"),
-        (hostile({"_target_": "gan.networks.ConvGenerator", "channels": [8], "layers": [1]}), "not subscriptable"),
+        (
+            hostile({"_target_": "gan.networks.ConvGenerator", "channels": [8], "layers": [1]}),
+            r"layers\[0\]=1: a layer is",
+        ),
         (hostile({}), "not a readable export"),
         (hostile(3), "not a readable export"),
         ({"hyper_parameters": None}, "its metadata is damaged: hyper_parameters"),

@@ -24,8 +24,8 @@ def score(extractor, sets, pixels, monkeypatch):
 
     def measured(epochs=1, **changes):
         measures = ImageMeasures(extractor, [ClassificationAccuracy(num_images=599, epochs=epochs)])
-        measures.real.add(sets.held_out[:1], sets.held_out_labels[:1])
-        measures.generated.add(sets.generated[:1], sets.generated_labels[:1])
+        measures.real.add(sets.held_out[:2], sets.held_out_labels[:2])
+        measures.generated.add(sets.generated[:2], sets.generated_labels[:2])
         parts = {name: _first(getattr(pixels, name), FEW) for name in ("generated", "training", "real")}
         measures.pixels = replace(pixels, **(parts | changes))
         return measures.compute()
