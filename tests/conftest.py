@@ -6,6 +6,7 @@ What takes long to import is imported by the fixtures that need it: pytest-xdist
 import gc
 import logging
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -81,6 +82,12 @@ def trained(shared):
         return shared(name, fill)
 
     return run
+
+
+@pytest.fixture
+def begun(trained, tmp_path):
+    """The folder of a run that is there already, as `run()` leaves it."""
+    return Path(shutil.copytree(trained("unconditional"), tmp_path / "run"))
 
 
 def pytest_xdist_auto_num_workers(config):

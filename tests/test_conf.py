@@ -54,8 +54,9 @@ def weights(cfg):
 @pytest.mark.parametrize("model", names("model"))
 def test_model_runs_an_epoch(tiny, model):
     channels = ["data.source._target_=three_channels.ThreeDigits"] if model == "stacked" else []
-    _, metrics = train(tiny(*narrow(model), *channels, "~callbacks.plots", narrow=False))
-    assert metrics["images_seen"] == 64
+    short = ("trainer.limit_train_batches=1", "~callbacks.plots")
+    _, metrics = train(tiny(*narrow(model), *channels, *short, narrow=False))
+    assert metrics["images_seen"] == 16
 
 
 @pytest.mark.parametrize("model", names("model"))
@@ -74,8 +75,9 @@ def test_each_loss_is_one_choice_with_every_model(model):
 
 @pytest.mark.parametrize("loss", names("loss"))
 def test_each_loss_trains_the_conditional_model(run, loss):
-    module, _ = run("model=conditional", f"loss={loss}", *narrow("conditional"), narrow=False)
-    assert module.images_seen == 64
+    short = ("trainer.limit_train_batches=1", *narrow("conditional"))
+    module, _ = run("model=conditional", f"loss={loss}", *short, narrow=False)
+    assert module.images_seen == 16
 
 
 def test_a_loss_is_swept_over(gan, tmp_path):
@@ -173,10 +175,11 @@ def test_data_runs_an_epoch(tiny, tmp_path, data):
         f"data.dir='{tmp_path / 'data'}'",
         "data.val_size=50",
         f"model.image_channels={channels}",
+        "trainer.limit_train_batches=1",
         "~callbacks.plots",
     )
     module, _ = train(tiny(f"data={data}", *small))
-    assert module.images_seen == 64
+    assert module.images_seen == 16
 
 
 @pytest.mark.parametrize("choice", choices("hardware"))

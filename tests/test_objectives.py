@@ -137,11 +137,14 @@ def test_a_compiled_discriminator_is_penalized_uncompiled():
 @pytest.mark.parametrize(("shared_latents", "one_stage"), [(False, False), (True, False), (True, True)])
 def test_a_loss_of_just_two_methods_trains(tiny, joint_batches, shared_latents, one_stage):
     steps = (f"model.shared_latents={shared_latents}", f"model.one_stage={one_stage}")
-    cfg = tiny("model.discriminator.norm=false", f"model.joint_batches={joint_batches}", *steps)
+    cfg = tiny(
+        *("trainer.limit_train_batches=2", "model.discriminator.norm=false", f"model.joint_batches={joint_batches}"),
+        *steps,
+    )
     cfg.model.loss = {"_target_": "my_gan.TwoMethods"}
     module, trainer = fit(cfg)
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
-    assert trainer.global_step == 2 * 4
+    assert trainer.global_step == 2 * 2
 
 
 @pytest.mark.slow
@@ -150,6 +153,7 @@ def test_a_loss_of_just_two_methods_trains(tiny, joint_batches, shared_latents, 
 def test_every_loss_with_every_penalty(tiny, loss, conditional, paired):
     module, trainer = fit(
         tiny(
+            "trainer.limit_train_batches=2",
             f"loss={loss}",
             f"model.num_classes={10 if conditional else 'null'}",
             f"model.paired_labels={paired}",

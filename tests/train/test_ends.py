@@ -18,8 +18,7 @@ def test_max_images_ends_a_run_and_its_schedules(run, tmp_path):
     assert (saved["images_seen"], saved["epoch"]) == (112, 1)
 
 
-def test_weights_that_are_not_finite_are_not_written(run, tmp_path):
-    run()
+def test_weights_that_are_not_finite_are_not_written(run, begun, tmp_path):
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     before = last.read_bytes()
     with pytest.raises(UserError, match="diverged"):

@@ -8,14 +8,12 @@ from gan.errors import UserError
 pytestmark = pytest.mark.slow
 
 
-def test_an_existing_run_is_never_overwritten(run):
-    run()
+def test_an_existing_run_is_never_overwritten(run, begun):
     with pytest.raises(UserError, match="ckpt_path=auto resumes it"):
         run()
 
 
-def test_other_networks_are_refused(run, tmp_path):
-    run()
+def test_other_networks_are_refused(run, begun, tmp_path):
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match=r"model\.latent_dim=9: .*was trained with 8"):
         run(f"ckpt_path='{path}'", "model.latent_dim=9", folder="b")
@@ -52,8 +50,7 @@ def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
 
 @pytest.mark.parametrize("key", ["ckpt_path", "init_from"])
 @pytest.mark.parametrize("at", ["network", "progress"])
-def test_weights_that_do_not_fit_and_a_missing_progress_are_one_line(run, tmp_path, key, at):
-    run()
+def test_weights_that_do_not_fit_and_a_missing_progress_are_one_line(run, begun, tmp_path, key, at):
     path = tmp_path / "a.ckpt"
     checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     if at == "network":  # as if the code had changed, and the arguments had not

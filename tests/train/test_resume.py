@@ -96,14 +96,12 @@ def test_init_from_takes_the_weights_alone(run, tmp_path):
     assert second.images_seen == 16
 
 
-def test_a_run_that_resumes_reads_no_weights_to_start_from(run, tmp_path):
-    run()
+def test_a_run_that_resumes_reads_no_weights_to_start_from(run, begun, tmp_path):
     module, _ = run("init_from=deleted.ckpt", "ckpt_path=auto", "trainer.max_epochs=2")
     assert module.images_seen == 128
 
 
-def test_restored_threads_are_at_most_the_cores(run, tmp_path, monkeypatch):
-    run()
+def test_restored_threads_are_at_most_the_cores(run, begun, tmp_path, monkeypatch):
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     write_checkpoint(path, {**content, "threads": 10_000})
@@ -187,8 +185,7 @@ def test_the_rest_of_an_epoch_has_noise_of_its_own(run, tmp_path, shown, monkeyp
     assert len({bytes(state) for state in states}) == len(states) == 4
 
 
-def test_between_two_epochs_a_checkpoint_needs_no_random_states(run, tmp_path):
-    run()
+def test_between_two_epochs_a_checkpoint_needs_no_random_states(run, begun, tmp_path):
     assert "random_states" not in checkpoint(tmp_path, "run")
 
 
@@ -206,8 +203,7 @@ def test_max_time_ends_with_a_checkpoint_and_is_used_up(run, tmp_path, shown, ca
     assert (summary.read_bytes(), (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()) == before
 
 
-def test_a_resumed_run_says_what_changed(run, tmp_path, caplog):
-    run()
+def test_a_resumed_run_says_what_changed(run, begun, tmp_path, caplog):
     caplog.set_level("INFO", "gan")
     run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=0.25")
     assert [line for line in caplog.messages if line.startswith("changed")] == [
@@ -215,8 +211,7 @@ def test_a_resumed_run_says_what_changed(run, tmp_path, caplog):
     ]
 
 
-def test_the_minutes_of_a_resumed_run_are_those_of_all_its_parts(run, tmp_path):
-    run()
+def test_the_minutes_of_a_resumed_run_are_those_of_all_its_parts(run, begun, tmp_path):
     state = checkpoint(tmp_path, "run")
     (name,) = (name for name in state["callbacks"] if "RunReport" in name)
     assert state["callbacks"][name]["minutes"] > 0
