@@ -85,7 +85,7 @@ def build_schedule(
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")
     trial = copy(optimizer)
-    trial.param_groups = [dict(group) for group in optimizer.param_groups]
+    trial.param_groups = [{**group, "lr": float(group["lr"])} for group in optimizer.param_groups]
     _try(build(spec, key, packages, trust, trial, **extra), trial, spec, key)
     length = getattr(schedule, "total_steps", math.inf)
     if total_steps is not None and length < total_steps:

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from gan.atomic_write import atomic_file, write_atomic
+from gan.atomic_write import atomic_file, flush_folder, write_atomic
 from gan.generate.modes import ImageSequence
 from gan.images import animation, enlarge, grid, pictures, png, save_gif
 
@@ -48,3 +48,4 @@ def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: in
             path.unlink()
         for path in Path(hidden).iterdir():
             path.rename(folder / path.name)
+    flush_folder(folder)
