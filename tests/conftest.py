@@ -147,7 +147,10 @@ def run(tiny):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Has `gan evaluate` draw nothing."""
-    draw_nothing = lambda folder, *rest: folder.mkdir(parents=True, exist_ok=True)  # noqa: E731
+
+    def draw_nothing(folder, *rest):
+        folder.mkdir(parents=True, exist_ok=True)
+
     monkeypatch.setattr("gan.evaluate.comparison.save_pictures", draw_nothing)
 
 

@@ -26,7 +26,7 @@ def compose(command, overrides=(), config_dirs=()):
 
 
 def only_changes_a_value(override):
-    key = re.match(r"([a-z_.]+)=", override)
+    key = re.match(r"([a-z0-9_.]+)=", override)
     return key and not key[1].startswith("hydra.") and not (CONFIG_DIR / key[1].replace(".", "/")).is_dir()
 
 

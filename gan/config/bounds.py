@@ -14,6 +14,7 @@ COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optio
 SIZE = Number(least=0, whole=True)
 SEED = Number(least=0, below=2**32, whole=True)
 MAX_INDEX = 10**15
+MAX_SHOWN = 10_000  # images in one picture or animation
 MAX_EPOCH_IMAGES = 10**8  # the order of an epoch's images is in memory
 DIRECTIONS = ("slant", "thickness", "width", "size")
 MAX_AMOUNT = 5
@@ -74,7 +75,7 @@ TRAIN: dict[str, Allowed] = {
     "trainer.enable_progress_bar": Switch(),
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
     "callbacks.samples.seed": SEED,
-    "callbacks.samples.num_images": Number(least=1, most=10_000, whole=True),
+    "callbacks.samples.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
     "callbacks.samples.every_n_epochs": COUNT,
     "callbacks.samples.every_n_batches": OPTIONAL,
     "callbacks.checkpoints.every_n_epochs": SIZE,
@@ -83,7 +84,7 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.budget.max_images": OPTIONAL,
     "callbacks.progress_bar.refresh_rate": SIZE,
     "callbacks.plots.seed": SEED,
-    "callbacks.plots.num_images": Number(least=1, most=10_000, whole=True),
+    "callbacks.plots.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
     "callbacks.wandb.num_images": COUNT,
     "wandb.mode": OneOf(("online", "offline", "disabled")),
     "wandb.log_checkpoint": Switch(),
@@ -100,7 +101,7 @@ GENERATE: dict[str, Allowed] = {
     "mode": OneOf(("sample", "class_sweep", "interpolate", "walk", "direction")),
     "num_images": Number(least=1, most=MAX_INDEX, whole=True, optional=True),
     "first": Number(least=0, most=MAX_INDEX, whole=True),
-    "steps": Number(least=2, most=10_000, whole=True, optional=True),
+    "steps": Number(least=2, most=MAX_SHOWN, whole=True, optional=True),
     "truncation": Number(above=0, optional=True),
     **{f"directions.{name}": Number(least=-MAX_AMOUNT, most=MAX_AMOUNT) for name in DIRECTIONS},
     "direction": OneOf(DIRECTIONS, optional=True),

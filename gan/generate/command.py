@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from gan.config import settle_output_dir
+from gan.config.bounds import MAX_SHOWN
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
@@ -25,7 +26,6 @@ from gan.inference.directions import check_directions
 log = logging.getLogger("gan")
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
-MAX_SHOWN = 10_000
 MAX_PIXELS = 2**30
 SAMPLED = ("sample", "class_sweep", "direction")
 OF_MODES = {  # by key its value in modes that have no use for it, and those that have one

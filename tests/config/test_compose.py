@@ -61,7 +61,12 @@ def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):
 CHANGES = (
     ["model=conditional", "model.latent_dim=8", "output_dir='/a b'", "model.generator_optimizer.betas=[0.1,0.2]"],
     ["experiment=quick", "+trainer.fast_dev_run=true", "seed=3", "~callbacks.plots", "loss=hinge", "max_images=null"],
-    ["model.latent_dim=4", "model.latent_dim=8", "model.generator_schedule={end_factor: 0.5}"],
+    [
+        "model.latent_dim=4",
+        "model.penalties.r1.weight=0.1",
+        "model.latent_dim=8",
+        "model.generator_schedule={end_factor: 0.5}",
+    ],
 )
 
 
