@@ -61,13 +61,14 @@ def test_replayed_steps_are_the_eager_ones(tiny, tmp_path, options):
         images = module.generate(torch.randn(20, module.latent_dim, generator=torch.Generator().manual_seed(0)), labels)
         found[name] = (images.int(), rows(path), trainer.global_step, module.images_seen, RecordedCalls.replays)
     eager, replayed = found["eager"], found["replayed"]
+    tolerance = 1e-3 if torch.cuda.is_available() else 1e-4  # sums on a card come in any order, and TF32 has ten bits
     assert replayed[4] > 20
     assert eager[4] == 0
     assert eager[2:4] == replayed[2:4]
     assert len(eager[1]) == len(replayed[1]) == 10
     for expected, row in zip(eager[1], replayed[1], strict=True):
         assert {name: float(value) for name, value in row.items() if value} == pytest.approx(
-            {name: float(value) for name, value in expected.items() if value}, rel=1e-4, abs=1e-5
+            {name: float(value) for name, value in expected.items() if value}, rel=tolerance, abs=1e-5
         )
     assert (eager[0] - replayed[0]).abs().max() <= 1
 
