@@ -71,8 +71,7 @@ def shared(tmp_path_factory):
 def trained(shared):
     """A function from a name of RUNS to the folder of such a run, which tests read and leave as it is."""
 
-    from values_only import compose
-
+    from gan.config import compose
     from gan.train import train
 
     def fill(folder):
@@ -122,7 +121,7 @@ def quiet_wandb(tmp_path_factory):
 @pytest.fixture
 def tiny(tmp_path):
     """A function from overrides to the config of a run of seconds, in a folder of its own."""
-    from values_only import compose
+    from gan.config import compose
 
     def composed(*overrides, folder="run", narrow=True, config_dirs=()):
         fixed = [*TINY, *(NARROW if narrow else ()), f"output_dir='{tmp_path / folder}'"]

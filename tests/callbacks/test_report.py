@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors import safe_open
 from tiny_runs import EXTENSION
-from values_only import compose
 
+from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator

@@ -6,9 +6,9 @@ from importlib import metadata
 import pytest
 import torch
 from miniature import write_mnist
-from values_only import compose
 
 import gan as package
+from gan.config import compose
 from gan.doctor import machine, software
 from gan.doctor.command import doctor
 from gan.doctor.finding import installing

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_runs import RUNS
-from values_only import compose
 
+from gan.config import compose
 from gan.data import Digits
 from gan.errors import UserError
 from gan.evaluate import evaluate, markdown

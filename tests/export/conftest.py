@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from values_only import compose
 
+from gan.config import compose
 from gan.export import export
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from tiny_generators import save_checkpoints
-from values_only import compose
 
+from gan.config import compose
 from gan.generate import generate
 from gan.inference import DigitGenerator
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from values_only import compose
 
+from gan.config import compose
 from gan.config.bounds import BOUNDS
 from gan.errors import UserError
 from gan.export import export

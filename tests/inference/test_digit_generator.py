@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 from tiny_generators import save_checkpoint
-from values_only import compose
 
+from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator, classifier_selection

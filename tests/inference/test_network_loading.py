@@ -8,9 +8,9 @@ import shutil
 import pytest
 import torch
 from tiny_generators import save_checkpoint
-from values_only import compose
 
 from gan import checkpoint_files
+from gan.config import compose
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator

@@ -10,8 +10,8 @@ import pytest
 import torch
 from miniature import idx_bytes
 from tiny_runs import FAST, NARROW, TINY
-from values_only import compose
 
+from gan.config import compose
 from gan.data import KMNIST, MNIST, Digits, FashionMNIST, StackedMNIST
 from gan.data.idx import ALL_NAMES
 from gan.errors import UserError

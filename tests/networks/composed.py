@@ -1,8 +1,6 @@
 """The networks of a model as its config says them."""
 
-from values_only import compose
-
-from gan.config import instantiate
+from gan.config import compose, instantiate
 
 
 def module_of(model, *overrides):

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoints
-from values_only import compose
 
+from gan.config import compose
 from gan.inference import DigitGenerator
 from gan.serve import job_store, job_worker, prometheus
 from gan.serve import service as service_module

@@ -18,8 +18,8 @@ import pytest
 import torch
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoint
-from values_only import compose
 
+from gan.config import compose
 from gan.serve import command
 from gan.serve.app import SETTINGS
 from gan.serve.prometheus import SHARED

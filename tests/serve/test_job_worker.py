@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from job_requests import JOB, submit, until
 from tiny_generators import save_checkpoint
-from values_only import compose
 
+from gan.config import compose
 from gan.generate import generate
 from gan.serve import job_worker
 from gan.serve import service as service_module

@@ -14,8 +14,8 @@ import httpx
 import pytest
 import requests
 from browsing import listening
-from values_only import compose
 
+from gan.config import compose
 from gan.serve import middleware, protocol
 from gan.serve.settings import read_settings
 

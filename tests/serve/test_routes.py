@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from values_only import compose
 
+from gan.config import compose
 from gan.export import export
 from gan.inference import DigitGenerator
 

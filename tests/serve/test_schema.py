@@ -2,8 +2,8 @@
 
 import pytest
 from tiny_generators import save_checkpoint
-from values_only import compose
 
+from gan.config import compose
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 

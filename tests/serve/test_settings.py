@@ -6,9 +6,8 @@ import sys
 
 import pytest
 from omegaconf import OmegaConf
-from values_only import compose
 
-from gan.config import CONFIG_DIR
+from gan.config import CONFIG_DIR, compose
 from gan.errors import UserError
 from gan.serve import settings as settings_module
 from gan.serve.command import pass_over_service_links
