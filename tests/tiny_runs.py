@@ -33,5 +33,6 @@ FAST = ("~callbacks.plots", "~callbacks.samples")
 RUNS = {
     "conditional": ("model.num_classes=10",),
     "unconditional": (),
+    "three_epochs": ("trainer.max_epochs=3",),
     "stacked": ("model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"),
 }

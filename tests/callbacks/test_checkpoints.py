@@ -66,12 +66,11 @@ def without_nohup():
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)]
 )
 def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
-    run, tmp_path, at, caplog, monkeypatch, without_nohup, number, code
+    run, trained, tmp_path, at, caplog, monkeypatch, without_nohup, number, code
 ):
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "gan")
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)}
-    run("trainer.max_epochs=3", folder="whole")
     at(5, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Stopped) as stopped:
         run("trainer.max_epochs=3")
@@ -85,8 +84,9 @@ def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
         run("trainer.max_epochs=3", "ckpt_path=auto")
     at(-1, None)
     run("trainer.max_epochs=3", "ckpt_path=auto")
-    assert same_weights(last(tmp_path, "whole"), last(tmp_path))
-    lines = [(tmp_path / name / "metrics.csv").read_text(encoding="utf-8").count("\n") for name in ("whole", "run")]
+    whole = trained("three_epochs")
+    assert same_weights(last(whole.parent, whole.name), last(tmp_path))
+    lines = [(folder / "metrics.csv").read_text(encoding="utf-8").count("\n") for folder in (whole, tmp_path / "run")]
     assert lines[0] == lines[1]
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from sklearn.decomposition import PCA
 from tiny_generators import save_checkpoint
 
 from gan.data import Digits
@@ -57,6 +56,8 @@ def test_generated_points_are_the_generated_images(digits, seen):
 
 
 def test_the_plane_is_that_of_the_real_images(digits, seen):
+    from sklearn.decomposition import PCA
+
     pca = PCA(2, svd_solver="full")
     real, generated = seen(255 - digits[0])
     expected = pca.fit(real.features).transform(generated.features)

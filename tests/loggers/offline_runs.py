@@ -5,9 +5,6 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import wandb
-from wandb.proto.wandb_internal_pb2 import Record
-
 FILE_HEADER, BLOCK, RECORD_HEADER = 7, 32 * 1024, 7
 FULL, LAST = 1, 4
 
@@ -39,6 +36,8 @@ class OfflineRun:
 
 def offline_runs(root):
     """Every run under a folder, the oldest first."""
+    import wandb
+
     wandb.teardown()  # its service goes on writing for a moment after a run's end
     found = [_read(file) for file in Path(root).rglob("*.wandb")]
     return sorted(found, key=lambda each: each.run.start_time.ToNanoseconds())
@@ -78,6 +77,8 @@ def _values(items):
 
 
 def _records(data):
+    from wandb.proto.wandb_internal_pb2 import Record
+
     position, parts = FILE_HEADER, b""
     while position + RECORD_HEADER <= len(data):
         if BLOCK - position % BLOCK < RECORD_HEADER:  # the rest of a block is zeros

@@ -4,17 +4,17 @@ import pytest
 
 from gan.train import train
 
-event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-from tensorboard.plugins.hparams import plugin_data_pb2  # noqa: E402 (of the package that may be missing)
-
 pytestmark = pytest.mark.slow
 
 
 def events(folder):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     return event_accumulator.EventAccumulator(str(folder / "tensorboard"), {"tensors": 0, "images": 0}).Reload()
 
 
 def hparams(found, part):
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
     content = found.SummaryMetadata(f"_hparams_/{part}").plugin_data.content
     return getattr(plugin_data_pb2.HParamsPluginData.FromString(content), part)
 

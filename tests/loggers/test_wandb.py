@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from offline_runs import offline_runs
 from omegaconf import OmegaConf
 from tiny_runs import FAST, NARROW, TINY
 
@@ -16,10 +17,12 @@ from gan.callbacks.training_log import TrainingLog
 from gan.errors import UserError
 from gan.train import train
 
-wandb = pytest.importorskip("wandb")
-from offline_runs import offline_runs  # noqa: E402 (reads with the package that may be missing)
-
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def wandb():
+    return pytest.importorskip("wandb")
 
 
 OWN = ("logger=[csv,wandb]", "~callbacks.plots")
@@ -79,7 +82,7 @@ def test_an_unconditional_run_has_a_table_of_what_is_read_and_other_pictures_non
     assert not offline_runs(tmp_path / "stripes")[0].curve("samples_read")
 
 
-def test_resuming_goes_on_in_the_same_run(run, tmp_path, monkeypatch):
+def test_resuming_goes_on_in_the_same_run(run, tmp_path, monkeypatch, wandb):
     run("logger=wandb")
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     run_id = torch.load(last, weights_only=True)["wandb_id"]
@@ -130,7 +133,7 @@ def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monk
     assert [found.exit_code for found in offline_runs(tmp_path)] == [1, 0]
 
 
-def test_a_run_of_the_callers_own_stays_open(run, tmp_path):
+def test_a_run_of_the_callers_own_stays_open(run, tmp_path, wandb):
     own = wandb.init(mode="offline", dir=str(tmp_path))
     for logger in ("csv", "wandb"):
         run(f"logger={logger}", folder=logger)
