@@ -1,5 +1,8 @@
 """The error for a mistake of the user's, in one line, and the exception of a run that was told to stop."""
 
+import os
+import shlex
+import sys
 from importlib.util import find_spec
 
 
@@ -19,4 +22,10 @@ def check_installed(what: str, extra: str, *packages: str) -> None:
     """Raises a UserError that names the extra to install if a package that `what` needs is missing."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise UserError(f"{what} needs {' and '.join(missing)}; pip install 'mnist-gan[{extra}]'")
+        raise UserError(f"{what} needs {' and '.join(missing)}; {pip_install(extra)}")
+
+
+def pip_install(extra: str | None = None) -> str:
+    """The command line that installs the package and an extra into this Python: PATH may have another `pip` first."""
+    package = "mnist-gan" if extra is None else f"'mnist-gan[{extra}]'"
+    return f"{shlex.quote(os.path.relpath(sys.executable))} -m pip install {package}"

@@ -132,7 +132,7 @@ class Execution:
         try:
             return self._step(step, images, labels)
         except RuntimeError as error:
-            if not isinstance(self._step, GraphedStep):
+            if not isinstance(self._step, GraphedStep) or isinstance(error, torch.OutOfMemoryError):
                 raise
             reason = " ".join(str(error).split()[:20])
             if self.cuda_graph is True:
@@ -156,10 +156,9 @@ class Execution:
         loop = trainer.fit_loop.epoch_loop
         steps = loop.manual_optimization.optim_step_progress
         steps.increment_by(optimizer_steps - steps.total.completed)
-        if batches > 1:
-            ends = loop.batch_progress.current.ready + batches - 1 >= trainer.num_training_batches
-            loop.batch_progress.increment_by(batches - 1, is_last_batch=ends)
-            loop._batches_that_stepped += batches - 1
+        ends = loop.batch_progress.current.ready + batches - 1 >= trainer.num_training_batches
+        loop.batch_progress.increment_by(batches - 1, is_last_batch=ends)
+        loop._batches_that_stepped += batches - 1
         assert self._watch is not None  # since `start`
         self._watch.check(calls_behind=2)
 
@@ -171,7 +170,7 @@ class Execution:
         of_run = trainer.check_val_every_n_epoch is None
         cadences.append((trainer.val_check_batch, batch if of_run else position))
         due = [every - passed % every for every, passed in cadences if every and every < math.inf]
-        left = (module.hparams["max_images"] or math.inf) - module.images_seen
-        if 0 < left < math.inf:
-            due.append(math.ceil(left / (trainer.train_dataloader.batch_size * trainer.world_size)))
+        images = trainer.train_dataloader.batch_size * trainer.world_size
+        budgets = [budget for each in trainer.callbacks if (budget := getattr(each, "max_images", None)) is not None]
+        due += [math.ceil((budget - module.images_seen) / images) for budget in budgets if budget > module.images_seen]
         return max(1, min([trainer.num_training_batches - position, *due]))

@@ -124,6 +124,12 @@ def check_compiler(device: str) -> None:
         raise UserError(f"compile=true: {what}; compile=false trains without ({reason[:200]})") from error
 
 
+def precision_name(precision: str, device: torch.device) -> str:
+    """Such as "bf16-mixed", or "32-true, matrix products in TF32" on a GPU that has these."""
+    tf32 = device.type == "cuda" and precision == "32-true" and torch.get_float32_matmul_precision() != "highest"
+    return f"{precision}, matrix products in TF32" if tf32 else precision
+
+
 def device_name(device: torch.device) -> str:
     """Such as "cuda:0 (NVIDIA H100)" or "cpu (2 threads)"."""
     if device.type == "cuda":

@@ -9,6 +9,7 @@ from gan.checkpoint_files import read_metadata
 from gan.config.quoting import quoted
 from gan.config.targets import packages_of
 from gan.data import Source
+from gan.metrics.extractor import CLASSIFIERS
 from gan.newest_run import LAST, resume_command
 
 Values = Mapping[str, float]
@@ -45,7 +46,7 @@ def next_commands(run: Path, source: Source, num_classes: int | None, options: M
     chosen = ["ckpt=last" if newest else f"ckpt={quoted(str(run / LAST))}"]
     own = [package for package in packages_of(dict(options)) if package not in ("gan", "torch")]
     chosen += [f"trust=[{','.join(own)}]"] if own else []
-    measured = [] if source.shows_digits else ["metrics.extractor=inception"]
+    measured = [] if source.name in CLASSIFIERS or source.shows_digits else ["metrics.extractor=inception"]
     shown = ["digits=[3,1,4]"] if num_classes == 10 else ["num_images=64"]
     commands = (["evaluate", *chosen, *measured], ["generate", *chosen, *shown], ["serve", *chosen])
     return [shlex.join(["gan", *command]) for command in commands]

@@ -22,7 +22,7 @@ from gan.callbacks.validation import ValidationMeasures
 from gan.checkpoint_files import read_metadata
 from gan.config import in_multirun
 from gan.export.formats import write_safetensors
-from gan.hardware import device_name
+from gan.hardware import device_name, precision_name
 from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
 from gan.inference.training_run import training_command
@@ -61,7 +61,7 @@ class RunReport(Callback):
         length = " or ".join(f"{limit:,} {unit}" for unit, limit in limits.items() if limit) or "until stopped"
         for name, value in {
             "device": f"{device_name(trainer.strategy.root_device)}, processes: {trainer.world_size}",
-            "precision": trainer.precision,
+            "precision": precision_name(trainer.precision, trainer.strategy.root_device),
             "data": f"{data.source.name}, {len(data.train_images):,} images, batches of {data.batch_size}, {length}",
             "parameters": f"generator {_size(pl_module.generator):,}, discriminator {_size(pl_module.discriminator):,}",
             "output": folder,

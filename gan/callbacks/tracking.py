@@ -8,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs
+from gan.callbacks.validation import ValidationMeasures
 from gan.images import pictures
 from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor
@@ -38,6 +39,12 @@ class WandbRecord(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         for run in _runs(trainer):
             checkpoint["wandb_id"] = run.version
+
+    @rank_zero_only
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        for measures in (each for each in trainer.callbacks if isinstance(each, ValidationMeasures)):
+            for run in _runs(trainer):
+                run.summarize(measures.directions())
 
     @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:

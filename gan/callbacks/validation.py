@@ -12,6 +12,7 @@ from gan.errors import UserError
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.digit_extractor import ExtractorMissingError
+from gan.metrics.measures.base import Direction
 from gan.module import GAN
 from gan.trainer_types import Trainer
 
@@ -63,9 +64,14 @@ class ValidationMeasures(Callback):
         self._measures = ImageMeasures(extractor, usable)
         self._has_real = False
         monitor = str(getattr(trainer.checkpoint_callback, "monitor", None))
-        directions = {self._measures.metric_name("val", key): way for key, way in self._measures.directions().items()}
-        if directions.get(monitor) == "higher":
+        if self.directions().get(monitor) == "higher":
             raise UserError(f"callbacks.checkpoints.monitor={monitor}: the lowest is kept, and higher is better")
+
+    def directions(self) -> dict[str, Direction]:
+        """Which direction is better, by the name of each metric that has one; empty where nothing is measured."""
+        if self._measures is None:
+            return {}
+        return {self._measures.metric_name("val", key): way for key, way in self._measures.directions().items()}
 
     def on_validation_batch_end(
         self,

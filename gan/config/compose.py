@@ -1,6 +1,7 @@
 """Where the configs are, how Python code composes one, and the error text for a wrong one."""
 
 import difflib
+import math
 import os
 import pydoc
 import re
@@ -35,12 +36,15 @@ def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
     return otherwise if whole is None else round(part * whole)
 
 
-def epoch_length(images: int, budget: int | None) -> int:
-    """In a config, `${epoch_length:48000,${max_images}}` splits the budget into equal epochs of 48,000 images or more.
+def epoch_length(images: int, budget: int | None, batch_size: int) -> int:
+    """In a config, `${epoch_length:48000,${max_images},32}` splits the budget into epochs of 48,000 images or more.
 
-    Without a budget, or with a smaller one, an epoch has 48,000.
+    All have the same number of whole batches, but the last one ends with the budget. Without a budget, or with a
+    smaller one, an epoch has 48,000 images.
     """
-    return images if budget is None or budget < images else budget // (budget // images)
+    if budget is None or budget < images:
+        return images
+    return math.ceil(math.ceil(budget / batch_size) / (budget // images)) * batch_size
 
 
 def when(condition: bool, value: Any, otherwise: Any) -> Any:

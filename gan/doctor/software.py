@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 import gan
 from gan.doctor.finding import Finding
+from gan.errors import pip_install
 from gan.newest_run import newest_runs, resume_command
 
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
@@ -38,7 +39,7 @@ def libraries() -> Finding:
     """Versions of the main libraries. They are imported by other checks."""
     versions = {name: _version(name) for name in LIBRARIES}
     text = ", ".join(f"{name} {found or 'missing'}" for name, found in versions.items())
-    return Finding(text, None if all(versions.values()) else f"{_pip()} install mnist-gan")
+    return Finding(text, None if all(versions.values()) else pip_install())
 
 
 def extra(name: str) -> Finding:
@@ -49,7 +50,7 @@ def extra(name: str) -> Finding:
     text = ", ".join(f"{package} {found}" for package, found in versions.items() if found)
     missing = ", ".join(package for package, found in versions.items() if not found)
     if missing:
-        return Finding(f"{missing}, for {EXTRAS[name]}", f"{_pip()} install 'mnist-gan[{name}]'")
+        return Finding(f"{missing}, for {EXTRAS[name]}", pip_install(name))
     return Finding(f"{text}, for {EXTRAS[name]}")
 
 
@@ -77,7 +78,7 @@ def slurm() -> Finding:
     if path is None:
         return Finding("sbatch, for launcher=slurm; on one machine:", "gan train --multirun launcher=parallel seed=0,1")
     if _version("submitit") is None:
-        return Finding("submitit, for launcher=slurm", f"{_pip()} install 'mnist-gan[slurm]'")
+        return Finding("submitit, for launcher=slurm", pip_install("slurm"))
     job = os.environ.get("SLURM_JOB_ID")
     return Finding(f"{path}, for launcher=slurm" + (f"; this is job {job}" if job else ""))
 
@@ -90,10 +91,6 @@ def runs() -> Finding:
     if without is not None:
         return Finding(f"the newest, {without}, has no checkpoint yet")
     return Finding(f"the newest: {run}; {resume_command(run)}" if run else "")
-
-
-def _pip() -> str:
-    return f"{shlex.quote(os.path.relpath(sys.executable))} -m pip"
 
 
 def _version(package: str) -> str | None:

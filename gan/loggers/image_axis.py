@@ -1,8 +1,9 @@
 """The axis of this project's loggers: the real images seen so far."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from gan.module import GAN
 
@@ -25,6 +26,10 @@ class ImageAxis:
         The callback MidEpoch calls it when training starts: a resumed module has its `images_seen` then.
         """
         self.module = module
+
+    def images_at(self, row: Mapping[str, Any], step: int | None) -> int:
+        """The place of a row: it may be older than the module's count, which is that after the newest batch."""
+        return int(row.get("images_seen", (step or 0) if self.module is None else self.module.images_seen))
 
     @contextmanager
     def optional_write(self) -> Iterator[None]:

@@ -51,7 +51,7 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self._measures |= {name: float(value) for name, value in metrics.items() if name.startswith("val/")}
         with self.optional_write():
-            super().log_metrics(metrics, step if self.module is None else self.module.images_seen)
+            super().log_metrics(metrics, self.images_at(metrics, step))
 
     @rank_zero_only
     def save(self) -> None:

@@ -16,14 +16,12 @@ from gan.config import in_multirun
 from gan.config.bounds import TRAIN, require
 from gan.errors import UserError, check_installed
 from gan.loggers.image_axis import ImageAxis
+from gan.metrics.measures.base import Direction
 
 if TYPE_CHECKING:
     from wandb import Run
 
 SETTINGS = ("mode", "project", "id", "name", "group", "job_type", "tags")
-BETTER = {"fid": "min", "kid": "min", "is": "max"}
-SUMMARIES = {f"val/{key}_{space}": best for key, best in BETTER.items() for space in ("mnist", "inception")}
-SUMMARIES["val/digit_accuracy"] = "max"
 
 
 class WandbRun(ImageAxis, WandbLogger):
@@ -89,9 +87,14 @@ class WandbRun(ImageAxis, WandbLogger):
                 raise UserError(f"W&B cannot start a run with wandb.{given}: {error}") from error
             self._experiment.define_metric("images_seen", hidden=True)
             self._experiment.define_metric("*", step_metric="images_seen")
-            for metric, best in SUMMARIES.items():
-                self._experiment.define_metric(metric, step_metric="images_seen", summary=best)
         return self._experiment
+
+    @rank_zero_only
+    def summarize(self, directions: Mapping[str, Direction]) -> None:
+        """Has the run's summary show the best value of each metric, and not the last."""
+        for metric, better in directions.items():
+            best = "min" if better == "lower" else "max"
+            self.experiment.define_metric(metric, step_metric="images_seen", summary=best)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any]) -> None:
@@ -104,7 +107,7 @@ class WandbRun(ImageAxis, WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        seen = (step or 0) if self.module is None else self.module.images_seen
+        seen = self.images_at(metrics, step)
         if seen >= self.experiment.starting_step:
             self.experiment.log({**metrics, "images_seen": seen}, step=seen)
 

@@ -117,6 +117,15 @@ class Jobs:
         names = sorted(path.parent.name for path in self.folder.glob("[0-9a-f]*/job.json"))
         return [job for name in names if (job := self.find(name)) is not None]
 
+    def delete_expired(self) -> None:
+        """Deletes what ended long ago, and by their folders' age the jobs of another version of the service."""
+        for path in self.folder.glob("[0-9a-f]*/job.json"):
+            job, folder = self.find(path.parent.name), _status(path.parent)
+            if job is not None and job.expired:
+                job.delete()
+            elif job is None and folder and time.time() > folder.st_mtime + self.settings.keep_jobs_hours * 3600:
+                shutil.rmtree(path.parent, ignore_errors=True)
+
     def submit(self, request: schemas.JobRequest, model: Model, owner: str | None) -> Job:
         """Adds a job.
 

@@ -77,11 +77,8 @@ class JobWorker:
         Args:
             wait: awaits something in the event loop, from this thread.
         """
-        jobs = self.jobs.all()
-        for job in jobs:
-            if job.expired:
-                job.delete()
-        if all(job.ended_at for job in jobs):
+        self.jobs.delete_expired()
+        if all(job.ended_at for job in self.jobs.all()):
             return
         with suppress(Timeout), FileLock(self.jobs.folder / ".lock", blocking=False):
             for job in self.jobs.all():

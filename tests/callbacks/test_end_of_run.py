@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,8 +50,10 @@ def test_the_next_commands_name_the_run(tmp_path, monkeypatch):
         assert words[3] == "trust=[my_gan]"
     assert words[:2] == ["gan", "serve"]
     evaluate, generate, _ = next_commands(other, FashionMNIST(), None, named)
-    assert evaluate.endswith("metrics.extractor=inception")
+    assert evaluate.endswith("trust=[my_gan]"), "the data has a classifier of its own"
     assert generate.endswith("num_images=64")
+    evaluate, *_ = next_commands(other, SimpleNamespace(name="clothes", shows_digits=False), None, named)
+    assert evaluate.endswith("metrics.extractor=inception")
 
 
 @pytest.mark.slow

@@ -36,6 +36,11 @@ def test_curves_pictures_and_hyperparameters_with_the_last_measures(tiny, tmp_pa
     assert {"val/fid_mnist", "val/is_mnist"} <= measured <= set(found.Tags()["scalars"])
 
 
+def test_rows_of_a_call_of_many_steps_stand_at_their_own_images(run, tmp_path):
+    run("logger=tensorboard", "steps_per_execution=4")
+    assert [event.step for event in events(tmp_path / "run").Scalars("train/loss_generator")] == [16, 32, 48, 64]
+
+
 def test_a_resumed_run_leaves_the_curves_of_an_uninterrupted_one(run, tmp_path):
     run("logger=tensorboard")
     kept = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()

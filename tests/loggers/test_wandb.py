@@ -82,6 +82,12 @@ def test_an_unconditional_run_has_a_table_of_what_is_read_and_other_pictures_non
     assert not offline_runs(tmp_path / "stripes")[0].curve("samples_read")
 
 
+def test_rows_of_a_call_of_many_steps_stand_at_their_own_images(run, tmp_path):
+    run("logger=wandb", "steps_per_execution=4")
+    (found,) = offline_runs(tmp_path)
+    assert [images for images, _ in found.curve("train/loss_generator")] == [16, 32, 48, 64]
+
+
 def test_resuming_goes_on_in_the_same_run(run, tmp_path, monkeypatch, wandb):
     run("logger=wandb")
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
@@ -190,7 +196,7 @@ def test_a_disabled_run_trains_and_leaves_nothing(run, tmp_path, monkeypatch):
 def test_a_missing_package_is_one_line(run, monkeypatch):
     monkeypatch.setattr("gan.errors.find_spec", lambda name: None)
     for name in ("wandb", "tensorboard"):
-        with pytest.raises(UserError, match=rf"logger={name} needs {name}; pip install 'mnist-gan\[tracking\]'"):
+        with pytest.raises(UserError, match=rf"logger={name} needs {name}; .* -m pip install 'mnist-gan\[tracking\]'"):
             run(f"logger={name}")
 
 

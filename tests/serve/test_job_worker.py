@@ -161,16 +161,21 @@ async def test_a_busy_service_finishes_its_jobs(service, monkeypatch):
 
 
 async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):
+    forgotten, young = (tmp_path / "jobs" / (32 * letter) for letter in "ab")  # of another version of the service
+    for folder in (forgotten, young):
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text("{}")
+    os.utime(forgotten, (0, 0))
     async with service() as client:
         entry = await until(client, await submit(client), "done")
         assert entry["deleted_at"][8:10] != entry["finished_at"][8:10]  # the next day
         old = time.time() - 25 * 3600
         os.utime(next((tmp_path / "jobs").glob("*/digits.npz")), (old, old))
         async with asyncio.timeout(20):
-            while (await client.get("/v1/jobs")).json()["jobs"]:
+            while (await client.get("/v1/jobs")).json()["jobs"] or forgotten.exists():
                 await asyncio.sleep(0.01)
         assert (await client.get(entry["download"])).status_code == 404
-    assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == []
+    assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == [young]
 
 
 async def test_a_job_that_fails_says_why_and_the_next_one_is_done(service, slow, tmp_path):
