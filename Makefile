@@ -32,7 +32,7 @@ train: $(READY) ## train on MNIST for minutes, then measure what was learnt
 test: $(READY) ## run the tests, on a GPU too if there is one (CUDA_VISIBLE_DEVICES= hides it)
 	$(PYTEST) -m 'not pages'
 
-test-docs: $(READY) ## run every command of README and docs/, in minutes
+test-docs: $(READY) ## run the commands of README and docs/ that take seconds
 	$(PYTEST) -m pages
 
 test-fast: $(READY) ## run those without processes, a browser or longer runs

@@ -34,13 +34,8 @@ RUN = (
     *("model=dcgan", "data=digits", "data.batch_size=20", "data.val_size=200", "hardware=cpu"),
     *("trainer.max_epochs=3", "trainer.limit_train_batches=30", "+trainer.val_check_interval=12"),
     *("trainer.log_every_n_steps=2", "callbacks.checkpoints.every_n_minutes=0.003", "callbacks.progress_bar=null"),
-    *(
-        "callbacks.checkpoints.every_n_epochs=1",
-        "callbacks.samples.every_n_batches=10",
-        "model.generator.channels=[16,8,8]",
-    ),
-    *("model.discriminator.channels=[8,8,8]", "model.instance_noise=0.1"),
-    "model.latent_dim=8",
+    *("callbacks.checkpoints.every_n_epochs=1", "callbacks.samples.every_n_batches=10", "model.latent_dim=8"),
+    *("model.generator.channels=[16,8,8]", "model.discriminator.channels=[8,8,8]", "model.instance_noise=0.1"),
     "model.generator_schedule={_target_: gan.schedules.LinearDecay, total_steps: null}",
 )
 VARIANTS = {

@@ -36,3 +36,15 @@ RUNS = {
     "three_epochs": ("trainer.max_epochs=3",),
     "stacked": ("model.image_channels=3", "data.source._target_=three_channels.ThreeDigits"),
 }
+
+
+def last_checkpoint(run):
+    import torch
+
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def same_weights(first, second):
+    import torch
+
+    return all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())

@@ -1,4 +1,4 @@
-"""Lines at the bottom of a terminal, or in a notebook, that are written again while a run goes on."""
+"""Lines at the bottom of a terminal, or in a notebook, that are rewritten during a run."""
 
 import logging
 import sys

@@ -17,7 +17,7 @@ from gan.module import GAN
 from gan.trainer_types import Trainer
 
 FLOOR_SEED = 0  # of the training images that are taken
-EARLY = 20_000  # images seen until which the images of most networks are all alike
+EARLY = 20_000  # images seen until which most networks generate the same image for every latent
 
 log = logging.getLogger("gan")
 

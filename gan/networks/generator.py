@@ -32,7 +32,7 @@ class ConvGenerator(nn.Module):
         latent_dim: length of the latent vector.
         channels: channels that enter each of the layers; the first are those of the linear layer's feature map.
         layers: `kernel_size`, `stride`, `padding`, `output_padding`, `transposed` and `residual` of each convolution;
-            the last one draws the image.
+            the last one makes the image.
         first_side: side in pixels of the linear layer's feature map.
         norm: normalization after each convolution but the last: "batch" or "pixel".
         first_norm: normalization after the linear layer: "features" (each of its outputs), "channels" or None.

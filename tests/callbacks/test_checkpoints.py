@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning import Callback
+from tiny_runs import last_checkpoint as last
+from tiny_runs import same_weights
 
 from gan.callbacks import checkpoints
 from gan.checkpoint_files import write_checkpoint
@@ -17,98 +18,6 @@ from gan.errors import Stopped, UserError
 from gan.module import GAN
 
 pytestmark = pytest.mark.slow
-
-
-class At(Callback):
-    """Does something at the end of a batch of the run."""
-
-    def __init__(self, batch, action):
-        self.batch, self.action = batch, action
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.fit_loop.total_batch_idx == self.batch:
-            self.action()
-
-
-@pytest.fixture
-def at(monkeypatch):
-    """A function that has something done at a batch of each run from then on, before the checkpoints are written."""
-    from gan.train import command
-
-    built = command._built
-
-    def plan(batch, action):
-        def with_action(cfg, group):
-            return [*built(cfg, group), *([At(batch, action)] if group == "callbacks" else [])]
-
-        monkeypatch.setattr(command, "_built", with_action)
-
-    return plan
-
-
-def last(tmp_path, folder="run"):
-    return torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True)
-
-
-def same_weights(first, second):
-    return all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())
-
-
-@pytest.fixture
-def without_nohup():
-    """The tests themselves may run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)]
-)
-def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
-    run, trained, tmp_path, at, caplog, monkeypatch, without_nohup, number, code
-):
-    monkeypatch.chdir(tmp_path)
-    caplog.set_level("INFO", "gan")
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)}
-    at(5, lambda: os.kill(os.getpid(), number))
-    with pytest.raises(Stopped) as stopped:
-        run("trainer.max_epochs=3")
-    assert stopped.value.code == code
-    assert last(tmp_path)["images_seen"] == 6 * 16
-    line = next(line for line in caplog.messages if line.startswith("stopped"))
-    assert f"after 96 images, all of them in {tmp_path}/run/checkpoints/last.ckpt; resume with: gan train " in line
-    assert {each: signal.getsignal(each) for each in before} == before
-    at(7, lambda: os.kill(os.getpid(), number))  # the last batch of the epoch that is resumed
-    with pytest.raises(Stopped):
-        run("trainer.max_epochs=3", "ckpt_path=auto")
-    at(-1, None)
-    run("trainer.max_epochs=3", "ckpt_path=auto")
-    whole = trained("three_epochs")
-    assert same_weights(last(whole.parent, whole.name), last(tmp_path))
-    lines = [(folder / "metrics.csv").read_text(encoding="utf-8").count("\n") for folder in (whole, tmp_path / "run")]
-    assert lines[0] == lines[1]
-
-
-def test_a_run_under_nohup_ignores_a_closed_terminal(run, tmp_path, at):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        at(2, lambda: os.kill(os.getpid(), signal.SIGHUP))
-        run()
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    assert last(tmp_path)["images_seen"] == 64
-
-
-def test_a_second_interrupt_ends_at_once(run, tmp_path, at):
-    def twice():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    at(5, twice)
-    with pytest.raises(KeyboardInterrupt):
-        run("trainer.max_epochs=2")
-    assert last(tmp_path)["images_seen"] == 64  # of the first epoch's end
 
 
 def test_checkpoints_come_by_time_inside_an_epoch(run, tmp_path, monkeypatch):
@@ -176,7 +85,7 @@ def test_a_run_whose_folder_was_moved_keeps_its_best_checkpoint(run, tmp_path):
     best = path.with_name("best.ckpt").read_bytes()
     (tmp_path / "run").rename(tmp_path / "moved")
     run("ckpt_path=auto", "trainer.max_epochs=2", folder="moved")
-    assert last(tmp_path, "moved")["images_seen"] == 128
+    assert last(tmp_path / "moved")["images_seen"] == 128
     assert (tmp_path / "moved" / "checkpoints" / "best.ckpt").read_bytes() == best
 
 
@@ -186,7 +95,7 @@ def test_a_run_that_goes_back_describes_what_it_writes(run, tmp_path, at):
     at(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped):
         run("trainer.max_epochs=2", f"ckpt_path='{folder / 'epoch_0001.ckpt'}'")
-    assert last(tmp_path)["images_seen"] == json.loads((folder / "last.json").read_text())["images_seen"] == 96
+    assert last(tmp_path / "run")["images_seen"] == json.loads((folder / "last.json").read_text())["images_seen"] == 96
 
 
 def test_a_run_that_resumes_with_another_monitored_value_compares_it_with_itself(run, tmp_path):
@@ -210,22 +119,9 @@ def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
     assert {path.stem for path in folder.glob("epoch_*.ckpt")} == {"epoch_10000", "epoch_mine"}
 
 
-def test_a_signal_in_the_last_validation_ends_the_process_once_the_run_is_complete(run, tmp_path, monkeypatch):
-    end = checkpoints.RunCheckpoints.on_validation_end
-    monkeypatch.setattr(
-        checkpoints.RunCheckpoints,
-        "on_validation_end",
-        lambda *given: (end(*given), os.kill(os.getpid(), signal.SIGTERM))[0],
-    )
-    with pytest.raises(Stopped) as stopped:
-        run()
-    assert stopped.value.code == 143
-    assert (tmp_path / "run" / "summary.json").is_file()
-
-
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(run, tmp_path, monkeypatch, at):
     run()
-    kept = last(tmp_path)
+    kept = last(tmp_path / "run")
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
@@ -233,7 +129,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(run, tmp_path, m
     at(5, lambda: monkeypatch.setattr("gan.atomic_write.os.fsync", full))
     with pytest.raises(UserError, match=r"last\.ckpt: No space left on device; .*64 images"):
         run("trainer.max_epochs=2", "ckpt_path=auto")
-    assert same_weights(kept, last(tmp_path))
+    assert same_weights(kept, last(tmp_path / "run"))
 
 
 def test_too_little_space_is_seen_before_training(run, tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ import torch
 from filelock import FileLock
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
-from tiny_runs import SWEPT
 
 from gan.config import CONFIG_DIR
 
@@ -200,53 +199,6 @@ def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["model.latnt_dim=8,9"], "model.latnt_dim: no such key; model has latent_dim"),
-        (["model=dcgan,dcgn"], "dcgn"),
-        (["loss=hinge,hing"], "loss/hing"),
-        ([*SEARCH, "model.latnt_dim=choice(8,9)"], "model.latnt_dim: no such key"),
-        ([*SEARCH, "model=choice(dcgan,dcgn)"], "dcgn"),
-        ([*SEARCH, "hydra.sweeper.n_trials=0", "seed=choice(1,2)"], "n_trials=0"),
-        ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
-        ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
-        (["model.loss.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has infinitely many values"),
-        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner=median"], "pruner=median: {_target_: ..."),
-        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=torch.nn.ReLU"], "pruner._target_=torch.nn.ReLU"),
-        ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=optuna.pruners.Medan"], "optuna.pruners.Medan"),
-        ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup=1"], "pruner: "),
-        ([*SEARCH, "seed=choice(1,2)", "+hydra.sweeper.pruner.n_startup_trials=-1"], "cannot be negative"),
-        ([*SEARCH, "hydra.sweeper.n_trials=1.5", "seed=choice(1,2)"], "n_trials=1.5: a whole number, 1 or more"),
-        (
-            [*SEARCH, "data.val_batch_size=range(1,2)", "model.loss.label_smoothing=interval(0.5,3)"],
-            "label_smoothing=3.0",
-        ),
-        (["output_dir=elsewhere", "seed=1,2"], "output_dir=elsewhere: each job has a folder of its own in "),
-        (["hydra.sweeper.params=5", "seed=1,2"], "hydra.sweeper.params=5: a mapping of keys to values"),
-        (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
-        (["sweep_name="], "sweep_name=: the name of a folder"),
-        (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),
-        (["n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
-        (["data.batch_size=16,0"], "data.batch_size=0: a whole number, 1 or more"),
-        (["trainer.max_epochs=1,-5"], "trainer.max_epochs=-5: a whole number"),
-        (["hardware=cpu_ddp", "seed=1,2"], "trainer.devices=2: a job of a sweep has one process"),
-    ],
-)
-def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, arguments, words):
-    code, out = sweep(*arguments)
-    assert code == 2
-    assert words in out
-    assert len(out.strip().splitlines()) == 1
-    assert not (tmp_path / "outputs").exists()
-
-
-def test_a_search_that_a_config_asks_for_is_refused_without_multirun(gan, tmp_path):
-    (tmp_path / "mine.yaml").write_text("defaults:\n  - train\n  - override sweep: optuna\n  - _self_\n")
-    code, _, errors = gan("train", *SWEPT, "--config-dir", str(tmp_path), "--config-name", "mine")
-    assert (code, errors.strip()) == (2, "gan train: sweep=optuna: a search needs gan train --multirun")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "content"), [(".hydra/overrides.yaml", "a: [b"), ("summary.json", "[1]")])
 def test_a_damaged_job_hides_no_other(gan, finished, name, content):

@@ -1,4 +1,4 @@
-"""The measures of each class by itself: which digit a model draws worst."""
+"""The measures of each class by itself: which digit a model generates worst."""
 
 from collections.abc import Iterator
 

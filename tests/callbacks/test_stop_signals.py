@@ -1,0 +1,83 @@
+"""Runs that a signal stops."""
+
+import os
+import signal
+
+import pytest
+from tiny_runs import last_checkpoint as last
+from tiny_runs import same_weights
+
+from gan.callbacks import checkpoints
+from gan.errors import Stopped
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def without_nohup():
+    """The tests themselves may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)]
+)
+def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
+    run, trained, tmp_path, at, caplog, monkeypatch, without_nohup, number, code
+):
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO", "gan")
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)}
+    at(5, lambda: os.kill(os.getpid(), number))
+    with pytest.raises(Stopped) as stopped:
+        run("trainer.max_epochs=3")
+    assert stopped.value.code == code
+    assert last(tmp_path / "run")["images_seen"] == 6 * 16
+    line = next(line for line in caplog.messages if line.startswith("stopped"))
+    assert f"after 96 images, all of them in {tmp_path}/run/checkpoints/last.ckpt; resume with: gan train " in line
+    assert {each: signal.getsignal(each) for each in before} == before
+    at(7, lambda: os.kill(os.getpid(), number))  # the last batch of the epoch that is resumed
+    with pytest.raises(Stopped):
+        run("trainer.max_epochs=3", "ckpt_path=auto")
+    at(-1, None)
+    run("trainer.max_epochs=3", "ckpt_path=auto")
+    whole = trained("three_epochs")
+    assert same_weights(last(whole), last(tmp_path / "run"))
+    lines = [(folder / "metrics.csv").read_text(encoding="utf-8").count("\n") for folder in (whole, tmp_path / "run")]
+    assert lines[0] == lines[1]
+
+
+def test_a_run_under_nohup_ignores_a_closed_terminal(run, tmp_path, at):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        at(2, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        run()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert last(tmp_path / "run")["images_seen"] == 64
+
+
+def test_a_second_interrupt_ends_at_once(run, tmp_path, at):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at(5, twice)
+    with pytest.raises(KeyboardInterrupt):
+        run("trainer.max_epochs=2")
+    assert last(tmp_path / "run")["images_seen"] == 64  # of the first epoch's end
+
+
+def test_a_signal_in_the_last_validation_ends_the_process_once_the_run_is_complete(run, tmp_path, monkeypatch):
+    end = checkpoints.RunCheckpoints.on_validation_end
+    monkeypatch.setattr(
+        checkpoints.RunCheckpoints,
+        "on_validation_end",
+        lambda *given: (end(*given), os.kill(os.getpid(), signal.SIGTERM))[0],
+    )
+    with pytest.raises(Stopped) as stopped:
+        run()
+    assert stopped.value.code == 143
+    assert (tmp_path / "run" / "summary.json").is_file()
