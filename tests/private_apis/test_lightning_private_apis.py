@@ -6,9 +6,8 @@ version, run this file, and enter the version here. Tested with lightning 2.6.6:
 what                                         used for
 -------------------------------------------  ---------------------------------------------------------
 fit_loop.total_batch_idx                     penalties, logged values and sample grids every n batches
-fit_loop.setup_data()                        the length of the run, for learning-rate schedules
-training_step(self, dataloader_iter)         steps that take several batches
-fit_loop.epoch_loop.batch_progress           counting those batches
+batch_progress.increment_by, is_last_batch   counting the batches of a step that takes several
+epoch_loop._batches_that_stepped             the same, for the rows that Lightning logs
 epoch_loop.manual_optimization               counting optimizer steps that Lightning does not make
 precision_plugin.scaler                      clipping with a fused optimizer in fp16
 the loops' entries in a checkpoint           resuming inside an epoch
@@ -61,23 +60,16 @@ class OneBatch(Steps):
 
 
 class TwoBatches(Steps):
-    """Takes two batches in each step, and counts the second one itself."""
+    """Counts each batch of the loader as two."""
 
-    def training_step(self, dataloader_iter):
-        batch, _, dataloader_idx = next(dataloader_iter)
-        assert (len(batch), dataloader_idx) == (2, 0)
+    def training_step(self, batch, batch_idx):
         self.note()
         self.step()
-        if not dataloader_iter.done:
-            next(dataloader_iter)
-            progress = self.trainer.fit_loop.epoch_loop.batch_progress
-            progress.increment_ready()
-            progress.increment_started()
-            progress.increment_processed()
-            progress.increment_completed()
-            self.note()
-            self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_ready()
-            self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_completed()
+        loop = self.trainer.fit_loop.epoch_loop
+        loop.batch_progress.increment_by(1, is_last_batch=loop.batch_progress.current.ready == 3)
+        loop._batches_that_stepped += 1
+        self.note()
+        loop.manual_optimization.optim_step_progress.increment_by(1)
 
 
 def batches():
@@ -102,6 +94,7 @@ def test_lightning_lets_a_step_take_several_batches_and_count_them(tmp_path):
     module = TwoBatches()
     trainer = fit(module, batches(), tmp_path, max_epochs=2)
     assert module.notes == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)]
+    assert trainer.fit_loop.epoch_loop._batches_that_stepped == 8
     assert (trainer.current_epoch, trainer.global_step) == (2, 8)
     assert trainer.fit_loop.epoch_loop.batch_progress.current.completed == 4
     assert trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
@@ -130,21 +123,6 @@ def test_lightning_sets_the_epoch_before_the_first_batch(tmp_path):
     noted, plain = [], batches()
     fit(OneBatch(), Noting(plain.images, plain.labels, plain.batch_size, plain.seed), tmp_path, max_epochs=3)
     assert noted == [0, "batch", 1, "batch", 2, "batch"]
-
-
-def test_lightning_can_load_the_data_before_training_to_count_its_batches(tmp_path):
-    module, counted = OneBatch(), []
-    optimizers = module.configure_optimizers
-
-    def configured():
-        module.trainer.fit_loop.setup_data()
-        counted.append((module.trainer.num_training_batches, module.trainer.train_dataloader.batch_size))
-        assert module.trainer.estimated_stepping_batches == 8
-        return optimizers()
-
-    module.configure_optimizers = configured
-    fit(module, batches(), tmp_path, max_epochs=2)
-    assert counted == [(4, 6)]
 
 
 def test_lightning_says_after_a_batch_whether_validation_follows(tmp_path):

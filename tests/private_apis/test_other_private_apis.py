@@ -17,6 +17,8 @@ hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this pr
                              the texts of its errors                     errors in one line
 optuna          5.0.0        FrozenTrial._trial_id, .system_attrs        a job's values and its pruner's notes
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
+                             _get_parent, _get_node(key)._value()        values as they are written, unresolved
+                             _set_flag("allow_objects", True)            tensors in a config
 libgomp         torch's      short spins with more threads than cores    threads that sleep beside busy processes
 uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits on headers, the parser's errors
                              ProxyHeadersMiddleware.trusted_hosts        X-Forwarded-Prefix of trusted proxies
@@ -32,9 +34,19 @@ import sys
 import joblib
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from gan.data.idx import ALL_NAMES
+
+
+def test_omegaconf_keeps_what_is_written_and_takes_objects_where_it_is_told_to():
+    config = OmegaConf.create({"folder": "${name}", "name": "a", "inner": {}})
+    assert config._get_node("folder")._value() == "${name}"
+    assert config.inner._get_parent() is config
+    config._set_flag("allow_objects", True)
+    config.inner = {"tensor": torch.zeros(1)}
+    assert torch.equal(config.inner.tensor, torch.zeros(1))
 
 
 def test_torch_marks_fused_optimizers_that_unscale_gradients_themselves():
