@@ -15,7 +15,7 @@ from gan.networks.layers import activation
 
 
 class ChannelwiseGenerator(nn.Module):
-    """A linear layer makes a latent vector for each channel, and one `ConvGenerator` generates each channel from its own.
+    """A linear layer makes a latent vector for each channel, and one `ConvGenerator` makes each channel from its own.
 
     Args:
         latent_dim: length of an image's latent vector.

@@ -38,16 +38,16 @@ class ClassFrechetDistance(Measure):
 
     def _of_each_class(self, sets: Comparison) -> Iterator[tuple[str, tuple[Gaussian, Gaussian], Tensor]]:
         real = {} if sets.real.labels is None else sets.real.once(_by_class, sets.real)
-        for label, generated in _by_class(sets.generated).items():
+        for label, (gaussian, features) in sets.generated.once(_by_class, sets.generated).items():
             if label in real:
-                yield f"fid_class_{label}", (Gaussian.of(real[label]), Gaussian.of(generated)), generated
+                yield f"fid_class_{label}", (real[label][0], gaussian), features
 
 
-def _by_class(images: Seen) -> dict[int, Tensor]:
-    """The features of the images of each class that has two or more."""
+def _by_class(images: Seen) -> dict[int, tuple[Gaussian, Tensor]]:
+    """The features of the images of each class that has two or more, and their mean and covariance."""
     assert images.labels is not None  # the measure needs them
     of_each = {label: images.features[images.labels == label] for label in images.labels.unique().tolist()}
-    return {label: features for label, features in of_each.items() if len(features) > 1}
+    return {label: (Gaussian.of(features), features) for label, features in of_each.items() if len(features) > 1}
 
 
 class ClassAccuracy(Measure):
