@@ -148,7 +148,7 @@ def network_alone(seconds: int) -> float:
     inputs = generator.latents(0, 0, BATCH), generator.labels(None, 0, BATCH)
     begun, images = time.perf_counter(), 0
     while time.perf_counter() < begun + seconds:
-        images += len(generator.draw(*inputs))
+        images += len(generator.sample(*inputs))
     return images / (time.perf_counter() - begun)
 
 

@@ -73,7 +73,7 @@ class Samples:
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         spans = chunks(start, stop)
         if self.select is None:
-            return self.generator.draw_chunks(self.inputs(*span) for span in spans)
+            return self.generator.sample_chunks(self.inputs(*span) for span in spans)
         return (self._take_turns(*span, self._selected) for span in spans)
 
     def labels(self, start: int, stop: int) -> Tensor:
@@ -85,7 +85,7 @@ class Samples:
         return self.seeds[index // self.images_per_turn % len(self.seeds)]
 
     def inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-        """Latents and labels of images start..stop-1, for `DigitGenerator.draw`. Only without `select`."""
+        """Latents and labels of images start..stop-1, for `DigitGenerator.sample`. Only without `select`."""
         z = self._take_turns(start, stop, partial(self.generator.latents, truncation=self.truncation))
         return z, self.generator.labels(self.digits, start, stop)
 
@@ -136,7 +136,7 @@ class Strips:
         self.columns: int | None = steps
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
-        return self.middles.generator.draw_chunks(self._inputs(*span) for span in chunks(start, stop))
+        return self.middles.generator.sample_chunks(self._inputs(*span) for span in chunks(start, stop))
 
     def labels(self, start: int, stop: int) -> Tensor:
         first, last, within = self._rows(start, stop)

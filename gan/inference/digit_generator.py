@@ -139,7 +139,7 @@ class DigitGenerator(MovableLatents):
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
-        return self.draw_chunks((self.latents(seed, *span, truncation), self.labels(digits, *span)) for span in spans)
+        return self.sample_chunks((self.latents(seed, *span, truncation), self.labels(digits, *span)) for span in spans)
 
     def _selected(
         self, digits: Sequence[int] | None, seed: int, first: int, end: int, truncation: float | None, select: Select
@@ -149,7 +149,7 @@ class DigitGenerator(MovableLatents):
         labels = self.labels(digits, block * CHUNK, end, select)
         assert labels is not None  # with `select`
         spans = ((index * CHUNK, (index + 1) * CHUNK) for index in count())
-        samples = (self.draw(self.latents(derive_seed(seed, block), *span, truncation)) for span in spans)
+        samples = (self.sample(self.latents(derive_seed(seed, block), *span, truncation)) for span in spans)
         return select_by_classifier(samples, labels, skip=first - block * CHUNK)
 
     def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
@@ -183,12 +183,12 @@ class DigitGenerator(MovableLatents):
         Returns:
             uint8 [len(seeds) - 1, steps, C, 28, 28] on the CPU. Also a UserError where there are no embeddings to mix.
         """
-        return self.draw(*self.latent_path(seeds, digits, steps, truncation)).unflatten(0, (len(seeds) - 1, steps))
+        return self.sample(*self.latent_path(seeds, digits, steps, truncation)).unflatten(0, (len(seeds) - 1, steps))
 
     def latent_path(
         self, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The inputs of `interpolate`: latents [(len(seeds) - 1) * steps, latent_dim], and labels as for `draw`."""
+        """The inputs of `interpolate`: latents [(len(seeds) - 1) * steps, latent_dim], and labels as for `sample`."""
         if len(seeds) < 2 or min(seeds) < 0 or steps < 2:
             raise UserError(f"seeds={list(seeds)}, steps={steps}: 2 or more seeds, none negative, and 2 or more steps")
         ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])
@@ -221,13 +221,13 @@ class DigitGenerator(MovableLatents):
         """The images of `generate` as one picture, row by row; without `columns` about square."""
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
-    def draw_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
-        """The images of each chunk of latents and labels; arguments as for `draw`, at most the largest size each."""
+    def sample_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
+        """The images of each chunk of latents and labels; arguments as for `sample`, at most the largest size each."""
         if self._runner is None or self._runner.sizes != self.chunk_sizes:
             self._runner = ChunkRunner(self.network, self.chunk_sizes, self.device)
         return self._runner.run(inputs)
 
-    def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def sample(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The images of given latents.
 
         Args:
@@ -238,10 +238,10 @@ class DigitGenerator(MovableLatents):
             uint8 [N, C, 28, 28] on the CPU.
         """
         if not (isinstance(labels, Tensor) and labels.shape == (len(z), self.num_classes)):  # shares of classes
-            check_inputs(z, labels, self.latent_dim, self.num_classes, "draw")
+            check_inputs(z, labels, self.latent_dim, self.num_classes, "sample")
         most = self.chunk_sizes[-1]
         label_chunks = repeat(None) if labels is None else labels.split(most)
-        return torch.cat(list(self.draw_chunks(zip(z.split(most), label_chunks, strict=False))))
+        return torch.cat(list(self.sample_chunks(zip(z.split(most), label_chunks, strict=False))))
 
     def info(self) -> dict[str, Any]:
         """Model name, sizes, classes, training progress, parameters, device, and version: a checksum of the weights."""

@@ -145,7 +145,7 @@ def generate_batch(batch: Sequence[Part]) -> list[Tensor | Exception]:
         labels = None if label_type is None else torch.cat([labels for _, labels in inputs])
         try:
             with prometheus.BATCH_SECONDS.time():
-                images = generator.draw(latents, labels)
+                images = generator.sample(latents, labels)
         except Exception as error:
             results.update(dict.fromkeys(parts, error))
         else:

@@ -57,7 +57,7 @@ class Model:
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
-        generator.draw(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
+        generator.sample(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
         return model
 
     def samples(

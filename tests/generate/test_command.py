@@ -68,16 +68,16 @@ def test_a_run_that_fails_leaves_the_old_file_and_no_truncated_one(generated, tm
 @pytest.mark.parametrize("image_format", ["png", "idx"])
 def test_a_folder_keeps_its_files_until_the_new_ones_are_there(generated, tmp_path, monkeypatch, image_format):
     settings = ("a", f"format={image_format}", "overwrite=true", "digits=all")
-    draw = DigitGenerator.draw_chunks
+    sample = DigitGenerator.sample_chunks
 
     def one_chunk(self, inputs):
-        yield next(draw(self, inputs))
+        yield next(sample(self, inputs))
         raise UserError("too rare")
 
     generated(*settings, "num_images=3")
     before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
     with monkeypatch.context() as patch:
-        patch.setattr(DigitGenerator, "draw_chunks", one_chunk)
+        patch.setattr(DigitGenerator, "sample_chunks", one_chunk)
         with pytest.raises(UserError, match="too rare"):
             generated(*settings, "num_images=1000", "seeds=5")
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before

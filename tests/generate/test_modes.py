@@ -32,7 +32,7 @@ def test_ranges_of_indices_make_up_one_long_run(generated, mode):
 def test_a_class_sweep_has_a_latent_in_each_row_and_a_digit_in_each_column(generated, model):
     images = generated("a.npy", "mode=class_sweep", "digits=[3,1]", "seeds=4", "num_images=6")
     z = model.latents(4, 0, 3).repeat_interleave(2, dim=0)
-    assert np.array_equal(images, model.draw(z, torch.tensor([3, 1] * 3)).numpy())
+    assert np.array_equal(images, model.sample(z, torch.tensor([3, 1] * 3)).numpy())
     assert Image.open(generated("a.png", "mode=class_sweep")).size == (2 * 302, 2 * 242)
 
 

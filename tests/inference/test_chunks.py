@@ -53,10 +53,10 @@ def test_a_size_that_is_wrong_at_one_place_is_not_used():
 def test_a_chunk_is_padded_to_the_smallest_size_that_holds_it(tmp_path):
     generator = DigitGenerator.from_checkpoint(save_checkpoint(tmp_path / "a.ckpt"), device="cpu")
     z, labels = generator.latents(1, 0, 71), generator.labels(None, 0, 71)
-    expected, sizes = generator.draw(z, labels), []
+    expected, sizes = generator.sample(z, labels), []
     generator.chunk_sizes = (4, 8, 32)
     generator.network.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
     for count, padded in ((1, [4]), (4, [4]), (5, [8]), (9, [32]), (71, [32, 32, 8])):
         sizes.clear()
-        assert torch.equal(generator.draw(z[:count], labels[:count]), expected[:count])
+        assert torch.equal(generator.sample(z[:count], labels[:count]), expected[:count])
         assert sizes == padded

@@ -42,7 +42,7 @@ def test_it_generates_with_the_averaged_weights(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     module = GAN.load_from_checkpoint(checkpoints["conditional"])
     z, labels = torch.randn(256, 8), torch.arange(256) % 10
-    assert torch.equal(generator.draw(z, labels), module.generate(z, labels))
+    assert torch.equal(generator.sample(z, labels), module.generate(z, labels))
     info = generator.info()
     assert (info["epoch"], info["images_seen"], info["num_classes"], info["latent_dim"]) == (1, 64, 10, 8)
     assert info["classes"] == list(range(10))
@@ -52,7 +52,7 @@ def test_it_generates_with_the_averaged_weights(checkpoints):
 def test_more_latents_than_a_chunk(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     z, labels = torch.randn(300, 8), torch.arange(300) % 10
-    assert torch.equal(generator.draw(z, labels)[256:], generator.draw(z[256:], labels[256:]))
+    assert torch.equal(generator.sample(z, labels)[256:], generator.sample(z[256:], labels[256:]))
 
 
 def test_images_show_the_requested_digits_in_turn(checkpoints):
@@ -151,11 +151,11 @@ def test_a_mix_of_digits_is_the_image_of_the_mixed_embeddings(tiny):
     z = generator.latents(0, 0, 3)
     shares = torch.zeros(3, 10)
     shares[:, 2], shares[:, 7] = 0.25, 0.75
-    mixed = generator.draw(z, shares)
+    mixed = generator.sample(z, shares)
     for module in generator.network.modules():
         if isinstance(module, torch.nn.Embedding):
             module.weight[0] = 0.25 * module.weight[2] + 0.75 * module.weight[7]
-    assert (mixed.int() - generator.draw(z, torch.zeros(3, dtype=torch.long)).int()).abs().max() <= 1
+    assert (mixed.int() - generator.sample(z, torch.zeros(3, dtype=torch.long)).int()).abs().max() <= 1
 
 
 def test_the_classifier_selects_digits_of_an_unconditional_model(tiny, brightness_classifier):
@@ -223,7 +223,7 @@ def test_formats_of_images(tiny):
 def test_wrong_latents_and_labels_are_one_line(tiny, trained, num_classes, z, labels, message):
     kind = "conditional" if num_classes else "unconditional"
     module = GAN.load_from_checkpoint(trained(kind) / "checkpoints" / "last.ckpt")
-    for call, name in ((tiny(num_classes).draw, "draw("), (module.generate, "generate(")):
+    for call, name in ((tiny(num_classes).sample, "sample("), (module.generate, "generate(")):
         with pytest.raises(UserError) as raised:
             call(z, labels)
         assert message.replace("draw(", name) in str(raised.value)

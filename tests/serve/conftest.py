@@ -90,16 +90,16 @@ def service(settings):
 @pytest.fixture
 def hold(monkeypatch):
     """An event; while it is cleared, no image is generated. Its `reached` is set when a batch has begun."""
-    released, draw = threading.Event(), DigitGenerator.draw
+    released, sample = threading.Event(), DigitGenerator.sample
     released.reached = threading.Event()
     released.set()
 
-    def draw_when_released(self, *inputs):
+    def sample_when_released(self, *inputs):
         released.reached.set()
         assert released.wait(30)
-        return draw(self, *inputs)
+        return sample(self, *inputs)
 
-    monkeypatch.setattr(DigitGenerator, "draw", draw_when_released)
+    monkeypatch.setattr(DigitGenerator, "sample", sample_when_released)
     yield released
     released.set()
 

@@ -34,6 +34,6 @@ async def test_only_configured_origins_may_call(service, monkeypatch):
             assert (preflight.headers.get("access-control-allow-origin") == origin) is allowed
             assert (response.headers.get("access-control-allow-origin") == origin) is allowed
         assert "X-Seed" in response.headers["access-control-expose-headers"]
-        monkeypatch.setattr(DigitGenerator, "draw", lambda *_: {}["a"])
+        monkeypatch.setattr(DigitGenerator, "sample", lambda *_: {}["a"])
         response = await client.post("/v1/generate", json={}, headers={"Origin": "https://b.example"})
         assert (response.status_code, response.headers["access-control-allow-origin"]) == (500, "https://b.example")

@@ -146,7 +146,7 @@ async def test_an_internal_error_is_a_sentence_with_a_traceback_in_the_log(servi
         raise ZeroDivisionError
 
     async with service() as client:
-        monkeypatch.setattr(DigitGenerator, "draw", broken)
+        monkeypatch.setattr(DigitGenerator, "sample", broken)
         response = await client.post("/v1/generate", json={})
         assert (response.status_code, "the log has more" in response.json()["detail"]) == (500, True)
         assert response.headers["x-request-id"] in caplog.text
