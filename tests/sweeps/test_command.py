@@ -14,8 +14,6 @@ from omegaconf import OmegaConf
 
 from gan.config import CONFIG_DIR
 
-SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4")
-
 
 def snare(job="null", how="kill"):
     """Overrides that note each job's start in `started` and end one of them."""

@@ -1,9 +1,7 @@
 """Mistakes that end a sweep before its first job starts."""
 
 import pytest
-from tiny_runs import SWEPT
-
-SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4")
+from tiny_runs import SEARCH, SWEPT
 
 
 @pytest.mark.parametrize(
