@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
+from tiny_runs import SEARCH
 
 from gan.config import CONFIG_DIR
 
