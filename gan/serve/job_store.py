@@ -105,6 +105,7 @@ class Jobs:
     def __init__(self, settings: Settings) -> None:
         assert settings.jobs_dir is not None  # else the service has no jobs
         self.settings, self.folder = settings, settings.jobs_dir.absolute()
+        self.keep_seconds = settings.keep_jobs_hours * 3600
 
     def find(self, identifier: str) -> Job | None:
         """A job; None if there is none, such as one that was deleted, or one of another version."""
@@ -117,14 +118,17 @@ class Jobs:
         names = sorted(path.parent.name for path in self.folder.glob("[0-9a-f]*/job.json"))
         return [job for name in names if (job := self.find(name)) is not None]
 
-    def delete_expired(self) -> None:
-        """Deletes what ended long ago, and by their folders' age the jobs of another version of the service."""
-        for path in self.folder.glob("[0-9a-f]*/job.json"):
-            job, folder = self.find(path.parent.name), _status(path.parent)
-            if job is not None and job.expired:
-                job.delete()
-            elif job is None and folder and time.time() > folder.st_mtime + self.settings.keep_jobs_hours * 3600:
-                shutil.rmtree(path.parent, ignore_errors=True)
+    def delete_expired(self) -> list[Job]:
+        """Deletes jobs that ended long ago, and by their folders' age those of another version; returns the others."""
+        jobs = self.all()
+        expired, known = [job for job in jobs if job.expired], {job.id for job in jobs}
+        for job in expired:
+            job.delete()
+        for folder in (path.parent for path in self.folder.glob("[0-9a-f]*/job.json")):
+            status = None if folder.name in known else _status(folder)
+            if status is not None and time.time() > status.st_mtime + self.keep_seconds:
+                shutil.rmtree(folder, ignore_errors=True)
+        return [job for job in jobs if job not in expired]
 
     def submit(self, request: schemas.JobRequest, model: Model, owner: str | None) -> Job:
         """Adds a job.
@@ -184,7 +188,7 @@ class Jobs:
         return self._job(identifier)
 
     def _job(self, identifier: str) -> Job:
-        return Job(self.folder / identifier, self.settings.keep_jobs_hours * 3600)
+        return Job(self.folder / identifier, self.keep_seconds)
 
 
 def _status(path: Path) -> os.stat_result | None:

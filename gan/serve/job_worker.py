@@ -77,8 +77,7 @@ class JobWorker:
         Args:
             wait: awaits something in the event loop, from this thread.
         """
-        self.jobs.delete_expired()
-        if all(job.ended_at for job in self.jobs.all()):
+        if all(job.ended_at for job in self.jobs.delete_expired()):
             return
         with suppress(Timeout), FileLock(self.jobs.folder / ".lock", blocking=False):
             for job in self.jobs.all():
