@@ -197,6 +197,7 @@ def test_hardware_that_is_here_runs(tiny, choice):
     train(tiny(choice, "~callbacks.plots", "callbacks.samples=null"))
 
 
+@pytest.mark.process  # compilers
 @pytest.mark.parametrize("penalty", [0, 1])
 def test_debug_compile_and_profiler(tiny, tmp_path, penalty):
     r1 = f"model.penalties.r1.weight={penalty}"

@@ -27,7 +27,10 @@ CONDITIONAL = (
     "model.penalties.r1.every=3",
     "model.classification_images=100",
 )
-UNCONDITIONAL = ("model.instance_noise=0.1", "model.instance_noise_images=100", "model.discriminator_steps=2")
+UNCONDITIONAL = (
+    *("model.instance_noise=0.1", "model.instance_noise_images=100", "model.discriminator_steps=2"),
+    *(f"+model.{name}_optimizer.eps=1e-4" for name in ("generator", "discriminator")),  # a gradient of zero stays zero
+)
 
 
 def trained(cfg, execution, *callbacks, logger=False):

@@ -110,7 +110,7 @@ def hydra_help(command: str, options: "argparse.Namespace") -> None:
     from gan.cli.help import command_help
 
     if not options.hydra_help:
-        print(command_help(command))
+        print(command_help(command, options.overrides))
         return
     from hydra._internal.utils import get_args_parser
 

@@ -1,12 +1,15 @@
-"""`gan COMMAND --help`: examples, a line for each key with the comment of the command's config, and its groups."""
+"""`gan COMMAND --help [GROUP]`: examples, and a line for each key and each choice with the comment in its config."""
 
 import re
 import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
 from gan.config.compose import CONFIG_DIR
+from gan.errors import UserError
 
 EXAMPLES = {
     "train": (
@@ -38,7 +41,12 @@ EXAMPLES = {
     ),
 }
 ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+,(.*)\}")
+PACKAGE = re.compile(r"# @package (\S+)")
 MOST = 18  # characters of a default value
+KEYS_OF = {
+    "launcher": ("hydra/launcher",),
+    "sweep": ("hydra/sweeper",),
+}  # groups whose choices name one of another group
 
 
 class Key(NamedTuple):
@@ -57,10 +65,11 @@ class Explained(NamedTuple):
     notes: list[str]  # the comments after the last key
 
 
-def command_help(command: str) -> str:
-    title, keys, notes = explained(command)
-    shown = {key: f"{key.name}={key.default if len(key.default) <= MOST else '...'}" for key in keys}
-    width = max(map(len, shown.values()), default=0)
+def command_help(command: str, groups: Sequence[str] = ()) -> str:
+    """The help of a command, or of some of its groups of configs; UserError for a group that it does not have."""
+    if groups:
+        return "\n\n".join(group_help(command, group) for group in groups)
+    title, keys, notes = explained(CONFIG_DIR / f"{command}.yaml")
     lines = [
         *textwrap.wrap(title, 118),
         "",
@@ -68,15 +77,51 @@ def command_help(command: str) -> str:
         "",
         *(f"  {line}" for line in EXAMPLES[command]),
     ]
-    lines += ["", "keys:", *(f"  {shown[key]:{width}}  {key.comment}".rstrip() for key in keys)]
+    lines += ["", "keys:", *table(keys)]
+    more = "--multirun makes a sweep, " if command == "train" else ""
+    flags = f"gan {command} --cfg job prints every key; {more}--hydra-help lists Hydra's flags"
     if groups := groups_of(command):
         lines += ["", "configs to choose from, GROUP=NAME:"]
         for group in groups:
             names = " ".join(sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")))
             lines.append(f"  {group:11}{names}")
+        flags = f"gan {command} --help GROUP explains a group and its keys\n{flags}"
     lines += ["", *notes] if notes else []
-    more = "--multirun makes a sweep, " if command == "train" else ""
-    return "\n".join([*lines, "", f"gan {command} --cfg job prints every key; {more}--hydra-help lists Hydra's flags"])
+    return "\n".join([*lines, "", flags])
+
+
+def group_help(command: str, group: str) -> str:
+    if group not in groups_of(command):
+        names = ", ".join(groups_of(command))
+        raise UserError(
+            f"--help {group}: " + (f"the groups are {names}" if names else f"{command} has no groups of configs")
+        )
+    choices = {file.stem: explained(file).title for file in sorted((CONFIG_DIR / group).glob("*.yaml"))}
+    keys = group_keys(group)
+    width = max(map(len, choices))
+    lines = [f"{group}=NAME:", *(f"  {name:{width}}  {title}" for name, title in choices.items())]
+    return "\n".join([*lines, "", "keys:", *table(keys)] if keys else lines)
+
+
+def group_keys(group: str) -> list[Key]:
+    """The keys that have a comment, of all configs of a group; each key once."""
+    found: dict[str, Key] = {}
+    files = (file for folder in (group, *KEYS_OF.get(group, ())) for file in (CONFIG_DIR / folder).rglob("*.yaml"))
+    for file in sorted(files, key=lambda file: (file.parent.name != "shared", file)):
+        package = PACKAGE.search(file.read_text(encoding="utf-8"))
+        parts = file.relative_to(CONFIG_DIR).parent.parts
+        prefix = package[1] if package else ".".join(part for part in parts if part != "shared")
+        for key in explained(file).keys:
+            name = key.name if prefix == "_global_" else f"{prefix}.{key.name}"
+            if key.comment:
+                found.setdefault(name, key._replace(name=name))
+    return list(found.values())
+
+
+def table(keys: list[Key]) -> list[str]:
+    shown = {key: f"{key.name}={key.default if 0 < len(key.default) <= MOST else '...'}" for key in keys}
+    width = max(map(len, shown.values()), default=0)
+    return [f"  {shown[key]:{width}}  {key.comment}".rstrip() for key in keys]
 
 
 def groups_of(command: str) -> list[str]:
@@ -86,18 +131,18 @@ def groups_of(command: str) -> list[str]:
     return sorted(named)
 
 
-def explained(command: str) -> Explained:
-    """The title, the keys and the notes in the comments of a command's config.
+def explained(file: Path) -> Explained:
+    """The title, the keys and the notes in the comments of a config.
 
     A key's comment stands behind it, or in the lines before it.
     """
-    lines = (CONFIG_DIR / f"{command}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not PACKAGE.match(line)]
     title: list[str] = []
-    while lines[0].startswith("#"):
+    while lines and lines[0].startswith("#"):
         title.append(lines.pop(0).removeprefix("#").strip())
     keys: list[Key] = []
     before: list[str] = []
-    parent = ""
+    path: list[str] = []
     for line in lines:
         text = line.strip()
         if text.startswith("#"):
@@ -107,12 +152,11 @@ def explained(command: str) -> Explained:
         else:
             name, _, rest = text.partition(":")
             value, _, comment = rest.partition(" # ")
-            parent = parent if line.startswith(" ") else name
-            if parent in ("defaults", "hydra"):
+            path[(len(line) - len(text)) // 2 :] = [name]
+            if path[0] in ("defaults", "hydra") or name.startswith("_"):
                 continue
-            if value.strip():
+            if value.strip() or comment:
                 default = ENVIRONMENT.sub(r"\1", value.strip())
-                full = f"{parent}.{name}" if line.startswith(" ") else name
-                keys.append(Key(full, default, comment.strip() or " ".join(before)))
+                keys.append(Key(".".join(path), default, comment.strip() or " ".join(before)))
             before = []
     return Explained(" ".join(title), keys, before)

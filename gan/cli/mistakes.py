@@ -35,7 +35,9 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
         if traceback_wanted or not isinstance(error, mistakes):
             raise
-        if is_first:
+        if isinstance(error, BrokenPipeError):  # nobody reads what is printed any more, as with `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes the rest at its end
+        elif is_first:
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error

@@ -1,12 +1,13 @@
 """`gan COMMAND --help`: each key in a line, and examples that work."""
 
 import shlex
+import subprocess
 
 import pytest
 from omegaconf import OmegaConf
 
 from gan.cli.commands import COMMANDS
-from gan.cli.help import EXAMPLES, explained, groups_of
+from gan.cli.help import EXAMPLES, explained, group_keys, groups_of
 from gan.config import CONFIG_DIR
 from gan.config.compose import compose
 from gan.config.early_checks import check
@@ -28,8 +29,8 @@ def own_keys(node, prefix=""):
 def test_every_key_has_a_line_and_a_comment(gan, command):
     code, out, err = gan(command, "--help")
     assert (code, err) == (0, "")
-    keys = explained(command).keys
-    assert [key.name for key in keys] == list(own_keys(OmegaConf.load(CONFIG_DIR / f"{command}.yaml")))
+    keys = explained(CONFIG_DIR / f"{command}.yaml").keys
+    assert [key.name for key in keys if key.default] == list(own_keys(OmegaConf.load(CONFIG_DIR / f"{command}.yaml")))
     assert [key.name for key in keys if not key.comment] == []
     lines = [line.strip() for line in out.splitlines()]
     of_keys = lines[lines.index("keys:") + 1 :][: len(keys)]
@@ -37,6 +38,55 @@ def test_every_key_has_a_line_and_a_comment(gan, command):
     for group in groups_of(command):
         assert any(line.split()[:1] == [group] for line in lines), group
     assert f"usage: gan {command} [key=value ...]" in lines
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_group_has_its_choices_and_keys(gan, command):
+    for group in groups_of(command):
+        code, out, err = gan(command, "--help", group)
+        assert (code, err) == (0, "")
+        for file in (CONFIG_DIR / group).glob("*.yaml"):
+            assert f"  {file.stem} " in out
+        for key in group_keys(group):
+            assert f"  {key.name}=" in out
+    code, out, err = gan(command, "--help", "no_such_group")
+    assert (code, len(err.strip().splitlines())) == (2, 1)
+    assert "--help no_such_group" in err
+
+
+def test_the_help_explains_every_key_of_a_run():
+    keys = [
+        *explained(CONFIG_DIR / "train.yaml").keys,
+        *(key for group in groups_of("train") for key in group_keys(group)),
+    ]
+    names = {key.name for key in keys}
+    choices = (
+        "model=conditional",
+        "logger=[csv,tensorboard,wandb]",
+        "hardware=multi_gpu",
+        "sweep=optuna",
+        "launcher=slurm",
+    )
+    missing = [
+        path
+        for path, node in leaves(compose("train", choices))
+        if not node._is_interpolation() and not names & {path, *map(".".join, beginnings(path.split(".")))}
+    ]
+    assert missing == []
+
+
+def leaves(node, prefix=""):
+    """The keys of a config that hold a value, and what follows from no other key."""
+    for name in node:
+        child = node._get_node(name)
+        if OmegaConf.is_dict(child) and not child._is_interpolation() and len(child):
+            yield from leaves(child, f"{prefix}{name}.")
+        elif not name.startswith("_"):
+            yield f"{prefix}{name}", child
+
+
+def beginnings(words):
+    return (words[:count] for count in range(1, len(words)))
 
 
 def test_the_help_of_train_fits_a_screen(gan):
@@ -61,3 +111,10 @@ def test_examples_are_accepted(command, example, tmp_path, monkeypatch):
     assert words[:2] == ["gan", command]
     assert EXAMPLES.keys() == COMMANDS.keys()
     check(command, compose(command, words[2:]))
+
+
+@pytest.mark.process
+def test_a_reader_that_leaves_ends_the_help_without_a_word(python):
+    command = f"'{python}' -m gan train --help model | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
