@@ -2,7 +2,7 @@
 
     python bench/gpu.py data.dir=DIR [--parts steps,quick,best,system_a,compiled,generate,repeat,share] [--seeds 1]
 
-steps: images per second of the step alone, eager and replayed, and of `gan train`, over batch sizes.
+steps: images per second of the step alone, eager and replayed, and of `gan train`, over batch sizes, with their ratios.
 quick, best: seconds of `experiment=quick` and `best_gpu`, from config to last file, and what `gan evaluate` says.
 system_a: images per second and seconds an epoch, with logging, validation and checkpoints.
 compiled: `quick` with `compile=true`.
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from generation import bare_loop, timed_generate
@@ -42,17 +43,25 @@ STEPS = 300
 class StepAlone(Callback):
     """Times the module's step on one batch, eager and replayed, before the first epoch."""
 
+    rates: dict[str, float] = {}  # images per second
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.current_epoch:
             return
         size = trainer.train_dataloader.batch_size
         images, labels = (values[:size] for values in next(iter(trainer.train_dataloader)))
         step = pl_module.steps.step(1, size, size, [group["lr"] for group in _groups(trainer)])
-        rates = []
         with trainer.precision_plugin.train_step_context():
             for name, run in {"eager": pl_module.step, "replayed": GraphedStep(pl_module.step, CudaGraphs())}.items():
-                rates.append(f"{name} {size / _seconds(lambda run=run: run(step, images, labels)):10,.0f}")
-        print(f"{'  the step alone, images/s':28} {'  '.join(rates)}", flush=True)
+                self.rates[name] = size / _seconds(lambda run=run: run(step, images, labels))
+
+
+class Trained(NamedTuple):
+    """A run, its folder, and its images per second."""
+
+    module: GAN
+    folder: Path
+    rate: float
 
 
 class FirstEpoch(Callback):
@@ -77,12 +86,12 @@ def _seconds(call: Callable[[], object]) -> float:
     return (time.perf_counter() - started) / STEPS
 
 
-def run(name: str, overrides: list[str]) -> tuple[GAN, dict[str, float], Path]:
+def run(name: str, overrides: list[str]) -> Trained:
     """Trains, and prints the seconds from the config to the last file and the images per second of the middle row."""
     folder = Path(tempfile.mkdtemp())
     torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
-    module, metrics = train(compose("train", [*SILENT, *overrides, f"output_dir={folder}"]))
+    module, _ = train(compose("train", [*SILENT, *overrides, f"output_dir={folder}"]))
     torch.cuda.synchronize()
     seconds = time.perf_counter() - started
     with (folder / "metrics.csv").open(encoding="utf-8") as file:
@@ -93,13 +102,16 @@ def run(name: str, overrides: list[str]) -> tuple[GAN, dict[str, float], Path]:
         f"{name:28} {seconds:7.1f} s {module.images_seen:9,} images {rate:10,.0f} images/s {memory:6,.0f} MB",
         flush=True,
     )
-    return module, metrics, folder
+    return Trained(module, folder, rate)
 
 
 def steps(data: list[str], seeds: int) -> None:
     for size in BATCH_SIZES:
         length = [f"data.batch_size={size}", f"max_images={size * 2000}", "trainer.limit_val_batches=0", "logger=[csv]"]
-        run(f"batches of {size}", [*data, "experiment=quick", *length, "+callbacks.alone._target_=__main__.StepAlone"])
+        alone = "+callbacks.alone._target_=__main__.StepAlone"
+        rate = run(f"batches of {size}", [*data, "experiment=quick", *length, alone]).rate
+        ratios = (f"{name} {bare:10,.0f} images/s, ratio {rate / bare:.2f}" for name, bare in StepAlone.rates.items())
+        print(f"  the step alone: {'; '.join(ratios)}", flush=True)
 
 
 def quick(data: list[str], seeds: int) -> None:
@@ -112,7 +124,7 @@ def best(data: list[str], seeds: int) -> None:
 
 def _measured(experiment: str, data: list[str], seeds: int) -> None:
     for seed in range(seeds):
-        _, _, folder = run(f"{experiment}, seed {seed}", [*data, f"experiment={experiment}", f"seed={seed}"])
+        folder = run(f"{experiment}, seed {seed}", [*data, f"experiment={experiment}", f"seed={seed}"]).folder
         started = time.perf_counter()
         values, _floor = evaluate(
             compose("evaluate", [*data, f"ckpt={folder}/checkpoints/last.ckpt", f"output_dir={folder}/evaluate"])
@@ -147,11 +159,11 @@ def generate(data: list[str], seeds: int) -> None:
 
 def repeat(data: list[str], seeds: int) -> None:
     overrides = [*data, "experiment=quick", "deterministic=true", "max_images=96000"]
-    first, second = (_weights(run(f"deterministic, {name}", overrides)[0]) for name in ("once", "again"))
+    first, second = (_weights(run(f"deterministic, {name}", overrides).module) for name in ("once", "again"))
     print(f"  the same bits: {torch.equal(first, second)}")
     half = [*overrides, "+callbacks.half._target_=__main__.FirstEpoch"]
-    *_, folder = run("deterministic, first half", half)
-    resumed = run("  and resumed", [*overrides, f"ckpt_path={folder}/checkpoints/last.ckpt"])[0]
+    folder = run("deterministic, first half", half).folder
+    resumed = run("  and resumed", [*overrides, f"ckpt_path={folder}/checkpoints/last.ckpt"]).module
     print(f"  the same bits: {torch.equal(first, _weights(resumed))}")
     run("not deterministic", [*overrides, "deterministic=false"])
 
