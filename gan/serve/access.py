@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
-from fastapi import Depends, HTTPException, Request, Security, params
+from fastapi import HTTPException, Request, Response, Security, params
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 
 from gan.serve import schemas
@@ -13,6 +14,21 @@ from gan.serve.rate_limit import RateLimit
 from gan.serve.settings import Settings
 
 HEADER = APIKeyHeader(name="X-API-Key", auto_error=False)
+Check = Callable[[Request], Awaitable[None]]
+
+
+class CheckedRoute(APIRoute):
+    """A route that asks the checks in `app.state.checks` first, before anything of the request is read or judged."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            for check in request.app.state.checks:
+                await check(request)
+            return await handler(request)
+
+        return checked
 
 
 class KeyCheck:
@@ -27,8 +43,8 @@ class KeyCheck:
         self.digests = [hashlib.sha256(key.encode()).digest() for key in keys]
         self.rate_limit = rate_limit
 
-    async def __call__(self, request: Request, key: Annotated[str | None, Security(HEADER)]) -> None:
-        digest = hashlib.sha256((key or "").encode("latin-1")).digest()
+    async def __call__(self, request: Request) -> None:
+        digest = hashlib.sha256(request.headers.get(HEADER.model.name, "").encode("latin-1")).digest()
         matches = [hmac.compare_digest(digest, known) for known in self.digests]  # all of them: constant time
         if not any(matches):
             if self.rate_limit is not None:
@@ -38,15 +54,17 @@ class KeyCheck:
         request.state.client = f"key {digest.hex()[:8]}"
 
 
-def access_checks(settings: Settings) -> tuple[list[params.Depends], schemas.Responses]:
-    """The checks before every request but the probes, and the error responses that they add to the schema."""
-    checks: list[params.Depends] = []
+def access_checks(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
+    """The checks before every request but the probes, and what they add to the schema, for `include_router`."""
+    checks: list[Check] = []
+    security: list[params.Depends] = []
     responses: schemas.Responses = {}
     rate_limit = None if settings.rate_limit is None else RateLimit(settings.rate_limit, settings.rate_limit_storage)
     if settings.api_keys:
-        checks.append(Security(KeyCheck(settings.api_keys, rate_limit)))
+        checks.append(KeyCheck(settings.api_keys, rate_limit))
+        security.append(Security(HEADER))
         responses |= schemas.errors({401: "X-API-Key has no valid API key"})
     if rate_limit is not None:
-        checks.append(Depends(rate_limit))
+        checks.append(rate_limit)
         responses |= schemas.errors({429: "Over the rate limit; see Retry-After"})
-    return checks, responses
+    return checks, {"dependencies": security, "responses": schemas.ERRORS | responses}

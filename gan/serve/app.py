@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse
 from uvicorn import Config
 
 from gan.errors import UserError
-from gan.serve import schemas
 from gan.serve.access import access_checks
 from gan.serve.middleware import RequestLimits, RequestLog, error_response
 from gan.serve.prometheus import SHARED
@@ -46,8 +45,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    checks, refusals = access_checks(settings)
-    limited: dict = {"dependencies": checks, "responses": schemas.ERRORS | refusals}
+    app.state.checks, limited = access_checks(settings)
     app.include_router(published.router, **limited)  # by how often they are used: routes are tried in this order
     app.include_router(v1.router, **limited)
     app.include_router(probes.router)

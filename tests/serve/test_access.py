@@ -21,6 +21,8 @@ async def test_keys(service, tmp_path):
             ):
                 response = await client.request(method, path, headers=headers)
                 assert response.status_code == 401
+        broken = {"content": "{", "headers": {"Content-Type": "application/json"}}
+        assert (await client.post("/v1/generate", **broken)).status_code == 401  # before the body is read
         for key in ("first-key", "second-key", "third-key"):
             assert (await client.post("/v1/generate", json={}, headers={"X-API-Key": key})).status_code == 200
 

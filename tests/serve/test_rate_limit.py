@@ -27,6 +27,12 @@ async def test_rates(service):
         assert (await client.get("/readyz")).status_code == 200
 
 
+async def test_a_body_that_is_not_json_counts(service):
+    async with service("rate_limit=2/minute") as client:
+        broken = {"content": "{", "headers": {"Content-Type": "application/json"}}
+        assert [(await client.post("/generate", **broken)).status_code for _ in range(3)] == [422, 422, 429]
+
+
 async def test_a_request_that_the_short_period_refuses_does_not_count_in_the_long_one(service):
     async with service("rate_limit='3/hour;2/second'") as client:
         codes = [(await client.get("/info")).status_code for _ in range(6)]

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from starlette.responses import FileResponse
 
 from gan.serve import schemas
+from gan.serve.access import CheckedRoute
 from gan.serve.job_store import Job, Jobs
 from gan.serve.service import service_of
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(route_class=CheckedRoute, prefix="/v1/jobs", tags=["jobs"])
 SUBMITTED: schemas.Responses = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}}
 DOWNLOAD: schemas.Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
 MISSING = {404: "There is no such job"}

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from gan.errors import UserError
 from gan.serve import responses, schemas
+from gan.serve.access import CheckedRoute
 from gan.serve.models import Model
 from gan.serve.service import Service, service_of
 
-router = APIRouter(prefix="/v1", tags=["v1"])
+router = APIRouter(route_class=CheckedRoute, prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
 PICTURE: schemas.Responses = {
     200: {"content": {"image/png": {}}},
