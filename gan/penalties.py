@@ -46,7 +46,7 @@ def wgan_gp(
 ) -> Tensor:
     """E[(|grad D(u)| - 1)^2], u uniform between pairs (Gulrajani et al. 2017, arXiv:1704.00028, equation 3).
 
-    A conditional discriminator is asked with the labels of the real images.
+    A conditional discriminator is conditioned on the labels of the real images.
     """
     position = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
     norms = _squared_norms(discriminator, torch.lerp(real, fake, position), real_labels).clamp_min(1e-12).sqrt()

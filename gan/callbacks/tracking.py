@@ -15,7 +15,7 @@ from gan.metrics import DigitExtractor
 from gan.module import GAN
 from gan.trainer_types import Trainer
 
-TABLE_KEY = "samples_read"
+TABLE_KEY = "recognized_samples"
 
 
 class WandbRecord(Callback):
@@ -61,10 +61,14 @@ class WandbRecord(Callback):
 
         z, labels, _ = grid_inputs(pl_module, self.seed, self.num_images)
         images = pl_module.generate(z, labels).cpu()
-        confidence, read = DigitExtractor()(images)[1].softmax(1).max(1)
-        columns = {"read": read.tolist(), "confidence": confidence.tolist(), "image": map(Image, pictures(images))}
+        confidence, recognized = DigitExtractor()(images)[1].softmax(1).max(1)
+        columns = {
+            "recognized": recognized.tolist(),
+            "confidence": confidence.tolist(),
+            "image": map(Image, pictures(images)),
+        }
         if labels is not None:
-            columns = {"asked": labels.tolist(), **columns}
+            columns = {"class": labels.tolist(), **columns}
         rows = sorted(zip(*columns.values(), strict=True), key=lambda row: row[0])
         run.log_table(TABLE_KEY, columns=list(columns), data=[list(row) for row in rows])
 

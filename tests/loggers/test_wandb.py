@@ -60,9 +60,9 @@ def test_an_offline_run_has_config_curves_pictures_table_and_artifact(tiny, tmp_
     for _, picture in run.curve("samples"):
         assert (run.folder / "files" / picture["filenames"][0]).is_file()
 
-    assert [images for images, _ in run.curve("samples_read")] == [128]
-    table = run.table("samples_read")
-    assert table["columns"] == ["asked", "read", "confidence", "image"]
+    assert [images for images, _ in run.curve("recognized_samples")] == [128]
+    table = run.table("recognized_samples")
+    assert table["columns"] == ["class", "recognized", "confidence", "image"]
     assert [row[0] for row in table["data"]] == [digit for digit in range(10) for _ in range(10)]
     assert all(row[1] in range(10) and 0.1 <= row[2] <= 1 for row in table["data"])
     assert {row[3]["_type"] for row in table["data"]} == {"image-file"}
@@ -76,10 +76,10 @@ def test_an_offline_run_has_config_curves_pictures_table_and_artifact(tiny, tmp_
 def test_an_unconditional_run_has_a_table_of_what_is_read_and_other_pictures_none(run, tmp_path):
     run("logger=wandb")
     (digits,) = offline_runs(tmp_path)
-    assert digits.table("samples_read")["columns"] == ["read", "confidence", "image"]
+    assert digits.table("recognized_samples")["columns"] == ["recognized", "confidence", "image"]
     assert f"model-{digits.run.run_id}" not in digits.artifacts, "nobody asked for it"
     run("logger=wandb", "data.source._target_=my_gan.Stripes", folder="stripes")
-    assert not offline_runs(tmp_path / "stripes")[0].curve("samples_read")
+    assert not offline_runs(tmp_path / "stripes")[0].curve("recognized_samples")
 
 
 def test_rows_of_a_call_of_many_steps_stand_at_their_own_images(run, tmp_path):
