@@ -77,6 +77,9 @@ class GeneratedSet:
 class GivenSet:
     """Images that there are already: each repeat has others of them, chosen at random by the seed.
 
+    Where labels are known, every choice has each class as often as all images have. Else chance would decide the shares
+    of the classes, on which a distance depends much.
+
     Args:
         images: uint8 [N, C, 28, 28].
         labels: int64 [N], or None.
@@ -86,6 +89,8 @@ class GivenSet:
         self.name, self.images, self.labels = name, images, labels
         self.labeled = labels is not None
         self.order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive_seed(seed)))
+        if labels is not None:
+            self.order = _interleaved(self.order, labels[self.order])
 
     def samples(self, count: int, repeat: int) -> Batches:
         for chosen in self._part(count, repeat).split(CHUNK):
@@ -113,6 +118,16 @@ class GivenSet:
 
     def _part(self, count: int, repeat: int) -> Tensor:
         return self.order[repeat * count : (repeat + 1) * count]
+
+
+def _interleaved(order: Tensor, labels: Tensor) -> Tensor:
+    """The same order within each class, and each class at equal distances."""
+    positions = torch.empty(len(order), dtype=torch.float64)
+    for label in labels.unique():
+        members = labels == label
+        count = int(members.sum())
+        positions[members] = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return order[positions.argsort(stable=True)]
 
 
 def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
