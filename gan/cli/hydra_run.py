@@ -86,7 +86,8 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
             raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
         if config.hydra.job.chdir:
             raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
-        _check_folder(str(config.hydra.run.dir), folder)
+        if config.hydra.output_subdir is not None:
+            _check_folder(str(config.hydra.run.dir), folder)
         configure_log(config.hydra.job_logging, config.hydra.verbose)
         _call(task, name, config, own)
         if folder.is_dir():

@@ -1,5 +1,7 @@
 """A refused command leaves nothing on the disk, and each command explains itself."""
 
+import os
+
 import pytest
 
 
@@ -106,3 +108,11 @@ def test_a_later_rank_of_one_run_is_silent(gan, monkeypatch):
     for name, value in {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert gan("train", "modl=3") == (2, "", "")
+
+
+def test_only_a_run_with_a_folder_needs_one_that_it_may_write(gan, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert "Permission denied; a run needs a folder" in gan("train", *TINY)[2]
+    assert "a run needs a folder" not in gan("doctor")[2]
+    code, _, err = gan("generate", "ckpt=pretrained", "num_images=1", "output=one.png")
+    assert (code, err) == (0, "")
