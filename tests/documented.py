@@ -6,6 +6,8 @@
 
 import os
 import re
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,17 +40,37 @@ MOST = {
     "hydra.sweeper.n_trials": 2,
     "first": 160,
 }
+LEAST = {  # of the programs of bench/
+    "--batches": "4",
+    "--clients": "2",
+    "--epochs": "2",
+    "--images": "64",
+    "--rounds": "1",
+    "--seconds": "4",
+    "--seeds": "1",
+}
 SHIM = """#!/bin/sh
 PYTHONPATH="{root}:{root}/tests:$PYTHONPATH" exec "{python}" -m documented {name} "$@"
 """
+# ID stands for the newest job, whose download is tried until the job is done.
 CURL = """#!/bin/bash
-exec "{curl}" --fail-with-body --silent --show-error "${{@//localhost:8000/localhost:$GAN_TEST_PORT}}"
+arguments=("${{@//localhost:8000/localhost:$GAN_TEST_PORT}}")
+if [[ "$*" == */jobs/ID* ]]; then
+    job=$("{curl}" --silent "localhost:$GAN_TEST_PORT/v1/jobs" | grep -Eo '[0-9a-f]{{32}}' | tail -n 1)
+fi
+exec "{curl}" --fail-with-body --silent --show-error --retry 50 --retry-delay 1 --retry-all-errors \
+    "${{arguments[@]//jobs\\/ID/jobs/$job}}"
 """
 
 
 def prepare(folder: Path) -> None:
-    """Files as of MNIST and Fashion-MNIST, 1,500 and 297 of scikit-learn's digits, and a run that `last` means."""
+    """Files as of MNIST and Fashion-MNIST, 1,500 and 297 of scikit-learn's digits, and a run that `last` means.
+
+    Also images as of other programs, with the names that the pages give them.
+    """
+    import numpy as np
     from miniature import idx_bytes
+    from PIL import Image
 
     from gan.data import Digits
     from gan.data.idx import ALL_NAMES
@@ -60,12 +82,21 @@ def prepare(folder: Path) -> None:
         raw.mkdir(parents=True)
         for name, array in zip(ALL_NAMES, arrays, strict=True):
             (raw / name).write_bytes(idx_bytes(array))
-    call("gan", ["train", "experiment=quick", "hydra.run.dir=outputs/train/first"], folder)
+    images, labels = (array[:200] for array in arrays[:2])
+    for name in ("theirs", "dcgan", "acgan", "lightning", "cgan"):
+        np.savez(folder / f"{name}.npz", images=images)
+    np.save(folder / "b.npy", images)
+    np.save(folder / "b_labels.npy", labels)
+    for name in ("a", "docs"):
+        (folder / name).mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / "a" / f"{number}.png")
+    call("gan", ["train", "experiment=quick", "hydra.run.dir=outputs/train/quick_0"], folder)
 
 
 def shims(folder: Path, python: str, curl: str | None) -> None:
     folder.mkdir()
-    texts = {name: SHIM.format(root=ROOT, python=python, name=name) for name in ("gan", "python")}
+    texts = {name: SHIM.format(root=ROOT, python=python, name=name) for name in ("gan", "python", "torchrun")}
     if curl:
         texts["curl"] = CURL.format(curl=curl)
     for name, text in texts.items():
@@ -73,13 +104,16 @@ def shims(folder: Path, python: str, curl: str | None) -> None:
         (folder / name).chmod(0o755)
 
 
-def small(arguments: list[str]) -> list[str]:
-    """The arguments of a command, with the settings that make it short."""
+def small(arguments: list[str], lengths: tuple[str, ...] = LENGTHS) -> list[str]:
+    """The arguments of a command, with the settings that make it short, those of `lengths` in place of its own."""
     command, *rest = arguments
     given = {text.lstrip("+~").partition("=")[0]: text.partition("=")[2] for text in rest}
     if command == "train":
         settings = {
-            key: value for key, value in TRAIN.items() if key not in given or ("," not in given[key] and key in LENGTHS)
+            key: value
+            for key, value in TRAIN.items()
+            if (key not in given or ("," not in given[key] and key in lengths))
+            and given.get(key.rpartition(".")[0]) != "null"
         }
         if "ckpt_path" in given:
             settings["trainer.max_epochs"] = "3"  # a run that resumes has something left to do
@@ -140,30 +174,50 @@ def call(name: str, arguments: list[str], folder: Path | None = None) -> None:
     """Does what the program of that name would; SystemExit ends it."""
     if folder is not None:
         os.chdir(folder)
-    if name == "python":
-        _run_python(arguments)
+    if name == "torchrun":
+        module = arguments.index("-m") + 2
+        _run_module("torch.distributed.run", ["--standalone", *arguments[:module], *small(arguments[module:])])
+    elif name == "python" and arguments[:2] == ["-m", "gan"]:  # a program of bench/ starts it
+        _run_gan(arguments[2:] if arguments[2] == "serve" else small(arguments[2:], ()))
+    elif name == "python":
+        _run_file(*arguments)
     elif arguments and arguments[0] == "serve":
         _start_service(arguments)
     else:
-        from gan.cli import main
-
-        if arguments[:1] == ["evaluate"]:
-            import gan.evaluate.comparison  # its pictures take seconds
-
-            gan.evaluate.comparison.save_pictures = lambda folder, *_: folder.mkdir(parents=True, exist_ok=True)
-        sys.argv = ["gan", *(small(arguments) if arguments and "--help" not in arguments else arguments)]
-        if code := main():
-            raise SystemExit(code)
+        _run_gan(small(arguments) if arguments and "--help" not in arguments else arguments)
 
 
-def _run_python(arguments: list[str]) -> None:
-    """Runs a file of a page, whose calls of `compose` get the settings that make them short."""
+def _run_gan(arguments: list[str]) -> None:
+    if arguments[:1] == ["evaluate"]:
+        import gan.evaluate.comparison  # its pictures take seconds
+        from gan.metrics.measures.cas import ClassificationAccuracy
+
+        gan.evaluate.comparison.save_pictures = lambda folder, *_: folder.mkdir(parents=True, exist_ok=True)
+        ClassificationAccuracy.__init__.__defaults__ = (100, 1)  # images and epochs
+    _run_module("gan", arguments)
+
+
+def _run_module(name: str, arguments: list[str]) -> None:
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _run_file(file: str, *options: str) -> None:
+    """Runs a file of a page or of bench/, whose calls of `compose` get the settings that make them short."""
     import gan.config
 
-    compose = gan.config.compose
-    gan.config.compose = lambda command, overrides=(), *rest: compose(command, small([command, *overrides])[1:], *rest)
-    code = Path(arguments[0]).read_text(encoding="utf-8")
-    exec(compile(code, arguments[0], "exec"), {"__name__": "__main__"})
+    compose, lengths = gan.config.compose, () if Path(file).parent.name == "bench" else LENGTHS
+    gan.config.compose = lambda command, overrides=(), *rest: compose(
+        command, small([command, *overrides], lengths)[1:], *rest
+    )
+    import gan.evaluate  # after the line above, so that it has this `compose`
+
+    gan.evaluate.measure.__kwdefaults__["num_samples"] = 200
+    file, *options = (str(ROOT / text) if text.startswith(("bench/", "gan/")) else text for text in (file, *options))
+    sys.argv = [file, *(LEAST.get(before, text) for before, text in pairwise([file, *options]))]
+    sys.path.insert(0, str(Path(file).parent))
+    sys.executable = shutil.which("python")  # of what the file starts, which is made short as well
+    runpy.run_path(file, run_name="__main__")
 
 
 def _start_service(arguments: list[str]) -> None:

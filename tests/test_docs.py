@@ -150,6 +150,8 @@ def test_every_command_block_runs(page, followed, python, tmp_path, monkeypatch)
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("GAN_TEST_PORT", str(free.getsockname()[1]))
     monkeypatch.setenv("GAN_TEST_SERVICE", str(tmp_path / "service.pid"))
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     script = ["set -euo pipefail"]
     for number, block in enumerate(blocks(page)):
