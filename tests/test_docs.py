@@ -34,7 +34,8 @@ GROUPS = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()} - {"share
 ENDINGS = (".py", ".md", ".json", ".csv", ".ckpt")
 PLACEHOLDER = re.compile(r"\b(COMMAND|GROUP|NAME|FLAG|KEY|FILE|DIR|URL)\b")
 # Below these keys there may be any: options of sbatch, arguments of a schedule or of a pruner.
-ANYTHING = {"hydra.launcher.sbatch", "model.generator_schedule", "model.discriminator_schedule", "pruner"}
+SCHEDULES = {"model.generator_schedule", "model.discriminator_schedule"}
+ANYTHING = {"hydra.launcher.sbatch", "hydra.sweeper.pruner", "pruner", *SCHEDULES}
 README_LINES = 200
 
 
