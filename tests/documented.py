@@ -40,15 +40,8 @@ MOST = {
     "hydra.sweeper.n_trials": 2,
     "first": 160,
 }
-LEAST = {  # of the programs of bench/
-    "--batches": "4",
-    "--clients": "2",
-    "--epochs": "2",
-    "--images": "64",
-    "--rounds": "1",
-    "--seconds": "4",
-    "--seeds": "1",
-}
+# Of the programs of bench/:
+LEAST = {"batches": "4", "clients": "2", "epochs": "2", "images": "64", "rounds": "1", "seconds": "4", "seeds": "1"}
 SHIM = """#!/bin/sh
 PYTHONPATH="{root}:{root}/tests:$PYTHONPATH" exec "{python}" -m documented {name} "$@"
 """
@@ -64,10 +57,7 @@ exec "{curl}" --fail-with-body --silent --show-error --retry 50 --retry-delay 1 
 
 
 def prepare(folder: Path) -> None:
-    """Files as of MNIST and Fashion-MNIST, 1,500 and 297 of scikit-learn's digits, and a run that `last` means.
-
-    Also images as of other programs, with the names that the pages give them.
-    """
+    """Small files of MNIST and Fashion-MNIST, a run that `last` means, and images by the names that the pages use."""
     import numpy as np
     from miniature import idx_bytes
     from PIL import Image
@@ -214,7 +204,7 @@ def _run_file(file: str, *options: str) -> None:
 
     gan.evaluate.measure.__kwdefaults__["num_samples"] = 200
     file, *options = (str(ROOT / text) if text.startswith(("bench/", "gan/")) else text for text in (file, *options))
-    sys.argv = [file, *(LEAST.get(before, text) for before, text in pairwise([file, *options]))]
+    sys.argv = [file, *(LEAST.get(before.removeprefix("--"), text) for before, text in pairwise([file, *options]))]
     sys.path.insert(0, str(Path(file).parent))
     sys.executable = shutil.which("python")  # of what the file starts, which is made short as well
     runpy.run_path(file, run_name="__main__")
