@@ -43,13 +43,12 @@ STEPS = 300
 class StepAlone(Callback):
     """Times the module's step on one batch, eager and replayed, before the first epoch."""
 
-    rates: dict[str, float] = {}  # images per second
-
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.current_epoch:
             return
         size = trainer.train_dataloader.batch_size
         images, labels = (values[:size] for values in next(iter(trainer.train_dataloader)))
+        self.rates: dict[str, float] = {}  # images per second
         step = pl_module.steps.step(1, size, size, [group["lr"] for group in _groups(trainer)])
         with trainer.precision_plugin.train_step_context():
             for name, run in {"eager": pl_module.step, "replayed": GraphedStep(pl_module.step, CudaGraphs())}.items():
@@ -109,8 +108,9 @@ def steps(data: list[str], seeds: int) -> None:
     for size in BATCH_SIZES:
         length = [f"data.batch_size={size}", f"max_images={size * 2000}", "trainer.limit_val_batches=0", "logger=[csv]"]
         alone = "+callbacks.alone._target_=__main__.StepAlone"
-        rate = run(f"batches of {size}", [*data, "experiment=quick", *length, alone]).rate
-        ratios = (f"{name} {bare:10,.0f} images/s, ratio {rate / bare:.2f}" for name, bare in StepAlone.rates.items())
+        module, _, rate = run(f"batches of {size}", [*data, "experiment=quick", *length, alone])
+        rates = next(each.rates for each in module.trainer.callbacks if isinstance(each, StepAlone))
+        ratios = (f"{name} {bare:10,.0f} images/s, ratio {rate / bare:.2f}" for name, bare in rates.items())
         print(f"  the step alone: {'; '.join(ratios)}", flush=True)
 
 

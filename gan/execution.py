@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from gan.config.bounds import require
 from gan.cuda_graphs import CudaGraphs
@@ -120,7 +121,8 @@ class Execution:
             optimizer_steps += 1 + step.trains_generator
             if step.trains_generator:
                 for config in trainer.lr_scheduler_configs:
-                    config.scheduler.step()  # type: ignore[call-arg]  # `build_schedule` refuses ReduceLROnPlateau
+                    assert not isinstance(config.scheduler, ReduceLROnPlateau)  # `build_schedule` refuses it
+                    config.scheduler.step()
             ends_epoch = batch_idx + number + 1 - first == trainer.num_training_batches
             if (number + 1) % trainer.log_every_n_steps == 0 or ends_epoch:
                 logged.append(LoggedStep(number, module.images_seen, found))

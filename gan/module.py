@@ -137,7 +137,9 @@ class GAN(LightningModule):
         """
         values = step.values
         real = Images(normalize(images), labels if self.num_classes else None)
-        generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]  # of two, so a list
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)  # of two
+        generator_optimizer, discriminator_optimizer = optimizers
         one_stage = self.one_stage and self.trainer.precision != "16-mixed"
 
         with torch.set_grad_enabled(step.trains_generator and self.shared_latents):

@@ -84,9 +84,12 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._signals.install()
-        self._written, self._group = time.monotonic(), None
+        self._written = time.monotonic()
+        self._group: torch.distributed.ProcessGroup | None = None
         if trainer.world_size > 1 and torch.distributed.get_backend() != "gloo":
-            self._group = torch.distributed.new_group(backend="gloo")  # the processes agree without the GPUs
+            group = torch.distributed.new_group(backend="gloo")  # the processes agree without the GPUs
+            assert isinstance(group, torch.distributed.ProcessGroup)  # each process is in it
+            self._group = group
         if self._older_best is None or trainer.ckpt_path is None or not trainer.is_global_zero:
             return
         resumed, best = Path(trainer.ckpt_path), self.directory / "best.ckpt"
@@ -142,8 +145,7 @@ class RunCheckpoints(Checkpoint):
         if trainer.world_size == 1:
             return late, self._signals.received
         told = torch.tensor([late, self._signals.received])
-        # torch types `new_group` with -100 for a process outside the group, and every process is in this one.
-        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, self._group)  # type: ignore[arg-type]
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, self._group)
         return bool(told[0]), int(told[1])
 
     def _stop(self, trainer: Trainer, pl_module: GAN, number: int) -> None:

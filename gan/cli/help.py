@@ -43,10 +43,7 @@ EXAMPLES = {
 ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+,(.*)\}")
 PACKAGE = re.compile(r"# @package (\S+)")
 MOST = 18  # characters of a default value
-KEYS_OF = {
-    "launcher": ("hydra/launcher",),
-    "sweep": ("hydra/sweeper",),
-}  # groups whose choices name one of another group
+KEYS_OF = {"launcher": "hydra/launcher", "sweep": "hydra/sweeper"}  # groups whose choices name one of another group
 
 
 class Key(NamedTuple):
@@ -58,8 +55,9 @@ class Key(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """A command's config as a reader of the help sees it."""
+    """A config as a reader of the help sees it."""
 
+    package: str | None  # that it names
     title: str
     keys: list[Key]
     notes: list[str]  # the comments after the last key
@@ -69,7 +67,7 @@ def command_help(command: str, groups: Sequence[str] = ()) -> str:
     """The help of a command, or of some of its groups of configs; UserError for a group that it does not have."""
     if groups:
         return "\n\n".join(group_help(command, group) for group in groups)
-    title, keys, notes = explained(CONFIG_DIR / f"{command}.yaml")
+    _, title, keys, notes = explained(CONFIG_DIR / f"{command}.yaml")
     lines = [
         *textwrap.wrap(title, 118),
         "",
@@ -106,12 +104,12 @@ def group_help(command: str, group: str) -> str:
 def group_keys(group: str) -> list[Key]:
     """The keys that have a comment, of all configs of a group; each key once."""
     found: dict[str, Key] = {}
-    files = (file for folder in (group, *KEYS_OF.get(group, ())) for file in (CONFIG_DIR / folder).rglob("*.yaml"))
+    files = (file for folder in {group, KEYS_OF.get(group, group)} for file in (CONFIG_DIR / folder).rglob("*.yaml"))
     for file in sorted(files, key=lambda file: (file.parent.name != "shared", file)):
-        package = PACKAGE.search(file.read_text(encoding="utf-8"))
+        package, _, keys, _ = explained(file)
         parts = file.relative_to(CONFIG_DIR).parent.parts
-        prefix = package[1] if package else ".".join(part for part in parts if part != "shared")
-        for key in explained(file).keys:
+        prefix = package or ".".join(part for part in parts if part != "shared")
+        for key in keys:
             name = key.name if prefix == "_global_" else f"{prefix}.{key.name}"
             if key.comment:
                 found.setdefault(name, key._replace(name=name))
@@ -136,7 +134,9 @@ def explained(file: Path) -> Explained:
 
     A key's comment stands behind it, or in the lines before it.
     """
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not PACKAGE.match(line)]
+    lines = file.read_text(encoding="utf-8").splitlines()
+    package = PACKAGE.match(lines[0])
+    lines = lines[1:] if package else lines
     title: list[str] = []
     while lines and lines[0].startswith("#"):
         title.append(lines.pop(0).removeprefix("#").strip())
@@ -159,4 +159,4 @@ def explained(file: Path) -> Explained:
                 default = ENVIRONMENT.sub(r"\1", value.strip())
                 keys.append(Key(".".join(path), default, comment.strip() or " ".join(before)))
             before = []
-    return Explained(" ".join(title), keys, before)
+    return Explained(package[1] if package else None, " ".join(title), keys, before)

@@ -86,7 +86,7 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
             raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
         if config.hydra.job.chdir:
             raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
-        if config.hydra.output_subdir is not None:
+        if folder != Path.cwd() or config.hydra.output_subdir is not None:  # else the command has no folder of its own
             _check_folder(str(config.hydra.run.dir), folder)
         configure_log(config.hydra.job_logging, config.hydra.verbose)
         _call(task, name, config, own)

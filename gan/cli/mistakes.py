@@ -1,6 +1,7 @@
 """A user's mistake becomes one line on stderr and an exit status."""
 
 import os
+import select
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,12 +36,20 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
         if traceback_wanted or not isinstance(error, mistakes):
             raise
-        if isinstance(error, BrokenPipeError):  # nobody reads what is printed any more, as with `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes the rest at its end
-        elif is_first:
+        if is_first and not (isinstance(error, BrokenPipeError) and _reader_has_left()):
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
+
+
+def _reader_has_left() -> bool:
+    """Whether nobody reads standard output any more, as with `| head`; what is still printed is then discarded."""
+    output, poll = 1, select.poll()
+    poll.register(output, 0)
+    left = any(event & select.POLLERR for _, event in poll.poll(0))
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return left
 
 
 def _library_mistakes() -> tuple[type[Exception], ...]:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from gan.data.batches import spread
 from gan.inference import DigitGenerator
 from gan.metrics.measures.base import LabeledImages
 from gan.randomness import derive_seed
@@ -88,9 +89,10 @@ class GivenSet:
     def __init__(self, name: str, images: Tensor, labels: Tensor | None, seed: int) -> None:
         self.name, self.images, self.labels = name, images, labels
         self.labeled = labels is not None
-        self.order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive_seed(seed)))
+        generator = torch.Generator().manual_seed(derive_seed(seed))
+        self.order = torch.randperm(len(images), generator=generator)
         if labels is not None:
-            self.order = _interleaved(self.order, labels[self.order])
+            self.order = self.order[spread(labels[self.order], generator)]
 
     def samples(self, count: int, repeat: int) -> Batches:
         for chosen in self._part(count, repeat).split(CHUNK):
@@ -118,16 +120,6 @@ class GivenSet:
 
     def _part(self, count: int, repeat: int) -> Tensor:
         return self.order[repeat * count : (repeat + 1) * count]
-
-
-def _interleaved(order: Tensor, labels: Tensor) -> Tensor:
-    """The same order within each class, and each class at equal distances."""
-    positions = torch.empty(len(order), dtype=torch.float64)
-    for label in labels.unique():
-        members = labels == label
-        count = int(members.sum())
-        positions[members] = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    return order[positions.argsort(stable=True)]
 
 
 def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,8 +25,8 @@ class LimitedProtocol(HttpToolsProtocol):
     _refused = False
     _head = b""  # of a request that offers an upgrade, without the offer
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it too
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))  # a connection's, which uvicorn's own types name
         self._await_headers()
 
     def on_message_begin(self) -> None:

@@ -226,3 +226,12 @@ def test_a_folder_that_may_not_be_read_is_one_line(gan, tmp_path, monkeypatch, a
     code, _, err = gan(*arguments)
     assert code == 2
     assert err.splitlines()[-1].startswith(f"gan {arguments[0]}: {tmp_path}/outputs/{folder}: Permission denied for")
+
+
+def test_a_connection_that_breaks_is_told_while_somebody_reads(gan, monkeypatch):
+    def broken(cfg):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("gan.sweeps.command.sweeps", broken)
+    code, _, err = gan("sweeps")
+    assert (code, err.count("\n"), "Broken pipe" in err) == (2, 1, True)
