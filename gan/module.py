@@ -103,7 +103,8 @@ class GAN(LightningModule):
             require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
-        self.latent_dim, self.num_classes, self.images_seen, self.rewinds = latent_dim, num_classes, 0, 0
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.images_seen, self.scheduled_steps, self.rewinds = 0, 0, 0
         self.paired_labels, self.shared_latents, self.one_stage = paired_labels, shared_latents, one_stage
         self.gradient_clip_norm = gradient_clip_norm
         self.trust, self.execution = tuple(trust), Execution()
@@ -228,7 +229,8 @@ class GAN(LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         optimizers, schedules = [], []
-        steps = generator_steps(self.trainer, self.hparams["max_images"], self.hparams["discriminator_steps"])
+        length = (self.hparams["max_images"], self.hparams["discriminator_steps"])
+        steps = generator_steps(self.trainer, *length, self.images_seen, self.scheduled_steps)
         for name in ("generator", "discriminator"):
             spec, weights = self.hparams[f"{name}_optimizer"], getattr(self, name).parameters()
             optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))
@@ -247,4 +249,5 @@ class GAN(LightningModule):
         self.images_seen = checkpoint["images_seen"]
         self.rewinds = max(self.rewinds, checkpoint.get("rewinds", 0))
         for state in checkpoint.get("lr_schedulers", []):
+            self.scheduled_steps = state["last_epoch"]
             forget_length(state)

@@ -1,15 +1,14 @@
 """The newest run, and the command line that resumes a run. Imports neither torch nor Lightning."""
 
-import argparse
 import shlex
 from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
 from gan.config.compose import CONFIG_DIR
+from gan.config.hydra_flags import split_flags
 from gan.config.quoting import quoted
 from gan.errors import UserError
 
@@ -144,34 +143,6 @@ def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
     return [*flags, *(text for text in own if key_of(text) not in leave_out)]
 
 
-def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]]:
-    """Hydra's flags with their values, the same as attributes, and the overrides. Flags may stand anywhere.
-
-    Raises:
-        UserError: a flag that Hydra does not have, or a wrong value of one.
-    """
-    parser = get_args_parser()
-
-    def refuse(message: str) -> NoReturn:
-        raise UserError(f"{message}; the flags are {', '.join(long_flags())}")
-
-    vars(parser)["error"] = refuse
-    options = parser.parse_intermixed_args(list(arguments))
-    if options.resolve and not options.cfg:
-        raise UserError("--resolve: only with --cfg")
-    modes = ("run", "multirun", "cfg", "shell_completion", "info")
-    chosen = [f"--{name.replace('_', '-')}" for name in modes if getattr(options, name)]
-    if len(chosen) > 1:
-        raise UserError(f"{' '.join(chosen)}: only one of them")
-    rest, flags = list(options.overrides), []
-    for word in arguments:
-        if rest and word == rest[0]:
-            rest.pop(0)
-        else:
-            flags.append(word)
-    return flags, options, list(options.overrides)
-
-
 def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
@@ -195,9 +166,3 @@ def _hydra(run: Path) -> dict[str, Any]:
 def _plain_or_quoted(value: str) -> str:
     plain = all(character.isascii() and (character.isalnum() or character in "_-/.+:@") for character in value)
     return value if plain else quoted(value)
-
-
-def long_flags() -> list[str]:
-    """Hydra's flags, such as --cfg."""
-    names = [name for action in get_args_parser()._actions for name in action.option_strings]
-    return [name for name in names if name.startswith("--")]

@@ -109,9 +109,20 @@ def forget_length(state: dict[str, Any]) -> None:
         state.pop(name, None)
 
 
-def generator_steps(trainer: Trainer, max_images: int | None, discriminator_steps: int) -> int | None:
-    """Generator steps of the whole run; None for one without an end."""
+def generator_steps(
+    trainer: Trainer, max_images: int | None, discriminator_steps: int, images_seen: int = 0, taken: int = 0
+) -> int | None:
+    """Generator steps of the whole run; None for one without an end.
+
+    A resumed run may have taken its first steps, `taken` of them for `images_seen`, with another batch size or on
+    another number of processes. The rest is as many steps as the images that are left.
+    """
     batches = trainer.estimated_stepping_batches  # of its epochs; infinite without a last one
+    images = trainer.datamodule.batch_size * trainer.world_size if trainer.datamodule else 0
     if max_images:
-        batches = min(batches, math.ceil(max_images / (trainer.datamodule.batch_size * trainer.world_size)))
-    return max(1, int(batches) // discriminator_steps) if batches < math.inf else None
+        batches = min(batches, math.ceil(max_images / images))
+    if batches == math.inf:
+        return None
+    if images_seen and images:
+        taken -= images_seen // (images * discriminator_steps)  # as many as this run would have taken
+    return max(1, int(batches) // discriminator_steps + taken)

@@ -7,8 +7,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
+from gan.config.hydra_flags import split_flags
 from gan.errors import UserError
-from gan.newest_run import continue_newest, newest_run, resume_command, split_flags
+from gan.newest_run import continue_newest, newest_run, resume_command
 
 NAMES = ("lr=0.1", "a b", "ü,(x)", "it's", 'a"b', "$HOME", "plain")
 
@@ -78,29 +79,6 @@ def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, 
     assert continue_newest(["seed=4", "ckpt_path=FILE"]) == ["seed=4", "ckpt_path=FILE"]
     file = f'ckpt_path="{run}/checkpoints/last.ckpt"'
     assert continue_newest(["ckpt_path=last", "-m", "seed=1,2"])[-2:] == ["seed=1,2", file]
-
-
-def test_flags_stand_anywhere(started):
-    started("run", ["seed=3"])
-    for words in (["-c", "job", "a=1", "b=2"], ["a=1", "-c", "job", "b=2"], ["a=1", "b=2", "-c", "job"]):
-        flags, options, overrides = split_flags(words)
-        assert (flags, options.cfg, overrides) == (["-c", "job"], "job", ["a=1", "b=2"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--multrun", "seed=1"], "--multrun"),
-        (["seed=1", "--config-dir"], "--config-dir"),
-        (["--cfg", "jb"], "invalid choice: 'jb'"),
-        (["--resolve"], "--resolve: only with --cfg"),
-        (["--multirun", "--cfg", "job"], "--multirun --cfg: only one of them"),
-    ],
-)
-def test_a_wrong_flag_is_one_line(arguments, words):
-    with pytest.raises(UserError, match=words) as raised:
-        split_flags(arguments)
-    assert "\n" not in str(raised.value)
 
 
 def test_last_is_never_an_older_run_without_a_word(started):

@@ -144,3 +144,15 @@ def test_a_schedule_shorter_than_the_run_is_one_line():
     spec = spec_of("OneCycleLR", max_lr=1e-3, total_steps=5)
     with pytest.raises(UserError, match="5 steps, and the run has 10"):
         build_schedule(spec, "model.generator_schedule", (), optimizer, 10)
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(16, 4), (8, 6), (32, 3)])
+def test_a_schedule_ends_with_the_run_in_whatever_batches_it_resumes(run, batch_size, steps):
+    linear = "{_target_: gan.schedules.LinearDecay, start: 0.0}"
+    shared = [f"model.generator_schedule={linear}", "trainer.limit_train_batches=1.0", "+data.images_per_epoch=32"]
+    run(*shared, "max_images=32", "data.batch_size=16")
+    overrides = ["max_images=64", "trainer.max_epochs=2", f"data.batch_size={batch_size}", "ckpt_path=auto"]
+    module, _ = run(*shared, *overrides)
+    schedule = module.lr_schedulers()
+    assert schedule.last_epoch == steps
+    assert [schedule.lr_lambdas[0](step) for step in (steps - 1, steps)] == pytest.approx([1 / steps, 0])

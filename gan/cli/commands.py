@@ -75,7 +75,8 @@ def run(command: str) -> int:
     from gan.cli.mistakes import mistakes_in_one_line
 
     with mistakes_in_one_line(command):
-        from gan.newest_run import continue_newest, split_flags
+        from gan.config.hydra_flags import split_flags
+        from gan.newest_run import continue_newest
 
         if command == "train":
             sys.argv[2:] = continue_newest(sys.argv[2:])
@@ -108,10 +109,6 @@ def compose_and_call(command: str, options: "argparse.Namespace") -> None:
 def hydra_help(command: str, options: "argparse.Namespace") -> None:
     """Prints a command's keys with the comments of its file, and its groups of configs; or Hydra's own help."""
     from gan.cli.help import command_help
+    from gan.config.hydra_flags import flags_help
 
-    if not options.hydra_help:
-        print(command_help(command, options.overrides))
-        return
-    from hydra._internal.utils import get_args_parser
-
-    get_args_parser().print_help()
+    print(flags_help() if options.hydra_help else command_help(command, options.overrides))

@@ -20,7 +20,7 @@ def complete(words: Sequence[str]) -> None:
         UserError: another word.
     """
     from gan.cli.commands import COMMANDS, compose_and_call
-    from gan.newest_run import long_flags, split_flags
+    from gan.config.hydra_flags import long_flags, split_flags
 
     action, _, shell = words[0].partition("=") if len(words) == 1 else ("", "", "")
     if action not in ("install", "uninstall", "query") or shell not in SHELLS:

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, ValueType
@@ -21,6 +21,7 @@ from omegaconf.errors import ConfigAttributeError
 from optuna.trial import TrialState
 
 from gan.config import compose
+from gan.config.hydra_flags import parser
 
 
 def test_optunas_trials_can_be_opened_again_and_carry_the_notes_of_pruners():
@@ -82,7 +83,7 @@ def test_hydras_own_entry_point_is_made_of_parts():
         assert found[1 : len(parameters) + 1] == parameters, name
     composed = inspect.signature(Hydra.compose_config).parameters
     assert {"validate_sweep_overrides", "with_log_configuration"} <= composed.keys()
-    given = get_args_parser().parse_args(["--multirun", "--config-dir", "c", "a=1"])
+    given = parser().parse_args(["--multirun", "--config-dir", "c", "a=1"])
     assert {"overrides", "cfg", "info", "package", "resolve", "shell_completion", "config_path"} <= vars(given).keys()
     assert (given.multirun, given.config_dir, given.overrides) == (True, "c", ["a=1"])
 

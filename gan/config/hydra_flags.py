@@ -1,0 +1,65 @@
+"""Hydra's flags on a command line, such as --multirun and --cfg."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from gan.errors import UserError
+
+ALONE = ("run", "multirun", "cfg", "shell_completion", "info")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Hydra's own parser, built without the check of Python 3.14 that each help is text: one is text only as `str`."""
+    container: Any = argparse._ActionsContainer
+    check = vars(container).get("_check_help")
+    if check is None:
+        return get_args_parser()
+    container._check_help = lambda self, action: None
+    try:
+        return get_args_parser()
+    finally:
+        container._check_help = check
+
+
+def flags_help() -> str:
+    """What Hydra says of its flags."""
+    described = parser()
+    for action in described._actions:
+        action.help = str(action.help).replace("%", "%%")
+    return described.format_help()
+
+
+def long_flags() -> list[str]:
+    """The flags with two hyphens."""
+    names = [name for action in parser()._actions for name in action.option_strings]
+    return [name for name in names if name.startswith("--")]
+
+
+def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]]:
+    """Hydra's flags with their values, the same as attributes, and the overrides. Flags may stand anywhere.
+
+    Raises:
+        UserError: a flag that Hydra does not have, or a wrong value of one.
+    """
+    flags_of_hydra = parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; the flags are {', '.join(long_flags())}")
+
+    vars(flags_of_hydra)["error"] = refuse
+    options = flags_of_hydra.parse_intermixed_args(list(arguments))
+    if options.resolve and not options.cfg:
+        raise UserError("--resolve: only with --cfg")
+    chosen = [f"--{name.replace('_', '-')}" for name in ALONE if getattr(options, name)]
+    if len(chosen) > 1:
+        raise UserError(f"{' '.join(chosen)}: only one of them")
+    rest, flags = list(options.overrides), []
+    for word in arguments:
+        if rest and word == rest[0]:
+            rest.pop(0)
+        else:
+            flags.append(word)
+    return flags, options, list(options.overrides)
