@@ -21,6 +21,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from gan.config.compose import CONFIG_DIR
 from gan.config.early_checks import check, expanded
+from gan.config.hydra_flags import unchecked_help
 from gan.config.run_folder import accept_run, without_hydra
 from gan.errors import UserError
 from gan.newest_run import is_of_sweep
@@ -41,7 +42,8 @@ def run_hydra(command: str, options: argparse.Namespace, task: Task) -> None:
         elif options.info:
             hydra.show_info(options.info, name, overrides)
         elif options.shell_completion:
-            hydra.shell_completion(name, overrides)
+            with unchecked_help():
+                hydra.shell_completion(name, overrides)
         elif options.multirun or "hydra.mode=MULTIRUN" in overrides:
             hydra.multirun(name, task, [*overrides, "hydra.mode=MULTIRUN"])
         else:

@@ -1,7 +1,8 @@
 """Hydra's flags on a command line, such as --multirun and --cfg."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -11,17 +12,25 @@ from gan.errors import UserError
 ALONE = ("run", "multirun", "cfg", "shell_completion", "info")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Hydra's own parser, built without the check of Python 3.14 that each help is text: one is text only as `str`."""
+@contextmanager
+def unchecked_help() -> Iterator[None]:
+    """Lets Hydra build its parser where Python, from 3.14 on, checks each help: one of them is no text yet."""
     container: Any = argparse._ActionsContainer
     check = vars(container).get("_check_help")
     if check is None:
-        return get_args_parser()
+        yield
+        return
     container._check_help = lambda self, action: None
     try:
-        return get_args_parser()
+        yield
     finally:
         container._check_help = check
+
+
+def parser() -> argparse.ArgumentParser:
+    """Hydra's own parser."""
+    with unchecked_help():
+        return get_args_parser()
 
 
 def flags_help() -> str:
