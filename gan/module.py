@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule
@@ -103,10 +103,9 @@ class GAN(LightningModule):
             require_part(f"model.{name}_optimizer", self.hparams[f"{name}_optimizer"])
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
-        self.latent_dim, self.num_classes = latent_dim, num_classes
-        self.images_seen, self.scheduled_steps, self.rewinds = 0, 0, 0
+        self.latent_dim, self.num_classes, self.gradient_clip_norm = latent_dim, num_classes, gradient_clip_norm
+        self.images_seen = self.scheduled_steps = self.rewinds = 0
         self.paired_labels, self.shared_latents, self.one_stage = paired_labels, shared_latents, one_stage
-        self.gradient_clip_norm = gradient_clip_norm
         self.trust, self.execution = tuple(trust), Execution()
 
         options = (latent_dim, num_classes, image_channels, dcgan_initialization, trust)
@@ -138,9 +137,7 @@ class GAN(LightningModule):
         """
         values = step.values
         real = Images(normalize(images), labels if self.num_classes else None)
-        optimizers = self.optimizers()
-        assert isinstance(optimizers, list)  # of two
-        generator_optimizer, discriminator_optimizer = optimizers
+        generator_optimizer, discriminator_optimizer = cast(list[LightningOptimizer], self.optimizers())
         one_stage = self.one_stage and self.trainer.precision != "16-mixed"
 
         with torch.set_grad_enabled(step.trains_generator and self.shared_latents):

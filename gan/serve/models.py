@@ -13,6 +13,7 @@ from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.inference import CHUNK, DigitGenerator, exact_sizes
 from gan.inference.few_rows import pad_linear_layers
+from gan.serve import prometheus
 from gan.serve.settings import ModelSettings, Settings
 
 Stamp = tuple[Path, int, int, int]
@@ -58,6 +59,7 @@ class Model:
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
         generator.sample(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
+        prometheus.IMAGES_SEEN.labels(name).set(info["images_seen"])
         return model
 
     def samples(

@@ -27,7 +27,10 @@ LATENCY = Histogram(
     ["path"],
     buckets=(0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-IMAGES = Counter("gan_images", "Images generated", ["model", "version"])
+IMAGES = Counter("gan_images", "Images generated", ["model"])
+IMAGES_SEEN = Gauge(
+    "gan_model_images_seen", "Training images of the served model", ["model"], multiprocess_mode="livemostrecent"
+)
 BATCH = Histogram("gan_batch_images", "Images per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512))
 BATCH_SECONDS = Histogram(
     "gan_batch_duration_seconds", "Time per batch", buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)

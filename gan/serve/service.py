@@ -185,7 +185,7 @@ class Service:
     ) -> Tensor:
         """New images, and counts them; see `Batcher.generate`."""
         images = await self._batcher.generate(model.generator, count, inputs, limited)
-        prometheus.IMAGES.labels(model.name, model.version).inc(count)
+        prometheus.IMAGES.labels(model.name).inc(count)
         return images
 
     @contextmanager

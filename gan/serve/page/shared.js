@@ -90,7 +90,12 @@ export function named(model, version) {
   return `${model}, version ${version}`;
 }
 
+// Saves what the page shows. A model that was replaced since cannot generate it again.
 export async function save(path, body, name) {
+  await loadModels();
+  if (!catalogue.models.some(({ version }) => version === body.version)) {
+    throw new Error(`Model ${body.model} was replaced after it generated this. Generate again, then save.`);
+  }
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await (await request(path, body)).blob());
   link.download = name;
