@@ -97,7 +97,8 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     run = newest_run("ckpt_path")
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
-    own = run_arguments(run, leave_out={key_of(text) for text in given} | {"ckpt_path", "init_from"})
+    own = run_arguments(run, leave_out={"ckpt_path", "init_from"})
+    own = [text for text in own if not any(_replaces(new, text) for new in given)]
     _, own_options, before = split_flags(own)
     kept = [
         word
@@ -151,6 +152,19 @@ def is_of_sweep(override: str) -> bool:
     """Whether an override sets up a sweep, and so changes nothing in a single run."""
     key = key_of(override).replace("/", ".")
     return key.partition(".")[0] in SWEEP_KEYS or key.startswith(("hydra.sweep", "hydra.launcher"))
+
+
+def in_braces(override: str) -> bool:
+    """Whether it adds values to a key, as `model={latent_dim: 32}` does to what `model=NAME` chose."""
+    return override.partition("=")[2].lstrip().startswith("{")
+
+
+def _replaces(new: str, old: str) -> bool:
+    """Whether nothing of an old override is left where the new one comes after it."""
+    if key_of(new) != key_of(old) or not ("=" in old or old.startswith("~")):  # a flag's value has neither
+        return False
+    whole = not in_braces(new) or "_target_" in new  # other values in braces are added to those before
+    return old.startswith("~") or (whole and in_braces(new) == in_braces(old))
 
 
 def _asks_for_last(override: str) -> bool:

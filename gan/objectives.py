@@ -206,7 +206,8 @@ def one_stage_loss(
         fake: generated images x, float [N, C, H, W], with the graph of the generator.
         gradients: of the discriminator's loss with respect to each of them, of the same shape.
         real_logits, fake_logits: what the discriminator said, float [N].
-        slopes: dL_D / dl of the generated images, float [N]; an image counts for nothing where it is zero.
+        slopes: dL_D / dl of the generated images, float [N]; an image counts for less where float32 cannot hold its
+            gradient, below 1e-30, and for nothing at zero.
 
     Raises:
         UserError: the discriminator gives an image another number of logits than one.
@@ -219,7 +220,7 @@ def one_stage_loss(
     fake_logits = fake_logits.float().requires_grad_()
     value = loss.generator(real_logits.float(), fake_logits)
     (generator_slopes,) = torch.autograd.grad(value, fake_logits)
-    factors = torch.where(slopes == 0, 0.0, generator_slopes / slopes.float())
+    factors = torch.where(slopes == 0, 0.0, generator_slopes / slopes.float().abs().clamp(min=1e-30) * slopes.sign())
     return (fake.float() * (gradients.float() * factors[:, None, None, None])).sum(), value.detach()
 
 

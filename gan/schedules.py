@@ -1,6 +1,7 @@
 """Learning-rate schedules that end with the run; torch's own schedulers can be named in their place."""
 
 import inspect
+import logging
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from gan.config.targets import build, locate
 from gan.config.values import Number
 from gan.errors import UserError
 from gan.trainer_types import Trainer
+
+log = logging.getLogger("gan")
 
 
 class LinearDecay(LambdaLR):
@@ -119,10 +122,15 @@ def generator_steps(
     """
     batches = trainer.estimated_stepping_batches  # of its epochs; infinite without a last one
     images = trainer.datamodule.batch_size * trainer.world_size if trainer.datamodule else 0
+    if max_images and not images:
+        raise UserError(f"model.max_images={max_images}: it needs a data module, which has the batch size")
     if max_images:
         batches = min(batches, math.ceil(max_images / images))
     if batches == math.inf:
         return None
+    if batches < discriminator_steps:
+        hint = "the generator takes no step"
+        log.warning("model.discriminator_steps=%d: the run has %d batches, so %s", discriminator_steps, batches, hint)
     if images_seen and images:
         taken -= images_seen // (images * discriminator_steps)  # as many as this run would have taken
     return max(1, int(batches) // discriminator_steps + taken)

@@ -89,6 +89,21 @@ def begun(trained, tmp_path):
     return Path(shutil.copytree(trained("unconditional"), tmp_path / "run"))
 
 
+@pytest.fixture
+def with_best_score():
+    """A function that changes what a run's last checkpoint says of its best one, and of its data."""
+    from gan.checkpoint_files import read_checkpoint, write_checkpoint
+
+    def change(run, score, **entries):
+        path = run / "checkpoints" / "last.ckpt"
+        checkpoint = read_checkpoint(path, "ckpt_path")
+        (state,) = (state for state in checkpoint["callbacks"].values() if "best_score" in state)
+        state["best_score"] = score
+        write_checkpoint(path, {**checkpoint, **entries})
+
+    return change
+
+
 def pytest_xdist_auto_num_workers(config):
     """Two more than there are cores: some tests wait for processes."""
     from joblib import cpu_count

@@ -93,3 +93,19 @@ def test_last_is_never_an_older_run_without_a_word(started):
     assert text.endswith(f"the one before, {older}")
     with pytest.raises(UserError, match=r"ckpt=last: .*; `ckpt=\"/.*/older/checkpoints/last.ckpt\"` takes"):
         newest_run()
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "kept"),
+    [
+        (["data=digits"], "data={batch_size: 30}", ["data=digits"]),
+        (["data={val_size: 9}"], "data={batch_size: 30}", ["data={val_size: 9}"]),
+        (["model={latent_dim: 9}"], "model=dcgan", ["model={latent_dim: 9}"]),
+        (["model=conditional"], "model=dcgan", []),
+        (["~callbacks.plots"], "callbacks.plots={_target_: gan.callbacks.Plots}", []),
+        (["model.loss={_target_: a.B, c: 1}"], "model.loss={_target_: gan.losses.Hinge}", []),
+    ],
+)
+def test_a_setting_leaves_out_the_one_that_it_replaces_and_no_other(started, before, given, kept):
+    started("run", ["seed=3", *before])
+    assert continue_newest(["ckpt_path=last", given])[:-2] == ["seed=3", *kept, given]

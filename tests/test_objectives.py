@@ -1,9 +1,13 @@
 """The losses of a step."""
 
+import copy
+
 import pytest
 import torch
-from composed_runs import fit
+from composed_runs import ONE_STAGE, ClippedNorms, fit, same
+from lightning import Callback
 
+from gan.config import instantiate
 from gan.errors import UserError
 from gan.losses import AdversarialLoss, BinaryCrossEntropy, Relativistic
 from gan.networks import ConvDiscriminator
@@ -177,3 +181,68 @@ def test_shared_latents_and_joint_batches_take_the_same_first_step(tiny):
         module, _ = fit(tiny(*plain, override, "model.shared_latents=true", "trainer.limit_train_batches=1"))
         weights.append(torch.cat([parameter.detach().flatten() for parameter in module.parameters()]))
     assert torch.allclose(*weights, atol=1e-6)
+
+
+class Gradients(Callback):
+    """The generator's gradient at its first step, before that step."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if optimizer is pl_module.optimizers(use_pl_optimizer=False)[0]:
+            self.found = torch.cat([parameter.grad.flatten() for parameter in pl_module.generator.parameters()]).clone()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("joint_batches", [False, True])
+@pytest.mark.parametrize("loss", [["hinge", "model.loss.leak=0.1"], ["bce"], ["wasserstein"], ["relativistic"]])
+def test_one_stage_finds_the_gradient_of_a_second_pass(tiny, loss, joint_batches):
+    """With a discriminator that stands still, both ways ask the same one; slopes differ from image to image."""
+    found = []
+    for one_stage in (False, True):
+        torch.manual_seed(0)
+        gradients = Gradients()
+        cfg = tiny(
+            *ONE_STAGE,
+            f"loss={loss[0]}",
+            *loss[1:],
+            f"model.one_stage={one_stage}",
+            f"model.joint_batches={joint_batches}",
+            "model.num_classes=10",
+            "model.classification_weight=0.5",
+            "model.diversity_weight=0.5",
+            "model.instance_noise=0",
+            "model.penalties.r1.weight=1",
+            "model.penalties.r2.weight=1",
+            "model.gradient_clip_norm=null",
+            "trainer.limit_train_batches=1",
+            "model.discriminator_optimizer.lr=0",
+        )
+        module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+        with torch.no_grad():
+            for parameter in module.discriminator.parameters():
+                parameter.mul_(5)  # logits on both sides of the margins
+        instantiate(cfg.trainer, callbacks=[gradients], logger=False, enable_checkpointing=False).fit(
+            module, datamodule
+        )
+        found.append(gradients.found)
+    assert found[0].norm() > 1e-3
+    assert torch.allclose(*found, rtol=1e-3, atol=1e-5 * found[0].norm().item())
+
+
+def test_one_stage_with_noise_clipping_and_several_discriminator_steps(tiny):
+    """Its norms are bounded too, and a module that was trained can be copied."""
+    options = ("model.one_stage=true", "model.instance_noise=0.1", "model.discriminator_steps=2")
+    counted = ClippedNorms()
+    module, _ = fit(tiny(*ONE_STAGE, *options, "model.gradient_clip_norm=1e-4"), counted)
+    assert all(0.99e-4 < norm <= 1.001e-4 for norm in counted.norms["generator"][1:])
+    assert same(module.state_dict(), copy.deepcopy(module).state_dict())
+
+
+def test_one_stage_steps_are_finite_where_the_discriminator_has_won():
+    """At a logit of -60 the gradient is that of a second pass; from about -70 on it fades, and is never NaN."""
+    fake = torch.zeros(5, 1, 1, 1, requires_grad=True)
+    logits = torch.tensor([-60.0, -90.0, -95.0, -104.0, -200.0])
+    slopes = torch.sigmoid(logits) / 5
+    loss, _ = one_stage_loss(BinaryCrossEntropy(), fake, slopes[:, None, None, None], logits, logits, slopes)
+    (found,) = torch.autograd.grad(loss, fake)
+    assert found.isfinite().all()
+    assert found.flatten()[0].item() == pytest.approx(-1 / 5)

@@ -14,6 +14,7 @@ from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.stop_signals import StopSignals
 from gan.checkpoint_files import read_metadata
+from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
@@ -32,7 +33,8 @@ class RunCheckpoints(Checkpoint):
 
     The best checkpoint is the one with the lowest monitored value so far; the newest until there is a monitored value.
     Beside each checkpoint is a JSON file with the metrics of its weights. Weights that are not finite are never
-    written. A run that resumes in a new folder copies the best checkpoint so far into it.
+    written. A run that resumes in a new folder copies the best checkpoint so far into it, but not in a sweep, where a
+    job's score is its own. Values of other data are not compared.
 
     Args:
         directory: where the checkpoints are written.
@@ -63,6 +65,7 @@ class RunCheckpoints(Checkpoint):
         self._saved: dict[str, Any] = {}
         self._told = False  # that the monitored value is not measured
         self._older_best: Path | None = None
+        self._comparable = True  # the resumed run's values with this run's
 
     @property
     def last(self) -> Path:
@@ -76,6 +79,9 @@ class RunCheckpoints(Checkpoint):
         same = self._saved.get("monitor", self.monitor) == self.monitor
         self.best_score = state_dict["best_score"] if same else None
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        self._comparable = checkpoint.get("data") in (None, trainer.datamodule.source.name)
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
         if trainer.is_global_zero:
@@ -95,7 +101,10 @@ class RunCheckpoints(Checkpoint):
         resumed, best = Path(trainer.ckpt_path), self.directory / "best.ckpt"
         if resumed == self.last:
             self._finish_writing(trainer)
-        if resumed.parent != self.directory and self._older_best.exists() and not best.exists():
+        elsewhere = resumed.parent != self.directory
+        if not self._comparable or (elsewhere and in_multirun()):
+            self.best_score = None
+        elif elsewhere and self._older_best.exists() and not best.exists():
             _copy(self._older_best, best)
             _copy(self._older_best.with_suffix(".json"), best.with_suffix(".json"))
         if not best.exists():

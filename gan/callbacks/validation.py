@@ -1,11 +1,12 @@
 """Measures the averaged generator at each validation: `val/fid_mnist` and the others."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 from lightning import Callback
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
 from gan.errors import UserError
@@ -51,6 +52,10 @@ class ValidationMeasures(Callback):
         self._collapsed = False  # whether the last validation showed signs of mode collapse
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._prepare(trainer, pl_module)
+        _refuse_unknown_monitors(trainer, self.directions())
+
+    def _prepare(self, trainer: Trainer, pl_module: GAN) -> None:
         try:
             extractor = build_extractor(self.extractor, self.inception_weights, pl_module.device)
         except ExtractorMissingError as error:
@@ -135,3 +140,17 @@ class ValidationMeasures(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: GAN, stage: Any) -> None:
         self._measures = None
+
+
+def _refuse_unknown_monitors(trainer: Trainer, measured: Collection[str]) -> None:
+    """A UserError for a callback of Lightning's that waits for what nobody logs: it would end the first epoch."""
+    parts: list[object] = [trainer.lightning_module, *trainer.callbacks]
+    if any(type(part).__module__.partition(".")[0] not in ("gan", "lightning") for part in parts):
+        return  # which may log what it likes
+    for callback in trainer.callbacks:
+        if not isinstance(callback, EarlyStopping | ModelCheckpoint) or callback.monitor is None:
+            continue
+        monitor = callback.monitor
+        if monitor not in measured and not monitor.startswith("train/"):
+            names = ", ".join(sorted(measured)) or "nothing"
+            raise UserError(f"callbacks: {type(callback).__name__} has monitor={monitor}; validation measures {names}")

@@ -24,7 +24,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from gan.config.quoting import bracketed_override, quoted_override
+from gan.config.quoting import bracketed_override, quoted, quoted_override
 from gan.errors import UserError
 
 PACKAGED = Path(__file__).parents[1] / "conf"
@@ -77,9 +77,9 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         overrides: in Hydra's grammar, such as ["experiment=quick", "data.batch_size=32"].
         config_dirs: the user's own folders of configs, as for `--config-dir`.
     """
-    search = [f"hydra.searchpath=[{','.join(f'file://{Path(folder).absolute()}' for folder in config_dirs)}]"]
+    folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_dirs)
     with _own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
-        return hydra_compose(command, [*overrides, *(search if config_dirs else [])])
+        return hydra_compose(command, [*overrides, *([f"hydra.searchpath=[{folders}]"] if folders else [])])
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
@@ -144,6 +145,7 @@ class MNISTDataModule(LightningDataModule):
 
     def _composed(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
         images, labels = self.source.compose(images, labels, split)
+        _require_format(images, labels, self.source)
         _require_contents(images, labels, self.source)
         return images, labels
 
@@ -193,12 +195,18 @@ def _require_folder(dir: str) -> None:
 
 def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
     # `compose` may change the number of channels afterwards, so it is not checked here.
-    fits = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[2:] == (28, 28) and len(images) > 0
-    if not fits or labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+    are_tensors = isinstance(images, Tensor) and isinstance(labels, Tensor)
+    fits = are_tensors and images.dtype == torch.uint8 and images.dim() == 4 and images.shape[2:] == (28, 28)
+    if not fits or len(images) == 0 or labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        given = " and ".join(_described(name, value) for name, value in (("images", images), ("labels", labels)))
         raise UserError(
-            f"data.source={type(source).__name__}: gave images {images.dtype} {list(images.shape)} and labels "
-            f"{labels.dtype} {list(labels.shape)}, not uint8 [N, C, 28, 28] and int64 [N]"
+            f"data.source={type(source).__name__}: gave {given}, not uint8 [N, C, 28, 28] and int64 [N] tensors"
         )
+
+
+def _described(name: str, value: Any) -> str:
+    kind = f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    return f"{name} {kind}"
 
 
 def _require_contents(images: Tensor, labels: Tensor, source: Source) -> None:

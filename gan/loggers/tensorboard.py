@@ -32,6 +32,11 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
         super().__init__(save_dir, name="", version="", default_hp_metric=False)
         self._measures: dict[str, float] = {}
 
+    @property
+    def log_dir(self) -> str:
+        """The folder as it is; Lightning's would replace a $NAME in it by a variable of the environment."""
+        return str(self.save_dir)
+
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any]) -> None:
         """Keeps the first config, the run's. Lightning passes the model's part of it once more."""

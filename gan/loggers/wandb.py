@@ -142,8 +142,11 @@ def _last(path: str) -> str:
 
 
 def _commit_hash() -> list[str]:
-    """The short hash of this code's commit; empty outside a repository or without git."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    """The short hash of this code's commit; empty without git, or where the package is installed elsewhere."""
+    root = Path(__file__).parents[2]
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    if not (root / ".git").exists():  # git would look for a repository around it
+        return []
     try:
         return subprocess.run(command, capture_output=True, text=True, encoding="utf-8").stdout.split()
     except OSError:

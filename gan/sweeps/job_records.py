@@ -9,7 +9,7 @@ from yaml import YAMLError
 
 from gan.atomic_write import write_json
 from gan.checkpoint_files import read_metadata
-from gan.newest_run import OVERRIDES, is_of_sweep
+from gan.newest_run import OVERRIDES, in_braces, is_of_sweep
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again
@@ -64,9 +64,14 @@ class Job(NamedTuple):
 
 
 def settings(overrides: Sequence[str]) -> dict[str, str]:
-    """The overrides by key, without the sweep's own keys. Two jobs are the same if their settings are equal."""
-    pairs = (text.partition("=") for text in overrides if not is_of_sweep(text))
-    return {key: value for key, _, value in pairs}
+    """The overrides by key, without the sweep's own keys. Two jobs are the same if their settings are equal.
+
+    Values of a group in braces stand beside the group's choice, as `KEY.{}`.
+    """
+    texts = [text for text in overrides if not is_of_sweep(text) and text != "ckpt_path=auto"]
+    pairs = [(*text.partition("=")[::2], in_braces(text)) for text in texts]
+    chosen = {key for key, _, braces in pairs if not braces}
+    return {f"{key}.{{}}" if braces and key in chosen else key: value for key, value, braces in pairs}
 
 
 def read_jobs(folder: Path) -> list[Job]:
@@ -83,13 +88,13 @@ def read_job(folder: Path) -> Job | None:
         overrides = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
     except YAMLError:
         return None
-    if not isinstance(overrides, list):
+    if not isinstance(overrides, list) or not all(isinstance(text, str) for text in overrides):
         return None
     summary, outcome = read_metadata(folder / "summary.json"), read_metadata(folder / OUTCOME)
     told = read_metadata(folder / VALIDATIONS)
     last = read_metadata(folder / "checkpoints" / "last.json")
     best = read_metadata(folder / "checkpoints" / "best.json") or last
-    monitor, measures = best.get("monitor", ""), best.get("metrics", {})
+    monitor, measures = best.get("monitor") or "", best.get("metrics") or {}
     status, reason = outcome.get("status", FINISHED if summary else UNFINISHED), outcome.get("reason", "")
     if status == FINISHED and told.get("pruned"):
         status = PRUNED

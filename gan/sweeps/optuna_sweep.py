@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
@@ -117,7 +118,8 @@ def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = f"sqlite:///{sweep.folder / STUDY_FILE}"
+    path = quote(quote(str(sweep.folder / STUDY_FILE)))  # SQLAlchemy and SQLite each decode it
+    storage = f"sqlite:///file:{path}?uri=true"
     study = optuna.create_study(storage=storage, study_name=STUDY_NAME, load_if_exists=True)
     before = study.user_attrs.get("search", search)
     for key in sorted({*search, *before}):

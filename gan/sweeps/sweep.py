@@ -16,7 +16,8 @@ from gan.config.early_checks import check, expanded
 from gan.config.quoting import quoted
 from gan.config.run_folder import without_hydra
 from gan.errors import UserError
-from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, settings, write_outcome
+from gan.newest_run import in_braces
+from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.sweep_table import LOCK, write_report
 
@@ -53,10 +54,11 @@ class Sweep:
             raise UserError(f"hydra.sweeper.params={params}: a mapping of keys to values")
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
-        overrides = {override.get_key_element(): override for override in parsed}
+        # A group's choice and values of it in braces, `model=conditional 'model={latent_dim: 32}'`, are two settings.
+        overrides = {(override.get_key_element(), in_braces(str(override.input_line))): override for override in parsed}
         fixed = [override.input_line for override in overrides.values() if not override.is_sweep_override()]
         self.fixed = [text for text in fixed if text is not None]  # the parser gives each its text
-        self.swept = {key: override for key, override in overrides.items() if override.is_sweep_override()}
+        self.swept = {key: override for (key, _), override in overrides.items() if override.is_sweep_override()}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """A job's config; a UserError or HydraException for one that cannot work, or needs more than one process."""
@@ -106,7 +108,7 @@ class Sweep:
         OmegaConf.save(self._config, self.folder / "multirun.yaml")
         batch = []
         for number, overrides in numbered.items():
-            if settings(overrides).get("ckpt_path", self._config.ckpt_path) != "auto":
+            if "ckpt_path=auto" not in overrides and self._config.ckpt_path != "auto":
                 self._clear(number)
             batch.append([*overrides, f"hydra.sweep.dir={quoted(str(self.folder))}", f"hydra.sweep.subdir={number}"])
         reason = "its process ended before the training did"

@@ -1,11 +1,19 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from lightning import Trainer
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ModelPruning,
+)
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from gan.config import in_multirun
 from gan.config.bounds import require_part
@@ -14,6 +22,13 @@ from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.hardware import processes_started
 from gan.module import GAN
+
+UNFIT: dict[type[Callback], str] = {
+    BatchSizeFinder: "data.batch_size=N sets the batch size",
+    LearningRateFinder: "a sweep compares learning rates",
+    GradientAccumulationScheduler: "data.batch_size=N sets the batch size",
+    ModelPruning: "leave it out",
+}
 
 
 def check_config(cfg: DictConfig) -> None:
@@ -62,8 +77,21 @@ def check_model_fits_data(module: GAN, source: Source) -> None:
         raise UserError(f"model.num_classes={classes}: {source.name} has {found} classes; null ignores them")
 
 
-def check_batches(trainer: Trainer, datamodule: MNISTDataModule) -> None:
-    """Raises a UserError where a limit or an interval asks for less than one batch, or more than an epoch has."""
+def check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Raises a UserError for a callback of Lightning's that cannot work with the steps of two networks."""
+    for callback in callbacks:
+        for kind, instead in UNFIT.items():
+            if isinstance(callback, kind):
+                raise UserError(f"callbacks: {kind.__name__} does not work with manual optimization; {instead}")
+
+
+def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) -> None:
+    """Raises a UserError where a limit or an interval asks for less than one batch, or more than an epoch has.
+
+    Also for batches of one image where a network normalizes single values over the batch.
+    """
+    if datamodule.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in module.modules()):
+        raise UserError("data.batch_size=1: 2 or more with this model, which normalizes over the batch")
     datamodule.setup()
     of_training = datamodule.epoch_images // (datamodule.batch_size * trainer.world_size)
     of_validation = math.ceil(len(datamodule.val_images) / (datamodule.val_batch_size * trainer.world_size))

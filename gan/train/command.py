@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+from lightning import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -27,13 +29,13 @@ from gan.config import instantiate, settle_output_dir
 from gan.config.run_folder import held
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
-from gan.errors import DivergedError, Stopped
+from gan.errors import DivergedError, Stopped, UserError
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
 from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
-from gan.train.checks import check_batches, check_config, check_model_fits_data
+from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, init_from, resume
 from gan.trainer_types import Trainer
 
@@ -87,7 +89,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         check_model_fits_data(module, datamodule.source)
         if cfg.init_from and not resume_from:
             init_from(module, cfg.init_from)
-        end = resume(cfg, module, resume_from) if resume_from else None
+        end = resume(cfg, module, resume_from, datamodule.source.name) if resume_from else None
         if end and end.is_complete:
             return module, end.metrics
         try:
@@ -107,14 +109,16 @@ def _fit(
     """Trains, and returns the last value of each logged metric. With `ended` only the last files are written."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
     module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
+    callbacks = _built(cfg, "callbacks", Callback)
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *_built(cfg, "callbacks"), ConfigRecord(cfg), *([NoMoreBatches()] if ended else [])],
-        logger=_built(cfg, "logger") or False,
+        callbacks=[MidEpoch(), *callbacks, ConfigRecord(cfg), *([NoMoreBatches()] if ended else [])],
+        logger=_built(cfg, "logger", Logger) or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
         profiler=_profiler(cfg),
     )
-    check_batches(trainer, datamodule)
+    check_batches(trainer, datamodule, module)
+    check_callbacks(callbacks)
     own_run, ended_well = _wandb_run(), False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
@@ -147,9 +151,13 @@ def _wandb_run() -> Any:
     return getattr(sys.modules.get("wandb"), "run", None)
 
 
-def _built(cfg: DictConfig, group: str) -> list[Any]:
-    """The objects of a config group, without entries that are null."""
-    return [part for part in instantiate(cfg.get(group) or {}).values() if part is not None]
+def _built(cfg: DictConfig, group: str, kind: type) -> list[Any]:
+    """The objects of a config group, without entries that are null; a UserError for one of another kind."""
+    built = {name: part for name, part in instantiate(cfg.get(group) or {}).items() if part is not None}
+    for name, part in built.items():
+        if not isinstance(part, kind):
+            raise UserError(f"{group}.{name}._target_={cfg[group][name]._target_}: not a {kind.__name__} of Lightning")
+    return list(built.values())
 
 
 def _profiler(cfg: DictConfig) -> Profiler | None:

@@ -72,8 +72,11 @@ class End(NamedTuple):
     is_complete: bool  # False: it was killed before its last files were written, and they are due
 
 
-def resume(cfg: DictConfig, module: GAN, path: Path) -> End | None:
+def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
     """Prepares a run that resumes a checkpoint, and logs which settings differ; Lightning restores it in `fit`.
+
+    Args:
+        data: name of the source of images.
 
     Returns:
         None for a run that continues, else its end; the module then has its weights.
@@ -96,6 +99,8 @@ def resume(cfg: DictConfig, module: GAN, path: Path) -> End | None:
         written = read_metadata(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
         return End(read_metadata(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
     say("resumed     after %d epochs and %s images", progress(checkpoint)[0], checkpoint["images_seen"])
+    if (then := checkpoint.get("data")) not in (None, data):
+        say("changed     data=%s, was %s; its measures are not compared with those before", data, then)
     for name, now in module.hparams.items():
         if (then := checkpoint["hyper_parameters"].get(name)) != now:
             say("changed     model.%s=%s, was %s", name, now, then)
@@ -116,7 +121,8 @@ def _load_weights(module: GAN, checkpoint: dict[str, Any], named: str) -> None:
 
 def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
     epochs, images = progress(checkpoint)[0], checkpoint["images_seen"]
-    if 0 <= (cfg.trainer.get("max_epochs") or 1000) <= epochs or images >= (cfg.max_images or math.inf):
+    most = cfg.trainer.get("max_epochs")
+    if 0 <= (1000 if most is None else most) <= epochs or images >= (cfg.max_images or math.inf):
         return f"{epochs} epochs and {images} images are done already"
     settings: Any = OmegaConf.to_container(cfg.trainer)
     timer = Timer(settings.get("max_time"))

@@ -1,9 +1,7 @@
 """When a run's checkpoints are written, what they say, and what becomes of a run that cannot write them."""
 
 import json
-import logging
 import os
-import shutil
 import signal
 from types import SimpleNamespace
 
@@ -34,10 +32,11 @@ def test_checkpoints_come_by_time_inside_an_epoch(run, tmp_path, monkeypatch):
             save(self, trainer, module, **options),
         ),
     )
-    run("trainer.limit_train_batches=7", "callbacks.checkpoints.every_n_minutes=3")
+    quick = ("~callbacks.measures", "trainer.limit_train_batches=7")
+    run(*quick, "callbacks.checkpoints.every_n_minutes=3")
     assert seen == [48, 96, 112]
     seen.clear()
-    run("trainer.limit_train_batches=7", "callbacks.checkpoints.every_n_minutes=null", folder="b")
+    run(*quick, "callbacks.checkpoints.every_n_minutes=null", folder="b")
     assert seen == [112]
 
 
@@ -90,21 +89,30 @@ def test_a_run_whose_folder_was_moved_keeps_its_best_checkpoint(run, tmp_path):
 
 
 def test_a_run_that_goes_back_describes_what_it_writes(run, tmp_path, at):
-    run("trainer.max_epochs=2", "callbacks.checkpoints.every_n_epochs=1")
+    quick = ("~callbacks.measures", "trainer.max_epochs=2")
+    run(*quick, "callbacks.checkpoints.every_n_epochs=1")
     folder = tmp_path / "run" / "checkpoints"
     at(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped):
-        run("trainer.max_epochs=2", f"ckpt_path='{folder / 'epoch_0001.ckpt'}'")
+        run(*quick, f"ckpt_path='{folder / 'epoch_0001.ckpt'}'")
     assert last(tmp_path / "run")["images_seen"] == json.loads((folder / "last.json").read_text())["images_seen"] == 96
 
 
-def test_a_run_that_resumes_with_another_monitored_value_compares_it_with_itself(run, tmp_path):
+def test_a_run_that_resumes_with_another_monitored_value_compares_it_with_itself(run, begun, tmp_path):
     measures, name = "metrics.measures=[fid,class_balance]", "val/class_balance"
-    run(measures)
     _, metrics = run(measures, "ckpt_path=auto", f"callbacks.checkpoints.monitor={name}", "trainer.max_epochs=2")
     best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
     assert (best["monitor"], best["epoch"]) == (name, 2)
     assert best["best_score"] == pytest.approx(metrics[name])
+
+
+def test_epoch_checkpoints_are_kept_to_the_last(run, tmp_path):
+    every = ("callbacks.checkpoints.every_n_epochs=1", "callbacks.checkpoints.keep_last=2")
+    run("trainer.max_epochs=5", "trainer.limit_train_batches=1", "callbacks.measures.measures=[fid]", *every)
+    folder = tmp_path / "run" / "checkpoints"
+    names = {path.name for path in folder.iterdir()}
+    stems = ("best", "last", "epoch_0004", "epoch_0005")
+    assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".ckpt", ".json")}
 
 
 def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
@@ -119,8 +127,7 @@ def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
     assert {path.stem for path in folder.glob("epoch_*.ckpt")} == {"epoch_10000", "epoch_mine"}
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(run, tmp_path, monkeypatch, at):
-    run()
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(run, begun, tmp_path, monkeypatch, at):
     kept = last(tmp_path / "run")
 
     def full(descriptor):
@@ -139,23 +146,18 @@ def test_too_little_space_is_seen_before_training(run, tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "metrics.csv").exists()
 
 
-def test_metrics_that_cannot_be_written_cost_one_warning(run, tmp_path, at, caplog):
-    at(1, lambda: (shutil.move(tmp_path / "run/metrics.csv", tmp_path), (tmp_path / "run/metrics.csv").mkdir()))
-    caplog.set_level(logging.WARNING, "gan")
-    module, _ = run()
-    assert module.images_seen == 64
-    assert len([line for line in caplog.messages if "CSVMetrics cannot be written" in line]) == 1
+def test_weights_that_are_not_finite_are_not_written(run, begun, tmp_path):
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    with pytest.raises(UserError, match="diverged"):
+        run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=1e38")
+    assert last.read_bytes() == before
 
 
-def test_a_folder_that_is_in_use_is_refused(run, tmp_path, at):
-    refused = []
-
-    def start_another():
-        with pytest.raises(UserError, match="another process trains there") as raised:
-            run("ckpt_path=auto")
-        refused.append(raised)
-
-    at(3, start_another)
-    run("trainer.max_epochs=2", "callbacks.checkpoints.every_n_minutes=1e-9")
-    assert refused
-    run("trainer.max_epochs=3", "ckpt_path=auto", "callbacks.budget=null")
+def test_measures_of_other_data_are_not_compared(run, begun, with_best_score, caplog):
+    caplog.set_level("INFO", "gan")
+    with_best_score(begun, 0.0, data="mnist")
+    run("ckpt_path=auto", "trainer.max_epochs=2")
+    last, best = (json.loads((begun / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
+    assert best["images_seen"] == last["images_seen"]
+    assert "changed     data=digits, was mnist" in caplog.text

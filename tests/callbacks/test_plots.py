@@ -50,19 +50,6 @@ def test_curves_are_drawn_from_the_file_that_the_logger_writes(tmp_path, fit):
     assert "losses.png" in plots(tmp_path)
 
 
-def test_a_picture_that_cannot_be_made_costs_a_warning(tmp_path, fit, tiny_module, monkeypatch, caplog):
-    module = tiny_module()
-    (tmp_path / "samples").write_text("a file in the folder's place")
-    monkeypatch.setattr(TrainingPlots, "_interpolation", lambda *_: torch.ones(1) @ torch.ones(2))
-    with caplog.at_level(logging.WARNING, logger="gan"):
-        fit(tmp_path, SampleGrid(seed=0), TrainingPlots(), epochs=2, module=module)
-    assert module.images_seen == 40
-    assert plots(tmp_path) == {"real_and_generated.png"}
-    first, second = (record.message for record in caplog.records if "not written" in record.message)
-    assert first.startswith(f"{tmp_path}/samples/epoch_0000_images_0000000000.png: not written (")
-    assert second.startswith(f"{tmp_path}/plots/interpolation.png: not written (")
-
-
 def test_an_interrupted_run_has_its_pictures(tmp_path, fit, tiny_module):
     module, loggers = tiny_module(stop_at=12), [CSVMetrics(tmp_path / "metrics.csv")]
     handler = signal.getsignal(signal.SIGINT)

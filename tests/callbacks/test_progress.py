@@ -6,10 +6,8 @@ import re
 import sys
 
 import pytest
-from rich.progress_bar import ProgressBar as Bar
 
 from gan.callbacks import progress
-from gan.callbacks.live_lines import LiveLines
 from gan.callbacks.progress import ProgressBar
 
 BAR = (
@@ -19,27 +17,6 @@ BAR = (
 )
 FAST = ("~callbacks.measures",)
 RUN = (*BAR, "+trainer.enable_progress_bar=true", "trainer.max_epochs=5", "max_images=160")
-COLOUR = re.compile(r"\x1b\[[\d;]*m")
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """A function that makes the output a terminal of 100 columns; pytest sets its own when a test begins."""
-
-    def start():
-        monkeypatch.setattr(sys, "stdout", Terminal())
-        return sys.stdout
-
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "100")
-    return start
 
 
 @pytest.fixture
@@ -49,11 +26,6 @@ def run_log(tmp_path):
     yield tmp_path / "run.log"
     logging.getLogger().removeHandler(handler)
     handler.close()
-
-
-def last_frame(written):
-    """The lines that are left on the screen."""
-    return COLOUR.sub("", written.rpartition("\x1b[2K")[2]).splitlines()
 
 
 def test_one_bar_for_the_whole_run_with_its_measures_and_newest_grid(
@@ -66,12 +38,12 @@ def test_one_bar_for_the_whole_run_with_its_measures_and_newest_grid(
     with caplog.at_level(logging.INFO, logger=progress.log.name):
         train(tiny("~callbacks.plots", *RUN))
     written = screen.getvalue()
-    shares = [int(text) for text in re.findall(r"(\d+)%", COLOUR.sub("", written))]
+    shares = [int(text) for text in re.findall(r"(\d+)%", screen.plain())]
     assert shares == sorted(shares)
     assert {shares[0], shares[-1]} == {0, 100}
     assert "val/fid_mnist" in written
-    assert re.search(r"epoch 2 .* 96 of 160 images \d:\d\d:\d\d left", COLOUR.sub("", written))
-    bar, measures, newest = last_frame(written)[:3]
+    assert re.search(r"epoch 2 .* 96 of 160 images \d:\d\d:\d\d left", screen.plain())
+    bar, measures, newest = screen.last_frame()[:3]
     assert re.search(r"^epoch 3 .*100% 160 of 160 images 0:00:00 left", bar)
     assert "val/fid_mnist" in measures
     assert newest.strip() == "run/samples/epoch_0003_images_0000000160.png"
@@ -79,32 +51,6 @@ def test_one_bar_for_the_whole_run_with_its_measures_and_newest_grid(
     assert not [record for record in caplog.records if record.message.startswith("epoch ")]
     lines = [line for line in run_log.read_text().splitlines() if line.startswith("epoch ")]
     assert [line.split()[:3] for line in lines] == [["epoch", "1", "64"], ["epoch", "2", "128"], ["epoch", "3", "160"]]
-
-
-@pytest.mark.parametrize("no_color", [False, True])
-def test_colours_are_left_out_on_request(terminal, monkeypatch, no_color):
-    if no_color:
-        monkeypatch.setenv("NO_COLOR", "1")
-    screen, lines = terminal(), LiveLines()
-    assert LiveLines.possible()
-    lines.start()
-    lines.show(Bar(total=2, completed=1))
-    lines.stop()
-    assert bool(re.search(r"\x1b\[[\d;]*3\d[;m]", screen.getvalue())) != no_color
-
-
-def test_what_is_logged_meanwhile_is_above_the_bar(terminal, monkeypatch):
-    screen = terminal()
-    handler = logging.StreamHandler(sys.stdout)
-    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
-    lines = LiveLines()
-    lines.start()
-    lines.show("the bar")
-    logging.getLogger("gan").warning("a warning")
-    lines.stop()
-    assert COLOUR.sub("", screen.getvalue()).index("a warning") < screen.getvalue().rindex("the bar")
-    assert last_frame(screen.getvalue())[0].strip() == "the bar"
-    assert handler.stream is screen is sys.stdout
 
 
 def test_an_interrupted_run_gives_the_terminal_back(run, terminal, monkeypatch):
@@ -120,10 +66,10 @@ def test_an_interrupted_run_gives_the_terminal_back(run, terminal, monkeypatch):
 
 
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
-def test_elsewhere_lines_take_the_place_of_the_bar(run, capsys, caplog, monkeypatch, term):
+def test_elsewhere_lines_take_the_place_of_the_bar(run, terminal, capsys, caplog, monkeypatch, term):
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(sys, "stdout", Terminal() if term == "dumb" else io.StringIO())
+    monkeypatch.setattr(sys, "stdout", terminal() if term == "dumb" else io.StringIO())
     with caplog.at_level(logging.INFO, logger=progress.log.name):
         run(*RUN)
     written = sys.stdout.getvalue() + capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from tiny_runs import EXTENSION
+from tiny_runs import EXTENSION, last_checkpoint
 
 from gan.config import compose
 from gan.errors import UserError
@@ -66,3 +66,13 @@ def test_the_text_of_the_networks_has_sizes_and_no_empty_columns(trained):
     assert "FLOPs" not in text
     assert "parameters: generator " in text
     assert text.splitlines()[1].startswith("generator")
+
+
+def test_the_minutes_of_a_resumed_run_are_those_of_all_its_parts(run, begun, tmp_path):
+    state = last_checkpoint(begun)
+    (name,) = (name for name in state["callbacks"] if "RunReport" in name)
+    assert state["callbacks"][name]["minutes"] > 0
+    state["callbacks"][name]["minutes"] = 7.0
+    torch.save(state, tmp_path / "run" / "checkpoints" / "last.ckpt")
+    run("ckpt_path=auto", "trainer.max_epochs=2")
+    assert 7 <= json.loads((tmp_path / "run" / "summary.json").read_text())["minutes"] < 8

@@ -21,26 +21,28 @@ def without_nohup():
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)]
-)
+SIGNALS = ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129))
+
+
 def test_a_run_that_is_told_to_stop_saves_first_and_resumes_to_the_same_end(
-    run, trained, tmp_path, at, caplog, monkeypatch, without_nohup, number, code
+    run, trained, tmp_path, at, caplog, monkeypatch, without_nohup
 ):
+    """By each signal in turn: in the middle of an epoch, at its last batch, after its end, and once more."""
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "gan")
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)}
-    at(5, lambda: os.kill(os.getpid(), number))
-    with pytest.raises(Stopped) as stopped:
-        run("trainer.max_epochs=3")
-    assert stopped.value.code == code
-    assert last(tmp_path / "run")["images_seen"] == 6 * 16
-    line = next(line for line in caplog.messages if line.startswith("stopped"))
-    assert f"after 96 images, all of them in {tmp_path}/run/checkpoints/last.ckpt; resume with: gan train " in line
-    assert {each: signal.getsignal(each) for each in before} == before
-    at(7, lambda: os.kill(os.getpid(), number))  # the last batch of the epoch that is resumed
-    with pytest.raises(Stopped):
-        run("trainer.max_epochs=3", "ckpt_path=auto")
+    before = {each: signal.getsignal(each) for each, _ in SIGNALS}
+    for (number, code), batch in zip(SIGNALS, (5, 7, 8, 10), strict=True):
+        caplog.clear()
+        at(batch, lambda number=number: os.kill(os.getpid(), number))
+        with pytest.raises(Stopped) as stopped:
+            run("trainer.max_epochs=3", "ckpt_path=auto")
+        assert stopped.value.code == code
+        images = (batch + 1) * 16
+        assert last(tmp_path / "run")["images_seen"] == images
+        line = next(line for line in caplog.messages if line.startswith("stopped"))
+        where = f"{tmp_path}/run/checkpoints/last.ckpt"
+        assert f"after {images} images, all of them in {where}; resume with: gan train " in line
+        assert {each: signal.getsignal(each) for each in before} == before
     at(-1, None)
     run("trainer.max_epochs=3", "ckpt_path=auto")
     whole = trained("three_epochs")
@@ -53,7 +55,7 @@ def test_a_run_under_nohup_ignores_a_closed_terminal(run, tmp_path, at):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         at(2, lambda: os.kill(os.getpid(), signal.SIGHUP))
-        run()
+        run("~callbacks.measures")
     finally:
         signal.signal(signal.SIGHUP, before)
     assert last(tmp_path / "run")["images_seen"] == 64
@@ -66,7 +68,7 @@ def test_a_second_interrupt_ends_at_once(run, tmp_path, at):
 
     at(5, twice)
     with pytest.raises(KeyboardInterrupt):
-        run("trainer.max_epochs=2")
+        run("trainer.max_epochs=2", "~callbacks.measures")
     assert last(tmp_path / "run")["images_seen"] == 64  # of the first epoch's end
 
 

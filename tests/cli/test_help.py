@@ -1,7 +1,6 @@
 """`gan COMMAND --help`: each key in a line, and examples that work."""
 
 import shlex
-import subprocess
 
 import pytest
 from omegaconf import OmegaConf
@@ -111,10 +110,3 @@ def test_examples_are_accepted(command, example, tmp_path, monkeypatch):
     assert words[:2] == ["gan", command]
     assert EXAMPLES.keys() == COMMANDS.keys()
     check(command, compose(command, words[2:]))
-
-
-@pytest.mark.process
-def test_a_reader_that_leaves_ends_the_help_without_a_word(python):
-    command = f"'{python}' -m gan train --help model | true"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("", "")

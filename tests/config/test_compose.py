@@ -1,46 +1,13 @@
-"""Composing from Python, and the line for a value that Hydra's grammar refuses."""
-
-import re
-import shlex
+"""Composing from Python."""
 
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal import config_loader_impl as hydra_loader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from gan.config import compose, explain, settle_output_dir
-
-VALUES = ("~/mnist", "ü", "a#b", "a&b", "it's", "a!b", "(x)", "a;b", "lr=0.1/last.ckpt", "a,b=c", "$HOME/(x)")
-
-
-@pytest.mark.parametrize("value", VALUES)
-def test_the_line_shows_the_very_value_in_quotes(value):
-    with pytest.raises(HydraException) as raised:
-        compose("train", [f"ckpt_path={value}"])
-    before, _, pasted = explain(raised.value).partition(": needs quotes: ")
-    assert before == f"ckpt_path={value}"
-    assert compose("train", shlex.split(pasted)).ckpt_path == value
-
-
-def test_the_entries_of_a_list_are_quoted():
-    with pytest.raises(HydraException) as raised:
-        compose("evaluate", ["ckpt=[lr=0.1/a.ckpt,b.ckpt]"])
-    (pasted,) = shlex.split(explain(raised.value).partition(": needs quotes: ")[2])
-    assert compose("evaluate", [pasted]).ckpt == ["lr=0.1/a.ckpt", "b.ckpt"]
-
-
-def test_several_values_are_a_text_a_list_or_a_sweep():
-    with pytest.raises(HydraException) as raised:
-        compose("evaluate", ["ckpt=a,b.ckpt"])
-    text, several = re.fullmatch(
-        r"ckpt=a,b\.ckpt: for a text: (.*); for a list: (.*); for a sweep over the values: gan train --multirun",
-        explain(raised.value),
-    ).groups()
-    assert compose("evaluate", shlex.split(text)).ckpt == "a,b.ckpt"
-    assert compose("evaluate", shlex.split(several)).ckpt == ["a", "b.ckpt"]
+from gan.config import compose, settle_output_dir
 
 
 def test_a_folder_for_output_may_be_below_the_home_folder(tmp_path, monkeypatch):
@@ -78,3 +45,10 @@ def test_files_that_are_composed_once_are_the_same_each_time(overrides, monkeypa
     merge = hydra_loader.ConfigLoaderImpl._compose_config_from_defaults_list.__wrapped__
     monkeypatch.setattr(hydra_loader.ConfigLoaderImpl, "_compose_config_from_defaults_list", merge)
     assert OmegaConf.to_yaml(compose("train", overrides)) == found
+
+
+@pytest.mark.parametrize("name", ["my conf (1)", "it's", "l=r", "a,b", "ü{x}$y"])
+def test_a_folder_of_configs_may_have_any_name(tmp_path, name):
+    (tmp_path / name / "experiment").mkdir(parents=True)
+    (tmp_path / name / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+    assert compose("train", ["experiment=mine"], [tmp_path / name]).seed == 7

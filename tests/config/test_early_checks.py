@@ -1,43 +1,13 @@
 """What is refused before anything heavy is imported."""
 
-import inspect
-import re
 import subprocess
 import sys
 
-import lightning
 import pytest
-from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import BOUNDS
-from gan.config.early_checks import check, check_bounds, expand_home
-from gan.config.values import Number
+from gan.config.early_checks import check, expand_home
 from gan.errors import UserError
-
-BRINGING = {
-    "train": (
-        ["model=dcgan", "logger=wandb", "sweep=optuna", "hardware=multi_node"],
-        ["data=stacked_mnist", "loss=hinge"],
-    ),
-    "evaluate": (["data=stacked_mnist"],),
-    "generate": ([],),
-    "export": ([],),
-}  # overrides that bring every key with bounds
-
-
-def has(cfg, key):
-    above, _, name = key.rpartition(".")
-    return name in ((OmegaConf.select(cfg, above) if above else cfg) or {})
-
-
-def refused_values(allowed):
-    yield "abc"
-    if not allowed.optional:
-        yield None
-    if isinstance(allowed, Number):
-        steps = ((allowed.least, -1), (allowed.above, 0), (allowed.most, 1), (allowed.below, 0))
-        yield from (bound + step for bound, step in steps if bound is not None)
 
 
 @pytest.mark.parametrize(
@@ -64,25 +34,6 @@ def test_a_wrong_value_is_refused_by_its_key(overrides, line):
     with pytest.raises(UserError) as raised:
         check("train", compose("train", overrides))
     assert str(raised.value).startswith(line)
-
-
-def test_bounds_are_of_keys_that_a_command_has():
-    flags = {f"trainer.{name}" for name in inspect.signature(lightning.Trainer.__init__).parameters}
-    assert BOUNDS.keys() == BRINGING.keys()
-    for command, choices in BRINGING.items():
-        configs = [compose(command, overrides) for overrides in choices]
-        keys = BOUNDS[command].keys() - flags
-        assert {key for key in keys if not any(has(cfg, key) for cfg in configs)} == set()
-
-
-@pytest.mark.parametrize("command", BOUNDS)
-def test_each_value_out_of_its_bounds_is_refused_by_its_key(command):
-    for key, allowed in BOUNDS[command].items():
-        for value in refused_values(allowed):
-            cfg = OmegaConf.create()
-            OmegaConf.update(cfg, key, value, force_add=True)
-            with pytest.raises(UserError, match=f"^{re.escape(f'{key}={value}: ')}"):
-                check_bounds(command, cfg)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from lightning import LightningModule, Trainer
 from miniature import flat, made, numbers, ready
 
 from gan.config import CONFIG_DIR, compose
-from gan.data import MNISTDataModule, Source
+from gan.data import MNIST, MNISTDataModule, Source
 from gan.errors import UserError
 
 CONFIGS = sorted((CONFIG_DIR / "data").glob("*.yaml"))
@@ -187,3 +187,22 @@ def test_overfit_batches_repeats_the_same_ones(data_dir, tmp_path):
     module = fit(made(data_dir), tmp_path, max_epochs=2, overfit_batches=3)
     assert module.trained[0] == module.trained[1]
     assert len(module.trained[0]) == 30
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda images, labels: (images > 127, labels), "images torch.bool [150, 1, 28, 28]"),
+        (lambda images, labels: (images[..., :20], labels), "images torch.uint8 [150, 1, 28, 20]"),
+        (lambda images, labels: (images[:9], labels), "labels torch.int64 [150]"),
+        (lambda images, labels: (images.numpy(), labels), "images ndarray"),
+    ],
+)
+def test_what_a_source_composes_is_checked(data_dir, changed, words):
+    class Own(MNIST):
+        def compose(self, images, labels, split):
+            return changed(images, labels)
+
+    with pytest.raises(UserError, match=r"^data\.source=Own: gave ") as raised:
+        ready(data_dir, source=Own())
+    assert words in str(raised.value)

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import hydra
 import pytest
 from miniature import made, ready
 
-from gan.config import compose
 from gan.data import DataNotFoundError, Digits, MNISTDataModule, StackedMNIST
 from gan.errors import UserError
 
@@ -64,14 +62,6 @@ def test_without_fallback_the_run_ends(tmp_path):
         made(tmp_path).prepare_data()
     with pytest.raises(DataNotFoundError, match="data=digits"):
         made(tmp_path).setup()
-
-
-def test_the_digits_config_needs_no_fallback():
-    cfg = compose("train", ["data=digits", "output_dir=unused"])
-    datamodule = hydra.utils.instantiate(cfg.data)
-    datamodule.prepare_data()
-    datamodule.setup()
-    assert (len(datamodule.train_dataloader()), len(datamodule.val_dataloader())) == (20, 1)
 
 
 def test_three_channels_have_no_fallback(tmp_path):

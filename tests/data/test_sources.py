@@ -6,7 +6,7 @@ import pytest
 import torch
 from miniature import numbers, write_mnist
 
-from gan.data import KMNIST, MNIST, DataNotFoundError, Digits, FashionMNIST, MNISTDataModule, StackedMNIST, sources
+from gan.data import KMNIST, MNIST, DataNotFoundError, FashionMNIST, MNISTDataModule, StackedMNIST, sources
 from gan.data.idx import ALL_NAMES
 from gan.errors import UserError
 
@@ -129,15 +129,6 @@ def test_bad_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
         at(MNIST(mirrors=[address]), tmp_path / "data", download=True).prepare()
     assert "\n" not in str(error.value)
     assert not list((tmp_path / "data").rglob("*-ubyte*"))
-
-
-def test_digits_need_no_files():
-    (images, labels), (test_images, test_labels) = Digits().train(), Digits().test()
-    assert (images.shape, test_images.shape) == ((1500, 1, 28, 28), (297, 1, 28, 28))
-    assert (images.dtype, labels.dtype, int(images.min()), int(images.max())) == (torch.uint8, torch.int64, 0, 255)
-    for part in (labels, test_labels):
-        assert torch.bincount(part).float().div(len(part)).sub(0.1).abs().max() < 0.01
-    assert torch.equal(images, Digits().train()[0])
 
 
 def test_stacked_digits_stay_in_their_split(data_dir):

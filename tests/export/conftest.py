@@ -3,19 +3,19 @@
 import shutil
 
 import pytest
+from exports import MODELS, files
 
 from gan.config import compose
 from gan.export import export
+
+__all__ = ["files"]
 
 
 @pytest.fixture(scope="session")
 def checkpoints(trained, tmp_path_factory):
     """A conditional and an unconditional run's last checkpoint, in folders that may be written to."""
     root = tmp_path_factory.mktemp("runs")
-    return {
-        name: shutil.copytree(trained(name), root / name) / "checkpoints" / "last.ckpt"
-        for name in ("conditional", "unconditional")
-    }
+    return {name: shutil.copytree(trained(name), root / name) / "checkpoints" / "last.ckpt" for name in MODELS}
 
 
 @pytest.fixture
@@ -27,17 +27,3 @@ def exported(checkpoints, tmp_path):
         return export(compose("export", [*fixed, *overrides]))
 
     return run
-
-
-@pytest.fixture(scope="session")
-def files(checkpoints, shared):
-    """Exports of both models in both formats, by (model, format). Tests read them and leave them as they are."""
-    names = {(model, form): f"{model}_{form}.{form}" for model in checkpoints for form in ("safetensors", "onnx")}
-
-    def fill(folder):
-        for (model, form), name in names.items():
-            output = [f"format={form}", f"output='{folder / name}'", f"output_dir='{folder}'"]
-            export(compose("export", [f"ckpt='{checkpoints[model]}'", *output]))
-
-    folder = shared("exports", fill)
-    return {key: folder / name for key, name in names.items()}

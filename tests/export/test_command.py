@@ -1,10 +1,11 @@
-"""`gan export`, and reading what it wrote."""
+"""`gan export`: what it writes, and what it refuses."""
+
+import sys
 
 import pytest
 import torch
 
 from gan.errors import UserError
-from gan.inference import DigitGenerator
 
 pytestmark = pytest.mark.slow
 
@@ -61,15 +62,7 @@ def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypat
     assert list(folder.iterdir()) == []
 
 
-def test_a_checkpoint_whose_output_is_no_such_image_is_refused(tmp_path):
-    from my_gan import MLPGenerator
-
-    shape = {"latent_dim": 8, "num_classes": None, "image_channels": 3}
-    weights = {f"generator_ema.{name}": value for name, value in MLPGenerator(**shape, width=4).state_dict().items()}
-    options = {**shape, "generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}
-    path = tmp_path / "grey.ckpt"
-    torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
-    with pytest.raises(
-        UserError, match=r"grey.ckpt: the output of its generator has shape \(2, 1, 28, 28\), not 3x28x28"
-    ):
-        DigitGenerator.open(path, device="cpu", trust=["my_gan"])
+def test_a_missing_onnxruntime_names_the_extra(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"format=onnx needs onnxruntime; .* -m pip install"):
+        exported("conditional", "format=onnx")

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from exports import MODELS
 from safetensors.torch import load_file
 
 from gan.config.bounds import BOUNDS
@@ -15,9 +16,6 @@ from gan.inference.exported_files import read_export, read_export_metadata
 from gan.randomness import latents
 
 pytestmark = pytest.mark.slow
-
-
-MODELS = ("conditional", "unconditional")
 
 
 def images_of(network, generator, count):

@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
+from exports import files
 from tiny_generators import save_checkpoints
 
 from gan.config import compose
 from gan.generate import generate
 from gan.inference import DigitGenerator
+
+__all__ = ["files"]
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    """Directions are found sooner; what is compared was found in as many images."""
+    monkeypatch.setattr("gan.inference.directions.NUM_IMAGES", 512)
 
 
 @pytest.fixture(scope="session")

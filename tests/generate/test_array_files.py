@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torchvision
 
 from gan.data import MNIST
 from gan.data.idx import read_split
@@ -79,12 +78,14 @@ def test_mnist_loaders_read_idx(generated):
 
 
 def test_two_commands_make_a_whole_mnist(generated, tmp_path):
+    from torchvision import datasets
+
     options = ("format=idx", "digits=all")
     generated("generated/MNIST/raw", *options, "num_images=60")
     generated("generated/MNIST/raw", *options, "num_images=20", "first=60", "split=test")
     expected = generated("a.npz", "digits=all", "num_images=80")
     for train, span in ((True, slice(0, 60)), (False, slice(60, 80))):
-        found = torchvision.datasets.MNIST(tmp_path / "generated", train=train)
+        found = datasets.MNIST(tmp_path / "generated", train=train)
         assert np.array_equal(found.data.numpy(), expected["images"][span, 0])
         assert np.array_equal(found.targets.numpy(), expected["labels"][span])
     source = MNIST(mirrors=[])

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.config import compose
 from gan.config.bounds import BOUNDS
 from gan.errors import UserError
-from gan.export import export
 from gan.generate.array_files import SPLITS
 from gan.generate.command import ENDINGS
 from gan.inference import DigitGenerator
@@ -23,24 +21,6 @@ def test_the_number_of_images_is_the_total_and_has_a_natural_default(generated):
     assert generated("d.npz", "digits=7")["labels"].tolist() == [7]
     assert generated("e.npz")["labels"].tolist() == [i % 10 for i in range(64)]
     assert generated("f.npz", "seeds=0-15")["labels"].tolist() == [i % 10 for i in range(16)]
-
-
-def test_pictures(generated):
-    array = generated("a.npy", "digits=[3,1,4]")
-    assert (array.shape, array.dtype) == ((3, 1, 28, 28), np.uint8)
-    assert Image.open(generated("a.png", "digits=[3,1,4]")).size == (6 * 92, 6 * 32)
-    small = np.asarray(Image.open(generated("small.png", "digits=[3,1,4]", "scale=1")))
-    assert small.shape == (32, 92)
-    assert np.array_equal(
-        np.asarray(Image.open(generated("large.png", "digits=[3,1,4]", "scale=3")))[1::3, 1::3], small
-    )
-    folder = generated("pictures", "digits=[3,1,4]", "format=png", "first=7", "num_images=2")
-    assert sorted(path.name for path in folder.iterdir()) == ["000007_digit_1.png", "000008_digit_4.png"]
-    expected = generated("b.npy", "digits=[3,1,4]", "first=8", "num_images=1")
-    assert np.array_equal(np.asarray(Image.open(folder / "000008_digit_4.png")), expected[0, 0])
-    folder = generated("pictures", "format=png", "num_images=1", "overwrite=true", model="unconditional")
-    assert [path.name for path in folder.iterdir()] == ["000000.png"]
-    assert Image.open(generated("colour.png", "num_images=4", model="colour")).mode == "RGB"
 
 
 def test_nothing_is_overwritten_unless_told_to(generated, tmp_path):
@@ -163,23 +143,26 @@ def test_an_output_leaves_no_other_folder(gan, checkpoints, tmp_path, command):
     assert {".hydra", "run.log"} < {path.name for path in folder.iterdir()}
 
 
-HEAVY = "lightning torchvision sklearn matplotlib scipy torchmetrics wandb pandas sympy torch._dynamo torch._inductor"
+HEAVY = (
+    *("lightning", "torchvision", "sklearn", "matplotlib", "scipy", "torchmetrics", "wandb", "pandas", "sympy"),
+    *("torch._dynamo", "torch._inductor", "onnx", "onnxscript", "fastapi", "uvicorn"),
+)
 
 
 @pytest.mark.process
-def test_it_starts_without_heavy_imports(checkpoints, tmp_path):
-    """From a checkpoint, then from an exported file."""
-    path, exported = checkpoints["conditional"], tmp_path / "exported.safetensors"
-    export(compose("export", [f"ckpt='{path}'", f"output='{exported}'", f"output_dir='{tmp_path}'"]))
+def test_it_starts_without_heavy_imports_and_other_extras(checkpoints, files, tmp_path):
+    """From a checkpoint, then from exported files."""
+    paths = [checkpoints["conditional"], *(files["conditional", form] for form in ("safetensors", "onnx"))]
     code = f"""
 import sys
+import gan.serve
 from gan.cli import main
-for path in {[str(path), str(exported)]}:
+for path in {[str(path) for path in paths]}:
     sys.argv = ["gan", "generate", f"ckpt='{{path}}'", "digits=[3,1,4]"]
     assert main() == 0
-    print([name for name in {HEAVY.split()} if name in sys.modules])
+    print([name for name in {HEAVY} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     lines = done.stdout.splitlines()
-    assert [Image.open(written).size for written in lines[1::3]] == [(552, 192)] * 2
-    assert lines[2::3] == ["[]"] * 2
+    assert [Image.open(written).size for written in lines[1::3]] == [(552, 192)] * 3
+    assert lines[2::3] == ["[]"] * 3

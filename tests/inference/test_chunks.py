@@ -1,11 +1,13 @@
 """Chunks of several sizes whose images have the same bits."""
 
+from itertools import islice
+
 import pytest
 import torch
 from tiny_generators import save_checkpoint
 from torch import nn
 
-from gan.inference import CHUNK, DigitGenerator, exact_sizes
+from gan.inference import CHUNK, DigitGenerator, chunks, exact_sizes
 
 
 class Uneven(nn.Module):
@@ -21,6 +23,12 @@ class Uneven(nn.Module):
         images = latents.sum(1) + (0 if labels is None else self.classes(labels)[:, 0])
         uneven = len(latents) < (self.even_mixed if mixed else self.even)
         return torch.nextafter(images, images + uneven)
+
+
+def test_a_range_is_split_at_the_multiples_of_a_size():
+    assert list(chunks(5, 25, 10)) == [(5, 10), (10, 20), (20, 25)]
+    assert list(chunks(10, 20, 10)) == [(10, 20)]
+    assert list(islice(chunks(3, 10**15, 10), 2)) == [(3, 10), (10, 20)]
 
 
 @pytest.mark.parametrize(

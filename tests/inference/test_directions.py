@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from tiny_generators import save_checkpoint, save_checkpoints
@@ -89,11 +90,16 @@ def shapes():
     return measured
 
 
+@pytest.fixture(scope="module")
+def unmoved(pretrained, shapes):
+    return shapes(pretrained.generate(300, seed=5))
+
+
 @pytest.mark.parametrize(
     ("name", "alongside"), [("slant", ()), ("thickness", ()), ("width", ("size",)), ("size", ("width", "height"))]
 )
-def test_each_direction_moves_what_its_name_says_and_little_else(pretrained, shapes, name, alongside):
-    before, recognized = shapes(pretrained.generate(300, seed=5))
+def test_each_direction_moves_what_its_name_says_and_little_else(pretrained, shapes, unmoved, name, alongside):
+    before, recognized = unmoved
     spread = {key: torch.stack([values[digit::10].std() for digit in range(10)]) for key, values in before.items()}
     changes = {}
     for amount in (-2, -1, 1, 2):
@@ -126,6 +132,7 @@ def test_a_moved_image_depends_on_its_seed_and_index_alone(pretrained):
     images = moved.generate(300, seed=3)
     assert torch.equal(moved.generate(30, seed=3, first=250), images[250:280])
     assert not torch.equal(pretrained.generate(300, seed=3), images)
+    assert torch.equal(pretrained.moved({"width": np.float32(1)}).generate(3, seed=3), images[:3])
     assert pretrained.moved({"width": 0}) is pretrained.moved(None) is pretrained
     assert torch.equal(moved.interpolate([3, 4], [0], steps=3)[0, 0], images[0])
 

@@ -100,3 +100,17 @@ def test_what_a_user_may_name(tmp_path, monkeypatch, caplog):
     pretrained.unlink()
     with pytest.raises(UserError, match=r"model=pretrained: there is no file .*pretrained\.safetensors"):
         DigitGenerator.open("pretrained", key="model")
+
+
+def test_a_checkpoint_whose_output_is_no_such_image_is_refused(tmp_path):
+    from my_gan import MLPGenerator
+
+    shape = {"latent_dim": 8, "num_classes": None, "image_channels": 3}
+    weights = {f"generator_ema.{name}": value for name, value in MLPGenerator(**shape, width=4).state_dict().items()}
+    options = {**shape, "generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}
+    path = tmp_path / "grey.ckpt"
+    torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
+    with pytest.raises(
+        UserError, match=r"grey.ckpt: the output of its generator has shape \(2, 1, 28, 28\), not 3x28x28"
+    ):
+        DigitGenerator.open(path, device="cpu", trust=["my_gan"])

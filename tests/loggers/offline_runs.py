@@ -5,6 +5,8 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tiny_runs import FAST, NARROW, TINY
+
 FILE_HEADER, BLOCK, RECORD_HEADER = 7, 32 * 1024, 7
 FULL, LAST = 1, 4
 
@@ -91,3 +93,28 @@ def _records(data):
         if kind in (FULL, LAST):
             yield Record.FromString(parts)
             parts = b""
+
+
+TRACKED = {
+    "conditional": (
+        *("~callbacks.plots", "trainer.max_epochs=2", "seed=3", "model=conditional"),
+        *("model.generator.channels=[8,8,8]", "model.discriminator.channels=[8,8,8,8]", "model.latent_dim=8"),
+        *("wandb.project=digits", "wandb.notes=first try", "wandb.tags=[mine]", "wandb.log_checkpoint=true"),
+    ),
+    "unconditional": (*NARROW, *FAST),
+}
+
+
+def tracked(shared, name):
+    """The folder of such a run, which tests leave as it is, and what W&B has of it."""
+
+    def fill(folder):
+        from gan.config import compose
+        from gan.train import train
+
+        train(compose("train", [*TINY, *TRACKED[name], "logger=[csv,wandb]", f"output_dir='{folder}'"]))
+        offline_runs(folder)  # waits until all is on the disk
+
+    folder = shared(f"tracked_{name}", fill)
+    (run,) = offline_runs(folder)
+    return folder, run

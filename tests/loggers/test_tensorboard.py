@@ -2,6 +2,7 @@
 
 import pytest
 
+from gan.loggers.tensorboard import TensorBoardRun
 from gan.train import train
 
 pytestmark = pytest.mark.slow
@@ -36,11 +37,6 @@ def test_curves_pictures_and_hyperparameters_with_the_last_measures(tiny, tmp_pa
     assert {"val/fid_mnist", "val/is_mnist"} <= measured <= set(found.Tags()["scalars"])
 
 
-def test_rows_of_a_call_of_many_steps_stand_at_their_own_images(run, tmp_path):
-    run("logger=tensorboard", "steps_per_execution=4")
-    assert [event.step for event in events(tmp_path / "run").Scalars("train/loss_generator")] == [16, 32, 48, 64]
-
-
 def test_a_resumed_run_leaves_the_curves_of_an_uninterrupted_one(run, tmp_path):
     run("logger=tensorboard")
     kept = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
@@ -52,14 +48,9 @@ def test_a_resumed_run_leaves_the_curves_of_an_uninterrupted_one(run, tmp_path):
     )
 
 
-@pytest.mark.parametrize("method", ["add_scalar", "add_image", "flush", "close"])
-def test_events_that_cannot_be_written_cost_one_warning(tiny, tmp_path, monkeypatch, caplog, method):
-    from torch.utils.tensorboard import SummaryWriter
-
-    def full(*_, **options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(SummaryWriter, method, full)
-    module, _ = train(tiny("logger=tensorboard", "~callbacks.plots", "trainer.limit_train_batches=2"))
-    assert module.images_seen == 32
-    assert len([line for line in caplog.messages if "No space left on device" in line]) == 1
+def test_the_folder_is_taken_as_it_is(tmp_path):
+    folder = tmp_path / "$HOME %s ~"
+    run = TensorBoardRun(folder)
+    run.log_metrics({"val/fid_mnist": 1.0}, 1)
+    run.save()
+    assert "events" in {path.name.partition(".")[0] for path in folder.iterdir()}

@@ -1,21 +1,12 @@
-"""The page in Chromium, and a service for it in this process."""
+"""The page in Chromium. What takes long to import is imported when a browser is there."""
 
 import base64
-import contextlib
 import io
 import json
-import threading
-import time
-from functools import partial
 
 import numpy as np
 import torch
-import uvicorn
 from PIL import Image
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
-
-from gan.serve.app import create_app, server_config
 
 PATIENCE = 60
 
@@ -36,18 +27,35 @@ class Page:
 
     def element(self, selector):
         """Waits for an element that matches."""
-        return self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, selector))[0]
+        return self.until(lambda: self.elements(selector))[0]
+
+    def elements(self, selector):
+        return self.browser.find_elements("css selector", selector)
 
     def __getitem__(self, name):
-        return self.browser.find_element(By.ID, name)
+        return self.browser.find_element("id", name)
+
+    def press(self, name, key):
+        """Presses a key of the keyboard, such as HOME, in an element."""
+        from selenium.webdriver.common.keys import Keys
+
+        self[name].send_keys(getattr(Keys, key))
+
+    def choice(self, name):
+        """A list to choose from."""
+        from selenium.webdriver.support.ui import Select
+
+        return Select(self[name])
 
     def until(self, holds):
+        from selenium.webdriver.support.ui import WebDriverWait
+
         return WebDriverWait(self.browser, PATIENCE, 0.05).until(lambda browser: holds())
 
     def images(self):
         """Waits until the images have arrived, and returns their elements."""
         self.until(lambda: self["generate-status"].text and self["images"].get_attribute("aria-busy") is None)
-        return self["images"].find_elements(By.TAG_NAME, "img")
+        return self["images"].find_elements("tag name", "img")
 
     def generate(self, **fields):
         for name, text in fields.items():
@@ -72,28 +80,6 @@ class Page:
         """Clicks a button and returns the file that it downloads."""
         button.click()
         return self.until(lambda: next(self.browser.downloads.glob(f"*.{ending}"), None))
-
-
-@contextlib.contextmanager
-def listening(settings):
-    """The URL of a service on a free port, in a thread of this process, and a function that stops it."""
-    config = server_config(settings, partial(create_app, settings), None)
-    server = uvicorn.Server(config)
-    config.port = 0
-    thread = threading.Thread(target=server.run)
-
-    def stop():
-        server.should_exit = True
-        thread.join()
-
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", stop
-    finally:
-        stop()
 
 
 def pixels_on_screen(element):

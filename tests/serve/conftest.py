@@ -8,9 +8,14 @@ import subprocess
 import threading
 from contextlib import ExitStack, asynccontextmanager
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from exports import files
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from listening import listening
+from omegaconf import OmegaConf
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoints
 
@@ -21,6 +26,7 @@ from gan.serve import service as service_module
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
+__all__ = ["files"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -56,15 +62,34 @@ def redis(tmp_path):
     stop()
 
 
+@pytest.fixture(scope="session")
+def read_overrides():
+    """A function from overrides to settings. The other keys are composed and resolved once, which takes long."""
+    defaults = OmegaConf.to_container(compose("serve", ["device=cpu"]), resolve=True)
+
+    def read(*overrides):
+        cfg = OmegaConf.create(defaults)
+        for each in OverridesParser.create().parse_overrides(overrides):
+            OmegaConf.update(cfg, each.key_or_group, each.value())
+        return read_settings(cfg)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def library(checkpoints):
+    """The generator that the service has."""
+    return DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
+
+
 @pytest.fixture
-def settings(checkpoints, tmp_path):
+def settings(checkpoints, tmp_path, read_overrides):
     """A function from overrides to settings; the model is conditional unless the test names another."""
 
     def read(*overrides, model="conditional"):
         named = any(text.startswith("models=") for text in overrides)
         file = [] if named else [f"ckpt='{checkpoints[model]}'"]
-        fixed = ["device=cpu", f"jobs_dir='{tmp_path / 'jobs'}'"]
-        return read_settings(compose("serve", [*fixed, *file, *overrides]))
+        return read_overrides(f"jobs_dir='{tmp_path / 'jobs'}'", *file, *overrides)
 
     return read
 
@@ -109,7 +134,8 @@ def metric():
     """A function from a metric's name and labels to its value, summed over the labels left out."""
 
     def value(name, **labels):
-        families = text_string_to_metric_families(prometheus.exposition().decode())
+        lines = [line for line in prometheus.exposition().decode().splitlines() if line.startswith(name)]
+        families = text_string_to_metric_families("\n".join([*lines, ""]))
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
@@ -165,17 +191,49 @@ def chromium(tmp_path_factory):
     opened.quit()
 
 
+@pytest.fixture(scope="module")
+def plain(checkpoints, read_overrides):
+    """A service that has no overrides, for all tests of a file: its URL, and the function that stops it."""
+    with listening(read_overrides(f"ckpt='{checkpoints['conditional']}'", "jobs_dir=null")) as found:
+        yield found
+
+
 @pytest.fixture
-def page(chromium, settings):
+def page(chromium, settings, plain):
     """A function from overrides to the page of a service with them."""
-    from browsing import Page, listening
+    from browsing import Page
 
     with ExitStack() as stack:
 
         def opened(*overrides, **options):
-            url, stop = stack.enter_context(listening(settings(*overrides, **options)))
+            own = overrides or options
+            url, stop = stack.enter_context(listening(settings(*overrides, **options))) if own else plain
             shown = Page(chromium, url)
             shown.url, shown.stop_service = url, stop
             return shown
 
         yield opened
+
+
+@pytest.fixture(scope="module")
+def url(checkpoints, read_overrides):
+    """The URL of a service that is quick to refuse."""
+    limits = ("max_body_bytes=1024", "request_timeout=1", "keep_alive=1", "jobs_dir=null")
+    with listening(read_overrides(f"ckpt='{checkpoints['conditional']}'", *limits)) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def connect(url):
+    """A function that opens a connection to it and sends something."""
+    opened = []
+
+    def connected(content=b""):
+        address = urlsplit(url)
+        opened.append(socket.create_connection((address.hostname, address.port), timeout=30))
+        opened[-1].sendall(content)
+        return opened[-1]
+
+    yield connected
+    for each in opened:
+        each.close()

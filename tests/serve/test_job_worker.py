@@ -13,7 +13,6 @@ from tiny_generators import save_checkpoint
 from gan.config import compose
 from gan.generate import generate
 from gan.serve import job_worker
-from gan.serve import service as service_module
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_jobs")]
 
@@ -127,37 +126,6 @@ async def test_deleting_stops_a_job_of_another_worker(service, slow, tmp_path):
         assert (await one.get("/v1/jobs")).json() == {"jobs": []}
         await until(one, await submit(one, seed=9), "done")  # the worker is free again
     assert len([path for path in (tmp_path / "jobs").iterdir() if path.is_dir()]) == 1
-
-
-async def test_a_job_is_behind_the_requests(service, hold, monkeypatch):
-    monkeypatch.setattr(service_module, "MAX_WAIT_SECONDS", 60.0)
-    async with service() as client:
-        hold.clear()
-        hold.reached.clear()
-        requests = [asyncio.create_task(client.post("/v1/generate", json={})) for _ in range(3)]
-        assert await asyncio.to_thread(hold.reached.wait, 20)
-        turn = asyncio.create_task(client.service.turn())
-        await asyncio.sleep(0.2)
-        assert not turn.done()
-        hold.set()
-        assert {response.status_code for response in await asyncio.gather(*requests)} == {200}
-        await turn
-
-
-async def test_a_busy_service_finishes_its_jobs(service, monkeypatch):
-    monkeypatch.setattr(service_module, "MAX_WAIT_SECONDS", 0.02)
-    async with service("queue_size=64", "max_images=64") as client:
-        stop = asyncio.Event()
-
-        async def ask():
-            while not stop.is_set():
-                await client.post("/v1/generate", json={"num_images": 64})
-                await asyncio.sleep(0.005)  # as a network would, it lets others run
-
-        clients = [asyncio.create_task(ask()) for _ in range(3)]
-        await until(client, await submit(client, num_images=64), "done")
-        stop.set()
-        await asyncio.gather(*clients)
 
 
 async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):

@@ -106,21 +106,6 @@ async def test_concurrent_requests_are_limited_but_probes_are_not(service, hold)
         assert (await client.post("/v1/generate", json={})).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("content", "kind", "words"),
-    [
-        ("{}", "text/plain", "The Content-Type must be application/json, not text/plain."),
-        ("{", "application/json", "The body is not valid JSON."),
-        ("", "none", "The request has no body."),
-    ],
-)
-async def test_a_body_that_is_not_json(service, content, kind, words):
-    async with service() as client:
-        response = await client.post("/v1/interpolate", content=content, headers={"Content-Type": kind})
-        assert response.status_code == 422
-        assert words in response.json()["detail"]
-
-
 async def test_each_request_has_an_id_a_log_line_and_a_count(service, metric, caplog):
     async with service() as client:
         counted = {"method": "POST", "path": "/v1/generate", "status": "200"}

@@ -2,18 +2,16 @@
 
 import asyncio
 import collections
+import io
 import shutil
 
+import numpy as np
 import pytest
-import torch
-from tiny_generators import save_checkpoint
+from tiny_generators import replace, save_checkpoint
 
-from gan import threads
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve.models import Models
-from gan.serve.schemas import SampleRequest
-from gan.serve.settings import ModelSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -22,14 +20,6 @@ pytestmark = pytest.mark.anyio
 def two(checkpoints):
     a, b = checkpoints["conditional"], checkpoints["unconditional"]
     return f"models={{stable: {{ckpt: '{a}', version: v1}}, trial: {{ckpt: '{b}', weight: 0.25}}}}"
-
-
-def save_other_weights(path):
-    """Writes a checkpoint with other weights."""
-    checkpoint = torch.load(save_checkpoint(path), weights_only=True)
-    checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
-    torch.save(checkpoint, path)
-    return path
 
 
 async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
@@ -42,26 +32,6 @@ async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
         assert counts["stable"] > counts["trial"] > 0
         versions = {model["name"]: model["version"] for model in listed["models"]}
         assert all(versions[a.headers["x-model"]] == a.headers["x-model-version"] for a in responses)
-
-
-async def test_a_named_model_or_version_is_used(service, two):
-    async with service(two) as client:
-        for named in ({"model": "trial"}, {"model": "stable"}, {"version": "v1"}):
-            responses = [await client.post("/v1/generate", json={**named, "seed": 5}) for _ in range(8)]
-            assert {a.headers["x-model"] for a in responses} == {named.get("model", "stable")}
-            assert len({a.content for a in responses}) == 1
-        stable = (await client.get("/v1/models")).json()["models"][0]
-        assert stable["version"].startswith("v1+")
-        full = {"model": "stable", "version": stable["version"]}
-        assert (await client.post("/v1/generate", json=full)).status_code == 200
-        wrong = await client.post("/v1/generate", json={"model": "trial", "version": "v1"})
-        assert (wrong.status_code, "no such model" in wrong.json()["detail"]) == (422, True)
-
-
-def test_a_request_names_a_version_in_full_whatever_its_label():
-    label = "v" * 64
-    version = ModelSettings(ckpt="a.ckpt", version=label).version
-    assert SampleRequest(version=f"{version}+0123456789ab").version.startswith(label)
 
 
 async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, tmp_path):
@@ -78,7 +48,7 @@ async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_i
         assert refused.status_code == 409
         assert "The old model stays in use." in refused.json()["detail"]
         assert await generate() == before
-        save_other_weights(path)
+        replace(path, 640)
         entry = (await client.post("/v1/models/a/reload")).json()
         after = await generate()
         assert after[0] == entry["version"] != before[0]
@@ -100,20 +70,10 @@ async def test_a_model_without_room_is_refused_and_the_old_one_stays(service, tm
         assert (await client.post("/v1/generate", json={"seed": 5})).status_code == 200
 
 
-async def test_the_threads_of_a_worker_are_those_of_its_settings(service, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
-    torch.set_num_threads(2)
-    async with service("threads=1"):
-        assert torch.get_num_threads() == 1
-    threads.forget_threads()
-    torch.set_num_threads(1)
-
-
 async def test_a_reload_does_not_interrupt(service, tmp_path):
     path = save_checkpoint(tmp_path / "a.ckpt")
     async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
-        save_other_weights(path)
+        replace(path, 640)
         requests = [client.post("/v1/generate", json={"seed": seed}) for seed in range(30)]
         reloads = [client.post("/v1/models/a/reload") for _ in range(3)]
         responses = await asyncio.gather(*requests[:15], *reloads, *requests[15:])
@@ -132,7 +92,7 @@ async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
     first, second = Service(read, shared), Service(read, shared)
     async with first.running(), second.running():
         old = second.models.default.version
-        save_other_weights(path)
+        replace(path, 640)
         new = (await first.reloads.reload("a")).version
         async with asyncio.timeout(20):
             while second.models.default.version == old:
@@ -152,3 +112,31 @@ def test_weights_must_sum_to_one(settings, checkpoints):
             settings(f"models={{{models}}}")
     with pytest.raises(UserError, match=r"models\.a\.ckpt=nowhere.ckpt: there is no file"):
         Models(settings("models={a: {ckpt: nowhere.ckpt}}"))
+
+
+async def test_a_named_model_or_version_is_used(service, two):
+    async with service(two) as client:
+        for named in ({"model": "trial"}, {"model": "stable"}, {"version": "v1"}):
+            responses = [await client.post("/v1/generate", json={**named, "seed": 5}) for _ in range(8)]
+            assert {a.headers["x-model"] for a in responses} == {named.get("model", "stable")}
+            assert len({a.content for a in responses}) == 1
+        stable = (await client.get("/v1/models")).json()["models"][0]
+        assert stable["version"].startswith("v1+")
+        full = {"model": "stable", "version": stable["version"]}
+        assert (await client.post("/v1/generate", json=full)).status_code == 200
+        wrong = await client.post("/v1/generate", json={"model": "trial", "version": "v1"})
+        assert (wrong.status_code, "no such model" in wrong.json()["detail"]) == (422, True)
+
+
+@pytest.mark.slow
+async def test_an_exported_file_is_served(service, files, trained):
+    body = {"digits": [3, 1, 4], "seed": 7, "format": "npy"}
+    paths = {"ckpt": trained("conditional") / "checkpoints" / "last.ckpt"}
+    paths |= {ending: files["conditional", ending] for ending in ("safetensors", "onnx")}
+    images = {}
+    for ending, path in paths.items():
+        async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+            response = await client.post("/v1/generate", json=body)
+            images[ending] = np.load(io.BytesIO(response.content)).astype(int)
+    assert np.array_equal(images["ckpt"], images["safetensors"])
+    assert np.abs(images["ckpt"] - images["onnx"]).max() <= 1

@@ -9,9 +9,6 @@ import pytest
 import torch
 from browsing import classify, pixels, pixels_on_screen
 from PIL import Image
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 from tiny_generators import replace, save_checkpoint
 
 from gan.config.bounds import DIRECTIONS
@@ -64,7 +61,7 @@ def test_it_shows_the_requested_digits(page, classifier):
     shown = page(*PRETRAINED)
     shown.images()
     for key in "2026":
-        shown["keypad"].find_elements(By.TAG_NAME, "button")[int(key)].click()
+        shown.elements("#keypad button")[int(key)].click()
     shown.generate(count="8", seed="3")
     shown.until(lambda: "8 images" in shown["generate-status"].text)
     assert classify(classifier, shown.images()) == [2, 0, 2, 6] * 2
@@ -84,7 +81,7 @@ def test_seeds_and_truncation(page):
     shown.generate(seed="7")
     shown.until(lambda: "seed 7." in shown["generate-status"].text)
     assert (pixels(shown.images()[0]) == first).all()
-    shown["truncation"].send_keys(Keys.HOME)
+    shown.press("truncation", "HOME")
     assert shown["truncation-value"].text == "0.2"
     shown["generate"].click()
     shown.until(lambda: (pixels(shown.images()[0]) != first).any())
@@ -93,7 +90,8 @@ def test_seeds_and_truncation(page):
     assert f"seed {shown['seed'].get_attribute('value')}." in shown["generate-status"].text
 
 
-def test_sliders_move_the_images(page):
+def test_sliders_move_the_images(page, monkeypatch):
+    monkeypatch.setattr("gan.inference.directions.NUM_IMAGES", 1024)  # they are found sooner
     shown = page(*PRETRAINED)
     shown.images()
     shown.generate(digits="7", count="30", seed="3")
@@ -104,10 +102,10 @@ def test_sliders_move_the_images(page):
         return measure_shapes(torch.from_numpy(images)[:, None])[:, 0].mean().item()
 
     upright = slant()
-    shown["direction-slant"].send_keys(Keys.END)
+    shown.press("direction-slant", "END")
     assert shown["direction-slant-value"].text == "+3"
     shown.until(lambda: slant() > upright + 0.3)
-    shown["direction-slant"].send_keys(Keys.HOME)
+    shown.press("direction-slant", "HOME")
     shown.until(lambda: slant() < upright - 0.3)
     shown["directions-reset"].click()
     assert [shown[f"direction-{name}"].get_attribute("value") for name in DIRECTIONS] == ["0"] * 4
@@ -148,10 +146,12 @@ def test_errors_when_the_service_is_busy_or_stopped(page):
 def test_it_asks_for_a_key_if_the_service_requires_one(page):
     shown = page("api_keys=[open-sesame]")
     assert shown.error("key-error") == "The header X-API-Key must have a valid API key."
-    shown["key"].send_keys("wrong", Keys.ENTER)
+    shown["key"].send_keys("wrong")
+    shown.press("key", "ENTER")
     shown.until(lambda: len(shown.requested("/v1/models")) > 0)
     shown["key"].clear()
-    shown["key"].send_keys("open-sesame", Keys.ENTER)
+    shown["key"].send_keys("open-sesame")
+    shown.press("key", "ENTER")
     assert len(shown.images()) == 40
     assert not shown["key-form"].is_displayed()
     shown.browser.refresh()
@@ -161,15 +161,15 @@ def test_it_asks_for_a_key_if_the_service_requires_one(page):
 def test_the_slider_moves_from_one_digit_to_the_other(page, classifier):
     shown = page(*PRETRAINED)
     shown.interpolated()
-    Select(shown["from-digit"]).select_by_value("1")
-    Select(shown["to-digit"]).select_by_value("0")
+    shown.choice("from-digit").select_by_value("1")
+    shown.choice("to-digit").select_by_value("0")
     before = shown["frame"].get_attribute("src")
     shown["interpolate"].click()
     shown.until(lambda: shown["frame"].get_attribute("src") != before)
     shown.requested("")
     pictures = []
-    for key in (Keys.HOME, Keys.PAGE_UP, Keys.ARROW_RIGHT, Keys.END):
-        shown["position"].send_keys(key)
+    for key in ("HOME", "PAGE_UP", "ARROW_RIGHT", "END"):
+        shown.press("position", key)
         pictures.append(pixels_on_screen(shown["frame"]))
     assert len({picture.numpy().tobytes() for picture in pictures}) == 4
     assert classifier(torch.stack([pictures[0], pictures[-1]])).argmax(1).tolist() == [1, 0]
@@ -183,7 +183,7 @@ def test_downloads_have_the_images_on_the_page(page):
     shown = page()
     pictures = np.stack([pixels(picture) for picture in shown.images()])
     shown.generate(seed="99", digits="x")  # changed fields do not count until they are submitted
-    png, archive, npy = shown["downloads"].find_elements(By.TAG_NAME, "button")
+    png, archive, npy = shown.elements("#downloads button")
     assert np.array_equal(np.load(shown.download(npy, "npy"))[:, 0], pictures)
     with zipfile.ZipFile(shown.download(archive, "zip")) as files:
         first = Image.open(io.BytesIO(files.read(sorted(files.namelist())[0])))
@@ -207,11 +207,11 @@ def test_choosing_one_of_several_models(page, checkpoints):
     shown = page(f"models={models}")
     shown.images()
     assert "by model one, version" in shown["generate-status"].text
-    Select(shown["model"]).select_by_index(2)
+    shown.choice("model").select_by_index(2)
     shown.until(lambda: "by model other, version" in shown["generate-status"].text)
     shown.images()
     assert not shown["digits"].is_enabled()
-    Select(shown["model"]).select_by_index(0)
+    shown.choice("model").select_by_index(0)
     shown.until(lambda: "by model one, version" in shown["generate-status"].text)
     assert shown["digits"].is_enabled()
 
@@ -227,9 +227,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, scheme):
         shown.images()
         shown.interpolated()
         assert shown.browser.execute_script("return document.documentElement.scrollWidth") == 360
-        buttons = [each for each in shown.browser.find_elements(By.TAG_NAME, "button") if each.is_displayed()]
+        buttons = [each for each in shown.elements("button") if each.is_displayed()]
         assert min(min(each.size.values()) for each in buttons) >= 44
-        background = shown.browser.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
+        background = shown.element("body").value_of_css_property("background-color")
         brightness = sum(int(value) for value in re.findall(r"\d+", background)[:3]) / 3
         assert brightness > 200 if scheme == "light" else brightness < 50
     finally:
@@ -240,7 +240,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, scheme):
 def test_every_control_has_a_name(page):
     shown = page()
     shown.interpolated()
-    controls = shown.browser.find_elements(By.CSS_SELECTOR, "input, select, button, img")
+    controls = shown.elements("input, select, button, img")
     shown_controls = [each for each in controls if each.is_displayed()]
     assert len(shown_controls) > 50
     assert [each.get_attribute("outerHTML") for each in shown_controls if not each.accessible_name] == []

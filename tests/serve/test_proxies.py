@@ -6,7 +6,7 @@ import re
 
 import httpx
 import pytest
-from browsing import listening
+from listening import listening
 from nginx import in_front_of
 
 pytestmark = pytest.mark.anyio

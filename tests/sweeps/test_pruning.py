@@ -1,17 +1,15 @@
 """Bad trials of a search end early, whoever is killed meanwhile."""
 
-import csv
 import json
 import math
-import warnings
 from types import SimpleNamespace
 
-import optuna
 import pytest
 
-from gan.sweeps.job_records import OUTCOME, PRUNED, VALIDATIONS, Job, write_outcome
-from gan.sweeps.optuna_sweep import _tell
+from gan.sweeps.job_records import OUTCOME, VALIDATIONS, write_outcome
 from gan.sweeps.pruning import Pruning
+
+pytestmark = pytest.mark.usefixtures("no_figure")
 
 # Job n measures n + 1 at each of its three validations, so each job is worse than the one before.
 LEVELS = ("+callbacks.levels._target_=levels.Levels", "+callbacks.levels.run=${output_dir}")
@@ -21,28 +19,41 @@ SEARCH = (
 )
 
 
-def rows(folder):
-    with (folder / "sweep.csv").open(newline="") as file:
-        return [(row["job"], row["status"]) for row in csv.DictReader(file)]
+@pytest.fixture
+def optuna():
+    """The package: it is imported where it is used, and not by each worker."""
+    import optuna
+
+    return optuna
 
 
-def trials(folder):
-    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'study.db'}")
-    return [(trial.state.name, trial.value, trial.intermediate_values) for trial in study.get_trials()]
+@pytest.fixture
+def trials(folder, optuna):
+    """A function that reads the trials of the search."""
+
+    def read():
+        study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'study.db'}")
+        return [(trial.state.name, trial.value, trial.intermediate_values) for trial in study.get_trials()]
+
+    return read
+
+
+@pytest.fixture
+def statuses(table):
+    return lambda: [row["status"] for row in table()]
 
 
 @pytest.mark.slow
-def test_a_bad_trial_is_cut_recorded_and_told_with_what_it_saved(sweep, folder):
+def test_a_bad_trial_is_cut_recorded_and_told_with_what_it_saved(sweep, folder, table, trials, statuses):
     code, out = sweep(*SEARCH, "hydra.sweeper.n_trials=2")
     assert code == 0
     assert "by MedianPruner: val/level 2" in out
-    assert trials(folder) == [("COMPLETE", 1, {0: 1, 1: 1, 2: 1}), ("PRUNED", 2, {0: 2, 1: 2})]
+    assert trials() == [("COMPLETE", 1, {0: 1, 1: 1, 2: 1}), ("PRUNED", 2, {0: 2, 1: 2})]
 
     summary = json.loads((folder / "1" / "summary.json").read_text())
     size = summary["images_seen"] // 2
     assert (summary["epochs"], summary["metrics"]["val/level"]) == (2, 2)
-    with (folder / "sweep.csv").open(newline="") as file:
-        good, bad = csv.DictReader(file)
+    good, bad = table()
     assert (good["status"], good["images saved"]) == ("finished", "")
     assert (bad["status"], bad["images"], bad["images saved"]) == ("pruned", str(2 * size), str(size))
     assert float(bad["minutes saved"]) == pytest.approx(float(bad["minutes"]) / 2, abs=0.01)
@@ -58,40 +69,28 @@ def test_a_bad_trial_is_cut_recorded_and_told_with_what_it_saved(sweep, folder):
 
     killed_before_its_last_files()
     again = (*SEARCH, "hydra.sweeper.n_trials=2", "ckpt_path=auto")
-    assert (sweep(*again)[0], rows(folder)) == (0, [("0", "finished"), ("1", "pruned")])
+    assert (sweep(*again)[0], statuses()) == (0, ["finished", "pruned"])
     assert json.loads((folder / "1" / "summary.json").read_text())["images_seen"] == 2 * size
 
     killed_before_its_last_files()
-    assert (sweep(*again, "hydra.sweeper.pruner=null")[0], rows(folder)) == (0, [("0", "finished"), ("1", "finished")])
+    assert (sweep(*again, "hydra.sweeper.pruner=null")[0], statuses()) == (0, ["finished", "finished"])
     assert json.loads((folder / "1" / "summary.json").read_text())["images_seen"] == 3 * size
-    assert trials(folder)[1] == ("COMPLETE", 2, {})
+    assert trials()[1] == ("COMPLETE", 2, {})
 
 
 @pytest.mark.process
-def test_a_killed_search_resumes_with_its_pruned_trials(sweep, killed, folder):
+def test_a_killed_search_resumes_with_its_pruned_trials(sweep, killed, folder, trials, statuses):
     search = (*SEARCH, "hydra.sweeper.n_trials=4")
     search = (*search, "+callbacks.levels.killed=2", "+callbacks.levels.notes=killed")
     killed(*search)
-    assert rows(folder) == [("0", "finished"), ("1", "pruned")]
+    assert statuses() == ["finished", "pruned"]
     assert json.loads((folder / "2" / VALIDATIONS).read_text())["values"] == [3]
     before = (folder / "1" / "checkpoints" / "last.ckpt").read_bytes()
     assert sweep(*search)[0] == 0
-    assert rows(folder) == [("0", "finished"), ("1", "pruned"), ("2", "pruned"), ("3", "pruned")]
-    assert [state for state, *_ in trials(folder)] == ["COMPLETE", *["PRUNED"] * 3]
+    assert statuses() == ["finished", *["pruned"] * 3]
+    assert [state for state, *_ in trials()] == ["COMPLETE", *["PRUNED"] * 3]
     assert (folder / "1" / "checkpoints" / "last.ckpt").read_bytes() == before
     assert "Launching" not in sweep(*search)[1]
-
-
-def test_a_search_that_was_killed_while_it_recorded_a_trial_records_the_rest(tmp_path):
-    study = optuna.create_study()
-    trial = study.ask()
-    trial.report(3.0, 0)
-    job = Job(tmp_path / "0", [], PRUNED, validations=[3.0, None])
-    warnings.simplefilter("error")
-    _tell(study, study.get_trials()[0], job)
-    (told,) = study.get_trials()
-    assert (told.state.name, told.intermediate_values[0]) == ("PRUNED", 3.0)
-    assert math.isnan(told.intermediate_values[1])
 
 
 @pytest.fixture
@@ -117,29 +116,27 @@ def judged(tmp_path):
 
 
 GOOD, BAD, OTHERS = [8.0, 4.0], [20.0, 19.0], [[10.0, 5.0, 3.0, 2.0]] * 5
-PRUNERS = {
-    "median": lambda: optuna.pruners.MedianPruner(),
-    "percentile": lambda: optuna.pruners.PercentilePruner(25.0),
-    "threshold": lambda: optuna.pruners.ThresholdPruner(upper=10.0),
-}
+PRUNERS = {"MedianPruner": (), "PercentilePruner": (25.0,), "ThresholdPruner": (None, 10.0)}
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_optunas_pruners_judge_by_the_files_of_the_jobs(judged, name):
-    assert judged(PRUNERS[name](), BAD, OTHERS)[0]
-    assert not judged(PRUNERS[name](), GOOD, OTHERS)[0]
+def test_optunas_pruners_judge_by_the_files_of_the_jobs(judged, optuna, name):
+    kind, arguments = getattr(optuna.pruners, name), PRUNERS[name]
+    assert judged(kind(*arguments), BAD, OTHERS)[0]
+    assert not judged(kind(*arguments), GOOD, OTHERS)[0]
     assert not judged(optuna.pruners.NopPruner(), BAD, OTHERS)[0]
 
 
-@pytest.mark.parametrize("kind", [optuna.pruners.SuccessiveHalvingPruner, optuna.pruners.HyperbandPruner])
-def test_halving_finds_the_rungs_that_trials_have_reached(judged, kind):
-    pruner = kind(min_resource=1, reduction_factor=2, **({"max_resource": 1} if "Hyper" in kind.__name__ else {}))
+@pytest.mark.parametrize("name", ["SuccessiveHalvingPruner", "HyperbandPruner"])
+def test_halving_finds_the_rungs_that_trials_have_reached(judged, optuna, name):
+    most = {"max_resource": 1} if "Hyper" in name else {}
+    pruner = getattr(optuna.pruners, name)(min_resource=1, reduction_factor=2, **most)
     bad, notes = judged(pruner, GOOD, [])
     assert (bad, notes["completed_rung_0"]) == (False, 4.0)
     assert judged(pruner, BAD, OTHERS, notes={"completed_rung_0": 5.0})[0]
 
 
-def test_a_running_job_tells_the_others_how_far_it_came(tmp_path):
+def test_a_running_job_tells_the_others_how_far_it_came(tmp_path, optuna):
     pruning = Pruning(str(tmp_path / "0"), "val/fid", optuna.pruners.SuccessiveHalvingPruner(min_resource=1))
     pruning.directory.mkdir()
     trainer = SimpleNamespace(sanity_checking=False, should_stop=False, is_last_batch=True, max_epochs=9)
@@ -151,16 +148,34 @@ def test_a_running_job_tells_the_others_how_far_it_came(tmp_path):
     assert told == {"images": [100, 200], "values": [3.0, 2.0], "notes": notes, "pruned": False}
 
 
-def test_a_trial_is_not_compared_with_others_of_far_more_images(judged):
+def test_a_trial_is_not_compared_with_others_of_far_more_images(judged, optuna):
     """Validations may be a number of batches apart in a search over the batch size."""
     pruner = optuna.pruners.MedianPruner()
     assert judged(pruner, BAD, OTHERS, images=(95, 209))[0]
     assert not judged(pruner, BAD, OTHERS, images=(50, 100))[0]
 
 
-def test_values_that_are_not_finite_and_jobs_without_any_are_no_hindrance(judged, tmp_path):
+def test_values_that_are_not_finite_and_jobs_without_any_are_no_hindrance(judged, tmp_path, optuna):
     pruner = optuna.pruners.MedianPruner()
     assert judged(pruner, [math.nan, 30.0], [*OTHERS, [None], [None, 3.0]])[0]
     (tmp_path / "1" / VALIDATIONS).unlink()
     (tmp_path / "2" / VALIDATIONS).write_text("{")
     assert judged(optuna.pruners.MedianPruner(n_startup_trials=3), BAD, [])[0]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("launcher", ["parallel", "slurm"])
+def test_a_bad_trial_is_cut_by_what_other_processes_measured(
+    sweep_of_processes, slurm, folder, statuses, trials, launcher
+):
+    """Both trials are handed over at once, so the search itself learns nothing before both have ended."""
+    one_at_a_time = {"parallel": "hydra.launcher.n_jobs=1", "slurm": "hydra.launcher.poll_seconds=0.2"}[launcher]
+    code, out = sweep_of_processes(
+        *("hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2", "seed=choice(1,2)"),
+        *(*LEVELS, "callbacks.checkpoints.monitor=val/level", "+hydra.sweeper.pruner.n_startup_trials=1"),
+        *(f"launcher={launcher}", one_at_a_time, "trainer.max_epochs=2"),
+    )
+    assert (code, statuses()) == (0, ["finished", "pruned"]), out
+    assert "| images saved | minutes saved |" in (folder / "sweep.md").read_text()
+    assert json.loads((folder / "1" / "summary.json").read_text())["epochs"] == 1
+    assert [state for state, *_ in trials()] == ["COMPLETE", "PRUNED"]

@@ -1,4 +1,6 @@
-"""Mistakes that end a sweep before its first job starts."""
+"""Mistakes that end a sweep before its first job starts, and a launcher that fails."""
+
+import json
 
 import pytest
 from tiny_runs import SEARCH, SWEPT
@@ -35,9 +37,15 @@ from tiny_runs import SEARCH, SWEPT
         (["data.batch_size=16,0"], "data.batch_size=0: a whole number, 1 or more"),
         (["trainer.max_epochs=1,-5"], "trainer.max_epochs=-5: a whole number"),
         (["hardware=cpu_ddp", "seed=1,2"], "trainer.devices=2: a job of a sweep has one process"),
+        (["launcher=parallel", "hydra.launcher.n_jobs=0", "seed=1,2"], "n_jobs=0: a whole number, 1 or more"),
+        (["launcher=slurm", "seed=1,2"], "launcher=slurm: there is no sbatch here"),
+        (["launcher=parallel", "hardware=cpu_ddp", "seed=1,2"], "a job of a sweep has one process"),
+        (["hydra.sweep.subdir='${seed}'", "seed=1,2"], "hydra.sweep.subdir=${seed}: the number of a job names its"),
+        (["hydra.run.dir=here", "seed=1,2"], "hydra.run.dir=here: a sweep's folder is outputs/multirun/SWEEP_NAME"),
     ],
 )
-def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, arguments, words):
+def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setenv("PATH", "/nowhere")
     code, out = sweep(*arguments)
     assert code == 2
     assert words in out
@@ -49,3 +57,23 @@ def test_a_search_that_a_config_asks_for_is_refused_without_multirun(gan, tmp_pa
     (tmp_path / "mine.yaml").write_text("defaults:\n  - train\n  - override sweep: optuna\n  - _self_\n")
     code, _, errors = gan("train", *SWEPT, "--config-dir", str(tmp_path), "--config-name", "mine")
     assert (code, errors.strip()) == (2, "gan train: sweep=optuna: a search needs gan train --multirun")
+
+
+def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
+    sweep, tmp_path, monkeypatch, basic_launcher
+):
+    batch = []
+
+    def launch(self, jobs, initial_job_idx):
+        batch.extend(jobs)
+        raise OSError("a worker was killed")
+
+    monkeypatch.setattr(basic_launcher, "launch", launch)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    code, out = sweep("seed=1,2", "hydra.sweep.dir='~/my sweep'")
+    assert code == 1
+    assert "the launcher failed: OSError: a worker was killed" in out
+    folder = tmp_path / "home" / "my sweep"
+    assert all(json.loads((folder / job / "job.json").read_text())["status"] == "failed" for job in "01")
+    assert all(f'hydra.sweep.dir="{folder}"' in job for job in batch)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

@@ -4,17 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from offline_runs import offline_runs
 from omegaconf import OmegaConf
 from tiny_runs import FAST
 
 from gan.config import compose
 from gan.train import train
 
-pytest.importorskip("wandb")
-from offline_runs import offline_runs
-
 pytestmark = pytest.mark.slow
-
 
 SWEEP = Path(__file__).parents[2] / "deploy" / "wandb" / "sweep.yaml"
 
@@ -40,6 +37,7 @@ def test_the_sweep_file_stops_bad_runs_at_validations_that_they_have():
 
 @pytest.mark.parametrize("end", [0, -1])
 def test_both_ends_of_each_sweep_parameter_train(tiny, monkeypatch, tmp_path, end):
+    pytest.importorskip("wandb")
     chosen = {
         key: (space.get("values") or [space["min"], space["max"]])[end] for key, space in sweep()["parameters"].items()
     }

@@ -32,6 +32,17 @@ SYSTEM_A = (
 )
 
 
+@pytest.fixture
+def whole(shared, run):
+    """The folder of two epochs of System A without a break, which tests read and leave as it is."""
+
+    def fill(kept):
+        _, metrics = run(*SYSTEM_A, "trainer.max_epochs=2", f"output_dir='{kept}'")
+        (kept / "metrics.json").write_text(json.dumps(metrics))
+
+    return shared("system_a", fill)
+
+
 def checkpoint(tmp_path, folder):
     return torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True)
 
@@ -58,46 +69,39 @@ def assert_equal(first, second, where=""):
         assert first == second, where
 
 
-def test_two_epochs_are_one_and_a_resumed_one(run, tmp_path):
+def test_two_epochs_are_one_and_a_resumed_one(run, whole, tmp_path):
     """System A with its dropout and noise, and a step schedule: resumed in another folder, and in its own."""
-    whole, whole_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", folder="whole")
+    whole_module = GAN.load_from_checkpoint(whole / "checkpoints" / "last.ckpt")
+    whole_metrics = json.loads((whole / "metrics.json").read_text())
     run(*SYSTEM_A, "trainer.max_epochs=1", folder="half")
     first = tmp_path / "half" / "checkpoints" / "last.ckpt"
     moved, moved_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", f"ckpt_path='{first}'", folder="moved")
     again, again_metrics = run(*SYSTEM_A, "trainer.max_epochs=2", "ckpt_path=auto", folder="half")
 
-    expected = checkpoint(tmp_path, "whole")
+    expected = checkpoint(whole.parent, whole.name)
     for folder, module, metrics in (("moved", moved, moved_metrics), ("half", again, again_metrics)):
         actual = checkpoint(tmp_path, folder)
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "images_seen"):
             assert_equal(expected[part], actual[part], part)
-        assert_equal(whole.state_dict(), module.state_dict())
+        assert_equal(whole_module.state_dict(), module.state_dict())
         for name in whole_metrics.keys() - {"train/images_per_second"}:
             assert whole_metrics[name] == metrics[name] or math.isnan(whole_metrics[name]), name
-    assert rows(tmp_path, "half") == rows(tmp_path, "whole")
-    assert rows(tmp_path, "moved") == [row for row in rows(tmp_path, "whole") if row["epoch"] == "1"]
+    undisturbed = rows(whole.parent, whole.name)
+    assert rows(tmp_path, "half") == undisturbed
+    assert rows(tmp_path, "moved") == [row for row in undisturbed if row["epoch"] == "1"]
 
 
-def test_a_checkpoint_loads_by_itself(run, tmp_path):
-    module, _ = run()
-    loaded = GAN.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
-    assert_equal(module.state_dict(), loaded.state_dict())
-    assert loaded.images_seen == module.images_seen == 64
-
-
-def test_init_from_takes_the_weights_alone(run, tmp_path):
-    first, _ = run()
-    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    second, _ = run(
-        f"init_from='{path}'", "trainer.limit_train_batches=1", "model.generator_optimizer.lr=0", folder="b"
-    )
+def test_init_from_takes_the_weights_alone(run, trained):
+    path = trained("unconditional") / "checkpoints" / "last.ckpt"
+    first = GAN.load_from_checkpoint(path)
+    second, _ = run(f"init_from='{path}'", "trainer.limit_train_batches=1", "model.generator_optimizer.lr=0")
     for name, parameter in first.generator.named_parameters():
         assert torch.equal(parameter, second.generator.get_parameter(name))
     assert second.images_seen == 16
 
 
 def test_a_run_that_resumes_reads_no_weights_to_start_from(run, begun, tmp_path):
-    module, _ = run("init_from=deleted.ckpt", "ckpt_path=auto", "trainer.max_epochs=2")
+    module, _ = run("~callbacks.measures", "init_from=deleted.ckpt", "ckpt_path=auto", "trainer.max_epochs=2")
     assert module.images_seen == 128
 
 
@@ -108,7 +112,7 @@ def test_restored_threads_are_at_most_the_cores(run, begun, tmp_path, monkeypatc
     settled = []
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr("gan.train.resume.settle_threads", lambda threads: settled.append(threads))
-    run("ckpt_path=auto", "trainer.max_epochs=2")
+    run("~callbacks.measures", "ckpt_path=auto", "trainer.max_epochs=2")
     assert settled == [cpu_count()]
 
 
@@ -129,63 +133,67 @@ def shown(monkeypatch):
 LINEAR = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
 
 
-@pytest.mark.parametrize("stop", ["trainer.max_time=00:00:00:06", "max_images=96"])
-def test_an_epoch_that_was_cut_short_resumes_with_the_rest_of_it(run, tmp_path, shown, stop):
-    settings = ("trainer.max_epochs=2", f"model.generator_schedule={LINEAR}", "callbacks.checkpoints.every_n_epochs=1")
+def test_an_epoch_that_was_cut_short_resumes_with_the_rest_of_it(run, tmp_path, shown):
+    settings = ("trainer.max_epochs=2", f"model.generator_schedule={LINEAR}", "~callbacks.measures")
+    settings += ("callbacks.checkpoints.every_n_epochs=1",)
     run(*settings, folder="whole")
-    expected, shown[:] = list(shown), []
-    cut, _ = run(*settings, stop)
-    assert cut.images_seen == 96
-    kept = tmp_path / "run" / "checkpoints"
-    assert [path.name for path in kept.glob("epoch_*.ckpt")] == ["epoch_0001.ckpt"]
-    again, metrics = run(*settings, "ckpt_path=auto")
-    assert again.images_seen == 128
-    assert (kept / "epoch_0002.ckpt").is_file()
-    assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 8)  # that of the last of eight steps
-    assert_equal(expected, shown)
-    assert checkpoint(tmp_path, "run")["epoch"] == checkpoint(tmp_path, "whole")["epoch"]
+    expected = list(shown)
+    for folder, stop in {"time": "trainer.max_time=00:00:00:06", "images": "max_images=96"}.items():
+        shown.clear()
+        cut, _ = run(*settings, stop, folder=folder)
+        assert cut.images_seen == 96
+        kept = tmp_path / folder / "checkpoints"
+        assert [path.name for path in kept.glob("epoch_*.ckpt")] == ["epoch_0001.ckpt"]
+        again, metrics = run(*settings, "ckpt_path=auto", folder=folder)
+        assert again.images_seen == 128
+        assert (kept / "epoch_0002.ckpt").is_file()
+        assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 8)  # that of the last of eight steps
+        assert_equal(expected, shown)
+        assert checkpoint(tmp_path, folder)["epoch"] == checkpoint(tmp_path, "whole")["epoch"]
 
 
 def test_a_run_whose_only_epoch_was_cut_short_is_not_done(run, shown):
-    run("trainer.max_time=00:00:00:02")
-    run("ckpt_path=auto", "trainer.max_time=00:00:00:03")
-    module, _ = run("ckpt_path=auto")
+    run("~callbacks.measures", "trainer.max_time=00:00:00:02")
+    run("~callbacks.measures", "ckpt_path=auto", "trainer.max_time=00:00:00:03")
+    module, _ = run("~callbacks.measures", "ckpt_path=auto")
     assert (module.images_seen, len(shown)) == (64, 4)
     assert len({batch.sum().item() for batch in shown}) == 4
 
 
-def test_a_run_that_was_cut_short_ends_as_an_undisturbed_one(run, tmp_path, shown):
+def test_a_run_that_was_cut_short_ends_as_an_undisturbed_one(run, whole, tmp_path, shown):
     """Bit for bit, with the dropout, noise and labels of the rest of the epoch; `metrics.csv` has a validation more."""
-    run(*SYSTEM_A, "trainer.max_epochs=2", folder="whole")
     shown.clear()
     run(*SYSTEM_A, "trainer.max_epochs=2", "trainer.max_time=00:00:00:06", folder="cut")
     assert checkpoint(tmp_path, "cut")["images_seen"] == 96
     run(*SYSTEM_A, "trainer.max_epochs=2", "ckpt_path=auto", folder="cut")
-    expected, actual = checkpoint(tmp_path, "whole"), checkpoint(tmp_path, "cut")
+    expected, actual = checkpoint(whole.parent, whole.name), checkpoint(tmp_path, "cut")
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "images_seen"):
         assert_equal(expected[part], actual[part], part)
-    extra = [row for row in rows(tmp_path, "cut") if row not in rows(tmp_path, "whole")]
+    undisturbed = rows(whole.parent, whole.name)
+    extra = [row for row in rows(tmp_path, "cut") if row not in undisturbed]
     assert [(row["images_seen"], bool(row["val/fid_mnist"])) for row in extra] == [("96", True)]
-    assert len(rows(tmp_path, "cut")) == len(rows(tmp_path, "whole")) + 1
+    assert len(rows(tmp_path, "cut")) == len(undisturbed) + 1
 
 
-@pytest.mark.parametrize("older", [False, True])
-def test_the_rest_of_an_epoch_has_noise_of_its_own(run, tmp_path, shown, monkeypatch, older):
+def test_the_rest_of_an_epoch_has_noise_of_its_own(run, tmp_path, shown, monkeypatch):
     """Also after a checkpoint of an older version, without the states of the random number generators."""
     states, step = [], GAN.training_step
     monkeypatch.setattr(
         GAN, "training_step", lambda module, *rest: (states.append(torch.get_rng_state()), step(module, *rest))[1]
     )
-    run("trainer.max_time=00:00:00:02")
-    if older:
-        state = checkpoint(tmp_path, "run")
-        del state["random_states"]
-        torch.save(state, tmp_path / "run" / "checkpoints" / "last.ckpt")
-    run("ckpt_path=auto")
-    assert len({bytes(state) for state in states}) == len(states) == 4
+    run("~callbacks.measures", "trainer.max_time=00:00:00:02")
+    shutil.copytree(tmp_path / "run", tmp_path / "older")
+    state = checkpoint(tmp_path, "older")
+    del state["random_states"]
+    torch.save(state, tmp_path / "older" / "checkpoints" / "last.ckpt")
+    of_first = len(states)
+    for folder in ("run", "older"):
+        del states[of_first:]
+        run("~callbacks.measures", "ckpt_path=auto", folder=folder)
+        assert len({bytes(state) for state in states}) == len(states) == 4
 
 
-def test_between_two_epochs_a_checkpoint_needs_no_random_states(run, begun, tmp_path):
+def test_between_two_epochs_a_checkpoint_needs_no_random_states(begun, tmp_path):
     assert "random_states" not in checkpoint(tmp_path, "run")
 
 
@@ -209,24 +217,6 @@ def test_a_resumed_run_says_what_changed(run, begun, tmp_path, caplog):
     assert [line for line in caplog.messages if line.startswith("changed")] == [
         "changed     model.instance_noise=0.25, was 0.1"
     ]
-
-
-def test_the_minutes_of_a_resumed_run_are_those_of_all_its_parts(run, begun, tmp_path):
-    state = checkpoint(tmp_path, "run")
-    (name,) = (name for name in state["callbacks"] if "RunReport" in name)
-    assert state["callbacks"][name]["minutes"] > 0
-    state["callbacks"][name]["minutes"] = 7.0
-    torch.save(state, tmp_path / "run" / "checkpoints" / "last.ckpt")
-    run("ckpt_path=auto", "trainer.max_epochs=2")
-    assert 7 <= json.loads((tmp_path / "run" / "summary.json").read_text())["minutes"] < 8
-
-
-def test_epoch_checkpoints_are_kept_to_the_last(run, tmp_path):
-    run("trainer.max_epochs=5", "callbacks.checkpoints.every_n_epochs=1", "callbacks.checkpoints.keep_last=2")
-    folder = tmp_path / "run" / "checkpoints"
-    names = {path.name for path in folder.iterdir()}
-    stems = ("best", "last", "epoch_0004", "epoch_0005")
-    assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".ckpt", ".json")}
 
 
 def test_a_finished_run_is_left_as_it_is(run, tmp_path):

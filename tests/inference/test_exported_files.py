@@ -1,7 +1,6 @@
 """Reading exported files: what is refused, and that nothing of a stranger's file runs."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -14,22 +13,6 @@ from gan.inference import DigitGenerator
 from gan.inference.exported_files import METADATA_KEY, read_export, read_export_metadata
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.mark.process
-def test_reading_imports_nothing_heavy(files):
-    heavy = {"lightning", "sklearn", "matplotlib", "torchmetrics", "onnx", "onnxscript", "torch._dynamo"}
-    code = f"""
-import sys, torch
-before = set(sys.modules)
-from pathlib import Path
-from gan.inference.exported_files import read_export
-for path in {[str(files["conditional", form]) for form in ("safetensors", "onnx")]}:
-    read_export(Path(path), "ckpt")
-print(*sorted({heavy!r} & (set(sys.modules) - before)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
 
 
 def rewritten(source, target, **changes):
@@ -119,11 +102,9 @@ def test_an_onnx_file_that_reads_files_of_this_machine_is_refused(files, tmp_pat
     refused(tmp_path / "inner" / "model.onnx", "not a readable export")
 
 
-def test_a_missing_onnxruntime_names_the_extra(files, exported, monkeypatch):
+def test_a_missing_onnxruntime_names_the_extra(files, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     refused(files["conditional", "onnx"], r"needs onnxruntime; .* -m pip install 'mnist-gan\[export\]'")
-    with pytest.raises(UserError, match=r"format=onnx needs onnxruntime; .* -m pip install"):
-        exported("conditional", "format=onnx")
 
 
 def test_a_users_network_takes_trust(files, tmp_path):

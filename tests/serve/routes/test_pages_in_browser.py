@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from browsing import Page, listening
+from browsing import Page
+from listening import listening
 from nginx import in_front_of
-from selenium.webdriver.common.by import By
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ def test_page_and_documentation_work_under_a_path_behind_nginx(chromium, setting
         shown = Page(chromium, f"{proxy}/gan")
         assert len(shown.images()) == 40
         shown.interpolated()
-        chromium.find_element(By.LINK_TEXT, "API").click()
+        chromium.find_element("link text", "API").click()
         for selector in (".opblock-summary-control", ".try-out__btn", ".execute"):
             shown.element(f"{OPERATION} {selector}").click()
         assert shown.element(".live-responses-table img").is_displayed()

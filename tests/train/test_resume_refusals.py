@@ -32,11 +32,10 @@ def test_other_networks_are_refused(run, begun, tmp_path):
         ("hostile", "refused"),
     ],
 )
-def test_bad_checkpoints_are_one_line(run, tmp_path, content, message):
+def test_bad_checkpoints_are_one_line(run, trained, tmp_path, content, message):
     path = tmp_path / "bad.ckpt"
     if content == "truncated":
-        run(folder="good")
-        path.write_bytes((tmp_path / "good" / "checkpoints" / "last.ckpt").read_bytes()[:5000])
+        path.write_bytes((trained("unconditional") / "checkpoints" / "last.ckpt").read_bytes()[:5000])
     elif content == "foreign":
         torch.save({"weights": torch.zeros(1)}, path)
     elif content == "hostile":
@@ -67,8 +66,6 @@ def test_weights_that_do_not_fit_and_a_missing_progress_are_one_line(run, begun,
     assert "\n" not in str(raised.value)
 
 
-def test_another_runs_folder_is_refused(run, tmp_path):
-    run(folder="a")
-    run(folder="b")
+def test_another_runs_folder_is_refused(run, begun, trained):
     with pytest.raises(UserError, match="another run is there"):
-        run(f"ckpt_path='{tmp_path}/a/checkpoints/last.ckpt'", "trainer.max_epochs=2", folder="b")
+        run(f"ckpt_path='{trained('unconditional')}/checkpoints/last.ckpt'", "trainer.max_epochs=2")

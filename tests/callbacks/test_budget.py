@@ -1,0 +1,17 @@
+"""A run ends with the batch that has the last of its images."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_max_images_ends_a_run_and_its_schedules(run, tmp_path):
+    linear = "{_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
+    whole = (f"model.generator_schedule={linear}", "trainer.limit_train_batches=1.0", "~callbacks.measures")
+    module, metrics = run("max_images=100", *whole)
+    assert module.images_seen == 112
+    assert metrics["train/lr_generator"] == pytest.approx(2e-4 / 7)  # that of the last of seven steps
+    saved = json.loads((tmp_path / "run" / "checkpoints" / "last.json").read_text())
+    assert (saved["images_seen"], saved["epoch"]) == (112, 1)

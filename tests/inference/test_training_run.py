@@ -1,0 +1,50 @@
+"""The run that a file comes from: its folder, its command and its data."""
+
+import pytest
+
+from gan.errors import UserError
+from gan.inference.training_run import run_data, run_folder, training_command
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The folder of a run that was started in `tmp_path`."""
+    run = tmp_path / "outputs" / "train" / "a"
+    (run / ".hydra").mkdir(parents=True)
+    (run / "config.yaml").write_text("data: {source: {_target_: three_channels.ThreeDigits}, dir: data}")
+    (run / ".hydra" / "hydra.yaml").write_text(f"hydra: {{runtime: {{cwd: '{tmp_path}'}}}}")
+    return run
+
+
+def test_a_run_is_found_from_its_files(written, tmp_path):
+    for name in ("checkpoints/last.ckpt", "generator.safetensors"):
+        assert run_folder(written / name) == written
+    assert run_folder(tmp_path / "generator.safetensors") is None
+    for content in ("data: 3", "seed: 0", "[1]", "data: {"):
+        (written / "config.yaml").write_text(content)
+        assert run_folder(written / "checkpoints" / "last.ckpt") is None
+
+
+def test_the_command_of_a_run_is_quoted_for_a_shell(written):
+    assert training_command(written) is None  # it was not the command line that started it
+    (written / ".hydra" / "overrides.yaml").write_text("- model=conditional\n- logger=[csv,tensorboard]\n")
+    assert training_command(written) == "gan train model=conditional 'logger=[csv,tensorboard]'"
+
+
+def test_the_data_of_a_run_are_in_the_folder_that_it_was_started_in(written, tmp_path):
+    def folder():
+        return run_data(written, ["three_channels"]).dir
+
+    assert folder() == str(tmp_path / "data")
+    config = written / "config.yaml"
+    for elsewhere in ("~/data", "/data"):
+        config.write_text(config.read_text().replace("dir: data", f"dir: {elsewhere}"))
+        assert folder() == elsewhere
+        config.write_text(config.read_text().replace(f"dir: {elsewhere}", "dir: data"))
+    (written / ".hydra" / "hydra.yaml").write_text("hydra: {runtime: {cwd: /gone}}")
+    assert folder() == "data"
+
+
+def test_data_of_a_class_that_is_not_trusted_are_refused(written):
+    with pytest.raises(UserError, match=r"config.yaml: data.source._target_=three_channels.ThreeDigits: only what is"):
+        run_data(written)

@@ -1,0 +1,33 @@
+"""The application: which sites may call it, and the errors of a body."""
+
+import pytest
+
+from gan.inference import DigitGenerator
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_only_configured_origins_may_call(service, monkeypatch):
+    async with service("cors_origins='https://a.example, https://b.example'") as client:
+        for origin, allowed in (("https://b.example", True), ("https://c.example", False)):
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            preflight = await client.options("/v1/generate", headers=headers)
+            response = await client.post("/v1/generate", json={}, headers={"Origin": origin})
+            assert (preflight.headers.get("access-control-allow-origin") == origin) is allowed
+            assert (response.headers.get("access-control-allow-origin") == origin) is allowed
+        assert "X-Seed" in response.headers["access-control-expose-headers"]
+        monkeypatch.setattr(DigitGenerator, "sample", lambda *_: {}["a"])
+        response = await client.post("/v1/generate", json={}, headers={"Origin": "https://b.example"})
+        assert (response.status_code, response.headers["access-control-allow-origin"]) == (500, "https://b.example")
+
+
+async def test_a_body_that_is_not_json(service):
+    async with service() as client:
+        for content, kind, words in (
+            ("{}", "text/plain", "The Content-Type must be application/json, not text/plain."),
+            ("{", "application/json", "The body is not valid JSON."),
+            ("", "none", "The request has no body."),
+        ):
+            response = await client.post("/v1/interpolate", content=content, headers={"Content-Type": kind})
+            assert response.status_code == 422
+            assert words in response.json()["detail"]

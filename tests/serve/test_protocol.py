@@ -1,0 +1,104 @@
+"""Connections: late or large headers, errors of the parser, upgrades, and clients that hold a connection."""
+
+import time
+
+import pytest
+from received import response
+
+from gan.serve import middleware, protocol
+
+
+def test_a_slow_request_gets_408(connect):
+    body = connect(b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    headers = connect(b"GET /livez HTTP/1.1\r\n")
+    for _ in range(7):
+        body.sendall(b" ")
+        headers.sendall(b"a")
+        time.sleep(0.1)
+    assert response(body) == (408, "application/json", {"detail": "The body did not arrive within 1 seconds."}, True)
+    detail = "The headers did not arrive within 1 seconds."
+    assert response(headers) == (408, "application/json", {"detail": detail}, True)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_an_idle_connection_is_closed_without_a_word(connect, sent):
+    idle = connect(sent)
+    if sent:
+        assert response(idle)[0] == 200
+        idle.sendall(b"\r\n")  # allowed between requests
+    assert idle.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"what is this\r\n\r\n", 400),
+        (b"GET /livez HTTP/9.9\r\nHost: x\r\n\r\n", 400),
+        (b"GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+        (b"CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\n" + b"X-Long: 1\r\n" * 6000, 431),
+        (b"GET /livez HTTP/1.1\r\nX-Long: ", 431),
+    ],
+)
+def test_an_error_of_the_parser_is_json_and_reaches_a_client_that_still_writes(connect, sent, status):
+    connection = connect(sent)
+    connection.sendall(b"a" * 5_000_000)
+    answer = response(connection)
+    assert (answer[0], answer[1], answer[3]) == (status, "application/json", True)
+    assert isinstance(answer[2]["detail"], str)
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_offer_to_upgrade_is_passed_over_and_the_body_read(connect, together):
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+    head = b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + upgrade
+    for body in (
+        b'Content-Length: 9\r\n\r\n{"sed":1}',
+        b'Transfer-Encoding: chunked\r\n\r\n9\r\n{"sed":1}\r\n0\r\n\r\n',
+    ):
+        connection = connect()
+        for _ in range(2):
+            for sent in [head + body] if together else [head, body]:
+                connection.sendall(sent)
+                time.sleep(0.02)
+            status, _, answer, closed = response(connection)
+            assert (status, closed) == (422, False)
+            assert "sed: Extra inputs are not permitted" in answer["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "later"),
+    [
+        (b"what is this\r\n\r\n", []),
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", [408]),
+    ],
+)
+def test_an_error_of_the_parser_does_not_take_the_place_of_an_earlier_response(connect, fault, later):
+    body = b'{"num_images": 200}'
+    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    connection = connect(head % len(body) + body + fault)
+    assert [response(connection)[0] for _ in (200, *later)] == [200, *later]  # what follows a broken chunk is not read
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"what is this\r\n\r\n", b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n"],
+    ids=["parser", "service"],
+)
+@pytest.mark.parametrize("bound", ["LINGER_BYTES", "LINGER_SECONDS"])
+def test_a_client_that_never_reads_is_cut_off(connect, monkeypatch, head, bound):
+    for module in (middleware, protocol):
+        monkeypatch.setattr(module, bound, 1_000_000 if bound == "LINGER_BYTES" else 0.2)
+    connection = connect(head)
+
+    def write():
+        for _ in range(10_000):
+            connection.sendall(b" " * (100_000 if bound == "LINGER_BYTES" else 1))
+            time.sleep(0.001)
+
+    with pytest.raises(ConnectionError):
+        write()

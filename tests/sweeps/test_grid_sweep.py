@@ -1,0 +1,95 @@
+"""Grids resume, survive failing jobs, and leave a table, a figure and a command line."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+pytestmark = pytest.mark.usefixtures("no_figure")
+
+
+@pytest.mark.slow
+def test_a_grid_with_a_failing_job(sweep, gan, folder, table, snare, started, tmp_path):
+    """It leaves a table, a figure, and a command line that repeats the best job to the bit. Failed jobs run again."""
+    code, out = sweep(*snare(2, "raise"), "seed=1,2,3,4")
+    assert code == 1
+    assert "job 2 failed: RuntimeError: snared" in out
+    rows = table()
+    assert [(row["seed"], row["status"]) for row in rows] == [
+        *(("1", "finished"), ("2", "finished")),
+        *(("3", "failed"), ("4", "finished")),
+    ]
+    assert [row["reason"] for row in rows] == ["", "", "RuntimeError: snared", ""]
+    assert json.loads((folder / "2" / "job.json").read_text())["traceback"][-1] == "RuntimeError: snared"
+    assert (folder / "sweep.png").is_file()
+    best = (
+        folder / min((row for row in rows if row["val/fid_mnist"]), key=lambda row: float(row["val/fid_mnist"]))["job"]
+    )
+    (line,) = [line for line in (folder / "sweep.md").read_text().splitlines() if line.startswith("    gan train ")]
+    arguments = shlex.split(line)[1:]
+    assert json.loads((best / "summary.json").read_text())["command"] == " ".join(["gan", *arguments])
+
+    assert gan(*arguments, "hydra.run.dir=alone")[0] == 0
+    alone, job = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (Path("alone"), best))
+    assert alone["state_dict"].keys() == job["state_dict"].keys()
+    assert all(torch.equal(value, job["state_dict"][name]) for name, value in alone["state_dict"].items())
+
+    (tmp_path / "started").unlink()
+    before = (best / "checkpoints" / "last.ckpt").read_bytes()
+    code, out = sweep(*snare(2, "raise"), "seed=5,3,1")
+    assert "2 of 3 jobs to run" in out
+    assert (code, started()) == (1, ["2", "4"])  # the notes are gone, so job 2 is caught again
+    assert (best / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert [row["seed"] for row in table()] == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.slow
+def test_a_finished_job_whose_config_was_edited_since_gets_a_warning(sweep, finished):
+    composed = finished / "1" / ".hydra" / "config.yaml"
+    cfg = OmegaConf.load(composed)
+    cfg.model.latent_dim += 1
+    OmegaConf.save(cfg, composed)
+    code, out = sweep("seed=1,2")
+    assert code == 0
+    assert "job 1 ran with another model.latent_dim; a new sweep_name starts a new sweep" in out
+    assert "job 0 ran" not in out
+
+
+@pytest.mark.process
+def test_a_killed_grid_runs_what_is_missing(sweep, killed, folder, table, snare, started):
+    grid = (*snare(2), "seed=1,2,3,4")
+    killed(*grid)
+    assert [row["status"] for row in table()] == ["finished", "finished"]
+    stray = folder / "2" / "stray"
+    stray.write_text("of the run that was killed")
+    assert sweep(*grid)[0] == 0
+    assert started() == ["0", "1", "2", "2", "3"]
+    assert not stray.exists()
+    assert [(row["seed"], row["status"]) for row in table()] == [(str(seed), "finished") for seed in range(1, 5)]
+    assert sweep(*grid)[0] == 0
+    assert len(started()) == 5
+
+
+@pytest.mark.slow
+def test_values_of_a_config_group_in_braces_leave_its_choice(sweep, folder):
+    code, out = sweep("data=digits", "data={val_size: 120}")
+    assert code == 0, out
+    data = OmegaConf.load(folder / "0" / "config.yaml").data
+    assert (data.source._target_, data.val_size) == ("gan.data.Digits", 120)
+
+
+def test_a_sweep_that_is_to_resume_finds_its_finished_jobs(sweep, finished):
+    code, out = sweep("seed=1,2", "ckpt_path=auto")
+    assert (code, "0 of 2 jobs to run" in out) == (0, True)
+
+
+def test_a_job_that_resumes_another_run_has_a_score_of_its_own(sweep, folder, table, begun, with_best_score):
+    with_best_score(begun, 0.0)
+    code, _ = sweep(f"ckpt_path={begun}/checkpoints/last.ckpt", "trainer.max_epochs=2")
+    assert code == 0
+    last, best = (json.loads((folder / "0" / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
+    assert best["images_seen"] == last["images_seen"] == int(table()[0]["images"])
+    assert float(table()[0]["val/fid_mnist"]) > 0

@@ -1,0 +1,37 @@
+"""Jobs that run at the same time, in processes of their own."""
+
+import json
+
+import pytest
+
+from gan.sweeps import parallel_jobs
+
+
+@pytest.mark.process
+def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(
+    sweep_of_processes, folder, table, snare, tmp_path, monkeypatch, warm
+):
+    (tmp_path / "gan.py").write_text("raise RuntimeError('the user has a file of this name')")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(parallel_jobs, "cpu_count", lambda: 2)
+    code, out = sweep_of_processes("launcher=parallel", "hydra.launcher.n_jobs=2", "seed=1,2,3", *snare(0))
+    assert code == 1
+    assert "3 jobs, 2 at a time, threads of each: 1" in out
+    assert "[1] job 1: val/fid_mnist" in out
+    assert [(row["seed"], row["status"]) for row in table()] == [("1", "failed"), ("2", "finished"), ("3", "finished")]
+    summary = json.loads((folder / "1" / "summary.json").read_text())
+    assert summary["device"] == "cpu (1 threads)"
+
+    code, out = sweep_of_processes("launcher=local", "seed=1,2,3", *snare(0))  # the launcher is no setting of a job
+    assert "1 of 3 jobs to run" in out
+    assert (code, [row["status"] for row in table()]) == (0, ["finished"] * 3)
+
+
+def test_each_gpu_has_its_job(monkeypatch):
+    monkeypatch.setattr(parallel_jobs.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(parallel_jobs.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert parallel_jobs.visible_gpus("auto") == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert parallel_jobs.visible_gpus("gpu") == ["3", "5"]
+    assert parallel_jobs.visible_gpus("cpu") == []
