@@ -15,6 +15,16 @@ def fit(cfg, *callbacks, **trainer_options):
     return module, trainer
 
 
+def executed(cfg, execution, *callbacks, logger=False):
+    """Trains with an execution of its own."""
+    torch.manual_seed(0)
+    module, datamodule = instantiate(cfg.model), instantiate(cfg.data)
+    module.execution = execution
+    trainer = instantiate(cfg.trainer, callbacks=[*callbacks], logger=logger)
+    trainer.fit(module, datamodule)
+    return module, trainer
+
+
 def same(first, second):
     return all(torch.equal(first[key], second[key]) for key in first)
 
@@ -32,3 +42,4 @@ class ClippedNorms(Callback):
 
 
 ONE_STAGE = ("model.discriminator.norm=false", "model.discriminator.dropout=0", "model.shared_latents=true")
+FUSED = tuple(f"+model.{name}_optimizer.fused=true" for name in ("generator", "discriminator"))

@@ -52,7 +52,7 @@ class Recorder(TorchDispatchMode):
 
 
 class RecordedCalls:
-    """As `gan.execution.CudaGraphs`, on the CPU."""
+    """As `gan.cuda_graphs.CudaGraphs`, on the CPU."""
 
     device_type = "cpu"
     replays = 0

@@ -33,12 +33,12 @@ def choices(group):
     return [f"{group}={name}" for name in names(group)]
 
 
-def narrow(model):
-    """Overrides that choose a model and give each of its layers eight channels."""
-    published = compose("train", [f"model={model}"]).model
+def narrow(choice):
+    """Overrides that choose a model or an experiment and give each layer of its networks eight channels."""
+    published = compose("train", [choice]).model
     networks = ("generator", "discriminator")
     return (
-        f"model={model}",
+        choice,
         "model.latent_dim=8",
         *(f"model.{network}.channels={[8] * len(published[network].channels)}" for network in networks),
     )
@@ -56,13 +56,13 @@ def weights(cfg):
 def test_model_runs_an_epoch(tiny, model):
     channels = ["data.source._target_=three_channels.ThreeDigits"] if model == "stacked" else []
     short = ("trainer.limit_train_batches=1", "~callbacks.plots")
-    _, metrics = train(tiny(*narrow(model), *channels, *short, narrow=False))
+    _, metrics = train(tiny(*narrow(f"model={model}"), *channels, *short, narrow=False))
     assert metrics["images_seen"] == 16
 
 
 @pytest.mark.parametrize("model", names("model"))
 def test_each_loss_is_one_choice_with_every_model(model):
-    own, small = weights(compose("train", [f"model={model}", "loss=bce"])), narrow(model)
+    own, small = weights(compose("train", [f"model={model}", "loss=bce"])), narrow(f"model={model}")
     brings = {"wasserstein": {"wgan_gp": 10.0}, "relativistic": {"r1": 0.3, "r2": 0.3}}
     assert names("loss") == sorted(LOSSES)
     for loss, published in LOSSES.items():
@@ -76,8 +76,8 @@ def test_each_loss_is_one_choice_with_every_model(model):
 
 @pytest.mark.parametrize("loss", names("loss"))
 def test_each_loss_trains_the_conditional_model(run, loss):
-    short = ("trainer.limit_train_batches=1", *narrow("conditional"))
-    module, _ = run("model=conditional", f"loss={loss}", *short, narrow=False)
+    short = ("trainer.limit_train_batches=1", *narrow("model=conditional"))
+    module, _ = run(f"loss={loss}", *short, narrow=False)
     assert module.images_seen == 16
 
 
@@ -163,7 +163,7 @@ def test_what_is_counted_in_images_is_stretched_over_the_budget():
 def test_run_configs_run_an_epoch(tiny, choice, tmp_path):
     channels = ["data.source._target_=three_channels.ThreeDigits"] if choice == "experiment=stacked_mnist" else []
     small = ("data.val_size=300", "trainer.limit_train_batches=1", "~callbacks.plots")
-    train(tiny(choice, *small, *channels, narrow=not choice.startswith("experiment=")))
+    train(tiny(*narrow(choice), *small, *channels, narrow=False))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     alone = choice.startswith("logger=") and choice != "logger=csv"
     assert (tmp_path / "run" / "metrics.csv").is_file() != alone
@@ -198,11 +198,14 @@ def test_hardware_that_is_here_runs(tiny, choice):
 
 
 @pytest.mark.process  # compilers
-@pytest.mark.parametrize("penalty", [0, 1])
-def test_debug_compile_and_profiler(tiny, tmp_path, penalty):
-    r1 = f"model.penalties.r1.weight={penalty}"
+def test_debug_compile_and_profiler(tiny, tmp_path, monkeypatch):
+    """Of two steps the first one has a penalty."""
+    from torch._inductor import config
+
+    monkeypatch.setattr(config, "compile_threads", 1)  # others are processes, which import torch first
+    r1 = ("model.penalties.r1.weight=1", "model.penalties.r1.every=2", "trainer.limit_train_batches=2")
     small = ("model=dcgan_compact", "model.generator.channels=[8,8]", "model.discriminator.channels=[8,8]")
-    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", r1, *small))
+    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", *r1, *small))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
 
 

@@ -5,6 +5,7 @@ commands and their keys must exist all the same. `documented.py` has the setting
 """
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -12,7 +13,6 @@ import shutil
 import socket
 import subprocess
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,8 +74,7 @@ def file_of(block):
     return found and found[1]
 
 
-@cache
-def known_keys():
+def keys_of_configs():
     """Every key of every command's config, whatever is chosen in its groups."""
 
     def keys(node, prefix=""):
@@ -98,13 +97,20 @@ def known_keys():
     return found
 
 
-def is_known(key):
+@pytest.fixture(scope="session")
+def known(shared):
+    """Those keys and the groups, found once for all workers."""
+    path = shared("known_keys.json", lambda path: path.write_text(json.dumps(sorted(keys_of_configs() | GROUPS))))
+    return frozenset(json.loads(path.read_text()))
+
+
+def is_known(key, known):
     key = key.replace("hydra/", "hydra.")
     parents = [key.rsplit(".", count)[0] for count in range(1, key.count(".") + 1)]
-    return key in known_keys() | GROUPS or not ANYTHING.isdisjoint(parents)
+    return key in known or not ANYTHING.isdisjoint(parents)
 
 
-def check_command(words, page):
+def check_command(words, page, known):
     """Raises an AssertionError unless the command, its options and its keys exist."""
     name, *rest = words
     if name == "gan":
@@ -121,7 +127,7 @@ def check_command(words, page):
     if name in ("gan", "python", "srun", "sbatch", "torchrun"):
         for word in rest:
             if (setting := SETTING.match(word)) and not word.startswith("-"):
-                assert is_known(setting["key"]), f"{page}: {word}: no such key"
+                assert is_known(setting["key"], known), f"{page}: {word}: no such key"
     for word in words:
         if re.match(r"(deploy|bench|conf|gan)/[\w./]+$", word):
             assert (ROOT / word).exists(), words
@@ -176,11 +182,11 @@ def test_every_command_block_runs(page, followed, python, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_and_every_key_exists(page):
+def test_every_command_and_every_key_exists(page, known):
     for block in blocks(page):
         if block.language == "bash":
             for words in commands(block):
-                check_command(words, page)
+                check_command(words, page, known)
         elif block.language == "python":
             ast.parse(block.text)
         elif block.language == "yaml":
@@ -190,14 +196,14 @@ def test_every_command_and_every_key_exists(page):
             continue
         words = span.strip("'").split()
         if words and words[0] == "gan":
-            check_command(words, page)
+            check_command(words, page, known)
         for word in words:
             setting = SETTING.match(word.strip("'\""))
             if setting:
-                assert is_known(setting["key"]), f"{page}: `{span}`: no such key"
+                assert is_known(setting["key"], known), f"{page}: `{span}`: no such key"
         dotted = re.fullmatch(r"(?:data|model|trainer|callbacks|metrics|wandb|hydra)(?:\.[a-z_0-9]+)+", span)
         if dotted and not span.endswith(ENDINGS):
-            assert is_known(span), f"{page}: `{span}`: no such key"
+            assert is_known(span, known), f"{page}: `{span}`: no such key"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -124,12 +124,12 @@ def test_no_half_life_makes_the_average_the_generator(tiny):
 @pytest.mark.parametrize("joint_batches", [False, True])
 def test_the_discriminator_learns_labels_where_classification_has_a_weight(tiny, joint_batches):
     """Both runs see the same batches and draw the same noise; only one of them is told to read the labels."""
-    long = ("trainer.limit_train_batches=40", "model.num_classes=10", f"model.joint_batches={joint_batches}")
+    long = ("trainer.limit_train_batches=25", "model.num_classes=10", f"model.joint_batches={joint_batches}")
     losses = []
     for weight in (0.0, 2.0):
         torch.manual_seed(0)
         module, trainer = fit(
-            tiny(*long, "model.discriminator_optimizer.lr=0.003", f"model.classification_weight={weight}")
+            tiny(*long, "model.discriminator_optimizer.lr=0.005", f"model.classification_weight={weight}")
         )
         images, labels = trainer.datamodule.train_images, trainer.datamodule.train_labels
         with torch.no_grad():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan.randomness import BLOCK, derive_seed, latents
+from gan.randomness import BLOCK, balanced_labels, derive_seed, latents
 
 
 def test_any_range_is_a_slice_of_the_whole():
@@ -31,3 +31,10 @@ def test_seeds_of_different_purposes_differ():
     seeds |= {derive_seed(seed, epoch) for seed in range(5) for epoch in range(5)} | {derive_seed(2**32)}
     assert len(seeds) == 125 + 25 + 1
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_labels_are_balanced_in_each_batch_and_over_all():
+    device = torch.device("cpu")
+    counts = torch.stack([balanced_labels(13, 10, device).bincount(minlength=10) for _ in range(1000)])
+    assert counts.unique().tolist() == [1, 2]
+    assert torch.allclose(counts.float().mean(0), torch.tensor(1.3), atol=0.1)

@@ -6,7 +6,6 @@ import torch
 from gan.averaging import AverageDecay
 from gan.errors import UserError
 from gan.penalties import Penalty
-from gan.randomness import balanced_labels
 from gan.step_plan import Fading, LoggedStep, StepSequence
 
 R1 = Penalty(torch.nn.functional.mse_loss, 0.5, 3)
@@ -72,10 +71,3 @@ def test_a_logged_step_keeps_what_was_found():
     found["loss"].fill_(7)
     assert step.ready()
     assert (step.batch, step.images_seen, step.values()) == (3, 64, {"loss": 0.5, "rate": 0.25})
-
-
-def test_labels_are_balanced_in_each_batch_and_over_all():
-    device = torch.device("cpu")
-    counts = torch.stack([balanced_labels(13, 10, device).bincount(minlength=10) for _ in range(1000)])
-    assert counts.unique().tolist() == [1, 2]
-    assert torch.allclose(counts.float().mean(0), torch.tensor(1.3), atol=0.1)

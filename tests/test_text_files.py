@@ -43,6 +43,7 @@ def test_each_text_file_is_opened_with_its_encoding():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_files_are_utf8_in_a_locale_that_is_not(gan, trained, tmp_path, c_locale):
     with (tmp_path / "plain").open("w") as file:
         assert file.encoding.lower() not in ("utf-8", "utf8")

@@ -86,11 +86,9 @@ def slurm() -> Finding:
 def runs() -> Finding:
     """The newest run of this folder."""
     run, without = newest_runs()
-    if run is None and without is None:
-        return Finding("none in this folder")
     if without is not None:
         return Finding(f"the newest, {without}, has no checkpoint yet")
-    return Finding(f"the newest: {run}; {resume_command(run)}" if run else "")
+    return Finding("none in this folder" if run is None else f"the newest: {run}; {resume_command(run)}")
 
 
 def _version(package: str) -> str | None:

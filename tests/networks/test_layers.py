@@ -2,17 +2,10 @@
 
 import pytest
 import torch
-from composed import module_of, parameters
+from composed import module_of
 
 from gan.errors import UserError
 from gan.networks.layers import NORMS, ConditionalNorm2d, PixelNorm
-
-
-def test_wrong_lists_name_the_key():
-    with pytest.raises(UserError, match=r"model\.generator\.channels=\[8\]: give 3 positive numbers"):
-        module_of("dcgan", "model.generator.channels=[8]")
-    with pytest.raises(UserError, match=r"model\.generator\.layers: they end at 112x112"):
-        module_of("dcgan", "model.generator.first_side=28")
 
 
 @pytest.mark.parametrize(
@@ -48,15 +41,6 @@ def test_a_residual_layer_adds_to_its_input():
     assert module.generator(torch.randn(2, module.latent_dim), labels).shape == (2, 1, 28, 28)
 
 
-def test_logits_of_every_label():
-    module = module_of("conditional")
-    torch.nn.init.normal_(module.discriminator.projection.weight)
-    images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 3, 9, 3])
-    logits = module.discriminator(images)
-    assert logits.shape == (4, 10)
-    assert torch.allclose(logits[range(4), labels], module.discriminator(images, labels), atol=1e-4)
-
-
 def test_a_residual_layer_keeps_channels_and_side():
     with pytest.raises(UserError, match="residual"):
         module_of(
@@ -76,16 +60,6 @@ def test_pixel_norm_has_unit_mean_square_at_each_pixel():
     plain = PixelNorm(3, affine=False)(features)
     expected = torch.stack([2 * plain[:, 0], plain[:, 1] + 3, plain[:, 2]], 1)
     torch.testing.assert_close(norm(features), expected)
-
-
-@pytest.mark.parametrize("classes", ["null", "10"])
-def test_any_generator_takes_pixel_norm(classes):
-    module = module_of("dcgan_compact", "+model.generator.norm=pixel", f"model.num_classes={classes}")
-    kinds = {type(layer).__name__ for layer in module.generator.modules()}
-    assert "PixelNorm" in kinds
-    assert "BatchNorm2d" not in kinds
-    with pytest.raises(UserError, match=r"model\.generator\.norm=group: batch or pixel"):
-        module_of("dcgan_compact", "+model.generator.norm=group")
 
 
 @pytest.mark.parametrize(
@@ -114,18 +88,3 @@ def test_self_modulation_scales_each_normalization_by_the_latents(num_classes, k
     expected = norm.norm(features) * (1 + more_scale)[:, :, None, None] + more_shift[:, :, None, None]
     torch.testing.assert_close(norm(features, labels, latents), expected)
     assert not torch.equal(norm(features, labels, latents), norm(features, labels, torch.zeros(4, 5)))
-
-
-@pytest.mark.parametrize("classes", ["null", "10"])
-def test_self_modulation_adds_one_linear_function_for_each_normalization(classes):
-    plain = module_of("dcgan_compact", "model.generator.first_norm=channels", f"model.num_classes={classes}")
-    modulated = module_of(
-        "dcgan_compact",
-        "model.generator.first_norm=channels",
-        f"model.num_classes={classes}",
-        "+model.generator.self_modulation=true",
-    )
-    extra = parameters(modulated.generator) - parameters(plain.generator)
-    assert extra == 2 * 100 * (128 + 64)
-    labels = torch.arange(2) if classes == "10" else None
-    assert modulated.generator(torch.randn(2, 100), labels).shape == (2, 1, 28, 28)

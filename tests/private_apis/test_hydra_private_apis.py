@@ -2,7 +2,6 @@
 
 import inspect
 
-import optuna
 import pytest
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
@@ -18,19 +17,20 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
-from optuna.trial import TrialState
 
 from gan.config import compose
 from gan.config.hydra_flags import parser
 
 
 def test_optunas_trials_can_be_opened_again_and_carry_the_notes_of_pruners():
+    import optuna
+
     study = optuna.create_study()
     study.ask()
     (trial,) = study.get_trials()
     optuna.trial.Trial(study, trial._trial_id).report(2.0, step=0)
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, min_early_stopping_rate=0)
-    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, intermediate_values={1: 3.0}))
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, intermediate_values={1: 3.0}))
     pruner.prune(study, study.get_trials()[1])
     first, second = study.get_trials()
     assert (first.intermediate_values, second.system_attrs) == ({0: 2.0}, {"completed_rung_0": 3.0})

@@ -15,7 +15,7 @@ loader.sampler.set_epoch, before iteration   the order of each epoch's images
 WandbLogger._wandb_init, ._experiment        W&B's settings from the run's config, its errors in one line
 epoch_loop._should_check_val_fx(data_fetcher) whether a checkpoint with measures follows a batch
 its end puts signal handlers back            a run's own handlers for signals that tell it to stop
-LOCAL_RANK in the processes it starts        an error is printed once (tests/test_ddp.py runs such processes)
+LOCAL_RANK in the processes it starts        an error is printed once (tests/train/test_ddp.py runs such processes)
 """
 
 import signal

@@ -29,7 +29,6 @@ uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits 
 import inspect
 import re
 import subprocess
-import sys
 
 import joblib
 import pytest
@@ -96,8 +95,7 @@ def test_torch_fidelity_names_its_weights_by_their_hash():
 
 
 WAITS = """
-import os, resource, time
-os.environ["OMP_NUM_THREADS"] = "2"
+import resource, time
 import torch
 from gan.threads import add_idle_threads
 torch.set_num_threads(2)
@@ -109,6 +107,7 @@ def sleeps():
         values.exp_()
     return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
 
+sleeps()  # starts the threads
 spinning = sleeps()
 release = add_idle_threads()
 time.sleep(0.2)
@@ -121,7 +120,7 @@ print(spinning, sleeping, sleeps())
 
 @pytest.mark.process
 @pytest.mark.skipif(joblib.cpu_count() < 2, reason="on one core libgomp's threads never spin")
-def test_idle_threads_make_libgomp_sleep_in_place_of_spinning():
-    output = subprocess.run([sys.executable, "-c", WAITS], capture_output=True, text=True, check=True).stdout
+def test_idle_threads_make_libgomp_sleep_in_place_of_spinning(python):
+    output = subprocess.run([python, "-c", WAITS], capture_output=True, text=True, check=True).stdout
     spinning, sleeping, again = map(int, output.split())
     assert sleeping > 10 * max(spinning, again)
