@@ -16,8 +16,6 @@ import urllib.request
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).parent.parent
 TRAIN = {
     "data.batch_size": "16",
@@ -129,30 +127,16 @@ def _two_jobs(arguments: list[str]) -> list[str]:
 
 def _narrow(arguments: list[str]) -> list[str]:
     """Settings that give each layer of the chosen networks eight channels."""
-    folders = [Path(folder) for flag, folder in pairwise(arguments) if flag == "--config-dir"] + [ROOT / "conf"]
-    chosen = dict(text.split("=", 1) for text in arguments if re.fullmatch(r"(model|experiment)=\w+", text))
-    model = chosen.get("model") or _model_of(chosen.get("experiment"), folders)
-    config = yaml.safe_load(_find(f"model/{model}.yaml", folders))
+    from gan.config.compose import compose  # not the one that `_run_file` replaces
+
+    folders = [folder for flag, folder in pairwise(arguments) if flag == "--config-dir"]
+    chosen = [text for text in arguments if re.fullmatch(r"(model|experiment)=\w+", text)]
+    model = compose("train", chosen, folders).model
     return [
-        f"model.{network}.channels={[8] * len(config[network]['channels'])}"
+        f"model.{network}.channels={[8] * len(model[network].channels)}"
         for network in ("generator", "discriminator")
-        if "channels" in config[network]
+        if "channels" in model[network]
     ]
-
-
-def _model_of(experiment: str | None, folders: list[Path]) -> str:
-    """The model that an experiment trains, itself or by what it builds on."""
-    if experiment is None:
-        return "dcgan"
-    text = _find(f"experiment/{experiment}.yaml", folders)
-    if named := re.search(r"override /model: (\w+)", text):
-        return named[1]
-    below = re.search(r"^  - ((?!_self_)[\w/]+)$", text, re.MULTILINE)
-    return _model_of(below[1] if below else None, folders)
-
-
-def _find(name: str, folders: list[Path]) -> str:
-    return next(folder / name for folder in folders if (folder / name).is_file()).read_text(encoding="utf-8")
 
 
 def _at_most(argument: str) -> str:

@@ -115,8 +115,9 @@ def _listed(value: Any, key: str) -> list[Any]:
 
 
 def _refuse_repeated(key: str, entries: Sequence[str]) -> None:
-    if repeated := [entry for entry in entries if entries.count(entry) > 1]:
-        raise UserError(f"{key}: {repeated[0]} is named more than once")
+    files = [Path(entry).resolve() for entry in entries]
+    if repeated := [entry for entry, file in zip(entries, files, strict=True) if files.count(file) > 1]:
+        raise UserError(f"{key}: {repeated[-1]} is named more than once")
 
 
 def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
@@ -141,7 +142,7 @@ def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:
     """The generators of the checkpoints: those named, or the newest run's if no images are given."""
     named = _listed(cfg.ckpt, "ckpt") or ([] if has_images else ["last"])
     paths = [checkpoint_path(None if ckpt is None else str(ckpt), "ckpt") for ckpt in named]
-    _refuse_repeated("ckpt", [str(path.resolve()) for path in paths])
+    _refuse_repeated("ckpt", [str(path) for path in paths])
     return [DigitGenerator.open(path, "ckpt", cfg.device, cfg.trust) for path in paths]
 
 

@@ -140,10 +140,15 @@ def _floor_parts(labels: Tensor, kind: Labels, cfg: DictConfig) -> list[Tensor]:
     pools = [order] if kind == "real" else [order[labels[order] == label] for label in labels.unique()]
     each = -(-cfg.num_samples // len(pools))
     parts = max(1, min(cfg.repeats, *(len(pool) // each for pool in pools)))
-    chosen = [torch.cat([pool[i * each : (i + 1) * each] for pool in pools])[: cfg.num_samples] for i in range(parts)]
+    chosen = [_in_turn([pool[i * each : (i + 1) * each] for pool in pools])[: cfg.num_samples] for i in range(parts)]
     if len(chosen[0]) < cfg.num_samples:
         log.warning("the floor is of %d images, not %d: there are no more", len(chosen[0]), cfg.num_samples)
     return chosen
+
+
+def _in_turn(pools: list[Tensor]) -> Tensor:
+    """The first of each pool, then the second of each, and so on."""
+    return torch.cat(pools)[torch.cat([torch.arange(len(pool)) for pool in pools]).argsort(stable=True)]
 
 
 def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig) -> list[Pixels]:

@@ -21,7 +21,7 @@ from gan.evaluate.sets import GivenSet, Labels
 from gan.metrics import Extractor, Measure
 from gan.metrics.extractor import CLASSIFIERS
 
-LIGHT = 127  # the mean pixel of MNIST is 33
+DARK, LIGHT = 5, 127  # the mean pixel of MNIST is 33
 
 log = logging.getLogger("gan")
 
@@ -124,6 +124,9 @@ def measure(
 
 
 def _set(name: str, images: Tensor, labels: Tensor | None, source: Source, seed: int, what: str) -> GivenSet:
-    if source.shows_digits and images.float().mean() > LIGHT:
+    brightness = images.float().mean().item()
+    if source.shows_digits and brightness > LIGHT:
         log.warning("%s: light on the whole, and MNIST is dark; invert=true turns dark digits on light round", what)
+    if source.shows_digits and brightness < DARK:
+        log.warning("%s: nearly black, with a mean pixel of %.2g; that of MNIST is 33", what, brightness)
     return GivenSet(name, images, labels, seed)

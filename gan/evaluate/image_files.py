@@ -1,7 +1,7 @@
 """Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ IMAGE_NAMES = ("images", "image", "samples", "x", "x_test", "x_train", "data", "
 LABEL_NAMES = ("labels", "label", "y", "y_test", "y_train", "targets", "classes", "digits", "arr_1")
 IDX_IMAGES = re.compile(r"(?P<split>.*?)images(?P<middle>.*)idx3-ubyte", re.IGNORECASE)
 ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
+DEEPEST = 65535  # of 16 bits
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def read_images(path: Path) -> Found:
 
     A folder has pictures, or .npz or IDX files that `gan generate` wrote as shards. The label of a picture is the
     number at the end of its name (`000007_digit_3.png`, or without the last `_`) or the name of its folder
-    (`3/000007.png`). The labels of an IDX file are in the file beside it.
+    (`3/000007.png`). The labels of an IDX file are in the file beside it. What is hidden in a folder is left out.
 
     Raises:
         UserError: it is damaged, or of another kind.
@@ -73,19 +74,19 @@ def read_labels(path: Path) -> np.ndarray:
     if path.suffix in (".txt", ".csv"):
         try:
             return np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), dtype=np.int64)
-        except (ValueError, OSError) as error:
+        except (ValueError, OverflowError, OSError) as error:
             raise UserError(f"labels={path}: not a text of whole numbers ({error})") from error
     return idx.parse(idx.read_bytes(path), f"labels={path}").numpy()
 
 
 def _folder(folder: Path) -> Found:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     npz = [path for path in files if path.suffix == ".npz"]
     by_split: dict[str, list[Path]] = {}
-    for path in files:
-        if match := IDX_IMAGES.fullmatch(idx.standard_name(path)):
-            by_split.setdefault(f"{path.parent}/{match['split']}", []).append(path)
+    for (parent, name), path in sorted(_by_standard_name(files).items()):
+        if match := IDX_IMAGES.fullmatch(name):
+            by_split.setdefault(f"{parent}/{match['split']}", []).append(path)
     kinds = [kind for kind in (pictures, npz, *by_split.values()) if kind]
     if not kinds:
         raise UserError(f"images={folder}: no pictures there; {ALLOWED}")
@@ -98,6 +99,17 @@ def _folder(folder: Path) -> Found:
     return _npz(npz) if npz else _idx(by_split.popitem()[1])
 
 
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _by_standard_name(files: Iterable[Path]) -> dict[tuple[Path, str], Path]:
+    """The files by folder and standard name; of several of one name a plain one before a `.gz`, as in `idx.present`."""
+    found = filter(Path.is_file, files)
+    ordered = sorted(found, key=lambda path: (path.suffix.lower() == ".gz", path.name != idx.standard_name(path), path))
+    return {(path.parent, idx.standard_name(path)): path for path in reversed(ordered)}
+
+
 def _label(path: Path, folder: Path) -> int | None:
     match = re.search(r"_digit_?(\d+)$", path.stem)
     name = match[1] if match else path.parent.name if path.parent != folder else ""
@@ -108,13 +120,24 @@ def _picture(path: Path) -> np.ndarray:
     """One picture: uint8 [1, H, W] or [1, H, W, C]."""
     try:
         with Image.open(path) as picture:
-            if picture.mode.startswith("I"):  # 16 bits
-                return (np.asarray(picture)[None] // 257).astype(np.uint8)
+            frames, deep = getattr(picture, "n_frames", 1), picture.mode.startswith(("I", "F"))
             clear = picture.has_transparency_data
-            mode = picture.mode if picture.mode in ("L", "RGB") and not clear else "RGBA" if clear else "RGB"
-            return np.asarray(picture.convert("L" if picture.mode == "1" else mode))[None]
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"images={path}: not a readable picture ({error})") from error
+            mode = picture.mode if deep or (picture.mode in ("L", "RGB") and not clear) else "RGBA" if clear else "RGB"
+            pixels = np.asarray(picture.convert("L" if picture.mode == "1" else mode))[None]
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise UserError(f"images={path}: not a readable picture ({_first_line(error)})") from error
+    if frames > 1:
+        raise UserError(f"images={path}: {frames} pictures in one file; a file for each is needed")
+    return _of_16_bits(pixels, path) if deep else pixels
+
+
+def _of_16_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """Pixels of 0..65535 as uint8; a UserError for others, such as floats, of which one picture tells no range."""
+    least, most = pixels.min(), pixels.max()
+    if pixels.dtype.kind == "f" or least < 0 or 0 < most <= 255 or most > DEEPEST:
+        allowed = f"whole numbers up to 255 in 8 bits or up to {DEEPEST} in 16; an .npy file may have others"
+        raise UserError(f"images={path}: {pixels.dtype} from {least:g} to {most:g}; a picture has {allowed}")
+    return (pixels // (DEEPEST // 255)).astype(np.uint8)
 
 
 def _npz(paths: list[Path]) -> Found:
@@ -128,10 +151,8 @@ def _open_npz(path: Path, key: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
+    except Exception as error:  # NumPy and zipfile raise many kinds
         raise UserError(f"{key}={path}: not a readable .npz file of numbers ({_first_line(error)})") from error
-    except Exception as error:  # zipfile's own, of which there are several
-        raise UserError(f"{key}={path}: damaged ({_first_line(error)})") from error
 
 
 def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, key: str) -> np.ndarray:
@@ -147,24 +168,25 @@ def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, ke
 def _array(path: Path, key: str) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header is parsed as Python text
         raise UserError(f"{key}={path}: not a readable .npy file of numbers ({_first_line(error)})") from error
 
 
 def _idx(paths: list[Path]) -> Found:
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
-    beside = [file for path in paths if (file := _labels_beside(path)) is not None]
+    files = _by_standard_name(file for parent in {path.parent for path in paths} for file in parent.glob("*"))
+    beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
     if len(beside) < len(paths):
         return Found(arrays, None)
     labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
     return Found(arrays, np.concatenate(labels))
 
 
-def _labels_beside(path: Path) -> Path | None:
-    """The file of an IDX file's labels, plain or `.gz`."""
-    name = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    found = [path.with_name(other) for other in (name, f"{name}.gz") if other not in (path.name, f"{path.name}.gz")]
-    return next((file for file in found if file.is_file()), None)
+def _labels_beside(path: Path, files: Mapping[tuple[Path, str], Path]) -> Path | None:
+    """The file of an IDX file's labels, of those beside it."""
+    own = idx.standard_name(path)
+    name = own.replace("images", "labels").replace("idx3", "idx1")
+    return None if name == own else files.get((path.parent, name))
 
 
 def _first_line(error: Exception) -> str:

@@ -17,6 +17,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as in Pillow
 PIECE = 1000
 FORMS = "[N, 28, 28], [N, C, 28, 28], [N, 28, 28, C] or [N, 784]"
 SLACK = 0.01  # how far floats may leave 0..1 or -1..1, as the result of a resize does
+FULL = 2  # what floats of 0..255 reach; those of 0..1 with noise may be a little above 1
 Images = Tensor | np.ndarray | Sequence[Any]
 
 
@@ -26,7 +27,7 @@ def as_images(
     """uint8 [N, C, 28, 28] in 0..255, of which MNIST's background is 0.
 
     Integers are 0..255, or 0 and 1. Floats are 0..1, -1..1 or 0..255; which of these, their least and largest value
-    tell. Colour becomes grey by its luminance, on black where it is transparent.
+    tell. Colour becomes grey by its luminance; the transparent is the background, so white where light becomes dark.
 
     Args:
         images: [N, H, W], [N, C, H, W], [N, H, W, C] or [N, H * H].
@@ -54,7 +55,7 @@ def as_images(
         return stacked.contiguous()
     pieces = []
     for piece in stacked.split(PIECE):
-        pixels = _with_channels(piece.float() * scale + shift, channels, what)
+        pixels = _with_channels(piece.float() * scale + shift, channels, 255 if invert else 0, what)
         pixels = _resized(255 - pixels if invert else pixels, resize)
         pieces.append(pixels.round_().clamp_(0, 255).to(torch.uint8))
     return torch.cat(pieces)
@@ -97,8 +98,8 @@ def _tensor(values: Any, what: str) -> Tensor:
 
 def _channels_first(images: Tensor, what: str) -> Tensor:
     shape = list(images.shape)
-    if not len(shape) or shape[0] == 0:
-        raise UserError(f"{what}: no images")
+    if not shape or 0 in shape:
+        raise UserError(f"{what}: no images in an array of {shape}")
     side = round(shape[1] ** 0.5) if len(shape) == 2 else 0
     if side and side * side == shape[1]:
         return images.view(-1, 1, side, side)
@@ -125,14 +126,16 @@ def _range(images: Tensor, what: str) -> tuple[float, float]:
             return 255, 0
         if -1 - SLACK <= least <= -0.5:
             return 127.5, 127.5
-    elif least >= 0 and most <= 255:
+    elif least >= 0 and FULL <= most <= 255:
         return 1, 0
-    raise UserError(f"{what}: pixels from {least:.4g} to {most:.4g}; they are 0..255, 0..1 or -1..1")
+    raise UserError(
+        f"{what}: pixels from {least:.4g} to {most:.4g}; they are 0..1, -1..1 or, with some of {FULL} or more, 0..255"
+    )
 
 
-def _with_channels(pixels: Tensor, channels: int, what: str) -> Tensor:
+def _with_channels(pixels: Tensor, channels: int, background: int, what: str) -> Tensor:
     if pixels.shape[1] in (2, 4):  # the last one is how opaque a pixel is
-        pixels = pixels[:, :-1] * (pixels[:, -1:] / 255)
+        pixels = background + (pixels[:, :-1] - background) * (pixels[:, -1:] / 255)
     if channels == 1 and pixels.shape[1] == 3:
         return (pixels * pixels.new_tensor(LUMINANCE).view(3, 1, 1)).sum(1, keepdim=True)
     if pixels.shape[1] != channels:

@@ -30,17 +30,17 @@ def choose_measures(cfg: DictConfig, source: Source, sets: Sequence[ImageSet], n
     extractor = build_extractor(cfg.metrics.extractor, cfg.metrics.inception_weights, find_device(cfg.device))
     if reason := extractor.misfit(source):
         raise UserError(reason)
-    wanted = cfg.metrics.measures
-    chosen = build_measures(wanted, extractor)
-    if wanted is None or REST in wanted:
-        named = [] if wanted is None else wanted
-        chosen = list(_with_a_meaning(chosen, named, extractor, source, num_real))
+    wanted = [REST] if cfg.metrics.measures is None else cfg.metrics.measures
+    built = build_measures(wanted, extractor)
+    unnamed = [name for name, kind in MEASURES.items() if name not in wanted and not kind.only_by_name]
+    rest = unnamed if REST in wanted else []
+    chosen = list(_with_a_meaning(built, rest, extractor, source, num_real))
     for measure in chosen:
         if measure.num_classes not in (None, source.num_classes):
             raise UserError(
                 f"metrics.measures: {measure.name} is of {measure.num_classes} classes, not {source.name}'s"
             )
-        if measure.needs_labels and wanted is not None and not any(one.labeled for one in sets):
+        if measure.needs_labels and measure.name not in rest and not any(one.labeled for one in sets):
             raise UserError(f"metrics.measures: {measure.name} needs a conditional model, or images with labels")
         if reason := measure.too_few(num_real, cfg.num_samples):
             raise UserError(f"num_samples={cfg.num_samples}, metrics.measures: {reason}")
@@ -53,14 +53,14 @@ def choose_measures(cfg: DictConfig, source: Source, sets: Sequence[ImageSet], n
 
 
 def _with_a_meaning(
-    measures: Sequence[Measure], named: Sequence[Any], extractor: Extractor, source: Source, num_real: int
+    measures: Sequence[Measure], rest: Sequence[str], extractor: Extractor, source: Source, num_real: int
 ) -> Iterator[Measure]:
-    """Those that are named, and of the others those that fit the data and take little time."""
+    """Those that are named, and of the rest those that fit the data and take little time."""
     too_large = []
     for measure in measures:
         fits = measure.num_classes in (None, source.num_classes)
         slow = extractor.slow and (measure.needs_training or measure.num_classes is not None)
-        if measure.name not in MEASURES or measure.name in named:
+        if measure.name not in rest:
             yield measure
         elif measure.least_real > num_real:
             too_large.append(measure.name)

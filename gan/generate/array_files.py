@@ -125,7 +125,7 @@ class ArrayFiles:
         """Existing IDX files of this split: a pair for all images when shards are written, and any for a new pair."""
         span = "" if sharded else r"(-\d{9,}-\d{9,})?"
         name = rf"{SPLITS[self.split]}-(images{span}-idx3|labels{span}-idx1)-ubyte"
-        return [path for path in self.path.iterdir() if re.fullmatch(name, path.name)]
+        return [path for path in self.path.iterdir() if re.fullmatch(name, _standard_name(path))]
 
     def _recorded_settings(self, settings: dict[str, Any]) -> dict[str, Any] | None:
         """The settings recorded beside the shards in the folder, if any."""
@@ -205,7 +205,13 @@ def _write_idx(file: IO[bytes], shape: tuple[int, ...], pieces: Iterable[Tensor]
         file.write(piece.numpy().astype("|u1", copy=False).tobytes())
 
 
+def _standard_name(path: Path) -> str:
+    """As `gan.data.idx.standard_name`, without its imports, which take seconds."""
+    return path.name.lower().removesuffix(".gz").replace(".", "-")
+
+
 def _span(path: Path) -> Span | None:
     """The first image of a shard and the one after its last; None for another file."""
-    match = re.fullmatch(r"(?:train-|t10k-)?(?:images|labels)-(\d{9,})-(\d{9,})(?:\.npz|-idx[13]-ubyte)", path.name)
+    name = r"(?:train-|t10k-)?(?:images|labels)-(\d{9,})-(\d{9,})-(?:npz|idx[13]-ubyte)"
+    match = re.fullmatch(name, _standard_name(path))
     return (int(match[1]), int(match[2]) + 1) if match else None

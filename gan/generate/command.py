@@ -19,7 +19,7 @@ from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
 from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples, Strips
-from gan.generate.picture_files import PICTURE_ENDINGS, write_pictures
+from gan.generate.picture_files import PICTURE_ENDINGS, UNFINISHED, write_pictures
 from gan.inference import DigitGenerator
 from gan.inference.directions import check_directions
 
@@ -145,7 +145,8 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     if path.exists() and path.is_dir() != (not ending):
         raise UserError(f"output={path}: it is there, and not a {'file' if ending else 'folder'}")
     # A folder of arrays may be resumed or added to, so `ArrayFiles` looks at its files.
-    taken = path.exists() if ending else image_format == "png" and path.exists() and any(path.iterdir())
+    files = path.iterdir() if image_format == "png" and path.exists() else ()
+    taken = path.exists() if ending else any(not file.name.startswith(UNFINISHED) for file in files)
     if taken and not cfg.overwrite:
         raise UserError(f"output={path}: it is there already; overwrite=true replaces it")
     return image_format, path

@@ -1,6 +1,7 @@
 """The picture formats of `gan generate`: a grid, an animation, or a PNG file for each image."""
 
 import re
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from gan.generate.modes import ImageSequence
 from gan.images import animation, enlarge, grid, pictures, png, save_gif
 
 PICTURE_ENDINGS = {"grid": ".png", "gif": ".gif", "png": ""}  # "": a folder
+UNFINISHED = ".gan-generate-"  # how the name of the folder starts that a killed command leaves
 
 
 def write_pictures(
@@ -33,11 +35,13 @@ def write_pictures(
 
 
 def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int) -> None:
-    """Names each file by the image's index and label, in place of any earlier files of this kind."""
+    """Names each file by index and label, in place of earlier files of this kind and of what a killed command left."""
     folder.mkdir(exist_ok=True)
+    for unfinished in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(unfinished)
     old = {path for path in folder.iterdir() if re.fullmatch(r"\d{6,}(_digit_\d+)?\.png", path.name)}
     index = start
-    with TemporaryDirectory(prefix=".", dir=folder) as hidden:
+    with TemporaryDirectory(prefix=UNFINISHED, dir=folder) as hidden:
         for images in sequence.images(start, stop):
             labels = sequence.labels(index, index + len(images)).tolist()
             for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
+from threading import Lock
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ Inputs = tuple[Tensor, Tensor | None]
 
 def chunks(start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
     """Splits the range start..stop-1 at the multiples of `size` into pairs (first, end)."""
-    return pairwise([start, *range(start // size * size + size, stop, size), stop])
+    return pairwise(chain([start], range(start // size * size + size, stop, size), [stop]))
 
 
 @torch.inference_mode()
@@ -83,7 +84,7 @@ class ChunkRunner:
 
     def __init__(self, network: nn.Module, sizes: Sequence[int], device: torch.device) -> None:
         self.network, self.sizes, self.device = network, sizes, device
-        self._graphs = None
+        self._graphs, self._replaying = None, Lock()  # all threads replay on the same tensors
         if device.type == "cuda":
             with torch.cuda.device(device):  # streams and graphs are those of the current device
                 self._graphs = CudaGraphs()
@@ -114,7 +115,7 @@ class ChunkRunner:
             given = latents.to(self.device), None if labels is None else labels.to(self.device)
             images = quantize(forward(self.network, *given)[:count]).cpu()
             return lambda: images
-        with torch.cuda.device(self.device):
+        with self._replaying, torch.cuda.device(self.device):
             on_host, copied = self._replay(self._graphs, latents, labels)
 
         def wait() -> Tensor:

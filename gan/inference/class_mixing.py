@@ -1,8 +1,9 @@
 """Images between two classes, from a network that was trained on whole classes."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import one_hot
 
 from gan.errors import UserError
@@ -13,7 +14,8 @@ def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
     """Runs a network on mixed class embeddings. An image with the share 1 of a class is that of the class itself.
 
     Each embedding table, which has a row for each class, is replaced by a table with a row for each image:
-    sum_k shares[i, k] * embedding(k).
+    sum_k shares[i, k] * embedding(k). They replace those of a copy, which shares all other tensors with the network, so
+    that other threads can use the network at the same time.
 
     Args:
         network: called as network(latents, labels). It knows the K classes by embeddings alone.
@@ -23,24 +25,27 @@ def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
     Raises:
         UserError: the network has no class embeddings.
     """
-    embeddings = class_embeddings(network, shares.shape[1])
-    if not embeddings:
+    if not class_embeddings(network, shares.shape[1]):
         raise UserError(
             "digits: this network has no class embeddings to mix (that of an ONNX file never has); "
             "use one digit, such as digits=[0], or the checkpoint, ckpt=FILE.ckpt"
         )
+    mixing = deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
     rows = at_least_rows(shares)
-    tables = {f"{name}.weight": (rows @ module.weight)[: len(shares)] for name, module in embeddings.items()}
-    return functional_call(network, tables, (latents, torch.arange(len(latents), device=latents.device)))
+    for embedding in class_embeddings(mixing, shares.shape[1]):
+        table = (rows @ embedding.weight)[: len(shares)]
+        embedding.weight = nn.Parameter(table, requires_grad=False)
+    images: Tensor = mixing(latents, torch.arange(len(latents), device=latents.device))
+    return images
 
 
-def class_embeddings(network: nn.Module, num_classes: int) -> dict[str, nn.Embedding]:
-    """The embeddings of classes in a network, by name."""
-    return {
-        name: module
-        for name, module in network.named_modules()
+def class_embeddings(network: nn.Module, num_classes: int) -> list[nn.Embedding]:
+    """The embeddings of classes in a network."""
+    return [
+        module
+        for module in network.modules()
         if isinstance(module, nn.Embedding) and module.num_embeddings == num_classes
-    }
+    ]
 
 
 def interpolate_labels(labels: Tensor, steps: int, num_classes: int) -> Tensor:

@@ -4,7 +4,6 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, repeat
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan.checkpoint_files import checkpoint_path
+from gan.config.bounds import COUNT, GENERATE, OPTIONAL, SIZE
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid
@@ -25,6 +25,7 @@ from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
 from gan.inference.labels import Select, requested_labels
 from gan.inference.network_loading import load_generator, weights_checksum
+from gan.inference.number_checks import require_numbers, require_path
 from gan.randomness import derive_seed, latents, slerp, truncate
 
 log = logging.getLogger("gan")
@@ -134,8 +135,8 @@ class DigitGenerator(MovableLatents):
     ) -> Iterator[Tensor]:
         """The images of `generate`, in pieces of bounded memory."""
         seed = secrets.randbits(48) if seed is None else seed
-        if not all(isinstance(value, Integral) and value >= 0 for value in (num_images - 1, seed, first)):
-            raise UserError(f"num_images={num_images}, seed={seed}, first={first}: whole, at least 1, 0 and 0")
+        require_numbers(COUNT, num_images=num_images)
+        require_numbers(SIZE, seed=seed, first=first)
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
@@ -154,8 +155,7 @@ class DigitGenerator(MovableLatents):
 
     def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
         """Latents of images start..stop-1 of a seed: float32 [stop - start, latent_dim] on the CPU."""
-        if truncation is not None and not truncation > 0:
-            raise UserError(f"truncation={truncation}: more than 0, or null for no limit")
+        require_numbers(GENERATE["truncation"], truncation=truncation)
         z = latents(seed, start, stop, self.latent_dim)
         return self._move(z if truncation is None else truncate(z, truncation))
 
@@ -189,8 +189,7 @@ class DigitGenerator(MovableLatents):
         self, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> tuple[Tensor, Tensor | None]:
         """The inputs of `interpolate`: latents [(len(seeds) - 1) * steps, latent_dim], and labels as for `sample`."""
-        if len(seeds) < 2 or min(seeds) < 0 or steps < 2:
-            raise UserError(f"seeds={list(seeds)}, steps={steps}: 2 or more seeds, none negative, and 2 or more steps")
+        require_path(seeds, steps)
         ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])
         labels = self.labels(digits, 0, len(seeds))
         if labels is not None and self.num_classes is not None:
@@ -219,6 +218,7 @@ class DigitGenerator(MovableLatents):
         columns: int | None = None,
     ) -> Image.Image:
         """The images of `generate` as one picture, row by row; without `columns` about square."""
+        require_numbers(OPTIONAL, columns=columns)
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def sample_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ from gan.config.bounds import DIRECTIONS, require
 from gan.errors import UserError
 from gan.images import quantize, unit
 from gan.inference.chunks import CHUNK
+from gan.inference.number_checks import plain
 from gan.randomness import latents
 
 NUM_IMAGES = 4096
@@ -33,9 +34,10 @@ def check_directions(amounts: Any) -> dict[str, float]:
     if not isinstance(amounts, Mapping) or not set(amounts) <= set(DIRECTIONS):
         known = ", ".join(DIRECTIONS)
         raise UserError(f"directions={amounts}: amounts of {known}, such as {{slant: 1.5, thickness: 1}}")
-    for name, amount in amounts.items():
+    given = {name: plain(amount) for name, amount in amounts.items()}
+    for name, amount in given.items():
         require(f"directions.{name}", amount, "generate")
-    return {name: amount for name, amount in amounts.items() if amount}
+    return {name: amount for name, amount in given.items() if amount}
 
 
 class MovableLatents:

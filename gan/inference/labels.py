@@ -1,8 +1,10 @@
 """The labels of requested digits, and which digits can be requested from a model."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +33,9 @@ def requested_labels(
     Raises:
         UserError: digits that the model does not have, or a `select` that does not apply to the model.
     """
+    given = digits.tolist() if isinstance(digits, np.ndarray | Tensor) else digits
+    if not isinstance(given, Iterable | None):
+        raise UserError(f"digits={given}: a list such as [3, 1, 4], or None")
     if select is not None:
         require("select", select, "generate")
     if select is not None and num_classes is not None:
@@ -38,16 +43,14 @@ def requested_labels(
     if select is not None and digits is None:
         raise UserError(f"select={select}: name the digits to select; digits is null")
     if num_classes is None and select is None:
-        if digits is None:
+        if given is None:
             return None
         raise UserError(
-            f"digits={list(digits)}: this model is unconditional and takes no digits; "
+            f"digits={list(given)}: this model is unconditional and takes no digits; "
             "select=classifier keeps the samples that a classifier recognizes as these digits"
         )
     classes = num_classes or 10**image_channels
-    if not isinstance(digits, Iterable | None):
-        raise UserError(f"digits={digits}: a list such as [3, 1, 4], or None")
-    choices = list(range(classes)) if digits is None else list(digits)
-    if not choices or not all(digit in range(classes) for digit in choices):
+    choices = list(range(classes)) if given is None else list(given)
+    if not choices or not all(isinstance(digit, Real | Tensor) and digit in range(classes) for digit in choices):
         raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")
     return torch.tensor([choices[index % len(choices)] for index in range(start, stop)], dtype=torch.long)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gan.config.targets import locate, targets
@@ -15,11 +16,7 @@ from gan.newest_run import OVERRIDES, run_arguments
 def run_folder(path: Path) -> Path | None:
     """The folder of the run that wrote a checkpoint or a network's file; None for a file without such a folder."""
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    try:
-        config: Any = OmegaConf.load(folder / "config.yaml")
-    except (OSError, YAMLError):
-        return None
-    return folder if OmegaConf.is_dict(config) and OmegaConf.is_dict(config.get("data")) else None
+    return folder if _saved_data(folder) else None
 
 
 def training_command(run: Path) -> str | None:
@@ -33,12 +30,29 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
     Raises:
         UserError: they name a class that is neither this project's nor of a trusted package. Nothing was executed.
     """
-    saved: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-    data = saved["data"]
+    data = _saved_data(run)
     for key, target in targets(data, "data"):
         locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
-    hydra = run / ".hydra" / "hydra.yaml"
-    if hydra.is_file() and not str(data.get("dir", "~")).startswith("~"):
-        started_in = Path(OmegaConf.load(hydra).hydra.runtime.cwd)
-        data["dir"] = str(started_in / data["dir"]) if started_in.is_dir() else data["dir"]
+    started_in = OmegaConf.select(_loaded(run / ".hydra" / "hydra.yaml"), "hydra.runtime.cwd")
+    if isinstance(started_in, str) and Path(started_in).is_dir() and not data["dir"].startswith("~"):
+        data["dir"] = str(Path(started_in, data["dir"]))
     return OmegaConf.create(data)
+
+
+def _saved_data(folder: Path) -> dict[str, Any]:
+    """The data settings in a run's `config.yaml`; empty for a folder whose file has none of a run, or that has none."""
+    config: Any = OmegaConf.to_container(_loaded(folder / "config.yaml"))
+    data = config.get("data")
+    source = data.get("source") or data if isinstance(data, dict) else None
+    if not isinstance(source, dict) or not isinstance(source.get("_target_"), str):
+        return {}
+    return data if isinstance(data.get("dir"), str) else {}
+
+
+def _loaded(path: Path) -> DictConfig:
+    """The mapping in a YAML file; an empty one if the file cannot be read or holds something else."""
+    try:
+        config = OmegaConf.load(path)
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        config = None
+    return config if isinstance(config, DictConfig) else OmegaConf.create()

@@ -1,6 +1,7 @@
 """Measures of a set of generated images against real ones, from one forward pass of the extractor per image."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ class ImageMeasures:
         real, generated, training: the held-out real images, the generated ones, and those the model was trained on.
         pixels: the images themselves, for measures that need them; None leaves these out.
         skipped: after `compute`, the measures that were left out, each with a one-line reason: too few images, no
-            labels, no training images.
+            labels, no training images, or a value that is NaN.
 
     Raises:
         UserError: an unknown measure, or one that reads digits with an extractor that does not.
@@ -97,9 +98,13 @@ class ImageMeasures:
                         continue
                     if reason := measure.missing(sets):
                         skipped[name] = reason
-                    else:
-                        values |= measure.compute(sets)
-                        unreliable += filter(None, [measure.unreliable(sets)])
+                        continue
+                    computed = measure.compute(sets)
+                    if wrong := [key for key, value in computed.items() if math.isnan(value) or key in values]:
+                        skipped[name] = f"{name} computed NaN, or what another measure computes, as {', '.join(wrong)}"
+                        continue
+                    values |= computed
+                    unreliable += filter(None, [measure.unreliable(sets)])
         values, self.skipped, unreliable = from_first_rank((values, skipped, unreliable))
         self._warn(unreliable)
         return values

@@ -59,7 +59,6 @@ class Model:
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
         generator.sample(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
-        prometheus.IMAGES_SEEN.labels(name).set(info["images_seen"])
         return model
 
     def samples(
@@ -127,8 +126,10 @@ class Models:
 
     def _open(self, name: str) -> Model:
         try:
-            return Model.open(name, self.specs[name], self.settings.device, self.settings.trust)
+            model = Model.open(name, self.specs[name], self.settings.device, self.settings.trust)
         except OSError as error:
             raise UserError(explain(error)) from error
         except RuntimeError as error:  # such as a GPU without enough memory
             raise UserError(f"model {name}: {explain(error)}") from error
+        prometheus.IMAGES_SEEN.labels(name).set(model.info["images_seen"])
+        return model

@@ -30,7 +30,9 @@ from gan.memory import memory_left
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"  # a label, + and a checksum
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
+ORIGIN = r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?"
 SECRET = ("api_keys", "rate_limit_storage")
+MAX_KEEP_HOURS = 100 * 366 * 24  # a date of a job stays within the years of `datetime`
 WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch
 
 
@@ -96,14 +98,22 @@ def _root_path(value: str) -> str | None:
     return path or None
 
 
+def _origin(value: str) -> str:
+    if value != "*" and not re.fullmatch(ORIGIN, value):
+        example = "https://example.org or http://localhost:3000"
+        raise ValueError(f"must be as browsers send it, such as {example} (lowercase, no path, no default port), or *")
+    return value
+
+
 Texts = Annotated[list[str], BeforeValidator(_split)]
 Name = Annotated[str, Field(pattern=NAME)]
+Key = Annotated[Name, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # Hydra quotes no key
 
 
 class ModelSettings(BaseModel):
     """One model: its file, a label for its version, and its share of the requests that name no model."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid")
     ckpt: Annotated[str | None, AfterValidator(_at_home)] = None
     version: Name | None = None
     weight: float | None = Field(default=None, ge=0, le=1)
@@ -112,14 +122,14 @@ class ModelSettings(BaseModel):
 class Settings(BaseModel):
     """All keys of `conf/serve.yaml`, validated."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     host: str
     port: int = Field(ge=0, le=65535)
     threads: int = Field(ge=1, le=1024)  # before workers, whose `auto` needs it
     workers: int = Field(ge=1, le=256)
     ui: bool
     ckpt: str | None
-    models: Annotated[dict[Name, ModelSettings] | None, BeforeValidator(_parse)]
+    models: Annotated[dict[Key, ModelSettings] | None, BeforeValidator(_parse)]
     default: str | None
     watch: bool
     device: str
@@ -139,12 +149,12 @@ class Settings(BaseModel):
     max_jobs: int = Field(ge=1, le=10_000)
     max_job_images: int = Field(ge=1, le=MAX_INDEX)
     max_jobs_gb: float = Field(gt=0)
-    keep_jobs_hours: float = Field(gt=0)
+    keep_jobs_hours: float = Field(gt=0, le=MAX_KEEP_HOURS)
     api_keys: Texts
     api_keys_file: Path | None
     rate_limit: Annotated[str, AfterValidator(_rate)] | None
     rate_limit_storage: Annotated[str, AfterValidator(_storage)]
-    cors_origins: Texts
+    cors_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_split)]
     trusted_proxies: Annotated[str, AfterValidator(_addresses)]
     root_path: Annotated[str, AfterValidator(_root_path)] | None
 
@@ -210,6 +220,8 @@ def read_settings(cfg: DictConfig) -> Settings:
 def _first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], int | float) and first["type"] in ("string_type", "list_type", "path_type"):
+        text = "must be a text; write it in quotes, since it was read as a number or a switch"
     if not first["loc"]:  # raised by `_consistent`, whose text names the key
         return text
     key = ".".join(str(part) for part in first["loc"])

@@ -8,21 +8,11 @@ import pytest
 import torch
 from my_gan import EdgeExtractor, MeanShift
 
-from gan.data import Digits, MNISTDataModule
+from gan.data import Digits
 from gan.errors import UserError
 from gan.evaluate import measure
-from gan.evaluate.comparison import folder_names
-from gan.metrics.features import Samples
 
 SMALL = ("data=digits", "device=cpu", "num_samples=300", "metrics.measures=[fid,class_fid,digit_accuracy,density]")
-
-
-@pytest.fixture(scope="module")
-def data():
-    data = MNISTDataModule(Digits(), val_size=200)
-    data.prepare_data()
-    data.setup()
-    return data
 
 
 @pytest.fixture
@@ -34,10 +24,10 @@ def files(data, tmp_path):
     return tmp_path
 
 
-def test_several_files_and_a_checkpoint_are_one_table(gan, files, trained):
+def test_files_and_a_checkpoint_are_one_table_and_a_python_function_says_the_same_of_tensors(gan, files, data, trained):
     checkpoint = trained("conditional") / "checkpoints" / "last.ckpt"
     images = "images=[real.npz,noise.npy]"
-    code, out, err = gan("evaluate", images, f"ckpt={checkpoint}", *SMALL, "hydra.run.dir=out", "repeats=1")
+    code, out, err = gan("evaluate", images, f"ckpt={checkpoint}", *SMALL, "data.val_size=200", "hydra.run.dir=out")
     assert (code, err) == (0, "")
     assert "images      noise.npy, 400 of them, without labels\n" in out
     saved = json.loads((files / "out" / "metrics.json").read_text())
@@ -58,27 +48,16 @@ def test_several_files_and_a_checkpoint_are_one_table(gan, files, trained):
         assert {path.name for path in (files / "out" / name).iterdir()} >= {"real_and_generated.png", "by_class.png"}
     assert (files / "out" / "real" / "confusion.png").is_file()
     assert not (files / "out" / "noise" / "confusion.png").exists()
-
-
-def test_a_python_function_does_the_same_for_tensors(gan, files, data, tmp_path):
-    code, _, _ = gan("evaluate", "images=real.npz", *SMALL, "data.val_size=200", "hydra.run.dir=out")
-    assert code == 0
-    saved = json.loads((files / "out" / "metrics.json").read_text())
     names = ["fid", "class_fid", "digit_accuracy", "density"]
     result = measure(
         data.train_images, data.train_labels, data=data, measures=names, num_samples=300, device="cpu", folder="mine"
     )
-    assert result.columns["images"] == pytest.approx(saved["measures"]["real"])
-    assert result.columns["floor"] == pytest.approx(saved["measures"]["floor"])
+    assert result.columns["images"] == pytest.approx(real)
+    assert result.columns["floor"] == pytest.approx(floor)
     assert result.intervals["floor"].keys() == saved["intervals"]["floor"].keys()
-    assert (tmp_path / "mine" / "metrics.md").read_text() == result.markdown()
-    pictures = {path.name for path in (tmp_path / "mine").glob("*.png")}
-    assert pictures == {path.name for path in (tmp_path / "out").glob("*.png")}
-
-
-def test_the_pictures_of_each_set_have_a_folder_of_their_own():
-    names = ["a/b_c", "a_b/c", "a_b_c_2", "../up"]
-    assert list(folder_names(names).values()) == ["a_b_c", "a_b_c_2", "a_b_c_2_2", "__up"]
+    assert (files / "mine" / "metrics.md").read_text() == result.markdown()
+    pictures = {path.name for path in (files / "mine").glob("*.png")}
+    assert pictures == {path.name for path in (files / "out" / "real").glob("*.png")}
 
 
 def test_the_classifier_is_that_of_the_data(data, monkeypatch):
@@ -101,31 +80,6 @@ def test_several_tensors_by_name_with_and_without_labels(data):
     assert "test/accuracy_class_3" in result.columns["grey"]
     assert set(result.columns["colour"]) == {"test/fid_mnist"}
     assert "[" not in result.markdown()
-
-
-def test_all_columns_are_of_equally_many_images(data, caplog):
-    with caplog.at_level(logging.WARNING, logger="gan"):
-        result = measure({"few": data.train_images[:210]}, data=data, measures=["modes", "fid"], repeats=2)
-    line = "num_samples=10000, repeats=2: few has 210 images, so each set and the floor are measured on 105"
-    assert line in [record.message for record in caplog.records]
-    assert {"test/fid_mnist", "test/fid_mnist_spread", "test/modes", "test/modes_spread"} == set(result.columns["few"])
-    assert result.columns["floor"].keys() == result.columns["few"].keys()
-
-
-def test_repeats_are_of_other_images(data, monkeypatch):
-    seen = []
-    add = Samples.add
-
-    def kept(self, images, labels):
-        seen.append(images.flatten(1))
-        add(self, images, labels)
-
-    monkeypatch.setattr(Samples, "add", kept)
-    measure({"real": data.train_images}, data=data, measures=["fid"], repeats=3, num_samples=300, split="val")
-    _, *repeats = seen
-    assert [len(part) for part in repeats] == [300] * 6
-    for parts in (repeats[:3], repeats[3:]):  # those of the set, those of the floor
-        assert len(torch.cat(parts).unique(dim=0)) > 895  # a few of the images are the same ones
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -160,15 +114,25 @@ def test_light_images_are_warned_of(data, caplog):
     assert line.endswith("invert=true turns dark digits on light round")
 
 
+def test_nearly_black_images_are_warned_of(data, caplog):
+    with caplog.at_level(logging.WARNING, logger="gan"):
+        measure({"black": data.train_images[:100] // 64, "real": data.train_images[:100]}, data=data, measures=["fid"])
+    (line,) = [record.message for record in caplog.records if "nearly black" in record.message]
+    assert line.startswith("images (black): nearly black, with a mean pixel of 0.")
+
+
 @pytest.mark.usefixtures("no_pictures")
 def test_cas_of_given_images(gan, files, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(files / "cache"))
+    few = tuple(part[:300] for part in Digits().train())
+    monkeypatch.setattr(Digits, "train", lambda self: few)
     short = "{_target_: gan.metrics.measures.cas.ClassificationAccuracy, num_images: 100, epochs: 1}"
-    small = ("data=digits", "device=cpu", "num_samples=300", f"metrics.measures=[fid,{short}]", "hydra.run.dir=out")
+    small = ("data=digits", "data.val_size=100", "device=cpu", "num_samples=200", "hydra.run.dir=out")
+    small += (f"metrics.measures=[fid,{short}]",)
     code, out, _ = gan("evaluate", "images=[real.npz,noise.npy]", *small)
     assert code == 0
-    # 100 generated ones, with and without the 1,500 real ones, and these
-    assert out.index("cas trains 3 classifiers for 1 epochs, 3,200 images in all") < out.index("measured in")
+    # 100 generated ones, with and without the 300 real ones, and these
+    assert out.index("cas trains 3 classifiers for 1 epochs, 800 images in all") < out.index("measured in")
     columns = json.loads((files / "out" / "metrics.json").read_text())["measures"]
     assert {"test/cas", "test/cas_plus_real"} <= columns["real"].keys()
     assert "test/cas" not in columns["noise"]
@@ -183,6 +147,7 @@ def test_cas_of_given_images(gan, files, monkeypatch):
         (["images=real.npz", "labels=nothing.npy"], "labels=nothing.npy: there is no file there"),
         (["images=[]"], "images=[]: name at least one"),
         (["images=[real.npz,real.npz]"], "images: real.npz is named more than once"),
+        (["images=[real.npz,./real.npz]"], "images: ./real.npz is named more than once"),
         (["images=real.npz", "labels=[real,even]"], "labels=['real', 'even']: real or even, and a file, or null, for"),
         (["images=real.npz", "labels=[a.npy,b.npy]"], "labels=['a.npy', 'b.npy']: real or even, and a file, or null"),
         (["images=real.npz", "resize=cut"], "resize=cut: crop, area, bilinear, bicubic, nearest, or null"),

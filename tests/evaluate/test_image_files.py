@@ -8,12 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.data import Digits
 from gan.errors import UserError
 from gan.evaluate.image_files import read_images, read_labels
 from gan.evaluate.image_formats import as_images
+from gan.images import png
 
-IMAGES, LABELS = (part[:12].numpy() for part in Digits().test())
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, 28, 28), np.uint8)
+LABELS = np.random.default_rng(1).integers(0, 10, 12)
 
 
 def idx(array):
@@ -24,6 +25,12 @@ def read(path):
     found = read_images(path)
     images = torch.cat([as_images(array, 1, None, False, "", found.of_8_bits) for array in found.arrays])
     return images.numpy(), None if found.labels is None else [int(label) for label in found.labels]
+
+
+def broken_png():
+    """A PNG file whose part with the pixels is longer than it says."""
+    content = png(Image.fromarray(IMAGES[0, 0]))
+    return content[:35] + bytes(2) + content[37:]
 
 
 def save_pictures(folder, name, mode="L", suffix=".png"):
@@ -70,6 +77,33 @@ def test_an_idx_file_and_the_labels_beside_it(tmp_path, ending):
     assert read_labels(labels).tolist() == LABELS.tolist()
 
 
+def test_of_several_idx_files_of_one_name_one_is_read(tmp_path):
+    """A plain one before a packed one, and that with the usual name before others, whatever name the labels have."""
+    for name, images in (
+        ("t10k-images-idx3-ubyte", IMAGES),
+        ("t10k-images.idx3-ubyte", 255 - IMAGES),
+        ("T10K-images-idx3-ubyte.gz", IMAGES[:3]),
+    ):
+        (tmp_path / name).write_bytes(idx(images[:, 0]))
+    (tmp_path / "t10k-labels.idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
+    (tmp_path / "t10k-labels-idx1-ubyte").mkdir()  # as some archives have it
+    for path in (tmp_path, tmp_path / "t10k-images-idx3-ubyte"):
+        found, classes = read(path)
+        assert np.array_equal(found, IMAGES)
+        assert classes == LABELS.tolist()
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    assert np.array_equal(read(tmp_path)[0], 255 - IMAGES)
+
+
+def test_what_is_hidden_in_a_folder_is_not_read(tmp_path):
+    folder = tmp_path / ".hidden" / "pictures"
+    for hidden in ("", ".gan-generate-x", "some/.ipynb_checkpoints"):
+        save_pictures(folder / hidden, "{number:06d}_digit_{label}{suffix}")
+    found, classes = read(folder)
+    assert np.array_equal(found, IMAGES)
+    assert classes == LABELS.tolist()
+
+
 @pytest.mark.parametrize(
     ("name", "mode", "suffix", "labeled"),
     [
@@ -101,6 +135,29 @@ def test_pictures_of_sixteen_and_of_one_bit(tmp_path):
     assert np.array_equal(found[1], (IMAGES[1] > 127) * 255)
 
 
+@pytest.mark.parametrize(
+    ("name", "pixels", "found"),
+    [
+        ("a.png", IMAGES[0, 0].astype(np.uint16), "uint16 from 0 to 255"),
+        ("a.tif", IMAGES[0, 0].astype(np.int32), "int32 from 0 to 255"),
+        ("a.tif", IMAGES[0, 0].astype(np.int32) * 300, "int32 from 0 to 76500"),
+        ("a.tif", (IMAGES[0, 0] / 255).astype(np.float32), "float32 from 0 to 1"),
+    ],
+)
+def test_a_picture_whose_range_cannot_be_told_is_refused(tmp_path, name, pixels, found):
+    Image.fromarray(pixels).save(tmp_path / name)
+    with pytest.raises(UserError, match=rf"{name}: {found}; a picture has whole numbers up to 255 in 8 bits or up to "):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".tif", ".png"])
+def test_a_file_of_several_pictures_is_refused(tmp_path, suffix):
+    first, *others = (Image.fromarray(image) for image in IMAGES[:3, 0])
+    first.save(tmp_path / f"a{suffix}", save_all=True, append_images=others)
+    with pytest.raises(UserError, match=rf"images=.*a{suffix}: 3 pictures in one file; a file for each is needed"):
+        read(tmp_path)
+
+
 def test_a_nearly_black_picture_stays_black(tmp_path):
     Image.fromarray(np.eye(28, dtype=np.uint8)).save(tmp_path / "a.png")
     assert read(tmp_path)[0].max() == 1
@@ -127,6 +184,10 @@ def test_labels_in_a_text_file(tmp_path):
     for name, text in (("a.txt", "\n".join(map(str, LABELS))), ("b.csv", ",".join(map(str, LABELS)))):
         (tmp_path / name).write_text(text)
         assert read_labels(tmp_path / name).tolist() == LABELS.tolist()
+    for wrong in ("one", "1.5", str(2**64)):
+        (tmp_path / "a.txt").write_text(wrong)
+        with pytest.raises(UserError, match=r"labels=.*a\.txt: not a text of whole numbers"):
+            read_labels(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +200,9 @@ def test_labels_in_a_text_file(tmp_path):
         ("a.pt", b"PK", "images=.*a.pt: not a file of images that is known here; a folder of pictures, an .npz"),
         ("a-images-idx3-ubyte", idx(IMAGES[:, 0])[:-1], "images=.*: it has .* bytes, and by its header"),
         ("a.png", b"", "images=.*a.png: one picture; a folder of pictures"),
+        ("a.npy", b"\x93NUMPY\1\0\x12\0{'descr': ('|u1', ", "images=.*a.npy: not a readable .npy file"),
         ("folder/a.png", b"not a picture", "images=.*a.png: not a readable picture"),
+        ("folder/a.png", broken_png(), "images=.*a.png: not a readable picture .*broken PNG file"),
         ("folder/notes.txt", b"", "images=.*folder: no pictures there"),
     ],
 )

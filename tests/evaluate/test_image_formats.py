@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate, pad
 
-from gan.data import Digits
 from gan.errors import UserError
 from gan.evaluate.image_formats import as_images, as_labels
 
-IMAGES = Digits().test()[0][:20]
+BLOBS = interpolate(torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0)), size=(20, 20), mode="bicubic")
+IMAGES = pad(BLOBS.mul(255).clamp(0, 255), (4, 4, 4, 4)).to(torch.uint8)
 
 
 def converted(images, channels=1, resize=None, invert=False):
@@ -58,7 +59,7 @@ def test_colour_becomes_grey_by_luminance_and_transparent_is_black():
 
 
 def test_sizes_change_only_with_a_word():
-    padded = torch.nn.functional.pad(IMAGES, (2, 2, 2, 2))
+    padded = pad(IMAGES, (2, 2, 2, 2))
     with pytest.raises(UserError, match=r"images=x: images of 32x32; resize=crop .* area, bilinear, bicubic or near"):
         converted(padded)
     assert torch.equal(converted(padded, resize="crop"), IMAGES)
@@ -77,15 +78,22 @@ def test_light_becomes_dark():
     assert torch.equal(converted(255 - IMAGES, invert=True), IMAGES)
 
 
+def test_black_digits_on_a_transparent_ground_become_light_on_dark():
+    ink = torch.cat([torch.zeros_like(IMAGES), IMAGES], dim=1)
+    assert torch.equal(converted(ink, invert=True), IMAGES)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (IMAGES.float() - 40, r"pixels from -40 to 215; they are 0\.\.255, 0\.\.1 or -1\.\.1"),
+        (IMAGES.float() - 40, r"pixels from -40 to 215; they are 0\.\.1, -1\.\.1 or, with some of 2 or more, 0\.\.255"),
+        (IMAGES / 255 * 1.1, r"pixels from 0 to 1\.1; they are"),
         (IMAGES.int() * 2, r"pixels from 0 to 510"),
         (IMAGES / 255 - 0.2, r"pixels from -0\.2 to 0\.8"),
         (IMAGES / 0.0, "some pixels are not finite"),
         (IMAGES[0, 0, 0], r"an array of \[28\], not \[N, 28, 28\], \[N, C, 28, 28\]"),
-        (IMAGES[:0], "no images"),
+        (IMAGES[:0], r"no images in an array of \[0, 1, 28, 28\]"),
+        (np.zeros((3, 0, 0), np.uint8), r"no images in an array of \[3, 0, 0\]"),
         (IMAGES.expand(-1, 5, -1, -1), r"an array of \[20, 5, 28, 28\]"),
         (IMAGES[:, 0, 0, :27], r"an array of \[20, 27\]"),
         (["a", "b"], "not an array of numbers"),

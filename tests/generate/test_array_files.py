@@ -116,6 +116,17 @@ def test_one_pair_and_shards_do_not_lie_side_by_side(generated, tmp_path):
     assert names() == pair
 
 
+@pytest.mark.parametrize("old", ["train-labels-idx1-ubyte.gz", "train-labels.idx1-ubyte", "TRAIN-LABELS-IDX1-UBYTE.GZ"])
+def test_new_images_do_not_lie_beside_old_labels_of_another_spelling(generated, tmp_path, old):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / old).touch()
+    options = ("a", "format=idx", "num_images=2")
+    with pytest.raises(UserError, match=f"{old}: it is there already; overwrite=true"):
+        generated(*options, model="unconditional")
+    folder = generated(*options, "overwrite=true", model="unconditional")
+    assert [path.name for path in folder.iterdir()] == ["train-images-idx3-ubyte"]
+
+
 def test_settings_without_shards_block_nothing_and_those_of_others_stay(generated, tmp_path):
     options = ("a", "format=npz", "num_images=20", "shard_size=20")
     folder = generated(*options)

@@ -4,6 +4,14 @@ import numpy as np
 from PIL import Image
 
 
+def test_what_a_killed_command_left_is_removed(generated, tmp_path):
+    unfinished = tmp_path / "pictures" / ".gan-generate-x"
+    unfinished.mkdir(parents=True)
+    (unfinished / "000000.png").touch()
+    folder = generated("pictures", "format=png", "num_images=1", model="unconditional")  # needs no overwrite=true
+    assert [path.name for path in folder.iterdir()] == ["000000.png"]
+
+
 def test_pictures(generated):
     array = generated("a.npy", "digits=[3,1,4]")
     assert (array.shape, array.dtype) == ((3, 1, 28, 28), np.uint8)

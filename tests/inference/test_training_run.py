@@ -20,9 +20,19 @@ def test_a_run_is_found_from_its_files(written, tmp_path):
     for name in ("checkpoints/last.ckpt", "generator.safetensors"):
         assert run_folder(written / name) == written
     assert run_folder(tmp_path / "generator.safetensors") is None
-    for content in ("data: 3", "seed: 0", "[1]", "data: {"):
-        (written / "config.yaml").write_text(content)
-        assert run_folder(written / "checkpoints" / "last.ckpt") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"data: 3", b"seed: 0", b"[1]", b"data: {", b"a: 1", b"data: {path: mine}", b"data: {_target_: [1], dir: a}"),
+        *(b"data: {_target_: a.B, dir: null}", b"data: {dir: a}", b"data: ${", b"data: {dir: '${'}", b"2020-01-01: 1"),
+        *("Gr\u00f6\u00dfe: 1".encode("latin-1"), b"\0"),
+    ],
+)
+def test_another_programs_config_is_no_run(written, content):
+    (written / "config.yaml").write_bytes(content)
+    assert run_folder(written / "checkpoints" / "last.ckpt") is None
 
 
 def test_the_command_of_a_run_is_quoted_for_a_shell(written):

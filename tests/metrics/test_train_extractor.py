@@ -12,12 +12,13 @@ from miniature import idx_bytes
 from tiny_runs import FAST, NARROW, TINY
 
 from gan.config import compose
-from gan.data import KMNIST, MNIST, Digits, FashionMNIST, StackedMNIST
 from gan.data.idx import ALL_NAMES
 from gan.errors import UserError
 from gan.evaluate import evaluate
-from gan.metrics import DigitClassifier, DigitExtractor, build_extractor, digit_extractor
-from gan.metrics.train_extractor import main
+from gan.images import unit
+from gan.metrics import DigitClassifier, build_extractor, digit_extractor
+from gan.metrics.train_extractor import ClassifierInTraining, augment, fold_batch_norm, main
+from gan.metrics.train_extractor import train as train_classifier
 from gan.train import train
 
 LAYOUTS = {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -93,23 +94,6 @@ def test_a_classifier_of_other_data_is_refused(stand_in, script, tmp_path):
         build_extractor("kmnist")
 
 
-@pytest.mark.parametrize(
-    ("known", "source", "reason"),
-    [
-        ("mnist", MNIST, None),
-        ("mnist", StackedMNIST, None),
-        ("mnist", KMNIST, "kmnist shows no digits; use metrics.extractor=kmnist or inception"),
-        ("fashion_mnist", FashionMNIST, None),
-        ("fashion_mnist", MNIST, "mnist shows no classes of fashion_mnist; use metrics.extractor=mnist or inception"),
-        ("fashion_mnist", KMNIST, "kmnist shows no classes of fashion_mnist; use metrics.extractor=kmnist"),
-        ("kmnist", Digits, "digits shows no classes of kmnist; use metrics.extractor=inception"),
-    ],
-)
-def test_a_classifier_reads_its_own_classes(known, source, reason):
-    found = DigitExtractor(DigitClassifier(), known).misfit(source())
-    assert found is None if reason is None else found.startswith(f"metrics.extractor={known}: {reason}")
-
-
 @pytest.mark.parametrize("name", ["stacked_mnist", *LAYOUTS])
 def test_each_data_set_is_measured_by_its_own_classifier(name):
     expected = name if name in LAYOUTS else "mnist"
@@ -138,3 +122,40 @@ def test_mistakes_are_one_line(script, capsys, monkeypatch, tmp_path, arguments,
     assert ended.value.code == 2
     assert error.startswith(f"train_extractor: {line}")
     assert error.count("\n") == 1
+
+
+def test_training_is_reproducible_and_leaves_the_global_generator(sets):
+    images, labels = sets.training[:256], sets.training_labels[:256]
+    state = torch.get_rng_state()
+    first, again, other = (train_classifier(images, labels, seed, epochs=1).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.keys() == DigitClassifier().state_dict().keys()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+
+
+def test_features_are_standardized_on_the_training_images(sets):
+    images = sets.training[:512]
+    features = train_classifier(images, sets.training_labels[:512], seed=0, epochs=1).features(unit(images))
+    assert torch.allclose(features.mean(0), torch.zeros(64), atol=1e-3)
+    assert torch.allclose(features.std(0), torch.ones(64), atol=0.02)
+
+
+def test_folding_changes_nothing(sets):
+    trained = ClassifierInTraining()
+    images = unit(sets.held_out[:128])
+    for _ in range(3):
+        trained(images)
+    trained.eval()
+    expected = trained(images)
+    assert torch.allclose(fold_batch_norm(trained)(images), expected, atol=1e-4)
+
+
+def test_augmentation_keeps_digits_digits(sets):
+    images = unit(sets.held_out)
+    augmented = augment(images)
+    assert augmented.shape == images.shape
+    assert augmented.min() >= 0
+    assert augmented.max() <= 1
+    assert augmented.mean() == pytest.approx(images.mean().item(), rel=0.1)
+    assert not torch.equal(augmented, images)

@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -131,33 +132,6 @@ def test_an_error_is_one_sentence_and_the_images_stay(page):
     assert len(shown.images()) == 3
 
 
-def test_errors_when_the_service_is_busy_or_stopped(page):
-    shown = page("rate_limit=3/minute")
-    shown.images()
-    shown.interpolated()  # the third request
-    shown["generate"].click()
-    assert re.fullmatch(r"The rate limit is 3 per 1 minute; try again in \d+ seconds?\.", shown.error())
-    shown.stop_service()
-    shown["generate"].click()
-    shown.until(lambda: "The service cannot be reached" in shown.error())
-    assert shown["generate"].is_enabled()
-
-
-def test_it_asks_for_a_key_if_the_service_requires_one(page):
-    shown = page("api_keys=[open-sesame]")
-    assert shown.error("key-error") == "The header X-API-Key must have a valid API key."
-    shown["key"].send_keys("wrong")
-    shown.press("key", "ENTER")
-    shown.until(lambda: len(shown.requested("/v1/models")) > 0)
-    shown["key"].clear()
-    shown["key"].send_keys("open-sesame")
-    shown.press("key", "ENTER")
-    assert len(shown.images()) == 40
-    assert not shown["key-form"].is_displayed()
-    shown.browser.refresh()
-    assert len(shown.images()) == 40
-
-
 def test_the_slider_moves_from_one_digit_to_the_other(page, classifier):
     shown = page(*PRETRAINED)
     shown.interpolated()
@@ -191,6 +165,22 @@ def test_downloads_have_the_images_on_the_page(page):
     grid = Image.open(shown.download(png, "png"))
     assert grid.size == (10 * 30 + 2, 4 * 30 + 2)
     assert Image.open(shown.download(shown["gif"], "gif")).n_frames == 33
+
+
+def test_images_of_a_model_that_was_replaced_are_not_saved(page, tmp_path):
+    path = save_checkpoint(tmp_path / "a.ckpt")
+    shown = page(f"models={{a: {{ckpt: '{path}'}}}}")
+    shown.interpolated()
+    replace(path, 640)
+    httpx.post(f"{shown.url}/v1/models/a/reload").raise_for_status()
+    for button, form in ((shown.element("#downloads button"), "generate"), (shown["gif"], "interpolate")):
+        button.click()
+        words = "Model a was replaced after it generated this. Generate again, then save."
+        assert shown.error(f"{form}-error") == words
+    shown.generate(seed="640")
+    shown.until(lambda: "seed 640." in shown["generate-status"].text)
+    shown.element("#downloads button").click()
+    shown.until((shown.browser.downloads / "digits_seed640.png").exists)
 
 
 def test_digits_are_disabled_for_an_unconditional_model_with_a_reason(page):

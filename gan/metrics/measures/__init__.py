@@ -37,7 +37,7 @@ def build_measures(
         settings: constructor arguments of measures given by name, such as {"kid": {"subsets": 20}}.
 
     Raises:
-        UserError: an unknown measure, or one that reads digits with an extractor that does not.
+        UserError: an unknown measure, one that reads digits with an extractor that does not, or two of the same values.
     """
     if isinstance(wanted, str | Mapping) or not isinstance(wanted, Iterable | None):
         raise UserError(f"metrics.measures={wanted}: a list of names, such as [fid,is], or null")
@@ -61,5 +61,8 @@ def build_measures(
             raise UserError(f"metrics.measures: {entry.name} reads digits; metrics.extractor={extractor.name} cannot")
         if entry.name in [other.name for other in built]:
             raise UserError(f"metrics.measures: {entry.name} is named more than once; give one of them another `name`")
+        for other in built:
+            if same := [key for key in entry.values if key in other.values]:
+                raise UserError(f"metrics.measures: {other.name} and {entry.name} both have a value named {same[0]}")
         built.append(entry)
     return built

@@ -67,7 +67,7 @@ class ClassificationAccuracy(Measure):
     def cost(self, generated: Sequence[int], floors: Sequence[Pixels], device: torch.device) -> str | None:
         real, channels = len(floors[0].training), floors[0].training.images.shape[1]
         sizes = [size for count in generated for size in (count, count + real)]
-        sizes += [real for pixels in floors if not self._kept(pixels).is_file()]
+        sizes += [real for pixels in floors if _wrong(self._kept(pixels)) is None]
         total, speed = self.epochs * sum(sizes), images_per_second(channels, device)
         few = [f"{count:,} images, not {self.num_pixels:,}" for count in {*generated} if count < self.num_pixels]
         return (
@@ -92,9 +92,8 @@ class ClassificationAccuracy(Measure):
 
     def _of_real(self, pixels: Pixels, device: torch.device) -> Tensor:
         kept = self._kept(pixels)
-        if kept.is_file():
-            wrong = json.loads(kept.read_text(encoding="utf-8"))["wrong"]
-        else:
+        wrong = _wrong(kept)
+        if wrong is None:
             network = train(pixels.training, self.epochs, pixels.seed, "cas: real images", device)
             wrong = recognized(network, pixels.real).logical_not().nonzero()[:, 0].tolist()
             facts = {"images": len(pixels.training), "epochs": self.epochs, "seed": pixels.seed}
@@ -116,6 +115,14 @@ class ClassificationAccuracy(Measure):
                 digest.update(tensor.contiguous().numpy().tobytes())
         cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
         return cache / "mnist-gan" / f"cas_{digest.hexdigest()[:24]}.json"
+
+
+def _wrong(kept: Path) -> list[int] | None:
+    """The real images that were not recognized, from the file that `_kept` names; None if it is missing or damaged."""
+    try:
+        return json.loads(kept.read_text(encoding="utf-8"))["wrong"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def classifier(channels: int) -> nn.Sequential:

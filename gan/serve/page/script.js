@@ -4,7 +4,7 @@ import { $, attempt, enableDigits, loadModels, randomSeed, truncation, watchedVe
 import { addSliders, resetSliders } from "./directions.js";
 import { download, generate, generateAgain } from "./generate.js";
 import { interpolate, interpolateAgain, saveGif } from "./interpolate.js";
-import { keepKey } from "./service.js";
+import { useKey } from "./service.js";
 
 const FOLLOW_MILLISECONDS = 5000;
 
@@ -77,7 +77,7 @@ $("model").addEventListener("change", async () => {
   if (await generate()) await interpolate();
 });
 onSubmit("key-form", () => {
-  keepKey($("key").value);
+  useKey($("key").value);
   start();
 });
 start();

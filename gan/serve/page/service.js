@@ -1,9 +1,11 @@
 // Requests to the service, with the API key. Every failure becomes an error with one sentence, and the status if any.
 
 const KEY = "gan-api-key";
+let key = sessionStorage.getItem(KEY);
 
-export function keepKey(key) {
-  sessionStorage.setItem(KEY, key);
+// The key of the requests from now on. The tab keeps it once one of them has succeeded.
+export function useKey(text) {
+  key = text;
 }
 
 export async function requestJson(path, body) {
@@ -13,16 +15,22 @@ export async function requestJson(path, body) {
 // A POST request if there is a body, otherwise a GET request.
 export async function request(path, body) {
   const headers = { "Content-Type": "application/json" };
-  const key = sessionStorage.getItem(KEY);
-  if (key) headers["X-API-Key"] = key;
+  const tried = key;
+  if (tried && !/^[ -~]*$/.test(tried)) throw failure("An API key is plain ASCII text.", 401);
+  if (tried) headers["X-API-Key"] = tried;
   let response;
   try {
     response = await fetch(`../v1/${path}`, { method: body ? "POST" : "GET", body: JSON.stringify(body), headers });
   } catch {
     throw new Error("The service cannot be reached. Is it running, and is this device online?");
   }
-  if (response.ok) return response;
-  throw Object.assign(new Error(await errorMessage(response)), { status: response.status });
+  if (!response.ok) throw failure(await errorMessage(response), response.status);
+  if (tried) sessionStorage.setItem(KEY, tried);
+  return response;
+}
+
+function failure(message, status) {
+  return Object.assign(new Error(message), { status });
 }
 
 async function errorMessage(response) {

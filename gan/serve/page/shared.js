@@ -93,7 +93,7 @@ export function named(model, version) {
 // Saves what the page shows. A model that was replaced since cannot generate it again.
 export async function save(path, body, name) {
   await loadModels();
-  if (!catalogue.models.some(({ version }) => version === body.version)) {
+  if (!catalogue.models.some((model) => model.name === body.model && model.version === body.version)) {
     throw new Error(`Model ${body.model} was replaced after it generated this. Generate again, then save.`);
   }
   const link = document.createElement("a");

@@ -38,7 +38,8 @@ def _first(examples, count):
 
 
 def test_it_falls_with_wrong_labels_and_dropped_classes(score, pixels):
-    images, labels = pixels.generated.images, pixels.generated.labels
+    half = _first(pixels.generated, 300)
+    images, labels = half.images, half.labels
     few = _first(pixels.training, 20)  # real ones beside them
 
     def swapped(share):
@@ -49,7 +50,7 @@ def test_it_falls_with_wrong_labels_and_dropped_classes(score, pixels):
         chosen = torch.arange(len(labels))[labels >= classes].repeat(10)[: len(labels)]
         return LabeledImages(images[chosen], labels[chosen])
 
-    undisturbed = score(epochs=2, generated=pixels.generated, training=few)["cas"]
+    undisturbed = score(epochs=2, generated=half, training=few)["cas"]
     assert undisturbed > 0.8
     for degrade, levels in ((swapped, (0.5, 0.9)), (dropped, (5,))):
         degraded = [score(epochs=2, generated=degrade(level), training=few)["cas"] for level in levels]
@@ -71,6 +72,11 @@ def test_the_floor_is_the_real_images_and_is_trained_once(score, pixels, tmp_pat
     assert as_generated["cas"] == floor["cas"]
     (kept,) = (tmp_path / "cache" / "mnist-gan").iterdir()
     assert json.loads(kept.read_text())["accuracy"] == pytest.approx(floor["cas"])
+    whole = kept.read_text()
+    for damaged in (whole[:20], "[]", ""):
+        kept.write_text(damaged)
+        assert score(generated=None) == floor
+        assert kept.read_text() == whole
     monkeypatch.setattr(cas, "train", lambda *arguments: pytest.fail("trained again"))
     assert score(generated=None) == floor
     with pytest.raises(pytest.fail.Exception, match="trained again"):

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from gan.errors import UserError
+from gan.metrics import ImageMeasures, build_measures
 from gan.metrics.measures import distributions
 from gan.metrics.measures.distributions import Gaussian, InceptionScore, KernelDistance
 
@@ -119,3 +121,24 @@ def test_draws_come_from_the_seed_and_not_from_the_order(features, kernel_distan
         assert measure(features, 0) == measure(shuffled, 0)
         assert measure(features, 0) != measure(features, 1)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_measures_of_a_validation_seed_no_gpu(extractor, sets, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPUs were seeded"))
+    measures = ImageMeasures(extractor, ["fid", "is", KernelDistance(2, 100)])
+    measures.real.add(sets.held_out[:200])
+    measures.generated.add(sets.generated[:200])
+    assert measures.compute().keys() >= {"fid", "is", "kid"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "key"),
+    [
+        ("is", {"splits": 1}, "splits"),
+        ("kid", {"subsets": 0}, "kid_subsets"),
+        ("kid", {"subset_size": 1}, "kid_subset_size"),
+    ],
+)
+def test_impossible_settings(extractor, name, wrong, key):
+    with pytest.raises(UserError, match=f"metrics.{key}="):
+        build_measures([name], extractor, {name: wrong})

@@ -1,0 +1,83 @@
+"""What is measured: sets of equal size, and a floor of as many real images."""
+
+import json
+import logging
+
+import pytest
+import torch
+
+from gan.evaluate import measure
+from gan.evaluate.comparison import folder_names
+from gan.metrics.features import Samples
+
+
+def test_the_pictures_of_each_set_have_a_folder_of_their_own():
+    names = ["a/b_c", "a_b/c", "a_b_c_2", "../up"]
+    assert list(folder_names(names).values()) == ["a_b_c", "a_b_c_2", "a_b_c_2_2", "__up"]
+
+
+def test_all_columns_are_of_equally_many_images(data, caplog):
+    with caplog.at_level(logging.WARNING, logger="gan"):
+        result = measure({"few": data.train_images[:210]}, data=data, measures=["modes", "fid"], repeats=2)
+    line = "num_samples=10000, repeats=2: few has 210 images, so each set and the floor are measured on 105"
+    assert line in [record.message for record in caplog.records]
+    assert {"test/fid_mnist", "test/fid_mnist_spread", "test/modes", "test/modes_spread"} == set(result.columns["few"])
+    assert result.columns["floor"].keys() == result.columns["few"].keys()
+
+
+def test_repeats_are_of_other_images(data, monkeypatch):
+    seen = []
+    add = Samples.add
+
+    def kept(self, images, labels):
+        seen.append(images.flatten(1))
+        add(self, images, labels)
+
+    monkeypatch.setattr(Samples, "add", kept)
+    measure({"real": data.train_images}, data=data, measures=["fid"], repeats=3, num_samples=300, split="val")
+    _, *repeats = seen
+    assert [len(part) for part in repeats] == [300] * 6
+    for parts in (repeats[:3], repeats[3:]):  # those of the set, those of the floor
+        assert len(torch.cat(parts).unique(dim=0)) > 895  # a few of the images are the same ones
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monkeypatch):
+    given = {}
+    add = Samples.add
+
+    def kept(self, images, labels):
+        given.setdefault(self, []).extend(labels.tolist())
+        add(self, images, labels)
+
+    monkeypatch.setattr(Samples, "add", kept)
+    _, folder = measured(checkpoints["conditional"], "metrics.measures=[class_balance]")
+    real, generated = given.values()
+    model = generated[:400]
+    assert model == (real * 2)[:400]
+    assert json.loads((folder / "metrics.json").read_text())["labels"] == "real"
+    given.clear()
+    measured(checkpoints["conditional"], "metrics.measures=[class_balance]", "labels=even", "num_samples=403")
+    _, generated = given.values()
+    model, floor = generated[:403], generated[403:]
+    assert model == [i % 10 for i in range(403)]
+    assert sorted(floor) == sorted(model)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_a_floor_of_fewer_images_is_told(checkpoints, measured, caplog):
+    measured(checkpoints["conditional"], "metrics.measures=[fid]", "num_samples=1300")
+    assert "the floor is of 1200 images, not 1300: there are no more" in caplog.messages
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_the_floor_has_a_spread_of_its_own(checkpoints, measured):
+    columns, folder = measured(checkpoints["conditional"], "repeats=2", "metrics.measures=[fid]")
+    assert columns["floor"]["test/fid_mnist_spread"] > 0
+    once, _ = measured(checkpoints["conditional"], "metrics.measures=[fid]")
+    assert set(once["floor"]) == {"test/fid_mnist"}
+    table = json.loads((folder / "metrics.json").read_text())
+    assert table["intervals"].keys() == table["measures"].keys()

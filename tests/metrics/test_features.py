@@ -1,0 +1,70 @@
+"""What is kept of a growing set of images."""
+
+import math
+
+import pytest
+import torch
+from my_gan import EdgeExtractor
+
+from gan.metrics import ImageMeasures
+from gan.metrics.features import Samples
+from gan.metrics.measures import appearance, distributions, neighbours
+
+
+def test_labels_are_those_of_a_set_in_which_every_image_has_one(sets):
+    samples = Samples(EdgeExtractor())
+    samples.add(sets.generated[:3], torch.tensor([5, 0, 9]))
+    assert samples.all().labels.tolist() == [5, 0, 9]
+    samples.add(sets.generated[3:4])
+    assert (len(samples.all()), samples.all().labels) == (4, None)
+    samples.clear()
+    samples.add(sets.generated[:0])
+    assert len(samples.all()) == 0
+
+
+def test_features_of_an_extractor_with_weights_have_no_gradient(sets):
+    class Weighted(EdgeExtractor):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(28))
+
+        def forward(self, images):
+            features, logits = super().forward(images)
+            return features, logits * self.weight
+
+    measures = ImageMeasures(Weighted(), ["is"])
+    measures.generated.add(sets.generated)
+    assert not measures.sets().generated.logits.requires_grad
+    assert math.isfinite(measures.compute()["is"])
+
+
+def test_new_real_images_replace_what_was_computed_of_the_old(extractor, sets):
+    grown, fresh = (ImageMeasures(extractor, ["precision", "coverage"]) for _ in range(2))
+    for measures in (grown, fresh):
+        measures.generated.add(sets.generated)
+    grown.real.add(sets.held_out)
+    grown.compute()
+    grown.real.add(sets.training)
+    fresh.real.add(torch.cat([sets.held_out, sets.training]))
+    assert grown.compute() == pytest.approx(fresh.compute(), abs=0.005)
+
+
+def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkeypatch):
+    calls = []
+    for module, name in ((distributions.Gaussian, "of"), (neighbours, "radii"), (appearance, "quality")):
+        original = getattr(module, name)
+
+        def counted(first, *others, name=name, original=original):
+            calls.append((name, len(first)))
+            return original(first, *others)
+
+        monkeypatch.setattr(module, name, counted)
+    measures = ImageMeasures(extractor, ["fid", "precision", "recall", "coverage", "quality"])
+    measures.real.add(sets.held_out)
+    for _ in range(2):
+        measures.generated.clear()
+        measures.generated.add(sets.generated[:500])
+        measures.compute()
+    for name in ("of", "radii", "quality"):
+        assert calls.count((name, len(sets.held_out))) == 1
+        assert calls.count((name, 500)) == 2
