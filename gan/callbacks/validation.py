@@ -53,7 +53,7 @@ class ValidationMeasures(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._prepare(trainer, pl_module)
-        _refuse_unknown_monitors(trainer, self.directions())
+        _refuse_unknown_monitors(trainer, self._names())
 
     def _prepare(self, trainer: Trainer, pl_module: GAN) -> None:
         try:
@@ -77,6 +77,13 @@ class ValidationMeasures(Callback):
         if self._measures is None:
             return {}
         return {self._measures.metric_name("val", key): way for key, way in self._measures.directions().items()}
+
+    def _names(self) -> list[str]:
+        """The names of all values, those without a direction too."""
+        if self._measures is None:
+            return []
+        keys = (key for measure in self._measures.measures.values() for key in measure.values)
+        return [self._measures.metric_name("val", key) for key in keys]
 
     def on_validation_batch_end(
         self,

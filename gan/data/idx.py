@@ -12,7 +12,7 @@ import math
 import struct
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -36,12 +36,17 @@ class DataNotFoundError(UserError):
 
 
 def present(folder: Path) -> dict[str, Path]:
-    """The path of each of the four files that is in a folder, by its name: a plain one before a `.gz`.
+    """The path of each of the four files that is in a folder, by its name."""
+    return {name: path for (_, name), path in by_standard_name(files_in(folder)).items() if name in ALL_NAMES}
+
+
+def by_standard_name(files: Iterable[Path]) -> dict[tuple[Path, str], Path]:
+    """The files by folder and standard name; of several of one name a plain one before a `.gz`.
 
     Some tools write `train-images.idx3-ubyte`, or capitals.
     """
-    ordered = sorted(files_in(folder), key=lambda path: (_is_packed(path), path.name not in ALL_NAMES, path.name))
-    return {standard_name(path): path for path in reversed(ordered) if standard_name(path) in ALL_NAMES}
+    ordered = sorted(files, key=lambda path: (_is_packed(path), path.name != standard_name(path), path))
+    return {(path.parent, standard_name(path)): path for path in reversed(ordered)}
 
 
 def standard_name(path: Path) -> str:

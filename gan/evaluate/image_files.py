@@ -84,7 +84,7 @@ def _folder(folder: Path) -> Found:
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     npz = [path for path in files if path.suffix == ".npz"]
     by_split: dict[str, list[Path]] = {}
-    for (parent, name), path in sorted(_by_standard_name(files).items()):
+    for (parent, name), path in sorted(idx.by_standard_name(files).items()):
         if match := IDX_IMAGES.fullmatch(name):
             by_split.setdefault(f"{parent}/{match['split']}", []).append(path)
     kinds = [kind for kind in (pictures, npz, *by_split.values()) if kind]
@@ -101,13 +101,6 @@ def _folder(folder: Path) -> Found:
 
 def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _by_standard_name(files: Iterable[Path]) -> dict[tuple[Path, str], Path]:
-    """The files by folder and standard name; of several of one name a plain one before a `.gz`, as in `idx.present`."""
-    found = filter(Path.is_file, files)
-    ordered = sorted(found, key=lambda path: (path.suffix.lower() == ".gz", path.name != idx.standard_name(path), path))
-    return {(path.parent, idx.standard_name(path)): path for path in reversed(ordered)}
 
 
 def _label(path: Path, folder: Path) -> int | None:
@@ -174,7 +167,9 @@ def _array(path: Path, key: str) -> np.ndarray:
 
 def _idx(paths: list[Path]) -> Found:
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
-    files = _by_standard_name(file for parent in {path.parent for path in paths} for file in parent.glob("*"))
+    files = idx.by_standard_name(
+        file for parent in {path.parent for path in paths} for file in parent.glob("*") if file.is_file()
+    )
     beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
     if len(beside) < len(paths):
         return Found(arrays, None)

@@ -16,7 +16,7 @@ from gan.config.early_checks import check, expanded
 from gan.config.quoting import quoted
 from gan.config.run_folder import without_hydra
 from gan.errors import UserError
-from gan.newest_run import in_braces
+from gan.newest_run import in_braces, key_of
 from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.sweep_table import LOCK, write_report
@@ -108,7 +108,8 @@ class Sweep:
         OmegaConf.save(self._config, self.folder / "multirun.yaml")
         batch = []
         for number, overrides in numbered.items():
-            if "ckpt_path=auto" not in overrides and self._config.ckpt_path != "auto":
+            named = [text.partition("=")[2] for text in overrides if key_of(text) == "ckpt_path"]
+            if (named[-1] if named else self._config.ckpt_path) != "auto":
                 self._clear(number)
             batch.append([*overrides, f"hydra.sweep.dir={quoted(str(self.folder))}", f"hydra.sweep.subdir={number}"])
         reason = "its process ended before the training did"
