@@ -6,9 +6,11 @@ What takes long to import is imported by the fixtures that need it: pytest-xdist
 import gc
 import logging
 import os
+import shlex
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ import speedups
 import warm_python
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
+sys.executable = str(Path(sys.prefix, "bin", "python"))  # also in a worker that is a warm one
 speedups.apply()
 gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
@@ -43,6 +46,19 @@ def pytest_collection_finish():
 
 def pytest_unconfigure():
     gc.unfreeze()  # some libraries complain of what is left at the end
+
+
+def pytest_xdist_setupnodes(config, specs):
+    """The workers are warm Pythons, but where coverage counts the lines that run at the import."""
+    import execnet
+
+    folder = Path(tempfile.mkdtemp(prefix="python-"))
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))  # its server empties it as well
+    os.environ["GAN_TEST_PYTHON"] = str(folder)  # of the workers
+    if not config.getoption("cov_source", None) and warm_python.possible(folder):
+        path, lifeline = warm_python.start(folder)
+        config.add_cleanup(lifeline.close)
+        specs[:] = [execnet.XSpec(f"{spec}//python={shlex.quote(path)}") for spec in specs]
 
 
 def root_of_all_workers(tmp_path_factory):
@@ -114,8 +130,8 @@ def pytest_xdist_auto_num_workers(config):
 @pytest.fixture(scope="session")
 def python(tmp_path_factory):
     """A Python for processes of `gan` that need no seconds for its imports; Python itself where that cannot be."""
-    folder = root_of_all_workers(tmp_path_factory) / "python"
-    if sys.platform != "linux" or len(str(folder)) > 90:  # the address of a socket is short
+    folder = Path(os.environ.get("GAN_TEST_PYTHON") or tmp_path_factory.mktemp("python"))
+    if not warm_python.possible(folder):
         yield sys.executable
         return
     path, lifeline = warm_python.start(folder)

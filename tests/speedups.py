@@ -15,6 +15,9 @@ def apply():
 
     from gan.config import CONFIG_DIR
 
+    if hasattr(hydra.create_defaults_list, "__wrapped__"):
+        return  # done before this process was forked
+
     load, parsed = OmegaConf.load, {}
 
     def load_once(file):

@@ -23,6 +23,10 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signa
 MOST_FILES = 200
 
 
+def possible(folder):
+    return sys.platform == "linux" and len(str(folder)) <= 90  # the address of a socket is short
+
+
 def start(folder):
     """The path of the executable, and a connection: the server ends when the last of them is closed."""
     import subprocess
