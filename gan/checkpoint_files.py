@@ -15,7 +15,7 @@ from typing import Any
 
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
-from gan.newest_run import LAST, newest_run, newest_runs
+from gan.runs.newest import LAST, newest_run, newest_runs
 
 SHAPE = ("latent_dim", "num_classes", "image_channels")
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}

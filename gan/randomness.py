@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 256
+ALIGNED = 1e-3  # sine of the angle below which points have one direction, or opposite ones
 DRAWN_TOGETHER = 16  # torch draws normal numbers 16 at a time, so that the first rows do not depend on how many follow
 
 
@@ -67,10 +68,12 @@ def truncate(z: Tensor, limit: float) -> Tensor:
 def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Spherical interpolation: float [N, D] and [N, D] -> [N, steps, D], both ends included.
 
-    It keeps the length of normal latents. A straight line would pass through shorter latents, which are unlikely.
+    It keeps the length of normal latents. A straight line would pass through shorter latents, which are unlikely. It is
+    taken between points of nearly one direction, and between opposite ones, which no single great circle joins.
     """
     directions = [torch.nn.functional.normalize(point, dim=1) for point in (start, end)]
-    angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().clamp_min(1e-6).view(-1, 1, 1)
+    angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().view(-1, 1, 1)
     t = torch.linspace(0, 1, steps, device=start.device).view(1, -1, 1)
-    mixed = torch.sin((1 - t) * angle) * start.unsqueeze(1) + torch.sin(t * angle) * end.unsqueeze(1)
-    return mixed / angle.sin()
+    # Shares are exactly 0 and 1 at the ends.
+    shares = [torch.where(angle.sin() < ALIGNED, s, torch.sin(s * angle) / angle.sin()) for s in (1 - t, t)]
+    return shares[0] * start.unsqueeze(1) + shares[1] * end.unsqueeze(1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan.randomness import BLOCK, balanced_labels, derive_seed, latents
+from gan.randomness import BLOCK, balanced_labels, derive_seed, latents, slerp
 
 
 def test_any_range_is_a_slice_of_the_whole():
@@ -38,3 +38,13 @@ def test_labels_are_balanced_in_each_batch_and_over_all():
     counts = torch.stack([balanced_labels(13, 10, device).bincount(minlength=10) for _ in range(1000)])
     assert counts.unique().tolist() == [1, 2]
     assert torch.allclose(counts.float().mean(0), torch.tensor(1.3), atol=0.1)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 64])
+def test_a_path_has_its_very_ends_and_no_longer_latents(latent_dim):
+    start, end = latents(0, 0, 100, latent_dim), latents(1, 0, 100, latent_dim)
+    path = slerp(start, end, steps=7)
+    assert torch.equal(path[:, 0], start)
+    assert torch.equal(path[:, -1], end)
+    longest = torch.maximum(start.norm(dim=1), end.norm(dim=1))
+    assert (path.norm(dim=2) <= 1.1 * longest.unsqueeze(1)).all()

@@ -18,7 +18,7 @@ from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
-from gan.newest_run import resume_command
+from gan.runs.newest import resume_command
 from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
@@ -142,6 +142,9 @@ class RunCheckpoints(Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and isinstance(exception, DivergedError):
             log.info("%-10s  %s", "diverged", self._kept())
+        elif trainer.is_global_zero and isinstance(exception, KeyboardInterrupt):
+            command = f"; resume with: {resume_command(self.directory.parent)}" if self.last.is_file() else ""
+            log.info("%-10s  after %s images; %s%s", "interrupted", f"{pl_module.images_seen:,}", self._kept(), command)
 
     def stop_if_told(self) -> None:
         """Ends the process after a signal that came too late to stop the training, once the run is complete."""

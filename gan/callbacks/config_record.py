@@ -6,8 +6,8 @@ from lightning import Callback, Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from gan.atomic_write import write_atomic
-from gan.config.run_folder import accept_run
 from gan.module import GAN
+from gan.runs.folder import accept_run
 
 
 class ConfigRecord(Callback):

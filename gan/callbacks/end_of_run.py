@@ -10,7 +10,7 @@ from gan.config.quoting import quoted
 from gan.config.targets import packages_of
 from gan.data import Source
 from gan.metrics.extractor import CLASSIFIERS
-from gan.newest_run import LAST, resume_command
+from gan.runs.newest import LAST, resume_command
 
 Values = Mapping[str, float]
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -25,9 +26,8 @@ from gan.export.formats import write_safetensors
 from gan.hardware import device_name, precision_name
 from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
-from gan.inference.training_run import training_command
 from gan.module import GAN
-from gan.newest_run import resume_command
+from gan.runs.arguments import training_command
 from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
@@ -79,7 +79,7 @@ class RunReport(Callback):
                 write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
         floor = next((each.floor(trainer) for each in trainer.callbacks if isinstance(each, ValidationMeasures)), {})
         summary = {
-            "command": " ".join(sys.argv),
+            "command": training_command(folder) or shlex.join(sys.argv),
             "data": trainer.datamodule.source.name,
             "epochs": trainer.current_epoch,
             "images_seen": pl_module.images_seen,
@@ -103,14 +103,6 @@ class RunReport(Callback):
         if not in_multirun():
             commands = next_commands(folder, trainer.datamodule.source, pl_module.num_classes, dict(pl_module.hparams))
             log.info("\nnext:\n%s", "\n".join(f"  {command}" for command in commands))
-
-    @rank_zero_only
-    def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
-        if isinstance(exception, KeyboardInterrupt):
-            run = Path(trainer.default_root_dir)
-            kept = read_metadata(run / "checkpoints" / "last.json").get("images_seen")
-            hint = f"{kept:,} are kept, resume with: {resume_command(run)}" if kept else "there is no checkpoint yet"
-            log.info("%-10s  after %s images; %s", "interrupted", f"{pl_module.images_seen:,}", hint)
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.perf_counter() - self._started) / 60

@@ -76,7 +76,7 @@ def run(command: str) -> int:
 
     with mistakes_in_one_line(command):
         from gan.config.hydra_flags import split_flags
-        from gan.newest_run import continue_newest
+        from gan.runs.newest import continue_newest
 
         if command == "train":
             sys.argv[2:] = continue_newest(sys.argv[2:])

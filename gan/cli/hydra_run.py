@@ -22,9 +22,9 @@ from omegaconf import DictConfig, open_dict, read_write
 from gan.config.compose import CONFIG_DIR
 from gan.config.early_checks import check, expanded
 from gan.config.hydra_flags import unchecked_help
-from gan.config.run_folder import accept_run, without_hydra
+from gan.config.overrides import is_of_sweep
 from gan.errors import UserError
-from gan.newest_run import is_of_sweep
+from gan.runs.folder import accept_run, without_hydra
 
 Task = Callable[[DictConfig], None]
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 import gan
 from gan.doctor.finding import Finding
 from gan.errors import pip_install
-from gan.newest_run import newest_runs, resume_command
+from gan.runs.newest import newest_runs, resume_command
 
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 EXTRAS = {

@@ -27,7 +27,7 @@ from gan.evaluate.image_files import check_paths
 from gan.evaluate.sets import GeneratedSet, ImageSet, Labels
 from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
-from gan.inference.training_run import run_data, run_folder
+from gan.runs.origin import run_data, run_folder
 
 log = logging.getLogger("gan")
 

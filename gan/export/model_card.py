@@ -1,10 +1,12 @@
 """The model card beside an exported generator: Markdown with the front matter that Hugging Face reads."""
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from omegaconf import OmegaConf
 
@@ -28,7 +30,7 @@ FACTS_SHOWN = ("model_name", "total_parameters", "latent_dim", "num_classes", "d
 USE_LIBRARY = """```python
 from gan.inference import DigitGenerator
 
-generator = DigitGenerator.from_export("{file}")
+generator = DigitGenerator.from_export({file})
 images = generator.generate({arguments})  # uint8 [16, {image_channels}, 28, 28]
 ```"""
 USE_ONNX = """Without this library, in anything that runs ONNX:
@@ -37,7 +39,7 @@ USE_ONNX = """Without this library, in anything that runs ONNX:
 import numpy as np
 import onnxruntime
 
-session = onnxruntime.InferenceSession("{file}")
+session = onnxruntime.InferenceSession({file})
 latents = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.float32)
 (images,) = session.run(None, {inputs})  # float32 [16, {image_channels}, 28, 28] in [-1, 1]
 ```"""
@@ -66,7 +68,7 @@ def card(
     kind = f"Conditional on the class, 0 to {classes - 1}" if conditional else "Unconditional"
     rows = "Each row has one latent, each column one class." if conditional else "Each image has a latent of its own."
     example = {
-        "file": path.name,
+        "file": json.dumps(path.name, ensure_ascii=False),
         "arguments": f"16, digits={[3, 1, 4] if classes > 4 else [0, 1]}, seed=0" if conditional else "16, seed=0",
         "inputs": '{"latents": latents' + (f', "labels": np.arange(16) % {classes}}}' if conditional else "}"),
         **metadata,
@@ -82,7 +84,7 @@ def card(
         f"# {path.stem}",
         f"The generator of a GAN trained on {metadata['data'] or 'data that the checkpoint does not name'}. "
         f"{kind}; it generates images of 28x28 pixels with {metadata['image_channels']} channel(s).",
-        f"![{rows}]({grid.name})",
+        f"![{rows}]({quote(os.fsencode(grid.name))})",
         rows,
         "## How to use",
         USE_LIBRARY.format(**example),

@@ -126,8 +126,9 @@ class Strips:
         generator, steps = middles.generator, steps or STRIP_STEPS
         names = [name] if name is not None else list(generator.directions) or DIRECTIONS
         directions = torch.stack([generator.direction(name) for name in names])
-        self.shifts = torch.linspace(-span, span, steps).view(1, steps, 1) * directions.unsqueeze(1)
-        self.shifts = self.shifts.flatten(0, 1)  # of all images with one middle
+        amounts = torch.arange(1 - steps, steps, 2) / (steps - 1) * span  # unlike `linspace`, 0 in the middle
+        shifts = amounts.view(1, steps, 1) * directions.unsqueeze(1)
+        self.shifts = shifts.flatten(0, 1)  # of all images with one middle
         rows = middles.default_count
         if middles.digits is None and len(middles.seeds) == 1:
             rows = min(generator.num_classes or DEFAULT_ROWS, 10)
@@ -190,8 +191,10 @@ class LatentPath:
         else:
             segments = len(shown) if shown is not None and len(shown) > 1 else DEFAULT_ROWS
         count = segments * steps
-        if num_images not in (None, count) or segments < 1:
-            allowed = f"a multiple of steps={steps}" if len(seeds) == 1 else f"{count} with these seeds and steps"
+        least = 2 if closed and len(seeds) == 1 else 1  # from a seed to itself all images are the same
+        if num_images not in (None, count) or segments < least:
+            multiple = f"a multiple of steps={steps}, from {least * steps:,} on"
+            allowed = multiple if len(seeds) == 1 else f"{count} with these seeds and steps"
             raise UserError(f"num_images={num_images}: it must be {allowed}, so that the path ends at a seed")
         if count > MAX_PATH:
             raise UserError(f"num_images={count}: a latent path has up to {MAX_PATH:,}; mode=sample has no limit")

@@ -48,6 +48,13 @@ def class_embeddings(network: nn.Module, num_classes: int) -> list[nn.Embedding]
     ]
 
 
+def main_classes(labels: Tensor | None, num_classes: int | None) -> Tensor | None:
+    """The class of the largest share for shares float32 [N, num_classes]: int64 [N]; anything else as it is."""
+    if isinstance(labels, Tensor) and labels.dtype == torch.float32 and labels.shape[1:] == (num_classes,):
+        return labels.argmax(1)
+    return labels
+
+
 def interpolate_labels(labels: Tensor, steps: int, num_classes: int) -> Tensor:
     """Straight lines from each label to the next, both ends included.
 

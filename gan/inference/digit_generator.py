@@ -18,14 +18,14 @@ from gan.errors import UserError
 from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid
 from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
-from gan.inference.class_mixing import interpolate_labels
+from gan.inference.class_mixing import interpolate_labels, main_classes
 from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.device import find_device
 from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
 from gan.inference.labels import Select, requested_labels
 from gan.inference.network_loading import load_generator, weights_checksum
-from gan.inference.number_checks import require_numbers, require_path
+from gan.inference.number_checks import plain_numbers, plain_path
 from gan.randomness import derive_seed, latents, slerp, truncate
 
 log = logging.getLogger("gan")
@@ -134,9 +134,8 @@ class DigitGenerator(MovableLatents):
         select: Select = None,
     ) -> Iterator[Tensor]:
         """The images of `generate`, in pieces of bounded memory."""
-        seed = secrets.randbits(48) if seed is None else seed
-        require_numbers(COUNT, num_images=num_images)
-        require_numbers(SIZE, seed=seed, first=first)
+        (num_images,) = plain_numbers(COUNT, num_images=num_images)
+        seed, first = plain_numbers(SIZE, seed=secrets.randbits(48) if seed is None else seed, first=first)
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
@@ -155,7 +154,8 @@ class DigitGenerator(MovableLatents):
 
     def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
         """Latents of images start..stop-1 of a seed: float32 [stop - start, latent_dim] on the CPU."""
-        require_numbers(GENERATE["truncation"], truncation=truncation)
+        (truncation,) = plain_numbers(GENERATE["truncation"], truncation=truncation)
+        seed, start, stop = plain_numbers(SIZE, seed=seed, start=start, stop=stop)
         z = latents(seed, start, stop, self.latent_dim)
         return self._move(z if truncation is None else truncate(z, truncation))
 
@@ -189,7 +189,7 @@ class DigitGenerator(MovableLatents):
         self, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> tuple[Tensor, Tensor | None]:
         """The inputs of `interpolate`: latents [(len(seeds) - 1) * steps, latent_dim], and labels as for `sample`."""
-        require_path(seeds, steps)
+        seeds, steps = plain_path(seeds, steps)
         ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])
         labels = self.labels(digits, 0, len(seeds))
         if labels is not None and self.num_classes is not None:
@@ -218,7 +218,7 @@ class DigitGenerator(MovableLatents):
         columns: int | None = None,
     ) -> Image.Image:
         """The images of `generate` as one picture, row by row; without `columns` about square."""
-        require_numbers(OPTIONAL, columns=columns)
+        (columns,) = plain_numbers(OPTIONAL, columns=columns)
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def sample_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
@@ -232,13 +232,12 @@ class DigitGenerator(MovableLatents):
 
         Args:
             z: float [N, latent_dim].
-            labels: int64 [N]; float [N, num_classes], the share of each class; None for an unconditional model.
+            labels: int64 [N]; float32 [N, num_classes], the share of each class; None for an unconditional model.
 
         Returns:
             uint8 [N, C, 28, 28] on the CPU.
         """
-        if not (isinstance(labels, Tensor) and labels.shape == (len(z), self.num_classes)):  # shares of classes
-            check_inputs(z, labels, self.latent_dim, self.num_classes, "sample")
+        check_inputs(z, main_classes(labels, self.num_classes), self.latent_dim, self.num_classes, "sample")
         most = self.chunk_sizes[-1]
         label_chunks = repeat(None) if labels is None else labels.split(most)
         return torch.cat(list(self.sample_chunks(zip(z.split(most), label_chunks, strict=False))))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError, check_installed
-from gan.inference.network_loading import build_network, check_output
+from gan.inference.network_loading import build_network, check_output, weights_checksum
 from gan.safetensors_files import unpack
 
 METADATA_KEY = "mnist_gan"
@@ -42,8 +42,8 @@ class OnnxGenerator(nn.Module):
         self.session = session
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """latents float [N, latent_dim], labels int64 [N] -> images float [N, C, 28, 28] in [-1, 1]."""
-        inputs = {"latents": latents} if labels is None else {"latents": latents, "labels": labels}
+        """latents float [N, latent_dim], labels integers [N] -> images float [N, C, 28, 28] in [-1, 1]."""
+        inputs = {"latents": latents} if labels is None else {"latents": latents, "labels": labels.long()}
         (images,) = self.session.run(["images"], {name: value.numpy() for name, value in inputs.items()})
         return torch.from_numpy(images)
 
@@ -75,7 +75,11 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
             state, texts = unpack(path)
             metadata = _parse_metadata(texts.get(METADATA_KEY))
             network = build_network(metadata["hyper_parameters"]["generator"], metadata, state, trust)
-            del metadata["version"]
+            version = metadata.pop("version")
+            # A network of another package may save something else than it loads.
+            own = type(network).__module__.startswith("gan.networks.")
+            if own and weights_checksum(network) != version:
+                raise UserError("damaged, its weights are not those that were written")
         return network.requires_grad_(False), {name: metadata[name] for name in FACTS if name in metadata}
 
 

@@ -108,11 +108,14 @@ def build_network(
 
 
 def check_output(network: nn.Module, shape: Mapping[str, Any]) -> None:
-    """Raises a UserError unless the output of a network on the CPU is [N, image_channels, 28, 28]."""
+    """Raises a UserError unless the output of a network on the CPU is [N, image_channels, 28, 28], and finite."""
     with torch.inference_mode():
-        found = tuple(network(*example_inputs(shape, 2)).shape)
+        images = network(*example_inputs(shape, 2))
+    found = tuple(images.shape)
     if found != (2, shape["image_channels"], 28, 28):
         raise UserError(f"the output of its generator has shape {found}, not {shape['image_channels']}x28x28 images")
+    if not bool(images.isfinite().all()):
+        raise UserError("the output of its generator is not finite; its weights are damaged, or of a diverged training")
 
 
 def example_inputs(shape: Mapping[str, Any], count: int) -> tuple[Tensor, Tensor | None]:

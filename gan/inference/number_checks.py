@@ -15,15 +15,17 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def require_numbers(allowed: Allowed, **values: Any) -> None:
-    """Raises a UserError that names the first key of which the value is not allowed."""
-    for key, value in values.items():
-        allowed.require(key, plain(value))
+def plain_numbers(allowed: Allowed, **values: Any) -> list[Any]:
+    """The values as Python's own, which do not overflow; a UserError names the first key whose value is not allowed."""
+    numbers = {key: plain(value) for key, value in values.items()}
+    for key, number in numbers.items():
+        allowed.require(key, number)
+    return list(numbers.values())
 
 
-def require_path(seeds: Sequence[int], steps: int) -> None:
-    """Raises a UserError unless there are two seeds or more, and two steps or more."""
+def plain_path(seeds: Sequence[int], steps: int) -> tuple[list[int], int]:
+    """Seeds and steps as numbers of Python; a UserError unless there are two seeds or more, and two steps or more."""
     if len(seeds) < 2:
         raise UserError(f"seeds={list(seeds)}: 2 or more")
-    require_numbers(SIZE, **{f"seeds[{index}]": seed for index, seed in enumerate(seeds)})
-    require_numbers(Number(least=2, whole=True), steps=steps)
+    numbers = plain_numbers(SIZE, **{f"seeds[{index}]": seed for index, seed in enumerate(seeds)})
+    return numbers, plain_numbers(Number(least=2, whole=True), steps=steps)[0]

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from gan.errors import UserError
-from gan.newest_run import newest_runs
+from gan.runs.newest import newest_runs
 from gan.serve import prometheus
 from gan.serve.models import Model, Models, Stamp, stamp
 

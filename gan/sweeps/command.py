@@ -6,7 +6,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from gan.errors import UserError
-from gan.newest_run import subfolders
+from gan.runs.newest import subfolders
 from gan.sweeps.job_records import OVERRIDES, read_jobs
 from gan.sweeps.sweep_table import LOCK, markdown, table, write_report
 

@@ -9,7 +9,8 @@ from yaml import YAMLError
 
 from gan.atomic_write import write_json
 from gan.checkpoint_files import read_metadata
-from gan.newest_run import OVERRIDES, in_braces, is_of_sweep
+from gan.config.overrides import in_braces, is_of_sweep
+from gan.runs.arguments import OVERRIDES
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again

@@ -10,16 +10,18 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback
 
 from gan.atomic_write import write_json
 from gan.callbacks.optional_files import OptionalFiles
+from gan.callbacks.progress import images_of_run
 from gan.checkpoint_files import read_metadata
 from gan.module import GAN
 from gan.sweeps.job_records import FINISHED, OUTCOME, VALIDATIONS
 from gan.sweeps.sweep import STUDY_NAME
+from gan.trainer_types import Trainer
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -48,31 +50,30 @@ class Pruning(Callback):
         self.state: dict[str, Any] = {"images": [], "values": [], "notes": {}, "pruned": False}
         self._files = OptionalFiles()
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         checkpoint["validations"] = {"directory": str(self.directory), "state": self.state}
 
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint.get("validations", {})
         if saved.get("directory") == str(self.directory):  # else the job starts from the checkpoint of another run
             self.state = saved["state"]
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.state["images_planned"] = _images_planned(trainer, cast(GAN, pl_module))
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        planned = images_of_run(trainer, pl_module)
+        self.state["images_planned"] = planned if planned < math.inf else None
         self._write()
         trainer.should_stop = trainer.should_stop or self.state["pruned"]
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.sanity_checking or self.monitor not in trainer.callback_metrics:
             return
         value = float(trainer.callback_metrics[self.monitor])
-        seen = cast(GAN, pl_module).images_seen
-        self.state["images"].append(seen)
+        self.state["images"].append(pl_module.images_seen)
         self.state["values"].append(value if math.isfinite(value) else None)
-        assert trainer.max_epochs is not None  # Lightning has settled it
         is_last = trainer.is_last_batch and 0 <= trainer.max_epochs <= trainer.current_epoch + 1
         if not (trainer.should_stop or is_last) and self._is_bad():
             self.state["pruned"] = trainer.should_stop = True
-            where = f"after {seen:,} images, by {type(self.pruner).__name__}"
+            where = f"after {pl_module.images_seen:,} images, by {type(self.pruner).__name__}"
             log.info("%-10s  %s: %s %.4g", "pruned", where, self.monitor, value)
         self._write()
 
@@ -123,13 +124,3 @@ class Pruning(Callback):
     def _write(self) -> None:
         with self._files.writing(self.directory / VALIDATIONS) as path:
             write_json(path, self.state)
-
-
-def _images_planned(trainer: Trainer, module: GAN) -> int | None:
-    """The images of the whole run; None if they are not known before its end."""
-    assert trainer.train_dataloader is not None  # the training has begun
-    assert trainer.max_epochs is not None
-    of_epoch = trainer.num_training_batches * trainer.train_dataloader.batch_size
-    max_images = module.hparams["max_images"]
-    planned = [of_epoch * trainer.max_epochs] if trainer.max_epochs >= 0 else []
-    return min([*planned, *([max_images] if max_images else [])], default=None)

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import sys
 import traceback
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan.config import explain
 from gan.errors import Stopped, UserError
 from gan.sweeps.job_records import FAILED, FINISHED, OUTCOME, PRUNED, VALIDATIONS, read_job, write_outcome
-from gan.sweeps.sweep_table import command_line, write_report
+from gan.sweeps.sweep_table import write_report
 
 REQUEUED = -1  # submitit exits with this status after it has put the job back into SLURM's queue
 
@@ -30,7 +29,7 @@ def run_job(cfg: DictConfig) -> None:
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
     (folder / OUTCOME).unlink(missing_ok=True)
     _add_pruning(cfg, folder)
-    write_outcome(folder, *_train(cfg, folder))
+    write_outcome(folder, *_train(cfg))
     gc.collect()  # reference cycles of the trainer would keep its networks in memory
     if cfg.compile:
         import torch
@@ -61,11 +60,10 @@ def _add_pruning(cfg: DictConfig, folder: Path) -> None:
         OmegaConf.update(cfg, "callbacks.pruning", callback, force_add=True)
 
 
-def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
+def _train(cfg: DictConfig) -> tuple[str, str, str]:
     """Status, reason and traceback of one training run."""
     from gan.train import train
 
-    arguments, sys.argv = sys.argv, command_line(folder)  # summary.json records it
     try:
         train(cfg)
     except Stopped:
@@ -80,6 +78,4 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[str, str, str]:
         return FAILED, explain(error), ""
     except Exception as error:
         return FAILED, f"{type(error).__name__}: {explain(error)}", traceback.format_exc()
-    finally:
-        sys.argv = arguments
     return FINISHED, "", ""

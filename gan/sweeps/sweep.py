@@ -13,10 +13,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from gan.config.early_checks import check, expanded
+from gan.config.overrides import in_braces, key_of
 from gan.config.quoting import quoted
-from gan.config.run_folder import without_hydra
 from gan.errors import UserError
-from gan.newest_run import in_braces, key_of
+from gan.runs.folder import without_hydra
 from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.sweep_table import LOCK, write_report

@@ -2,12 +2,11 @@
 
 import csv
 import io
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
-from gan.newest_run import run_arguments
+from gan.runs.arguments import training_command
 from gan.sweeps.job_records import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
 
 LOCK = ".lock"  # held while a sweep runs
@@ -82,7 +81,7 @@ def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Seque
         text += f"\n{_saving(jobs)}\n"
     if (best := best_job(jobs)) is not None:
         text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.monitor}, {best.score:.4g}, "
-        text += f"is that of job {best.name}:\n\n    {shlex.join(command_line(best.folder))}\n"
+        text += f"is that of job {best.name}:\n\n    {training_command(best.folder)}\n"
     return text
 
 
@@ -100,11 +99,6 @@ def best_job(jobs: Sequence[Job]) -> Job | None:
     """The finished job with the lowest score; the first of several."""
     scores = {place: score for place, job in enumerate(jobs) if (score := job.score) is not None}
     return jobs[min(scores, key=scores.__getitem__)] if scores else None
-
-
-def command_line(folder: Path) -> list[str]:
-    """The `gan train` command that runs the job in a folder alone, word by word."""
-    return ["gan", "train", *run_arguments(folder)]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:

@@ -26,13 +26,13 @@ from gan.callbacks.config_record import ConfigRecord
 from gan.callbacks.mid_epoch import MidEpoch
 from gan.checkpoint_files import newest_whole
 from gan.config import instantiate, settle_output_dir
-from gan.config.run_folder import held
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
 from gan.errors import DivergedError, Stopped, UserError
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
+from gan.runs.folder import held
 from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data

@@ -6,7 +6,7 @@ ckpt_path=auto      hydra.run.dir, or a new run there   weights, optimizers, sch
 ckpt_path=FILE      a new one                           weights, optimizers, schedules, counters
 init_from=FILE      a new one                           weights
 
-`gan.newest_run` turns `ckpt_path=last` into the newest run's settings and `auto` before the command starts.
+`gan.runs.newest` turns `ckpt_path=last` into the newest run's settings and `auto` before the command starts.
 Networks and optimizers must be those of the checkpoint (with `init_from`, the networks). Other settings may differ.
 """
 

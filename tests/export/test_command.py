@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from tiny_generators import save_checkpoint
 
 from gan.errors import UserError
 
@@ -60,6 +61,17 @@ def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypat
     with pytest.raises(UserError, match="differ from the checkpoint's by"):
         exported("unconditional", f"output='{folder / 'g.safetensors'}'")
     assert list(folder.iterdir()) == []
+
+
+def test_one_class_that_half_precision_cannot_hold_is_found(exported, tmp_path):
+    path = save_checkpoint(tmp_path / "large.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    tables = [value for value in checkpoint["state_dict"].values() if value.shape == (10, 4)]
+    tables[0][9] = 1e5
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match="differ from the checkpoint's by nan"):
+        exported(path, "dtype=float16", f"output='{tmp_path / 'new' / 'half.safetensors'}'")
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_missing_onnxruntime_names_the_extra(exported, monkeypatch):

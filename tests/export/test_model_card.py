@@ -25,6 +25,13 @@ def test_the_card_without_measures(exported, checkpoints, tmp_path, monkeypatch)
     assert "The command that trained it is not known." in text
 
 
+def test_a_file_of_any_name_is_linked_and_quoted(exported, tmp_path):
+    path = exported("unconditional", f"""output='{tmp_path / 'my "digits" (1).safetensors'}'""")
+    _, text = split_card(path)
+    assert r'DigitGenerator.from_export("my \"digits\" (1).safetensors")' in text
+    assert "](my%20%22digits%22%20%281%29.png)" in text
+
+
 def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_path, monkeypatch):
     ckpt = checkpoints["conditional"]
     overrides = ckpt.parent.parent / ".hydra" / "overrides.yaml"

@@ -98,6 +98,12 @@ def test_a_folder_keeps_its_files_until_the_new_ones_are_there(generated, tmp_pa
         ("conditional", "a.png", ["select=classifier", "digits=3"], "select=classifier: this model is conditional"),
         ("conditional", "a.png", ["mode=interpolate", "seeds=[0,1]", "digits=[3,8,1]"], "the path has 2 seeds"),
         ("conditional", "a.gif", ["mode=walk", "num_images=24", "digits=[3,8,1]"], "the path has 2 seeds"),
+        (
+            "conditional",
+            "a.gif",
+            ["mode=walk", "num_images=12"],
+            "num_images=12: it must be a multiple of steps=12, from 24",
+        ),
         ("conditional", "a.png", ["num_images=10000", "scale=64"], "scale=64: 10,000 images would have more than 1,07"),
         (
             "conditional",

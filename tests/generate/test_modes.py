@@ -7,7 +7,7 @@ from PIL import Image
 
 from gan.errors import UserError
 from gan.generate import parse_seeds
-from gan.generate.modes import Samples
+from gan.generate.modes import Samples, Strips
 
 
 def test_seeds_take_turns(generated, model):
@@ -66,6 +66,14 @@ def test_a_strip_moves_one_image_along_a_direction(generated, model):
     whole = generated("whole.npz", *options, "steps=5", "num_images=14")
     for name in ("images", "labels"):
         assert np.array_equal(whole[name], np.concatenate([part[name] for part in parts]))
+
+
+@pytest.mark.parametrize(("steps", "span"), [(11, 3.0), (15, 2.3), (3, 0.7)])
+def test_the_middle_of_a_strip_is_not_moved(model, steps, span):
+    shifts = Strips(Samples(model, [3], [0]), "slant", steps, span).shifts
+    assert not shifts[steps // 2].any()
+    assert torch.equal(shifts[-1], span * model.direction("slant"))
+    assert torch.equal(shifts, -shifts.flip(0))
 
 
 def test_rows_of_strips(generated, model):

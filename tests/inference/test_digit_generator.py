@@ -55,7 +55,13 @@ def test_wrong_numbers_and_lists_of_packages_are_refused(checkpoints):
     ):
         with pytest.raises(UserError, match=line):
             generator.stream(**arguments)
-    assert len(generator.generate(np.int64(3))) == 3
+    assert torch.equal(
+        generator.generate(np.uint8(200), None, np.int32(7), np.uint8(200)), generator.generate(200, None, 7, 200)
+    )
+    assert torch.equal(
+        generator.interpolate(np.arange(30, dtype=np.uint8), None, np.uint8(9)),
+        generator.interpolate(range(30), None, 9),
+    )
     assert len(next(generator.stream(10**15))) == 256
     for trust in (None, "my_gan", [1]):
         with pytest.raises(UserError, match=r"trust=.*: a list of packages"):
@@ -152,6 +158,8 @@ def draws(checkpoints):
         (10, torch.zeros(3, 8), torch.zeros(3), "labels=float32 [3]: an int64 tensor [3]"),
         (10, torch.zeros(3, 8), torch.zeros(2).long(), "labels=int64 [2]: an int64 tensor [3]"),
         (10, torch.zeros(3, 8), [1, 2, 3], "labels=list: an int64 tensor [3]"),
+        (10, torch.zeros(3, 8), torch.eye(10)[:3].double(), "labels=float64 [3, 10]: an int64 tensor [3]"),
+        (10, torch.zeros(3, 8), torch.eye(10)[:3].long(), "labels=int64 [3, 10]: an int64 tensor [3]"),
         (None, torch.zeros(3, 8), torch.zeros(3).long(), "labels=int64 [3]: this model is unconditional"),
         (None, torch.zeros(3, 100), None, "z=float32 [3, 100]: latents are a float32 tensor [N, 8]"),
         (None, torch.zeros(3, 8).double(), None, "z=float64 [3, 8]: latents are a float32 tensor [N, 8]"),

@@ -77,6 +77,14 @@ def test_truncated_and_foreign_files_are_refused(files, tmp_path, form):
     refused(tmp_path / "file.pt2", "exported files end in .safetensors or .onnx")
 
 
+def test_weights_that_are_not_those_written_are_refused(files, tmp_path):
+    source, path = files["conditional", "safetensors"], tmp_path / "damaged.safetensors"
+    content = bytearray(source.read_bytes())
+    content[-1] ^= 0x80  # the sign of a weight
+    path.write_bytes(content)
+    refused(path, "damaged, its weights are not those that were written")
+
+
 def test_files_of_other_programs_are_refused(files, tmp_path):
     import onnx
 

@@ -1,6 +1,7 @@
 """Reading a generator from a checkpoint that may be damaged or hostile."""
 
 import logging
+import math
 import os
 import pickle
 import shutil
@@ -40,6 +41,12 @@ def named_by_a_number(path):
     torch.save(saved, path)
 
 
+def diverged(path):
+    saved = torch.load(path, weights_only=True)
+    saved["state_dict"] = {name: value * math.nan for name, value in saved["state_dict"].items()}
+    torch.save(saved, path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -56,6 +63,7 @@ def named_by_a_number(path):
         (lambda path, trap: altered(path, latent_dim=9), "its weights do not fit its generator"),
         (lambda path, trap: altered(path, latent_dim=10**12), "its weights do not fit its generator"),
         (lambda path, trap: named_by_a_number(path), "its weights do not fit its generator"),
+        (lambda path, trap: diverged(path), "the output of its generator is not finite"),
         (lambda path, trap: altered(path, latent_dim="x"), "model.generator: "),
         (lambda path, trap: altered(path, generator={"_target_": "os.mkdir", "path": trap}), "os.mkdir: only what is"),
         (lambda path, trap: altered(path, generator={"_target_": "gan.networks.Gone"}), "gan.networks.Gone: not there"),

@@ -1,6 +1,5 @@
 """The training run that a file comes from, and what its folder says."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gan.config.targets import locate, targets
-from gan.newest_run import OVERRIDES, run_arguments
 
 
 def run_folder(path: Path) -> Path | None:
     """The folder of the run that wrote a checkpoint or a network's file; None for a file without such a folder."""
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     return folder if _saved_data(folder) else None
-
-
-def training_command(run: Path) -> str | None:
-    """The `gan train` command that started a run; None for a run that the command line did not start."""
-    return shlex.join(["gan", "train", *run_arguments(run)]) if (run / OVERRIDES).is_file() else None
 
 
 def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:

@@ -1,23 +1,17 @@
 """The newest run, and the command line that resumes a run. Imports neither torch nor Lightning."""
 
 import shlex
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
-
-from gan.config.compose import CONFIG_DIR
 from gan.config.hydra_flags import split_flags
+from gan.config.overrides import key_of, replaces
 from gan.config.quoting import quoted
 from gan.errors import UserError
+from gan.runs.arguments import OVERRIDES, run_arguments
 
 ROOT = Path("outputs/train")
-OVERRIDES = Path(".hydra", "overrides.yaml")
 LAST = Path("checkpoints", "last.ckpt")
-# Hydra's settings that belong to a folder; the run that resumes has its own.
-NOT_TAKEN = ("hydra.run", "hydra.mode", "hydra.output_subdir")
-SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
 
 
 def newest_run(key: str = "ckpt") -> Path:
@@ -98,7 +92,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
     own = run_arguments(run, leave_out={"ckpt_path", "init_from"})
-    own = [text for text in own if not any(_replaces(new, text) for new in given)]
+    own = [text for text in own if not any(replaces(new, text) for new in given)]
     _, own_options, before = split_flags(own)
     kept = [
         word
@@ -115,66 +109,8 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     return [*kept, *flags, *before, *given, *where]
 
 
-def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
-    """The flags and overrides that a run was started with: where its configs are, then Hydra's settings, then its own.
-
-    Args:
-        leave_out: keys whose overrides are not wanted.
-    """
-    if not (run / OVERRIDES).is_file():
-        return ["--config-path", str(run), "--config-name", "config"]
-    hydra = _hydra(run)
-    sources = {source["provider"]: source["path"] for source in hydra.get("runtime", {}).get("config_sources", [])}
-    flags = ["--config-dir", sources["command-line"]] if "command-line" in sources else []
-    if Path(sources.get("main", CONFIG_DIR)) != CONFIG_DIR and Path(sources["main"]).is_dir():
-        flags += ["--config-path", sources["main"]]
-    name = hydra.get("job", {}).get("config_name") or "train"
-    if name != "train":
-        flags += ["--config-name", name]
-    settings = [
-        text
-        for text in hydra.get("overrides", {}).get("hydra", [])
-        if not any(
-            key_of(text).replace("/", ".") == key or key_of(text).replace("/", ".").startswith(f"{key}.")
-            for key in NOT_TAKEN
-        )
-    ]
-    overrides: Any = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
-    own = [text for text in [*settings, *overrides] if not is_of_sweep(text)]
-    return [*flags, *(text for text in own if key_of(text) not in leave_out)]
-
-
-def key_of(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
-
-
-def is_of_sweep(override: str) -> bool:
-    """Whether an override sets up a sweep, and so changes nothing in a single run."""
-    key = key_of(override).replace("/", ".")
-    return key.partition(".")[0] in SWEEP_KEYS or key.startswith(("hydra.sweep", "hydra.launcher"))
-
-
-def in_braces(override: str) -> bool:
-    """Whether it adds values to a key, as `model={latent_dim: 32}` does to what `model=NAME` chose."""
-    return override.partition("=")[2].lstrip().startswith("{")
-
-
-def _replaces(new: str, old: str) -> bool:
-    """Whether nothing of an old override is left where the new one comes after it."""
-    if key_of(new) != key_of(old) or not ("=" in old or old.startswith("~")):  # a flag's value has neither
-        return False
-    whole = not in_braces(new) or "_target_" in new  # other values in braces are added to those before
-    return old.startswith("~") or (whole and in_braces(new) == in_braces(old))
-
-
 def _asks_for_last(override: str) -> bool:
     return key_of(override) == "ckpt_path" and override.partition("=")[2].strip("'\"") == "last"
-
-
-def _hydra(run: Path) -> dict[str, Any]:
-    path = run / ".hydra" / "hydra.yaml"
-    saved: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
-    return saved.get("hydra", {})
 
 
 def _plain_or_quoted(value: str) -> str:

@@ -1,9 +1,9 @@
-"""The run that a file comes from: its folder, its command and its data."""
+"""The run that a file comes from: its folder and its data."""
 
 import pytest
 
 from gan.errors import UserError
-from gan.inference.training_run import run_data, run_folder, training_command
+from gan.runs.origin import run_data, run_folder
 
 
 @pytest.fixture
@@ -33,12 +33,6 @@ def test_a_run_is_found_from_its_files(written, tmp_path):
 def test_another_programs_config_is_no_run(written, content):
     (written / "config.yaml").write_bytes(content)
     assert run_folder(written / "checkpoints" / "last.ckpt") is None
-
-
-def test_the_command_of_a_run_is_quoted_for_a_shell(written):
-    assert training_command(written) is None  # it was not the command line that started it
-    (written / ".hydra" / "overrides.yaml").write_text("- model=conditional\n- logger=[csv,tensorboard]\n")
-    assert training_command(written) == "gan train model=conditional 'logger=[csv,tensorboard]'"
 
 
 def test_the_data_of_a_run_are_in_the_folder_that_it_was_started_in(written, tmp_path):

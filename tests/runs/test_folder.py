@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from gan.callbacks.training_log import TrainingLog
-from gan.config.run_folder import RunLog, held
 from gan.errors import UserError
+from gan.runs.folder import RunLog, held
 
 
 def test_a_folder_that_is_in_use_is_refused(run, tmp_path, monkeypatch):

@@ -1,0 +1,31 @@
+"""What a single override of Hydra's grammar sets."""
+
+SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
+
+
+def key_of(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def dotted_key(override: str) -> str:
+    """The key, that of a group with dots: `hydra.launcher` for `hydra/launcher=joblib`."""
+    return key_of(override).replace("/", ".")
+
+
+def is_of_sweep(override: str) -> bool:
+    """Whether an override sets up a sweep, and so changes nothing in a single run."""
+    key = dotted_key(override)
+    return key.partition(".")[0] in SWEEP_KEYS or key.startswith(("hydra.sweep", "hydra.launcher"))
+
+
+def in_braces(override: str) -> bool:
+    """Whether it adds values to a key, as `model={latent_dim: 32}` does to what `model=NAME` chose."""
+    return override.partition("=")[2].lstrip().startswith("{")
+
+
+def replaces(new: str, old: str) -> bool:
+    """Whether nothing of an old override is left where the new one comes after it."""
+    if key_of(new) != key_of(old) or not ("=" in old or old.startswith("~")):  # a flag's value has neither
+        return False
+    whole = not in_braces(new) or "_target_" in new  # other values in braces are added to those before
+    return old.startswith("~") or (whole and in_braces(new) == in_braces(old))

@@ -1,0 +1,49 @@
+"""What a training run was started with: its flags and overrides. Imports neither torch nor Lightning."""
+
+import shlex
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from gan.config.compose import CONFIG_DIR
+from gan.config.overrides import dotted_key, is_of_sweep, key_of
+
+OVERRIDES = Path(".hydra", "overrides.yaml")
+# Hydra's settings that belong to a folder; the run that resumes has its own.
+NOT_TAKEN = ("hydra.run.", "hydra.mode.", "hydra.output_subdir.")
+
+
+def training_command(run: Path) -> str | None:
+    """The `gan train` command that started a run; None for a run that the command line did not start."""
+    return shlex.join(["gan", "train", *run_arguments(run)]) if (run / OVERRIDES).is_file() else None
+
+
+def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
+    """The flags and overrides that a run was started with: where its configs are, then Hydra's settings, then its own.
+
+    Args:
+        leave_out: keys whose overrides are not wanted.
+    """
+    if not (run / OVERRIDES).is_file():
+        return ["--config-path", str(run), "--config-name", "config"]
+    hydra = _hydra(run)
+    sources = {source["provider"]: source["path"] for source in hydra.get("runtime", {}).get("config_sources", [])}
+    flags = ["--config-dir", sources["command-line"]] if "command-line" in sources else []
+    if Path(sources.get("main", CONFIG_DIR)) != CONFIG_DIR and Path(sources["main"]).is_dir():
+        flags += ["--config-path", sources["main"]]
+    name = hydra.get("job", {}).get("config_name") or "train"
+    if name != "train":
+        flags += ["--config-name", name]
+    given = hydra.get("overrides", {}).get("hydra", [])
+    settings = [text for text in given if not f"{dotted_key(text)}.".startswith(NOT_TAKEN)]
+    overrides: Any = OmegaConf.to_container(OmegaConf.load(run / OVERRIDES))  # ${...} stays unresolved
+    own = [text for text in [*settings, *overrides] if not is_of_sweep(text)]
+    return [*flags, *(text for text in own if key_of(text) not in leave_out)]
+
+
+def _hydra(run: Path) -> dict[str, Any]:
+    path = run / ".hydra" / "hydra.yaml"
+    saved: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
+    return saved.get("hydra", {})
