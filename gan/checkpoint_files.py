@@ -15,7 +15,7 @@ from typing import Any
 
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
-from gan.runs.newest import LAST, newest_run, newest_runs
+from gan.runs.newest import BEST, LAST, newest_run, newest_runs
 
 SHAPE = ("latent_dim", "num_classes", "image_channels")
 PARTS = {"state_dict": dict, "hyper_parameters": dict, "images_seen": int, "epoch": int}
@@ -41,7 +41,7 @@ def newest_whole(last: Path) -> Path:
 
 
 def is_damaged(content: bytes) -> bool:
-    """Whether the content of a file differs from its checksum. A file without one is damaged if it has no end."""
+    """Whether the content of a file differs from its checksum. Without a checksum only a missing end is noticed."""
     if _has_checksum(content):
         before, _, checksum = content.rpartition(CHECKSUM)
         return hashlib.sha256(before + CHECKSUM).hexdigest().encode() != checksum
@@ -76,7 +76,7 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
     elif ckpt == "last":
         path = newest_whole(newest_run(key) / LAST)
     elif ckpt == "best":
-        path = newest_run(key) / "checkpoints" / "best.ckpt"
+        path = newest_run(key) / BEST
     else:
         path = Path(ckpt).absolute()
     if not path.is_file():
@@ -108,7 +108,7 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{key}={path}: {error.strerror}") from error
     if _has_checksum(content) and is_damaged(content):
-        raise UserError(f"{key}={path}: damaged, its checksum is that of another content")
+        raise UserError(f"{key}={path}: damaged, its checksum does not match its content")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles of other programs, which are refused
@@ -140,7 +140,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
+def epoch_position(checkpoint: dict[str, Any]) -> tuple[int, int]:
     """Finished epochs of a checkpoint's run, and batches done in the epoch after them; 0 between two epochs."""
     batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     if batches["is_last_batch"]:

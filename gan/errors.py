@@ -18,6 +18,12 @@ class Stopped(SystemExit):
     """A run has stopped because of a signal, with a checkpoint. Its code is the exit status: 143, 130 or 129."""
 
 
+def one_line(error: BaseException, most: int = 300) -> str:
+    """The error's text as one line of limited length; the name of its type where it has none."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 def check_installed(what: str, extra: str, *packages: str) -> None:
     """Raises a UserError that names the extra to install if a package that `what` needs is missing."""
     missing = [name for name in packages if find_spec(name) is None]

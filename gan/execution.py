@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from gan.config.bounds import require
 from gan.cuda_graphs import CudaGraphs
 from gan.divergence import FiniteWatch
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
 from gan.optimizers import make_capturable
 from gan.step_plan import Found, LoggedStep, Step
@@ -136,7 +136,7 @@ class Execution:
         except RuntimeError as error:
             if not isinstance(self._step, GraphedStep) or isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = " ".join(str(error).split()[:20])
+            reason = one_line(error)
             if self.cuda_graph is True:
                 raise UserError(f"cuda_graph=true: this step cannot be recorded ({reason})") from error
             log.warning("%-10s  one by one: this step cannot be recorded (%s)", "steps", reason)

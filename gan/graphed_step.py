@@ -1,11 +1,11 @@
 """A training step as CUDA graphs.
 
-A step of networks this small is bound by the launching of its several hundred kernels. A CUDA graph launches them all
-at once. Its code is that of the eager step: it is recorded once for each form that a step takes (which penalties are
+With networks this small, a step's time goes into launching several hundred kernels. A CUDA graph launches them all at
+once. Its code is that of the eager step: it is recorded once for each form that a step takes (which penalties are
 due, what has faded away) and replayed with other images and other values in the same memory.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,7 +44,8 @@ class GraphedStep:
         values = torch.tensor([0.0 if value is None else value for value in step.values])
         for target, source in zip(inputs, (images, labels, values), strict=True):
             target.copy_(source, non_blocking=True)
-        on_card = step._replace(values=StepValues._make(_tensors(step.values, inputs[2])))
+        pairs = zip(step.values, inputs[2].unbind(), strict=True)
+        on_card = step._replace(values=StepValues._make(None if value is None else tensor for value, tensor in pairs))
         key = (step.form(), images.shape)
         if key not in self.recorded:
             self.recorded[key] = None
@@ -56,11 +57,6 @@ class GraphedStep:
         replay, found = recorded
         replay()
         return found
-
-
-def _tensors(values: StepValues, row: Tensor) -> Iterator[Tensor | None]:
-    for value, tensor in zip(values, row.unbind(), strict=True):
-        yield None if value is None else tensor
 
 
 def hindrance_to_graphs(module: "GAN", device_type: str) -> str | None:

@@ -6,7 +6,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal, overload
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -97,10 +97,11 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     write_atomic(path, png(picture))
 
 
-@overload
-def as_format(images: Tensor, return_format: Literal["base64"]) -> list[str]: ...
-@overload
-def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]: ...
+def base64_pngs(images: Tensor) -> list[str]:
+    """uint8 [N, C, H, W] with C = 1 or 3 -> a PNG file for each image, in base64."""
+    return [base64.b64encode(file).decode() for file in pngs(images)]
+
+
 def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
     """uint8 [N, C, H, W] unchanged, as an array, as pictures, or as PNG files in base64; a UserError otherwise."""
     if return_format == "tensor":
@@ -110,7 +111,7 @@ def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarra
     if return_format == "pil":
         return pictures(images)
     if return_format == "base64":
-        return [base64.b64encode(file).decode() for file in pngs(images)]
+        return base64_pngs(images)
     raise UserError(f"return_format={return_format}: tensor, numpy, pil or base64")
 
 

@@ -23,7 +23,7 @@ def derive_seed(*parts: int) -> int:
 
 
 def balanced_labels(count: int, num_classes: int, device: torch.device) -> Tensor:
-    """Random labels of which each class comes up equally often in a batch: int64 [count] on the device.
+    """Random labels, each class equally often: int64 [count] on the device.
 
     They come from the global generator: that of the device on CUDA, so that a captured step draws anew at each replay.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 
 PLAIN_STATE = "plain_state"
 
@@ -37,8 +37,7 @@ def pack(
         texts = {PLAIN_STATE: json.dumps(plain)} if plain else {}
         content = save(copies)
     except Exception as error:  # what a user's network keeps can make any step fail
-        reason = " ".join(str(error).split()[:20]) or type(error).__name__
-        raise UserError(f"a safetensors file cannot hold the state of this network ({reason})") from error
+        raise UserError(f"a safetensors file cannot hold the state of this network ({one_line(error)})") from error
     return _with_metadata(content, {"format": "pt", **(metadata or {}), **texts})
 
 

@@ -126,7 +126,8 @@ def check_command(words, page, known):
         assert all(f'"{word}"' in source for word in rest if word.startswith("--")), words
     if name in ("gan", "python", "srun", "sbatch", "torchrun"):
         for word in rest:
-            if (setting := SETTING.match(word)) and not word.startswith("-"):
+            adds_a_part = word.startswith("+") and "={_target_:" in word
+            if (setting := SETTING.match(word)) and not word.startswith("-") and not adds_a_part:
                 assert is_known(setting["key"], known), f"{page}: {word}: no such key"
     for word in words:
         if re.match(r"(deploy|bench|conf|gan)/[\w./]+$", word):

@@ -6,7 +6,7 @@ import torch
 from lightning import Callback
 from torch import Tensor
 
-from gan.checkpoint_files import progress
+from gan.checkpoint_files import epoch_position
 from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.randomness import derive_seed
@@ -34,7 +34,7 @@ class MidEpoch(Callback):
         self._states_to_restore: list[Tensor] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
-        _, batches = progress(checkpoint)
+        _, batches = epoch_position(checkpoint)
         if not batches:
             return
         data, world_size = trainer.datamodule, trainer.world_size
@@ -86,7 +86,7 @@ class MidEpoch(Callback):
         self._states_now = [generator.get_state() for generator in _generators(pl_module.device)]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
-        _, batches = progress(checkpoint)
+        _, batches = epoch_position(checkpoint)
         if batches:
             states = [self._states_now] * trainer.world_size
             if trainer.world_size > 1:

@@ -57,8 +57,9 @@ class RunReport(Callback):
     @rank_zero_only
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         folder, data = Path(trainer.default_root_dir), trainer.datamodule
-        limits = {"images": pl_module.hparams["max_images"], "epochs": max(0, trainer.max_epochs)}
-        length = " or ".join(f"{limit:,} {unit}" for unit, limit in limits.items() if limit) or "until stopped"
+        limits = {"image": pl_module.hparams["max_images"], "epoch": max(0, trainer.max_epochs)}
+        ends = [f"{limit:,} {unit}{'s' * (limit > 1)}" for unit, limit in limits.items() if limit]
+        length = " or ".join(ends) or "until stopped"
         for name, value in {
             "device": f"{device_name(trainer.strategy.root_device)}, processes: {trainer.world_size}",
             "precision": precision_name(trainer.precision, trainer.strategy.root_device),

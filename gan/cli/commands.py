@@ -91,24 +91,18 @@ def run(command: str) -> int:
 
 
 def compose_and_call(command: str, options: "argparse.Namespace") -> None:
-    """Has Hydra compose the command's config and call the command with it."""
+    """Has Hydra compose the command's config and call the command with it, or prints the help that is asked for."""
+    from gan.cli.help import command_help
     from gan.cli.hydra_run import run_hydra
     from gan.cli.mistakes import hydra_mistakes
+    from gan.config.hydra_flags import flags_help
 
     def task(cfg: "DictConfig") -> None:
         function: Callable = getattr(importlib.import_module(f"gan.{command}.command"), command)
         function(cfg)
 
     if options.help or options.hydra_help:
-        hydra_help(command, options)
+        print(flags_help() if options.hydra_help else command_help(command, options.overrides))
         return
     with hydra_mistakes(options.overrides):
         run_hydra(command, options, task)
-
-
-def hydra_help(command: str, options: "argparse.Namespace") -> None:
-    """Prints a command's keys with the comments of its file, and its groups of configs; or Hydra's own help."""
-    from gan.cli.help import command_help
-    from gan.config.hydra_flags import flags_help
-
-    print(flags_help() if options.hydra_help else command_help(command, options.overrides))

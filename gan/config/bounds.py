@@ -17,7 +17,7 @@ MAX_INDEX = 10**15
 MAX_SHOWN = 10_000  # images in one picture or animation
 MAX_EPOCH_IMAGES = 10**8  # the order of an epoch's images is in memory
 DIRECTIONS = ("slant", "thickness", "width", "size")
-MAX_AMOUNT = 5
+MAX_AMOUNT = 5  # standard deviations along a direction
 
 TRAIN: dict[str, Allowed] = {
     "seed": SEED,

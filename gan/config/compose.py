@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
@@ -131,14 +131,12 @@ def explain(error: BaseException) -> str:
         return " ".join(str(error).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
-        full_key = cause.full_key or ""
-        groups = [] if "." in full_key else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
-        known = sorted({*map(str, cause.parent_node or {}), *groups} - {"shared", str(cause.key)})
-        close = difflib.get_close_matches(str(cause.key), known, n=3, cutoff=0.5)
-        where = full_key.rpartition(".")[0] or "the config"
-        if full_key in KEYS_OF_CHOICES:
-            return f"{full_key}: only with {KEYS_OF_CHOICES[full_key]}"
-        return f"{full_key}: no such key; {where} has {' '.join(close or known)}"
+        return _unknown_key(cause)
+    missing = getattr(error, "missing_cfg_file", None) or ""
+    if isinstance(error, MissingConfigException) and "/" in missing:
+        group, _, name = missing.rpartition("/")
+        there = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+        return f"{group}={name}: no such config; {', '.join(there)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
     if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
         override = several[1]
@@ -148,3 +146,20 @@ def explain(error: BaseException) -> str:
         fitting = quoted_override(error.override)
         return f"{error.override}: " + (f"needs quotes: {fitting}" if fitting else f"not an override, {text}")
     return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    from gan.config.trainer_flags import FLAGS, REFUSED
+
+    full_key, key = error.full_key or "", str(error.key)
+    where = full_key.rpartition(".")[0]
+    if full_key in KEYS_OF_CHOICES:
+        return f"{full_key}: only with {KEYS_OF_CHOICES[full_key]}"
+    if where == "trainer" and key in FLAGS:
+        return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
+    groups = [] if where else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
+    names = {*map(str, error.parent_node or {}), *groups} - {"shared", key}
+    known = sorted(name for name in names if not name.startswith("_"))
+    if close := difflib.get_close_matches(key, known, n=3, cutoff=0.5):
+        return f"{full_key}: no such key; did you mean {' or '.join(close)}?"
+    return f"{full_key}: no such key; {where or 'the config'} has {' '.join(known)}"

@@ -16,7 +16,7 @@ NUMBERS = {
 
 
 def check_environment(command: str) -> None:
-    """Raises a UserError for the first variable that this command's libraries read and that cannot be meant.
+    """Raises a UserError for the first variable of this command's libraries whose value is impossible.
 
     An empty variable counts as one that is not set, and is deleted: the libraries would read a number in it.
     """

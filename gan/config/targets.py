@@ -7,7 +7,7 @@ from typing import Any
 
 from gan.config.bounds import require_part
 from gan.config.leaves import leaves
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 
 
 def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -> Callable:
@@ -59,8 +59,7 @@ def build(
     except UserError:
         raise
     except Exception as error:  # a wrong value can make a constructor raise any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{key}: {reason}; it was given {given}") from error
+        raise UserError(f"{key}: {one_line(error)}; it was given {given}") from error
 
 
 def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inputs: Any, **extra: Any) -> None:

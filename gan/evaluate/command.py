@@ -133,9 +133,8 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
         if key.startswith("data."):
             OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(cfg, key))
     cfg.data = data
-    log.info(
-        "data        %s in %s, as in the run", (data.get("source") or data)["_target_"].rpartition(".")[2], data.dir
-    )
+    name, folder = (data.get("source") or data)["_target_"].rpartition(".")[2], data.get("dir")
+    log.info("data        %s%s, as in the run", name, f" in {folder}" if folder else "")
 
 
 def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gan.atomic_write import write_atomic
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 from gan.inference.exported_files import FORMAT_VERSION, METADATA_KEY
 from gan.inference.network_loading import example_inputs
 from gan.safetensors_files import pack
@@ -61,8 +61,7 @@ def write_onnx(network: nn.Module, metadata: Mapping[str, Any], path: Path, dtyp
                 dynamic_shapes=tuple({0: batch} for _ in inputs),
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(f"format=onnx: {metadata['model_name']} has no ONNX form ({reason})") from error
+            raise UserError(f"format=onnx: {metadata['model_name']} has no ONNX form ({one_line(error)})") from error
     assert program is not None  # with dynamo
     for node in program.model.graph:
         node.metadata_props.clear()  # stack traces with the paths of this machine

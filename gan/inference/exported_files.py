@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError, check_installed
+from gan.errors import UserError, check_installed, one_line
 from gan.inference.network_loading import build_network, check_output, weights_checksum
 from gan.safetensors_files import unpack
 
@@ -127,5 +127,4 @@ def _prefixed_errors(prefix: str) -> Iterator[None]:
     except UserError as error:
         raise UserError(f"{prefix}: {error}") from error
     except Exception as error:  # a foreign file can make parsers and constructors raise any exception
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{prefix}: not a readable export ({reason})") from error
+        raise UserError(f"{prefix}: not a readable export ({one_line(error)})") from error

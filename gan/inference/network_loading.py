@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from gan.checkpoint_files import SHAPE, read_checkpoint
 from gan.config.targets import build, locate
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 
 
 def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
@@ -32,8 +32,7 @@ def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
     except UserError as error:
         raise UserError(f"{key}={path}: {error}") from error
     except Exception as error:  # values in a foreign file can make a constructor raise any exception
-        reason = " ".join(str(error).split()[:12])
-        raise UserError(f"{key}={path}: its weights do not fit its generator ({reason} ...)") from error
+        raise UserError(f"{key}={path}: its weights do not fit its generator ({one_line(error)})") from error
     epoch, images_seen = checkpoint["epoch"] + 1, checkpoint["images_seen"]
     return network, describe(network, options, checkpoint.get("data"), epoch, images_seen)
 

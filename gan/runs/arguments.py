@@ -11,13 +11,17 @@ from gan.config.compose import CONFIG_DIR
 from gan.config.overrides import dotted_key, is_of_sweep, key_of
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
+RESUMES_ITSELF = "ckpt_path=auto"  # in the run's own folder: a new run of the same settings needs it not
 # Hydra's settings that belong to a folder; the run that resumes has its own.
 NOT_TAKEN = ("hydra.run.", "hydra.mode.", "hydra.output_subdir.")
 
 
 def training_command(run: Path) -> str | None:
     """The `gan train` command that started a run; None for a run that the command line did not start."""
-    return shlex.join(["gan", "train", *run_arguments(run)]) if (run / OVERRIDES).is_file() else None
+    if not (run / OVERRIDES).is_file():
+        return None
+    arguments = [text for text in run_arguments(run) if text != RESUMES_ITSELF]
+    return shlex.join(["gan", "train", *arguments])
 
 
 def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:

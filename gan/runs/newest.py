@@ -11,7 +11,7 @@ from gan.errors import UserError
 from gan.runs.arguments import OVERRIDES, run_arguments
 
 ROOT = Path("outputs/train")
-LAST = Path("checkpoints", "last.ckpt")
+LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 
 
 def newest_run(key: str = "ckpt") -> Path:
@@ -72,7 +72,7 @@ def resume_command(run: Path) -> str:
     saved, without = newest_runs()
     if (without or saved) == run and (run / LAST).is_file():
         return "gan train ckpt_path=last"
-    settings = run_arguments(run, leave_out={"ckpt_path", "init_from"})
+    settings = run_arguments(run, leave_out={"ckpt_path"})
     return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={_plain_or_quoted(str(run))}"])
 
 
@@ -91,7 +91,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     run = newest_run("ckpt_path")
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
-    own = run_arguments(run, leave_out={"ckpt_path", "init_from"})
+    own = run_arguments(run, leave_out={"ckpt_path"})
     own = [text for text in own if not any(replaces(new, text) for new in given)]
     _, own_options, before = split_flags(own)
     kept = [

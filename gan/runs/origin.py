@@ -27,8 +27,9 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
     for key, target in targets(data, "data"):
         locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
     started_in = OmegaConf.select(_loaded(run / ".hydra" / "hydra.yaml"), "hydra.runtime.cwd")
-    if isinstance(started_in, str) and Path(started_in).is_dir() and not data["dir"].startswith("~"):
-        data["dir"] = str(Path(started_in, data["dir"]))
+    folder = data.get("dir")  # sources without files need none
+    if folder and isinstance(started_in, str) and Path(started_in).is_dir() and not folder.startswith("~"):
+        data["dir"] = str(Path(started_in, folder))
     return OmegaConf.create(data)
 
 
@@ -36,10 +37,10 @@ def _saved_data(folder: Path) -> dict[str, Any]:
     """The data settings in a run's `config.yaml`; empty for a folder whose file has none of a run, or that has none."""
     config: Any = OmegaConf.to_container(_loaded(folder / "config.yaml"))
     data = config.get("data")
-    source = data.get("source") or data if isinstance(data, dict) else None
-    if not isinstance(source, dict) or not isinstance(source.get("_target_"), str):
+    if not isinstance(data, dict) or not isinstance(data.get("dir"), str | None):
         return {}
-    return data if isinstance(data.get("dir"), str) else {}
+    source = data.get("source") or (data.get("dir") is not None and data)
+    return data if isinstance(source, dict) and isinstance(source.get("_target_"), str) else {}
 
 
 def _loaded(path: Path) -> DictConfig:

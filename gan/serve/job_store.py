@@ -28,7 +28,7 @@ RESULTS = {"npz": "digits.npz", "idx": "digits-idx.zip", "zip": "digits-png.zip"
 
 
 class JobRecord(schemas.JobRequest):
-    """`job.json`. It never changes: how far a job is can be seen by the other files in its folder."""
+    """`job.json`. It never changes; the other files in its folder show the progress."""
 
     seeds: list[int]
     model: schemas.ModelName
@@ -87,7 +87,7 @@ class Job:
         )
 
     def delete(self) -> None:
-        """From the first moment on, no worker sees the job; the one that works on it stops."""
+        """Renames the folder first, so that no worker sees the job from then on; the one that works on it stops."""
         gone = self.folder.with_name(f".{self.id}")
         with suppress(FileNotFoundError):  # another worker was faster
             os.replace(self.folder, gone)

@@ -54,7 +54,7 @@ def observe_request(method: str, path: str, status: int, seconds: float) -> None
 
 @cache
 def _of_route(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
-    """The metrics of these labels, which have few values; to find them takes longer than to count."""
+    """The metrics of these labels, which have few values. Cached: looking them up costs more than counting."""
     return REQUESTS.labels(method, path, status), LATENCY.labels(path)
 
 

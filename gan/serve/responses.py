@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from torch import Tensor
 
 from gan.generate.modes import Samples
-from gan.images import animation, as_format, grid, png, pngs, save_gif
+from gan.images import animation, grid, png, pngs, save_gif
 from gan.serve.models import Model
 
 Content = TypeVar("Content")
@@ -56,10 +56,6 @@ def json_response(body: BaseModel, headers: Mapping[str, str]) -> Response:
 async def encoded(images: Tensor, encode: Callable[[Tensor], Content]) -> Content:
     """The images as `encode` writes them. Many are encoded in a thread, since other requests do not wait for them."""
     return encode(images) if len(images) <= ENCODED_AT_ONCE else await run_in_threadpool(encode, images)
-
-
-def base64_pngs(images: Tensor) -> list[str]:
-    return as_format(images, "base64")
 
 
 def grid_png(images: Tensor, columns: int | None = None) -> bytes:

@@ -116,7 +116,7 @@ class Service:
         self.check_count(count, "num_images")
         digits, seeds = samples.digits, tuple(samples.seeds[:count])  # the others are not used
         entry = ("sample", count, seeds, digits and tuple(digits[:count]), samples.truncation) if cached else None
-        return await self._generate(model, count, samples.inputs, entry)
+        return await self._cached_or_new(model, count, samples.inputs, entry)
 
     async def interpolate(
         self, model: Model, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
@@ -132,14 +132,14 @@ class Service:
 
         model.generator.labels(digits, 0, 1)  # refuses digits that the model does not have, also unused ones
         entry = ("interpolate", tuple(seeds), digits and tuple(digits[: len(seeds)]), steps, truncation)
-        return await self._generate(model, count, inputs, entry)
+        return await self._cached_or_new(model, count, inputs, entry)
 
     def check_count(self, count: int, key: str) -> None:
         """Raises a UserError for too many images."""
         if count > self.settings.max_images:
             raise UserError(f"{key}: {count} images, at most {self.settings.max_images} in one request")
 
-    async def _generate(
+    async def _cached_or_new(
         self, model: Model, count: int, inputs: Callable[[int, int], Inputs], entry: Hashable | None
     ) -> Tensor:
         """Images from the cache, or new ones. `entry`: what was requested of the model; None: they are not cached."""
@@ -149,7 +149,7 @@ class Service:
             return found
         self._requests += 1
         try:
-            images = await self._draw(model, count, inputs)
+            images = await self._generate(model, count, inputs)
         finally:
             self._requests -= 1
             self._last_request = time.monotonic()
@@ -158,7 +158,7 @@ class Service:
         return images
 
     async def turn(self) -> None:
-        """Waits until no request has waited for images for a moment, but a second at most: jobs come last, yet on.
+        """Waits up to a second for a pause in the requests: jobs yield to them, and still progress.
 
         Raises:
             JobStopped: the service stops.
@@ -178,9 +178,9 @@ class Service:
         def inputs(first: int, end: int) -> Inputs:
             return samples.inputs(start + first, start + end)
 
-        return await self._draw(model, stop - start, inputs, limited=False)
+        return await self._generate(model, stop - start, inputs, limited=False)
 
-    async def _draw(
+    async def _generate(
         self, model: Model, count: int, inputs: Callable[[int, int], Inputs], limited: bool = True
     ) -> Tensor:
         """New images, and counts them; see `Batcher.generate`."""

@@ -33,6 +33,7 @@ from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
 from gan.runs.folder import held
+from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
@@ -95,7 +96,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         try:
             return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
         except DivergedError as error:
-            last, rewinds = output_dir / "checkpoints" / "last.ckpt", module.rewinds + 1
+            last, rewinds = output_dir / LAST, module.rewinds + 1
             if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
                 raise
             log.warning("%s", error)

@@ -23,13 +23,15 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import checkpoint_path, newest_whole, progress, read_checkpoint, read_metadata
+from gan.checkpoint_files import SHAPE, checkpoint_path, epoch_position, newest_whole, read_checkpoint, read_metadata
 from gan.config import in_multirun
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 from gan.module import GAN
+from gan.runs.newest import LAST
 from gan.threads import settle_threads
 
-NETWORKS = ("generator", "discriminator", "latent_dim", "num_classes", "image_channels")
+LIGHTNING_DEFAULT_EPOCHS = 1000  # of a Trainer with max_epochs=None
+NETWORKS = ("generator", "discriminator", *SHAPE)
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 log = logging.getLogger("gan")
@@ -41,7 +43,7 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     Raises:
         UserError: there is no such file, or the run would overwrite another one in its folder.
     """
-    last = output_dir / "checkpoints" / "last.ckpt"
+    last = output_dir / LAST
     another_run = any(last.parent.glob("*.ckpt"))
     if cfg.ckpt_path == "auto":
         return newest_whole(last) if another_run else None
@@ -98,7 +100,7 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
         module.on_load_checkpoint(checkpoint)
         written = read_metadata(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
         return End(read_metadata(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
-    say("resumed     after %d epochs and %s images", progress(checkpoint)[0], checkpoint["images_seen"])
+    say("resumed     after %s images", f"{checkpoint['images_seen']:,}")
     if (then := checkpoint.get("data")) not in (None, data):
         say("changed     data=%s, was %s; its measures are not compared with those before", data, then)
     for name, now in module.hparams.items():
@@ -116,14 +118,14 @@ def _load_weights(module: GAN, checkpoint: dict[str, Any], named: str) -> None:
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:  # the code of a network has changed, and its arguments have not
-        raise UserError(f"{named}: its weights do not fit the networks; {' '.join(str(error).split())}") from error
+        raise UserError(f"{named}: its weights do not fit the networks; {one_line(error)}") from error
 
 
 def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
-    epochs, images = progress(checkpoint)[0], checkpoint["images_seen"]
+    epochs, images = epoch_position(checkpoint)[0], checkpoint["images_seen"]
     most = cfg.trainer.get("max_epochs")
-    if 0 <= (1000 if most is None else most) <= epochs or images >= (cfg.max_images or math.inf):
-        return f"{epochs} epochs and {images} images are done already"
+    if 0 <= (LIGHTNING_DEFAULT_EPOCHS if most is None else most) <= epochs or images >= (cfg.max_images or math.inf):
+        return f"{images:,} images are done already"
     settings: Any = OmegaConf.to_container(cfg.trainer)
     timer = Timer(settings.get("max_time"))
     timer.load_state_dict(checkpoint["callbacks"].get(timer.state_key, {}))

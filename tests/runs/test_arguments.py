@@ -29,5 +29,5 @@ def test_a_run_brings_its_settings_without_its_folder_and_its_sweep(started):
 
 def test_the_command_of_a_run_is_quoted_for_a_shell(started, tmp_path):
     assert training_command(tmp_path) is None  # it was not the command line that started it
-    run = started([], ["model=conditional", "logger=[csv,tensorboard]"])
-    assert training_command(run) == "gan train model=conditional 'logger=[csv,tensorboard]'"
+    run = started([], ["model=conditional", "logger=[csv,tensorboard]", "init_from=a", "ckpt_path=auto"])
+    assert training_command(run) == "gan train model=conditional 'logger=[csv,tensorboard]' init_from=a"

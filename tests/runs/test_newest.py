@@ -62,7 +62,7 @@ def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, 
     run = started("run", ["seed=3", "+trainer.gradient=1", "init_from=a"], hydra, sources, config_name="mine")
     folder = f'hydra.run.dir="{run}"'
     where = ["--config-dir", "/my configs", "--config-path", str(tmp_path), "--config-name", "mine"]
-    own = ["hydra.searchpath=[file:///c]", "seed=3", "+trainer.gradient=1"]
+    own = ["hydra.searchpath=[file:///c]", "seed=3", "+trainer.gradient=1", "init_from=a"]
     assert continue_newest(["ckpt_path=last"]) == [*where, *own, "ckpt_path=auto", folder]
     assert continue_newest(["--config-dir", "d", "ckpt_path='last'", "--config-name=n", "seed=4"]) == [
         *where[2:4],
@@ -70,7 +70,7 @@ def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, 
         "d",
         "--config-name=n",
         own[0],
-        own[2],
+        *own[2:],
         "seed=4",
         "ckpt_path=auto",
         folder,

@@ -49,6 +49,12 @@ def test_the_data_of_a_run_are_in_the_folder_that_it_was_started_in(written, tmp
     assert folder() == "data"
 
 
+def test_data_of_a_source_without_files_are_those_of_the_run(written):
+    (written / "config.yaml").write_text("data: {source: {_target_: gan.data.Digits}, batch_size: 3}")
+    assert run_folder(written / "checkpoints" / "last.ckpt") == written
+    assert run_data(written) == {"source": {"_target_": "gan.data.Digits"}, "batch_size": 3}
+
+
 def test_data_of_a_class_that_is_not_trusted_are_refused(written):
     with pytest.raises(UserError, match=r"config.yaml: data.source._target_=three_channels.ThreeDigits: only what is"):
         run_data(written)

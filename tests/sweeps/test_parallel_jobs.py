@@ -20,7 +20,7 @@ def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(
     assert "[1] job 1: val/fid_mnist" in out
     assert [(row["seed"], row["status"]) for row in table()] == [("1", "failed"), ("2", "finished"), ("3", "finished")]
     summary = json.loads((folder / "1" / "summary.json").read_text())
-    assert summary["device"] == "cpu (1 threads)"
+    assert summary["device"] == "cpu (1 thread)"
 
     code, out = sweep_of_processes("launcher=local", "seed=1,2,3", *snare(0))  # the launcher is no setting of a job
     assert "1 of 3 jobs to run" in out

@@ -9,9 +9,9 @@ from tiny_runs import SEARCH, SWEPT
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["model.latnt_dim=8,9"], "model.latnt_dim: no such key; model has latent_dim"),
+        (["model.latnt_dim=8,9"], "model.latnt_dim: no such key; did you mean latent_dim"),
         (["model=dcgan,dcgn"], "dcgn"),
-        (["loss=hinge,hing"], "loss/hing"),
+        (["loss=hinge,hing"], "loss=hing: no such config"),
         ([*SEARCH, "model.latnt_dim=choice(8,9)"], "model.latnt_dim: no such key"),
         ([*SEARCH, "model=choice(dcgan,dcgn)"], "dcgn"),
         ([*SEARCH, "hydra.sweeper.n_trials=0", "seed=choice(1,2)"], "n_trials=0"),

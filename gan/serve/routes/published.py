@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 from torch import Tensor
 
+from gan.images import base64_pngs
 from gan.serve import published_schemas
 from gan.serve.access import CheckedRoute
 from gan.serve.models import Model
-from gan.serve.responses import base64_pngs, encoded, grid_base64, image_or_grid_png, json_response, model_headers
+from gan.serve.responses import encoded, grid_base64, image_or_grid_png, json_response, model_headers
 from gan.serve.service import service_of
 
 router = APIRouter(route_class=CheckedRoute, tags=["published services"])

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from torch import Tensor
 
 from gan.errors import UserError
+from gan.images import base64_pngs
 from gan.serve import responses, schemas
 from gan.serve.access import CheckedRoute
 from gan.serve.models import Model
@@ -43,7 +44,7 @@ async def generate(request: Request, body: schemas.SampleRequest | None = None) 
     headers = responses.model_headers(model, seeds)
     if body.format == "json":
         content = schemas.SampleResponse(
-            images=await responses.encoded(images, responses.base64_pngs),
+            images=await responses.encoded(images, base64_pngs),
             digits=samples.labels(0, count).tolist() if samples.labelled else None,
             seed=seeds[0] if len(seeds) == 1 else None,
             seeds=seeds,
@@ -74,7 +75,7 @@ async def interpolate(request: Request, body: schemas.InterpolationRequest) -> R
     if body.format == "gif":
         return Response(await responses.encoded(images, responses.gif), headers=headers, media_type="image/gif")
     content = schemas.InterpolationResponse(
-        frames=await responses.encoded(images, responses.base64_pngs),
+        frames=await responses.encoded(images, base64_pngs),
         seeds=body.seeds,
         digits=body.digits,
         steps=body.steps,
