@@ -1,10 +1,8 @@
 """Where the configs are, how Python code composes one, and the error text for a wrong one."""
 
-import difflib
 import math
 import os
 import pydoc
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,13 +16,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
-from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from gan.config.quoting import bracketed_override, quoted, quoted_override
+from gan.config.quoting import quoted
 from gan.errors import UserError
 
 PACKAGED = Path(__file__).parents[1] / "conf"
@@ -61,9 +58,6 @@ def classifier_of(source: str | None) -> str:
     """`${classifier_of:gan.data.KMNIST}` in a config: the extractor that knows the classes of a source of images."""
     return {"gan.data.FashionMNIST": "fashion_mnist", "gan.data.KMNIST": "kmnist"}.get(str(source), "mnist")
 
-
-SEARCH = "sweep=optuna and --multirun"
-KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": SEARCH, "pruner": SEARCH}
 
 for resolver in (share, epoch_length, when, extractor_name, classifier_of):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
@@ -120,46 +114,3 @@ def settle_output_dir(cfg: DictConfig, command: str) -> Path:
 def in_multirun() -> bool:
     """Whether this is one job of a sweep."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def explain(error: BaseException) -> str:
-    """One line that says what is wrong. For a misspelt key it has the closest names."""
-    if isinstance(error, OSError) and error.filename is not None:
-        user = f" for the user {os.getuid()}" if isinstance(error, PermissionError) else ""
-        return f"{Path(os.fsdecode(error.filename)).absolute()}: {error.strerror}{user}"
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return " ".join(str(error).split())
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
-    if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
-        return _unknown_key(cause)
-    missing = getattr(error, "missing_cfg_file", None) or ""
-    if isinstance(error, MissingConfigException) and "/" in missing:
-        group, _, name = missing.rpartition("/")
-        there = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
-        return f"{group}={name}: no such config; {', '.join(there)}"
-    text = " ".join(str(error).partition("Config search path")[0].split())
-    if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
-        override = several[1]
-        forms = f"for a text: {quoted_override(override)}; for a list: {bracketed_override(override)}"
-        return f"{override}: {forms}; for a sweep over the values: gan train --multirun"
-    if isinstance(error, OverrideParseException):
-        fitting = quoted_override(error.override)
-        return f"{error.override}: " + (f"needs quotes: {fitting}" if fitting else f"not an override, {text}")
-    return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text
-
-
-def _unknown_key(error: OmegaConfBaseException) -> str:
-    from gan.config.trainer_flags import FLAGS, REFUSED
-
-    full_key, key = error.full_key or "", str(error.key)
-    where = full_key.rpartition(".")[0]
-    if full_key in KEYS_OF_CHOICES:
-        return f"{full_key}: only with {KEYS_OF_CHOICES[full_key]}"
-    if where == "trainer" and key in FLAGS:
-        return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
-    groups = [] if where else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
-    names = {*map(str, error.parent_node or {}), *groups} - {"shared", key}
-    known = sorted(name for name in names if not name.startswith("_"))
-    if close := difflib.get_close_matches(key, known, n=3, cutoff=0.5):
-        return f"{full_key}: no such key; did you mean {' or '.join(close)}?"
-    return f"{full_key}: no such key; {where or 'the config'} has {' '.join(known)}"

@@ -9,7 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan.config.bounds import BOUNDS
-from gan.config.compose import CONFIG_DIR, KEYS_OF_CHOICES, in_multirun
+from gan.config.compose import CONFIG_DIR, in_multirun
+from gan.config.explain import KEYS_OF_CHOICES
 from gan.config.trainer_flags import check_trainer
 from gan.errors import UserError
 
