@@ -2,11 +2,14 @@
 
 import importlib
 import io
+import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import gan
+from gan.errors import Stopped
 
 if TYPE_CHECKING:
     import argparse
@@ -104,5 +107,20 @@ def compose_and_call(command: str, options: "argparse.Namespace") -> None:
     if options.help or options.hydra_help:
         print(flags_help() if options.hydra_help else command_help(command, options.overrides))
         return
-    with hydra_mistakes(options.overrides):
+    own_handler = command in ("train", "serve")
+    with hydra_mistakes(options.overrides), nullcontext() if own_handler else ended_by_sigterm():
         run_hydra(command, options, task)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the command with status 143, as an exception does: unfinished files are deleted."""
+
+    def end(number: int, frame: Any) -> None:
+        raise Stopped(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -147,6 +148,18 @@ def test_an_output_leaves_no_other_folder(gan, checkpoints, tmp_path, command):
     assert gan(command, ckpt)[0] == 0
     (folder,) = (tmp_path / "outputs" / command).iterdir()
     assert {".hydra", "run.log"} < {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.process
+def test_a_terminated_command_leaves_no_unfinished_file(checkpoints, tmp_path, python):
+    arguments = [f"ckpt={checkpoints['conditional']}", "num_images=50000000", "output=a.npy"]
+    process = subprocess.Popen([python, "-m", "gan", "generate", *arguments], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    while not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 10_000]:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 143
+    assert not list(tmp_path.rglob("*"))
 
 
 HEAVY = (
