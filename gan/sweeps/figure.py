@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from gan.sweeps.job_records import FAILED, PRUNED, Job
+from gan.sweeps.job_records import FAILED, PRUNED, Job, comparable
 
 LOG_FROM = 4  # an axis is logarithmic if its largest value is at least so many times its smallest
 TICKS = 6  # an axis with at most so many values has a tick for each
@@ -17,10 +17,11 @@ TICKS = 6  # an axis with at most so many values has a tick for each
 def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     """A panel with each job's score and the best so far, then a panel for each key. At least one job has a score.
 
-    A pruned job has no score. The first panel shows its lowest monitored value.
+    A pruned job has no score. The first panel shows its lowest monitored value. Where jobs have different data or
+    monitored values, the figure shows the largest group that can be compared.
     """
-    scored = [job for job in jobs if job.score is not None]
-    scores = [job.score for job in jobs if job.score is not None]
+    scored = comparable(jobs)[0]
+    scores = [job.score for job in scored if job.score is not None]
     count = 1 + len(keys)
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -47,7 +48,8 @@ def _plot_over_jobs(axes: Axes, jobs: Sequence[Job], scored: Sequence[Job], scor
     failed = [places[job.name] for job in jobs if job.status == FAILED]
     x = [places[job.name] for job in scored]
     axes.plot(x, scores, "o", color="tab:blue", label="job")
-    pruned = {places[job.name]: job.measures.get(job.monitor) for job in jobs if job.status == PRUNED}
+    monitor = scored[0].monitor
+    pruned = {places[job.name]: job.measures.get(monitor) for job in jobs if job.status == PRUNED}
     if pruned := {place: value for place, value in pruned.items() if value is not None}:
         axes.plot([*pruned], [*pruned.values()], "o", color="tab:gray", fillstyle="none", label="pruned")
     best = list(itertools.accumulate(scores, min))

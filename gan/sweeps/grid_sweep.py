@@ -11,7 +11,7 @@ from gan.sweeps.job_records import FINISHED, Job, settings
 from gan.sweeps.sweep import STUDY_FILE, Sweep
 
 log = logging.getLogger("gan")
-COMPARED = ("model", "data", "trainer", "max_images")  # a job's result depends on these keys alone
+COMPARED = ("model", "data", "trainer", "max_images", "seed", "metrics", "init_from")  # what a job's result depends on
 
 
 def run_grid(sweep: Sweep) -> None:
@@ -24,10 +24,10 @@ def run_grid(sweep: Sweep) -> None:
         SystemExit: with status 1, if a job failed.
     """
     choices = [[text] for text in sweep.fixed]
-    for key, override in sweep.swept.items():
+    for name, override in sweep.swept.items():
         if not override.is_discrete_sweep():
             raise UserError(f"{override.input_line}: an interval has infinitely many values; sweep=optuna samples it")
-        choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        choices.append([sweep.override(name, value) for value in override.sweep_string_iterator()])
     wanted = {frozenset(settings(combination).items()): combination for combination in itertools.product(*choices)}
     configs = {key: sweep.compose(combination) for key, combination in wanted.items()}
 

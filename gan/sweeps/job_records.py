@@ -34,6 +34,7 @@ class Job(NamedTuple):
     minutes: float | None = None  # of training
     validations: list[float | None] = []  # the monitored value at each, as a search's pruner was told
     images_planned: int | None = None  # real images of the whole run, where that is known
+    data: str = ""  # name of its images; "" before its end
 
     @property
     def name(self) -> str:
@@ -75,6 +76,15 @@ def settings(overrides: Sequence[str]) -> dict[str, str]:
     return {f"{key}.{{}}" if braces and key in chosen else key: value for key, value, braces in pairs}
 
 
+def comparable(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs with a score, in groups of one measure and one data set; the largest group first."""
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        if job.score is not None:
+            groups.setdefault((job.monitor, job.data), []).append(job)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
 def read_jobs(folder: Path) -> list[Job]:
     """The jobs in a folder of runs, sorted by number, then by name. Folders without readable settings are skipped."""
     jobs = [job for path in folder.glob(f"*/{OVERRIDES}") if (job := read_job(path.parent.parent))]
@@ -112,6 +122,7 @@ def read_job(folder: Path) -> Job | None:
         minutes=summary.get("minutes"),
         validations=told.get("values", []),
         images_planned=told.get("images_planned"),
+        data=summary.get("data", ""),
     )
 
 

@@ -61,15 +61,17 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: Dict
         raise UserError(f"sweep=optuna: no setting to search over; give a range, such as {EXAMPLE}")
 
     def overrides(params: dict[str, object]) -> list[str]:
-        return [*sweep.fixed, *(f"{key}={value}" for key, value in params.items())]
+        return [*sweep.fixed, *(sweep.override(name, value) for name, value in params.items())]
 
     base = {key: _values(distribution)[0] for key, distribution in space.items()}
-    for key, distribution in space.items():
-        for value in _values(distribution):
-            config = sweep.compose(overrides({**base, key: value}))
-    monitor = OmegaConf.select(config, "callbacks.checkpoints.monitor")
-    if monitor is None:
-        raise UserError("callbacks.checkpoints: a search needs the value that it monitors")
+    (monitor, data), *others = dict.fromkeys(
+        _compared(sweep.compose(overrides({**base, key: value})))
+        for key, distribution in space.items()
+        for value in _values(distribution)
+    )
+    if others:
+        several = f"{monitor} of {data} with {' of '.join(others[0])}"
+        raise UserError(f"{', '.join(space)}: a search cannot compare {several}; a grid has each in its table")
 
     def run_jobs() -> list[int]:
         if sweep.jobs() and not (sweep.folder / STUDY_FILE).exists():
@@ -155,23 +157,35 @@ def _valid_trials(study: "Study") -> list["FrozenTrial"]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
 
 
+def _compared(config: DictConfig) -> tuple[str, str]:
+    """The monitored value of a job, and the class of its data."""
+    monitor = OmegaConf.select(config, "callbacks.checkpoints.monitor")
+    if monitor is None:
+        raise UserError("callbacks.checkpoints: a search needs the value that it monitors")
+    return monitor, (config.data.get("source") or config.data)["_target_"]
+
+
 def _distribution(override: Override) -> "Distribution":
     """Optuna's distribution for a sweep in Hydra's grammar: choice, range, interval, or `tag(log, ...)` of one."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     ends: tuple[Any, Any]
     options: dict[str, Any]
+    numeric = isinstance(sweep := override.value(), IntervalSweep | RangeSweep)
+    unknown: set[str] = getattr(sweep, "tags", set()) - ({"log"} if numeric else set())
+    if unknown:
+        raise UserError(f"{override.input_line}: tag {', '.join(sorted(unknown))}; the only one is log, of a range")
     try:
-        if isinstance(sweep := override.value(), IntervalSweep):
+        if isinstance(sweep, IntervalSweep):
             ends, options = (sweep.start, sweep.end), {"log": "log" in sweep.tags}
         elif isinstance(sweep, RangeSweep):
-            values = list(override.sweep_iterator())
-            ends, options = (values[0], values[-1]), {"step": sweep.step}
+            values: list[Any] = sorted(sweep.range())
+            ends, options = (values[0], values[-1]), {"log": "log" in sweep.tags, "step": abs(sweep.step)}
         else:
             return CategoricalDistribution(list(override.sweep_string_iterator()))
         whole = all(isinstance(end, int) for end in ends)
         return IntDistribution(*ends, **options) if whole else FloatDistribution(*ends, **options)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise UserError(f"{override.input_line}: {error}") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -55,10 +56,20 @@ class Sweep:
         given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
         # A group's choice and values of it in braces, `model=conditional 'model={latent_dim: 32}'`, are two settings.
-        overrides = {(override.get_key_element(), in_braces(str(override.input_line))): override for override in parsed}
+        overrides = {_setting(override): override for override in parsed}
         fixed = [override.input_line for override in overrides.values() if not override.is_sweep_override()]
         self.fixed = [text for text in fixed if text is not None]  # the parser gives each its text
-        self.swept = {key: override for (key, _), override in overrides.items() if override.is_sweep_override()}
+        self.swept = {}  # by the name that the setting has among those of a job
+        for (key, _, braces), override in overrides.items():
+            if override.is_sweep_override():
+                if override.is_discrete_sweep() and not list(override.sweep_iterator()):
+                    raise UserError(f"{override.input_line}: there is no value in it")
+                name = override.get_key_element()
+                self.swept[f"{name}.{{}}" if braces and (key, False, False) in overrides else name] = override
+
+    def override(self, name: str, value: object) -> str:
+        """The override that gives a swept setting a value."""
+        return f"{self.swept[name].get_key_element()}={value}"
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """A job's config; a UserError or HydraException for one that cannot work, or needs more than one process."""
@@ -132,6 +143,16 @@ class Sweep:
         if folder.exists():
             folder.rename(discarded)
             shutil.rmtree(discarded)
+
+
+def _setting(override: Override) -> tuple[str, bool, bool]:
+    """The key that an override sets, whether it deletes it, and whether all its values are in braces.
+
+    Of several with the same of all three, the last counts: `++data.batch_size=64` replaces a range of that key.
+    """
+    swept = override.is_discrete_sweep()
+    texts = [f"={value}" for value in override.sweep_string_iterator()] if swept else [str(override.input_line)]
+    return key_of(override.get_key_element()), override.is_delete(), all(map(in_braces, texts))
 
 
 def _refuse_settings_without_effect(config: DictConfig) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
 from gan.runs.arguments import training_command
-from gan.sweeps.job_records import FAILED, FINISHED, PRUNED, UNFINISHED, Job, read_jobs
+from gan.sweeps.job_records import FAILED, FINISHED, PRUNED, UNFINISHED, Job, comparable, read_jobs
 
 LOCK = ".lock"  # held while a sweep runs
 Cell = str | float | None
@@ -30,7 +30,7 @@ def write_report(folder: Path, running: bool) -> str:
     described = markdown(folder.name, jobs, columns, rows)
     for name, content in {"sweep.csv": text.getvalue(), "sweep.md": described}.items():
         write_atomic(folder / name, content)
-    if any(job.score is not None for job in jobs):
+    if comparable(jobs):
         from gan.sweeps.figure import plot
 
         with atomic_file(folder / "sweep.png") as file:
@@ -79,9 +79,13 @@ def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Seque
     text = f"# Sweep {name}: {summary}\n\n" + "\n".join(lines) + "\n"
     if counts[PRUNED]:
         text += f"\n{_saving(jobs)}\n"
-    if (best := best_job(jobs)) is not None:
-        text += f"\nMeasures are those of each job's best checkpoint. The lowest {best.monitor}, {best.score:.4g}, "
-        text += f"is that of job {best.name}:\n\n    {training_command(best.folder)}\n"
+    best, before = best_jobs(jobs), "Measures are those of each job's best checkpoint. "
+    several_data = len({job.data for job in best}) > 1
+    for job in best:
+        of_data = f" of {job.data}" if several_data and job.data else ""
+        text += f"\n{before}The lowest {job.monitor}{of_data}, {job.score:.4g}, is that of job {job.name}:\n"
+        text += f"\n    {training_command(job.folder)}\n"
+        before = ""
     return text
 
 
@@ -95,10 +99,9 @@ def _saving(jobs: Sequence[Job]) -> str:
     return f"Pruned: {where}. That saved {of_images} images, and about {of_minutes} minutes."
 
 
-def best_job(jobs: Sequence[Job]) -> Job | None:
-    """The finished job with the lowest score; the first of several."""
-    scores = {place: score for place, job in enumerate(jobs) if (score := job.score) is not None}
-    return jobs[min(scores, key=scores.__getitem__)] if scores else None
+def best_jobs(jobs: Sequence[Job]) -> list[Job]:
+    """The job with the lowest score of each group that can be compared; the first of several with the same score."""
+    return [min(group, key=lambda job: (job.score is None, job.score)) for group in comparable(jobs)]
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:

@@ -51,10 +51,11 @@ def test_a_finished_job_whose_config_was_edited_since_gets_a_warning(sweep, fini
     composed = finished / "1" / ".hydra" / "config.yaml"
     cfg = OmegaConf.load(composed)
     cfg.model.latent_dim += 1
+    cfg.init_from = "first.ckpt"
     OmegaConf.save(cfg, composed)
     code, out = sweep("seed=1,2")
     assert code == 0
-    assert "job 1 ran with another model.latent_dim; a new sweep_name starts a new sweep" in out
+    assert "job 1 ran with another init_from, model.latent_dim; a new sweep_name starts a new sweep" in out
     assert "job 0 ran" not in out
 
 

@@ -4,12 +4,13 @@ import math
 import warnings
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from tiny_runs import SEARCH
 
 from gan.config import CONFIG_DIR
 from gan.sweeps.job_records import PRUNED, Job
-from gan.sweeps.optuna_sweep import _tell
+from gan.sweeps.optuna_sweep import _distribution, _tell
 
 pytestmark = pytest.mark.usefixtures("no_figure")
 
@@ -81,3 +82,19 @@ def test_a_search_may_have_any_name(sweep, folder):
         assert code == 0, out
     assert sorted(path.name for path in folder.parent.iterdir()) == [name]
     assert {"0", "1", "study.db"} <= {path.name for path in (folder.parent / name).iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high", "log"),
+    [
+        ("range(1,9)", 1, 8, False),
+        ("tag(log,range(1,9))", 1, 8, True),
+        ("tag(log,int(interval(1,9)))", 1, 9, True),
+        ("shuffle(range(1,9))", 1, 8, False),
+        ("range(9,1,-2)", 3, 9, False),
+        ("range(0.5,2,0.5)", 0.5, 1.5, False),
+    ],
+)
+def test_ranges_of_hydra_are_those_of_optuna(values, low, high, log):
+    found = _distribution(OverridesParser.create().parse_override(f"key={values}"))
+    assert (found.low, found.high, found.log) == (low, high, log)

@@ -17,6 +17,15 @@ from tiny_runs import SEARCH, SWEPT
         ([*SEARCH, "hydra.sweeper.n_trials=0", "seed=choice(1,2)"], "n_trials=0"),
         ([*SEARCH, "~callbacks.checkpoints", "seed=choice(1,2)"], "callbacks.checkpoints"),
         ([*SEARCH, "model.latent_dim=int(interval(9,8))"], "model.latent_dim=int(interval(9,8))"),
+        ([*SEARCH, "model.latent_dim=tag(Log,interval(1,9))"], "tag Log; the only one is log, of a range"),
+        ([*SEARCH, "model.latent_dim=tag(log,choice(8,9))"], "tag log; the only one is log, of a range"),
+        ([*SEARCH, "data=choice(digits,fashion_mnist)"], "a search cannot compare val/fid_"),
+        (
+            [*SEARCH, "data=choice(digits,mnist)"],
+            "val/fid_mnist of gan.data.Digits with val/fid_mnist of gan.data.MNIST",
+        ),
+        ([*SEARCH, "seed=range(5,1)"], "seed=range(5,1): there is no value in it"),
+        (["seed=range(5,1)"], "seed=range(5,1): there is no value in it"),
         (["model.loss.label_smoothing=interval(0,0.2)"], "interval(0,0.2): an interval has infinitely many values"),
         ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner=median"], "pruner=median: {_target_: ..."),
         ([*SEARCH, "seed=choice(1,2)", "hydra.sweeper.pruner._target_=torch.nn.ReLU"], "pruner._target_=torch.nn.ReLU"),
@@ -77,3 +86,30 @@ def test_a_launcher_that_fails_leaves_failed_jobs_in_the_folder_that_is_meant(
     assert all(json.loads((folder / job / "job.json").read_text())["status"] == "failed" for job in "01")
     assert all(f'hydra.sweep.dir="{folder}"' in job for job in batch)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [
+        (
+            ["model=conditional,dcgan", "model={latent_dim: 8},{latent_dim: 9}"],
+            [[f"model={name}", f"model={{latent_dim:{size}}}"] for name in ("conditional", "dcgan") for size in (8, 9)],
+        ),
+        (
+            ["model=dcgan", "model=choice({latent_dim: 8},{latent_dim: 9})"],
+            [["model=dcgan", f"model={{latent_dim:{size}}}"] for size in (8, 9)],
+        ),
+        (["++seed=1", "seed=2,3"], [["seed=2"], ["seed=3"]]),
+        (["seed=2,3", "++seed=1"], [["++seed=1"]]),
+        (
+            [*SEARCH, "hydra.sweeper.n_trials=1", "model=dcgan", "model=choice({latent_dim: 8})"],
+            [["model=dcgan", "model={latent_dim:8}"]],
+        ),
+    ],
+)
+def test_each_setting_of_the_command_line_reaches_the_jobs(sweep, monkeypatch, basic_launcher, arguments, jobs):
+    batch = []
+    monkeypatch.setattr(basic_launcher, "launch", lambda self, launched, **options: batch.extend(launched))
+    sweep(*arguments)
+    own = [[text for text in job if text.lstrip("+").startswith(("model=", "seed="))] for job in batch]
+    assert own == jobs
