@@ -5,12 +5,17 @@ Logits are float [N]; results are float scalars (batch means). `loss=NAME` takes
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, leaky_relu, relu, softplus
 
 from gan.config.bounds import require
+from gan.config.targets import build
+from gan.errors import UserError
 
 
 class AdversarialLoss(ABC):
@@ -32,14 +37,24 @@ class AdversarialLoss(ABC):
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor: ...
 
 
+def build_loss(spec: Mapping[str, Any], trust: Sequence[str]) -> AdversarialLoss:
+    """The loss that `spec` names; a UserError for one with parameters, which no optimizer would train."""
+    loss: AdversarialLoss = build(spec, "model.loss", ["gan.losses"], trust)
+    if isinstance(loss, nn.Module) and any(True for _ in loss.parameters()):
+        raise UserError(
+            f"model.loss._target_={spec['_target_']}: it has parameters, and the networks' alone are trained"
+        )
+    return loss
+
+
 def has_flat_slopes(loss: AdversarialLoss) -> bool:
     """Whether the discriminator's loss stands still over a range of a generated image's logit, as the hinge loss does.
 
-    It is measured over the logits -8..8, so that a loss need not declare it.
+    It is measured over the logits -8..8 on a copy, so that a loss need not declare it and is not changed by it.
     """
     fake_logits = torch.linspace(-8, 8, 64).requires_grad_()
     with torch.enable_grad():
-        (slopes,) = torch.autograd.grad(loss.discriminator(torch.zeros(64), fake_logits), fake_logits)
+        (slopes,) = torch.autograd.grad(deepcopy(loss).discriminator(torch.zeros(64), fake_logits), fake_logits)
     flat = slopes == 0
     return bool((flat[1:] & flat[:-1]).any())
 

@@ -11,17 +11,18 @@ from torch import Tensor
 
 from gan.averaging import AverageDecay, share_buffers, update_average
 from gan.config.bounds import require, require_part
-from gan.config.targets import build
+from gan.data.batches import require_pixels
 from gan.divergence import require_finite_weights
 from gan.execution import Execution
 from gan.generator_inputs import check_inputs
 from gan.images import normalize, quantize
+from gan.losses import build_loss
 from gan.networks import build_networks
 from gan.objectives import Images, Objectives, check_classification, check_one_stage
 from gan.optimizers import at_rate, build_optimizer, clip_gradients, make_portable
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
-from gan.schedules import build_schedule, forget_length, generator_steps
+from gan.schedules import Resumed, build_schedule, generator_steps
 from gan.step_plan import Fading, Found, LoggedStep, Rate, Step, StepSequence
 from gan.trainer_types import Trainer
 
@@ -104,15 +105,15 @@ class GAN(LightningModule):
             require_part(f"model.{name}_schedule", self.hparams[f"{name}_schedule"], optional=True)
         self.automatic_optimization = False
         self.latent_dim, self.num_classes, self.gradient_clip_norm = latent_dim, num_classes, gradient_clip_norm
-        self.images_seen = self.scheduled_steps = self.rewinds = 0
+        self.images_seen = self.rewinds = 0
         self.paired_labels, self.shared_latents, self.one_stage = paired_labels, shared_latents, one_stage
-        self.trust, self.execution = tuple(trust), Execution()
+        self.trust, self.execution, self.resumed = tuple(trust), Execution(), Resumed({}, [])
 
         options = (latent_dim, num_classes, image_channels, dcgan_initialization, trust)
         self.generator, self.discriminator = build_networks(generator, discriminator, *options)
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
 
-        adversarial = build(loss, "model.loss", ["gan.losses"], trust)
+        adversarial = build_loss(loss, trust)
         self.objectives = Objectives(self.discriminator, adversarial, num_classes, joint_batches, diversity_weight)
         self.steps = StepSequence(
             discriminator_steps,
@@ -123,10 +124,11 @@ class GAN(LightningModule):
         )
         check_classification(classification_weight, num_classes)
         if one_stage:
-            check_one_stage(self.discriminator, adversarial, shared_latents)
+            check_one_stage(self.discriminator, adversarial, shared_latents, image_channels, num_classes)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, list[LoggedStep]]:
         """A `step` on each batch that the loader gave: one, or several joined into one, see `Execution`."""
+        require_pixels(batch[0])
         return {"logged": self.execution.run(*batch, batch_idx)}
 
     def step(self, step: Step, images: Tensor, labels: Tensor) -> Found:
@@ -151,7 +153,6 @@ class GAN(LightningModule):
         found = {**judgement.values, "gradient_norm_discriminator": norm, "lr_discriminator": values.discriminator_rate}
         if not step.trains_generator:
             return found
-
         if not self.shared_latents:
             fake = self._generate(real.labels, len(images))
         with generator_optimizer.toggle_model():
@@ -225,15 +226,16 @@ class GAN(LightningModule):
             return quantize(self.generator_ema(z.to(self.device), None if labels is None else labels.to(self.device)))
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
-        optimizers, schedules = [], []
+        optimizers, schedules = [], {}
         length = (self.hparams["max_images"], self.hparams["discriminator_steps"])
-        steps = generator_steps(self.trainer, *length, self.images_seen, self.scheduled_steps)
+        steps = generator_steps(self.trainer, *length, self.images_seen, self.resumed.steps())
         for name in ("generator", "discriminator"):
             spec, weights = self.hparams[f"{name}_optimizer"], getattr(self, name).parameters()
             optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))
-            if schedule := self.hparams[f"{name}_schedule"]:
-                schedules.append(build_schedule(schedule, f"model.{name}_schedule", self.trust, optimizers[-1], steps))
-        return optimizers, schedules
+            if spec := self.hparams[key := f"{name}_schedule"]:
+                schedules[key] = build_schedule(spec, f"model.{key}", self.trust, optimizers[-1], steps)
+        self.resumed.fit_states(schedules, self.hparams)
+        return optimizers, [*schedules.values()]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.execution.require_finite()
@@ -245,6 +247,4 @@ class GAN(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]
         self.rewinds = max(self.rewinds, checkpoint.get("rewinds", 0))
-        for state in checkpoint.get("lr_schedulers", []):
-            self.scheduled_steps = state["last_epoch"]
-            forget_length(state)
+        self.resumed = Resumed(checkpoint.get("hyper_parameters", {}), checkpoint.get("lr_schedulers", []))

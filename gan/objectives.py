@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from gan.config.bounds import require
 from gan.errors import UserError
 from gan.losses import AdversarialLoss, has_flat_slopes
+from gan.networks.discriminator import judges_by_batch
 from gan.penalties import Penalty
 from gan.step_plan import Strength
 
@@ -172,7 +173,9 @@ def check_classification(weight: float, num_classes: int | None) -> None:
         raise UserError(f"model.classification_weight={weight}: 0 where num_classes is null")
 
 
-def check_one_stage(discriminator: nn.Module, loss: AdversarialLoss, shared_latents: bool) -> None:
+def check_one_stage(
+    discriminator: nn.Module, loss: AdversarialLoss, shared_latents: bool, image_channels: int, num_classes: int | None
+) -> None:
     """Refuses what one backward pass cannot serve both networks with.
 
     Raises:
@@ -181,7 +184,7 @@ def check_one_stage(discriminator: nn.Module, loss: AdversarialLoss, shared_late
     """
     if not shared_latents:
         raise UserError("model.one_stage=true: only with model.shared_latents=true")
-    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in discriminator.modules()):
+    if judges_by_batch(discriminator, image_channels, num_classes):
         raise UserError(
             "model.one_stage=true: the discriminator must judge each image by itself, without batch normalization; "
             "with it, model.one_stage=false"

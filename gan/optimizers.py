@@ -21,11 +21,15 @@ def build_optimizer(
     """The optimizer that `spec` names.
 
     Raises:
-        UserError: it needs more than the gradients of a step, or they must be sparse.
+        UserError: it needs more than the gradients of a step, they must be sparse, or it divides the weights in groups.
     """
     optimizer = build(spec, key, ["torch.optim"], trust, parameters)
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, LBFGS | SparseAdam):
         raise UserError(f"{key}._target_={spec['_target_']}: it takes no step from dense gradients; Adam does")
+    if len(optimizer.param_groups) != 1:
+        raise UserError(
+            f"{key}._target_={spec['_target_']}: {len(optimizer.param_groups)} groups of weights; one is needed"
+        )
     return optimizer
 
 

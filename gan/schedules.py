@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
@@ -15,6 +15,9 @@ from gan.config.targets import build, locate
 from gan.config.values import Number
 from gan.errors import UserError
 from gan.trainer_types import Trainer
+
+SCHEDULES = ("generator_schedule", "discriminator_schedule")  # settings of a module, in the order of its optimizers
+OF_THE_LENGTH = ("total_steps", "_schedule_phases")  # in a schedule's state
 
 log = logging.getLogger("gan")
 
@@ -106,10 +109,31 @@ def _try(schedule: LRScheduler, optimizer: Optimizer, spec: Mapping[str, Any], k
     Number(least=0).require(f"{key}: the rate after a step", float(optimizer.param_groups[0]["lr"]))
 
 
-def forget_length(state: dict[str, Any]) -> None:
-    """Takes the run's length out of a schedule's state, so that a longer run resumes with its own."""
-    for name in ("total_steps", "_schedule_phases"):
-        state.pop(name, None)
+class Resumed(NamedTuple):
+    """What a checkpoint says of its schedules: the settings of its module, and a state for each schedule it had."""
+
+    settings: Mapping[str, Any]
+    states: list[dict[str, Any]]
+
+    def steps(self) -> int:
+        """Generator steps that they have taken."""
+        return self.states[0]["last_epoch"] if self.states else 0
+
+    def fit_states(self, schedules: Mapping[str, LRScheduler], settings: Mapping[str, Any]) -> None:
+        """Makes the states those of the schedules of a run that resumes, by their keys, before Lightning loads them.
+
+        The length of the run is the new one. A schedule whose settings have changed keeps its place in the run only.
+        """
+        if not self.states:
+            return
+        place = {name: self.states[0][name] for name in ("last_epoch", "_step_count")}
+        then = dict(zip((key for key in SCHEDULES if self.settings.get(key)), self.states, strict=False))
+        self.states[:] = [
+            {name: value for name, value in then[key].items() if name not in OF_THE_LENGTH}
+            if key in then and self.settings[key] == settings[key]
+            else {**schedule.state_dict(), **place}
+            for key, schedule in schedules.items()
+        ]
 
 
 def generator_steps(
@@ -126,6 +150,8 @@ def generator_steps(
         raise UserError(f"model.max_images={max_images}: it needs a data module, which has the batch size")
     if max_images:
         batches = min(batches, math.ceil(max_images / images))
+    if trainer.max_steps > 0:  # which counts the steps of both optimizers
+        batches = min(batches, math.ceil(trainer.max_steps * discriminator_steps / (discriminator_steps + 1)))
     if batches == math.inf:
         return None
     if batches < discriminator_steps:

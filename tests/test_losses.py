@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from gan.losses import BinaryCrossEntropy, Hinge, Relativistic, Wasserstein
+from gan.errors import UserError
+from gan.losses import BinaryCrossEntropy, Hinge, Relativistic, Wasserstein, build_loss, has_flat_slopes
 
 REAL, FAKE = torch.tensor([0.3, -1.2, 2.5]), torch.tensor([-0.4, 0.9, -3.0])
 
@@ -58,3 +59,28 @@ def test_extreme_logits_stay_finite(loss):
     real, fake = torch.tensor([-1e4]), torch.tensor([1e4])
     assert torch.isfinite(loss.discriminator(real, fake))
     assert torch.isfinite(loss.generator(real, fake))
+
+
+class Counting(BinaryCrossEntropy):
+    calls = 0
+
+    def discriminator(self, real_logits, fake_logits):
+        self.calls += 1
+        return super().discriminator(real_logits, fake_logits)
+
+
+class Learned(torch.nn.BCEWithLogitsLoss):
+    def __init__(self):
+        super().__init__()
+        self.temperature = torch.nn.Parameter(torch.ones(()))
+
+
+def test_a_loss_is_not_changed_by_the_look_at_its_slopes():
+    loss = Counting()
+    assert not has_flat_slopes(loss)
+    assert loss.calls == 0
+
+
+def test_a_loss_with_parameters_is_refused():
+    with pytest.raises(UserError, match=r"model\.loss\._target_=.*Learned: it has parameters"):
+        build_loss({"_target_": f"{__name__}.Learned"}, [__name__])

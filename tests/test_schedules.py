@@ -2,13 +2,14 @@
 
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.optim import lr_scheduler
 
 from gan.errors import UserError
-from gan.schedules import CosineDecay, LinearDecay, build_schedule, forget_length
+from gan.schedules import CosineDecay, LinearDecay, Resumed, build_schedule, generator_steps
 
 
 def rates(schedule_class, total_steps, **options):
@@ -86,19 +87,54 @@ def test_each_schedule_of_torch_is_known():
 def test_each_schedule_of_torch_steps_through_a_run_and_a_longer_one(name):
     """The longer one resumes the state of the first, whose length is that of the run."""
     parameters = [torch.nn.Parameter(torch.zeros(1))]
+    settings = {"generator_schedule": spec_of(name, **OF_TORCH[name])}
 
     def steps(count, state=None):
         optimizer = torch.optim.Adam(parameters, lr=1e-3)
-        schedule = build_schedule(spec_of(name, **OF_TORCH[name]), "model.generator_schedule", (), optimizer, count)
+        schedule = build_schedule(settings["generator_schedule"], "model.generator_schedule", (), optimizer, count)
         if state is not None:
-            forget_length(state)
-            schedule.load_state_dict(state)
+            resumed = Resumed(settings, [state])
+            resumed.fit_states({"generator_schedule": schedule}, settings)
+            schedule.load_state_dict(*resumed.states)
         for _ in range(schedule.last_epoch, count):
             optimizer.step()
             schedule.step()
         return schedule.state_dict()
 
     assert steps(20, steps(10))["last_epoch"] == 20
+
+
+def test_a_schedule_that_differs_from_the_checkpoints_keeps_its_place_in_the_run_only():
+    """Neither its other settings nor what belongs to the other network's schedule."""
+    then = {"generator_schedule": spec_of("ExponentialLR", gamma=0.9), "discriminator_schedule": None}
+    now = {
+        "generator_schedule": spec_of("StepLR", step_size=2, gamma=0.5),
+        "discriminator_schedule": {"_target_": "gan.schedules.LinearDecay", "total_steps": None, "start": 0.0},
+    }
+
+    def schedules(settings):
+        optimizers = [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate) for rate in (1.0, 2.0)]
+        pairs = zip(settings.items(), optimizers, strict=True)
+        return {key: build_schedule(spec, key, (), optimizer, 10) for (key, spec), optimizer in pairs if spec}
+
+    (before,) = schedules(then).values()
+    for _ in range(3):
+        before.optimizer.step()
+        before.step()
+    resumed, built = Resumed(then, [before.state_dict()]), schedules(now)
+    assert resumed.steps() == 3
+    resumed.fit_states(built, now)
+    for schedule, state in zip(built.values(), resumed.states, strict=True):
+        schedule.load_state_dict(state)
+        schedule.optimizer.step()
+        schedule.step()
+    assert [schedule.optimizer.param_groups[0]["lr"] for schedule in built.values()] == pytest.approx([0.5, 2.0 * 0.6])
+
+
+def test_max_steps_counts_the_steps_of_both_optimizers():
+    trainer = SimpleNamespace(estimated_stepping_batches=20, max_steps=20, datamodule=None)
+    assert generator_steps(trainer, None, 1) == 10  # of 10 batches
+    assert generator_steps(trainer, None, 4) == 4  # of 16
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -6,9 +6,16 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from gan.errors import UserError
 from gan.randomness import derive_seed
 
 Batch = tuple[Tensor, Tensor]
+
+
+def require_pixels(images: Tensor) -> None:
+    """Raises a UserError for images of another type than uint8, such as those of a loader of one's own."""
+    if images.dtype != torch.uint8:
+        raise UserError(f"the training loader gave images of {images.dtype}; they must be uint8 in 0..255")
 
 
 class TrainingBatches:

@@ -63,7 +63,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     _check_models(data.source, generators)
     names = short_names([*paths, *(Path(path).absolute() for path in given)])
     real_labels = data.test_labels if cfg.split == "test" else data.val_labels
-    wanted = real_labels if labels == "real" else None
+    wanted = real_labels if labels == "real" and data.source.num_classes else None
     sets: list[ImageSet] = [
         *(GeneratedSet(name, one, wanted, cfg.seed) for name, one in zip(names, generators, strict=False)),
         *(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan.atomic_write import write_atomic, write_json
 from gan.data import MNISTDataModule
+from gan.data.batches import spread
 from gan.errors import UserError
 from gan.evaluate.measuring import choose_measures, measure_real, measure_set
 from gan.evaluate.pictures import save_pictures
@@ -68,7 +69,7 @@ def compare(
     real = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
     _settle_num_samples(sets, cfg)
     measures = choose_measures(cfg, data.source, sets, num_real=len(real[0]))
-    parts = _floor_parts(data.train_labels, labels, cfg)
+    parts = _floor_parts(data.train_labels, labels, len(real[0]), cfg)
     pixels = _pixels(data, real, cfg) if measures.need_pixels else []
     counts = [_num_examples(one, measures) for one in sets if one.labeled for _ in pixels]
     for measure in measures.measures.values():
@@ -91,7 +92,7 @@ def compare(
     results = []
     for repeat, part in enumerate(parts):
         measures.pixels = pixels[repeat] if pixels else None
-        samples = batches(data.train_images[part], data.train_labels[part])
+        samples = batches(data.train_images[part], data.train_labels[part] if data.source.num_classes else None)
         results.append(measure_set(measures, samples, "floor", cfg, against_training=False))
     columns["floor"], intervals["floor"] = _over_repeats(results)
     better = {measures.metric_name(cfg.split, key): direction for key, direction in measures.directions().items()}
@@ -131,12 +132,16 @@ def _settle_num_samples(sets: Sequence[ImageSet], cfg: DictConfig) -> None:
         cfg.num_samples = lowered
 
 
-def _floor_parts(labels: Tensor, kind: Labels, cfg: DictConfig) -> list[Tensor]:
+def _floor_parts(labels: Tensor, kind: Labels, num_real: int, cfg: DictConfig) -> list[Tensor]:
     """Indices of the floor's images for each repeat, in the data's class proportions or equally many of each class.
 
-    No image is in two parts. If there are too few images for that, there are fewer parts.
+    No image is in two parts. If there are too few images for that, there are fewer parts. As many as the real images
+    are drawn at random; of fewer, chance would decide the proportions, so each class has its share.
     """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derive_seed(cfg.seed)))
+    generator = torch.Generator().manual_seed(derive_seed(cfg.seed))
+    order = torch.randperm(len(labels), generator=generator)
+    if cfg.num_samples < num_real:
+        order = order[spread(labels[order], generator)]
     pools = [order] if kind == "real" else [order[labels[order] == label] for label in labels.unique()]
     each = -(-cfg.num_samples // len(pools))
     parts = max(1, min(cfg.repeats, *(len(pool) // each for pool in pools)))

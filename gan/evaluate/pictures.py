@@ -58,16 +58,16 @@ def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) 
 
     Up to MAP_POINTS of each are shown, chosen at random by `seed`.
     """
-    center = real.features.mean(0)
-    variances, components = torch.linalg.eigh((real.features - center).T.cov(correction=0))
+    center = _in_plane(real.features).mean(0)
+    variances, components = torch.linalg.eigh((_in_plane(real.features) - center).T.cov(correction=0))
     plane = components[:, [-1, -2]]
-    plane = plane * plane.sum(0).sign()  # an eigenvector's own sign is arbitrary
+    plane = plane * torch.where(plane.sum(0) < 0, -1, 1)  # an eigenvector's own sign is arbitrary
     last_class = max(9, int(_first_digits(real, reads_digits).max()))
     figure = Figure(figsize=(11, 5.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, images, title in zip(panels, (real, generated), ("real", "generated"), strict=True):
         chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MAP_POINTS]
-        points = ((images.features[chosen] - center) @ plane).T
+        points = ((_in_plane(images.features[chosen]) - center) @ plane).T
         classes = _first_digits(images, reads_digits)[chosen]
         scatter = axes.scatter(*points, c=classes, cmap="tab10", vmin=0, vmax=last_class, s=7, linewidths=0)
         axes.set(title=f"{len(chosen):,} {title} images", xlabel="first principal component")
@@ -79,6 +79,11 @@ def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) 
     share = variances[-2:].sum() / variances.sum()
     figure.suptitle(f"Extractor features in the plane of most variance among the real images ({share:.0%} of it)")
     return figure
+
+
+def _in_plane(features: Tensor) -> Tensor:
+    """Features of at least two dimensions: a single one gets a second of zeros."""
+    return torch.nn.functional.pad(features, (0, max(0, 2 - features.shape[1])))
 
 
 def _first_digits(images: Seen, reads_digits: bool) -> Tensor:

@@ -45,21 +45,28 @@ class GeneratedSet:
     """The images of a generator.
 
     Args:
-        labels: those that a conditional model generates, again from the first when there are fewer; None: 0 to 9 in
-            turn.
+        labels: those that a conditional model generates, again from the first when there are fewer, and each class in
+            its share of them when there are more; None: 0 to 9 in turn.
         seed: of the first repeat.
     """
 
     def __init__(self, name: str, generator: DigitGenerator, labels: Tensor | None, seed: int) -> None:
         self.name, self.generator, self.seed = name, generator, seed
         self.labeled = generator.num_classes is not None
-        self.digits = labels.tolist() if self.labeled and labels is not None else None
+        self.labels = labels if self.labeled else None
 
     def samples(self, count: int, repeat: int) -> Batches:
-        start = 0
-        for images in self.generator.stream(count, self.digits, seed=self.seed + repeat):
-            yield images, self.generator.labels(self.digits, start, start + len(images))
+        start, digits = 0, self._digits(count)
+        for images in self.generator.stream(count, digits, seed=self.seed + repeat):
+            yield images, self.generator.labels(digits, start, start + len(images))
             start += len(images)
+
+    def _digits(self, count: int) -> list[int] | None:
+        if self.labels is None:
+            return None
+        if count < len(self.labels):  # the first ones have other shares of the classes
+            return self.labels[spread(self.labels, torch.Generator().manual_seed(derive_seed(self.seed)))].tolist()
+        return self.labels.tolist()
 
     def num_examples(self, count: int) -> int:
         return count
@@ -122,6 +129,7 @@ class GivenSet:
         return self.order[repeat * count : (repeat + 1) * count]
 
 
-def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Real images with their labels."""
-    return zip(images.split(CHUNK), labels.split(CHUNK), strict=True)
+def batches(images: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Real images with their labels, None where these have no meaning."""
+    parts = images.split(CHUNK)
+    return zip(parts, [None] * len(parts) if labels is None else labels.split(CHUNK), strict=True)

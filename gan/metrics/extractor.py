@@ -86,6 +86,7 @@ def build_extractor(
         extractor = instantiate(chosen) if isinstance(chosen, Mapping) else chosen
     if not isinstance(extractor, Extractor):
         raise UserError(f"metrics.extractor: {extractor!r} is not a gan.metrics.Extractor")
+    extractor.eval()  # one of a user's may have dropout or batch normalization
     return extractor if torch.device(device).type == "mps" else extractor.to(device)
 
 

@@ -9,7 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from gan.metrics.extractor import Extractor
+from gan.errors import UserError
+from gan.metrics.extractor import Extractor, full_precision
 
 UNLABELED = -1
 T = TypeVar("T")
@@ -72,7 +73,15 @@ class Samples:
 
     @torch.no_grad()
     def add(self, images: Tensor, labels: Tensor | None = None) -> None:
-        """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any."""
+        """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any.
+
+        Raises:
+            UserError: images of another type.
+        """
+        if images.dtype != torch.uint8:
+            raise UserError(
+                f"images to measure are uint8 in 0..255, not {images.dtype}; gan.evaluate.measure takes others"
+            )
         self._all = None
         if not len(images):
             return
@@ -81,7 +90,8 @@ class Samples:
             labels = torch.full((len(images),), UNLABELED, device=device)
         for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
             chunk = chunk.to(device)
-            features, logits = self.extractor(chunk)
+            with full_precision(device):
+                features, logits = self.extractor(chunk)
             looks = features.new_empty(len(chunk), 0) if self.appearance is None else self.appearance(chunk)
             self._widths = (features.shape[1], looks.shape[1])
             # One table, so that ranks exchange one tensor; classes up to 1,000 are exact in float32.

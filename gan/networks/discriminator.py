@@ -1,6 +1,7 @@
 """The discriminator: convolutions down to a feature map, then one linear layer to a logit."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -84,3 +85,18 @@ class ConvDiscriminator(nn.Module):
             return logits + features @ self.projection.weight.t()
         logits = logits.squeeze(1)
         return logits if self.projection is None else logits + (self.projection(labels) * features).sum(1)
+
+
+def judges_by_batch(discriminator: nn.Module, image_channels: int, num_classes: int | None) -> bool:
+    """Whether an image's logit depends on the other images of its batch, as with batch normalization in training.
+
+    It is measured on a copy: neither the network nor the global generator is changed.
+    """
+    if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in discriminator.modules()):
+        return True  # also where a last layer of zeros hides it
+    images = torch.rand(4, image_channels, IMAGE_SIZE, IMAGE_SIZE, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(4) % num_classes if num_classes else None
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        logits = deepcopy(discriminator)(images.requires_grad_(), labels)
+        (gradients,) = torch.autograd.grad(logits[0].sum(), images)
+    return bool(gradients[1:].any())

@@ -5,6 +5,8 @@ import torch
 from miniature import flat, numbers
 
 from gan.data import EvaluationBatches, TrainingBatches
+from gan.data.batches import require_pixels
+from gan.errors import UserError
 from gan.randomness import derive_seed
 
 
@@ -105,3 +107,9 @@ def test_evaluation_keeps_the_order(examples):
     batches = EvaluationBatches(*examples, 10)
     for _ in range(2):
         assert flat(numbers(images) for images, _ in batches) == list(range(103))
+
+
+def test_float_images_of_a_loader_of_ones_own_are_refused(examples):
+    require_pixels(examples[0])
+    with pytest.raises(UserError, match=r"images of torch\.float32; they must be uint8"):
+        require_pixels(examples[0] / 255)

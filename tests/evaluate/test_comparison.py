@@ -8,6 +8,8 @@ import torch
 
 from gan.evaluate import measure
 from gan.evaluate.comparison import folder_names
+from gan.inference import DigitGenerator
+from gan.metrics import ImageMeasures, build_extractor
 from gan.metrics.features import Samples
 
 
@@ -63,6 +65,27 @@ def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monk
     model, floor = generated[:403], generated[403:]
     assert model == [i % 10 for i in range(403)]
     assert sorted(floor) == sorted(model)
+
+    given.clear()
+    measured(checkpoints["conditional"], "metrics.measures=[class_balance]", "num_samples=100")
+    real, generated = (torch.tensor(labels).bincount() for labels in given.values())
+    assert (generated - 200 * real / real.sum()).abs().max() <= 2  # of the model and of the floor, 100 each
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_labels_without_a_meaning_are_neither_generated_nor_given_to_the_floor(checkpoints, measured):
+    columns, _ = measured(
+        checkpoints["conditional"],
+        "data.source._target_=my_gan.UnlabelledDigits",
+        "metrics.measures=[digit_accuracy,class_balance]",
+    )
+    assert "test/digit_accuracy" not in columns["floor"]
+    labels = torch.arange(400) % 10
+    generator = DigitGenerator.open(checkpoints["conditional"], device="cpu")
+    expected = ImageMeasures(build_extractor("mnist"), ["digit_accuracy", "class_balance"])
+    expected.generated.add(generator.generate(400, seed=0), labels)
+    assert columns["conditional/last"]["test/class_balance"] == expected.compute()["class_balance"]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from gan.data import Source
+from gan.data import Digits, Source
 from gan.metrics import Comparison, Extractor, Measure
 
 
@@ -62,6 +62,17 @@ class Stripes(Source):
 
     def test(self) -> tuple[Tensor, Tensor]:
         return self.train()
+
+
+class UnlabelledDigits(Digits):
+    """Digits of which nobody knows which they are."""
+
+    name = "unlabelled_digits"
+    num_classes = None
+
+    def test(self) -> tuple[Tensor, Tensor]:
+        images, labels = super().test()
+        return images, torch.zeros_like(labels)
 
 
 class EdgeExtractor(Extractor):

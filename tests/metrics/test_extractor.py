@@ -69,3 +69,18 @@ def test_inside_full_precision_nothing_is_rounded_and_after_it_all_is_as_before(
             assert (values @ values).dtype == torch.float32
         assert (values @ values).dtype == torch.bfloat16
     assert all(each.allow_tf32 for each in tf32)
+
+
+def test_an_extractor_of_ones_own_is_in_evaluation_mode(sets):
+    class Dropping(EdgeExtractor):
+        def __init__(self):
+            super().__init__()
+            self.dropout = torch.nn.Dropout(0.5)
+
+        def forward(self, images):
+            return tuple(self.dropout(values) for values in super().forward(images))
+
+    measures = ImageMeasures(build_extractor(Dropping()), ["fid"])
+    measures.real.add(sets.held_out)
+    measures.generated.add(sets.held_out)
+    assert measures.compute()["fid"] == pytest.approx(0, abs=1e-6)

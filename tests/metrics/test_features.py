@@ -6,6 +6,7 @@ import pytest
 import torch
 from my_gan import EdgeExtractor
 
+from gan.errors import UserError
 from gan.metrics import ImageMeasures
 from gan.metrics.features import Samples
 from gan.metrics.measures import appearance, distributions, neighbours
@@ -20,6 +21,12 @@ def test_labels_are_those_of_a_set_in_which_every_image_has_one(sets):
     samples.clear()
     samples.add(sets.generated[:0])
     assert len(samples.all()) == 0
+
+
+def test_float_images_are_refused(sets):
+    """They would be nearly black."""
+    with pytest.raises(UserError, match=r"uint8 in 0\.\.255, not torch\.float32"):
+        Samples(EdgeExtractor()).add(sets.generated[:3] / 255)
 
 
 def test_features_of_an_extractor_with_weights_have_no_gradient(sets):

@@ -5,6 +5,8 @@ import torch
 from composed import layers, module_of, published
 from torch import nn
 
+from gan.networks.discriminator import ConvDiscriminator, judges_by_batch
+
 PUBLISHED = {
     "dcgan": [
         ("Conv2d", 64, 4, 2, 1, True),
@@ -57,3 +59,19 @@ def test_logits_of_every_label():
     logits = module.discriminator(images)
     assert logits.shape == (4, 10)
     assert torch.allclose(logits[range(4), labels], module.discriminator(images, labels), atol=1e-4)
+
+
+class BatchSpread(nn.Module):
+    """A feature of the whole batch, as in Karras et al. 2018."""
+
+    def forward(self, images, labels):
+        return images.flatten(1).mean(1) + images.std(0).mean()
+
+
+@pytest.mark.parametrize("options", [{"norm": False, "dropout": 0.3}, {"norm": True}])
+def test_a_discriminator_that_judges_by_the_batch_is_found(options):
+    network = ConvDiscriminator([4, 4], [{"kernel_size": 4, "stride": 2}] * 2, num_classes=3, **options)
+    before = torch.get_rng_state()
+    assert judges_by_batch(network, 1, 3) == options["norm"]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert judges_by_batch(BatchSpread(), 3, None)

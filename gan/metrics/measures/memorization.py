@@ -1,11 +1,16 @@
 """Whether the generator copies its training images."""
 
-import torch
+import logging
+
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.base import Comparison, Measure
 from gan.metrics.measures.neighbours import nearest
+
+ROUNDING = 1e-6  # a distance below this part of the largest feature is none
+
+log = logging.getLogger("gan")
 
 
 class Memorization(Measure):
@@ -16,6 +21,9 @@ class Memorization(Measure):
     training digit than 99 in 100 held-out ones are: about 0.01 for new digits, towards 1 for copies, and it notices a
     few copies among many new ones. A generator that makes only the most typical digits lowers the ratio as well: read
     both beside recall. (The comparison of held-out and generated distances follows Meehan et al. 2020.)
+
+    Held-out digits with the features of training digits tell nothing: there is no share where one in a hundred is so,
+    and no ratio where every second one is.
     """
 
     name = "memorization"
@@ -30,21 +38,33 @@ class Memorization(Measure):
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         generated, scale, close = self._distances(sets)
-        share = (generated < close).double().mean()
-        return {"memorization_ratio": (generated.median() / scale).item(), "memorization_share": share.item()}
+        values = {
+            "memorization_ratio": generated.median() / scale,
+            "memorization_share": (generated < close).double().mean(),
+        }
+        told = self._told(sets, scale, close)
+        if missing := [key for key in values if key not in told]:
+            log.warning("%s left out: held-out images have the features of training images", " and ".join(missing))
+        return {key: values[key].item() for key in told}
 
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
         generated, scale, close = (values.cpu() for values in self._distances(sets))
         ordered, order = generated.sort()
         reached = resamples.generated_counts[:, order].cumsum(1) * 2 >= len(ordered)
         medians = ordered[reached.int().argmax(1)]
-        return {
+        resampled = {
             "memorization_ratio": medians / scale,
             "memorization_share": resamples.generated_means(generated < close),
         }
+        return {key: resampled[key] for key in self._told(sets, scale, close)}
+
+    def _told(self, sets: Comparison, scale: Tensor, close: Tensor) -> list[str]:
+        """The values that held-out images at these distances from the training images can tell."""
+        least = ROUNDING * sets.training.features.abs().max().item()
+        return [key for key, distance in zip(self.values, (scale, close), strict=True) if distance > least]
 
     def _distances(self, sets: Comparison) -> tuple[Tensor, Tensor, Tensor]:
         """Those of generated images to training ones; the median and the hundredth of those of held-out ones."""
         held_out = sets.real.once(nearest, sets.real.features, sets.training.features)[0][:, 0]
         generated = sets.generated.once(nearest, sets.generated.features, sets.training.features)[0][:, 0]
-        return generated, held_out.median().clamp_min(torch.finfo(torch.float64).tiny), held_out.quantile(0.01)
+        return generated, held_out.median(), held_out.quantile(0.01)

@@ -20,3 +20,12 @@ def test_memorization_of_new_and_of_copied_images(computed):
     copies = torch.cat([torch.zeros(1000, dtype=torch.float64), new[1000:]])
     assert memorization(copies, held_out)[1] == pytest.approx(0.109, abs=0.005)
     assert memorization(torch.zeros(10, dtype=torch.float64), held_out) == (0, 1)
+
+
+@pytest.mark.parametrize(("shared", "told"), [(5, {"memorization_ratio"}), (100, set())])
+def test_held_out_images_that_are_training_images_tell_nothing(computed, shared, told):
+    """Of 100 held-out images. Before, the ratio was 1e307 and the share 0."""
+    generator = torch.Generator().manual_seed(0)
+    training, held_out, generated = 10 + torch.randn(3, 100, 8, dtype=torch.float64, generator=generator)
+    held_out = torch.cat([training[:shared], held_out[shared:]])
+    assert computed(Memorization(), held_out, generated, training).keys() == told
