@@ -19,23 +19,25 @@ from gan.images import grid
 from gan.inference import DigitGenerator
 from gan.inference.directions import measure_shapes
 from gan.metrics.digit_extractor import DigitExtractor
-from gan.metrics.features import Samples, Seen
-from gan.metrics.measures.neighbours import PRECISION_K, chunks, nearest, radii
+from gan.metrics.features import FeatureCollector, ImageFeatures
+from gan.metrics.measures.neighbours import PRECISION_K, nearest, radii, squared_distances
 
 COUNT = 10_000
 COLUMNS = 16
 
 
-def seen(extractor: DigitExtractor, images: Tensor, labels: Tensor) -> Seen:
-    samples = Samples(extractor)
+def seen(extractor: DigitExtractor, images: Tensor, labels: Tensor) -> ImageFeatures:
+    samples = FeatureCollector(extractor)
     samples.add(images, labels)
     return samples.all()
 
 
-def distances_in_balls(real: Seen, others: Seen) -> Tensor:
+def distances_in_balls(real: ImageFeatures, others: ImageFeatures) -> Tensor:
     """How far each real image is from the others, 1 at the edge of the nearest ball: float64 [N]."""
     (balls,) = radii(others.features, PRECISION_K)
-    return torch.cat([(squared / balls).amin(1) for _, squared in chunks(real.features, others.features)]).sqrt()
+    return torch.cat(
+        [(squared / balls).amin(1) for _, squared in squared_distances(real.features, others.features)]
+    ).sqrt()
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import DivergedError
-from gan.step_plan import Found
+from gan.step_plan import StepResult
 
 WATCHED = ("loss_discriminator", "gradient_norm_discriminator", "loss_generator", "gradient_norm_generator")
 ADVICE = "lower the learning rates or clip gradients (model.gradient_clip_norm); on_divergence=rewind does the former"
@@ -26,7 +26,7 @@ class FiniteWatch:
         self._first = torch.zeros(len(self.names), dtype=torch.int64, device=device)  # 0: none; steps count from 1
         self._pending: list[tuple[Tensor, torch.cuda.Event]] = []
 
-    def add(self, found: Found) -> None:
+    def add(self, found: StepResult) -> None:
         """Takes note of a step; `found` may lack the generator's values."""
         values = torch.stack([torch.as_tensor(found[name]).detach() for name in self.names if name in found])
         first = self._first[: len(values)]

@@ -16,7 +16,7 @@ from gan.divergence import FiniteWatch
 from gan.errors import UserError, one_line
 from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
 from gan.optimizers import make_capturable
-from gan.step_plan import Found, LoggedStep, Step
+from gan.step_plan import LoggedStep, Step, StepResult
 
 if TYPE_CHECKING:
     from gan.module import GAN
@@ -93,7 +93,7 @@ class Execution:
         if self._watch is not None:
             self._watch.check()
 
-    def _watched(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+    def _watched(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
         found = self._module.step(step, images, labels)
         assert self._watch is not None  # since `start`
         self._watch.add(found)
@@ -129,7 +129,7 @@ class Execution:
         self._count(len(batches), optimizer_steps)
         return logged
 
-    def _run(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+    def _run(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
         """One step; what it found is kept until the next one."""
         try:
             return self._step(step, images, labels)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from gan.cuda_graphs import CudaGraphs
-from gan.step_plan import Found, Step, StepValues
+from gan.step_plan import Step, StepResult, StepValues
 
 if TYPE_CHECKING:
     from gan.module import GAN
 
-StepFunction = Callable[[Step, Tensor, Tensor], Found]
+StepFunction = Callable[[Step, Tensor, Tensor], StepResult]
 
 
 class GraphedStep:
@@ -33,9 +33,9 @@ class GraphedStep:
     def __init__(self, step: StepFunction, graphs: CudaGraphs) -> None:
         self.step, self.graphs = step, graphs
         self.inputs: dict[torch.Size, tuple[Tensor, Tensor, Tensor]] = {}
-        self.recorded: dict[Any, tuple[Callable[[], None], Found] | None] = {}
+        self.recorded: dict[Any, tuple[Callable[[], None], StepResult] | None] = {}
 
-    def __call__(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+    def __call__(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
         """What the step found; tensors hold it until the next step."""
         if images.shape not in self.inputs:
             row = torch.zeros(len(step.values), device=images.device)

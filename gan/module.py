@@ -23,7 +23,7 @@ from gan.optimizers import at_rate, build_optimizer, clip_gradients, make_portab
 from gan.penalties import build_penalties
 from gan.randomness import balanced_labels, derive_seed, latents
 from gan.schedules import Resumed, build_schedule, generator_steps
-from gan.step_plan import Fading, Found, LoggedStep, Rate, Step, StepSequence
+from gan.step_plan import Fading, LoggedStep, Rate, Step, StepPlan, StepResult
 from gan.trainer_types import Trainer
 
 VALIDATION_SEED = 0
@@ -115,7 +115,7 @@ class GAN(LightningModule):
 
         adversarial = build_loss(loss, trust)
         self.objectives = Objectives(self.discriminator, adversarial, num_classes, joint_batches, diversity_weight)
-        self.steps = StepSequence(
+        self.steps = StepPlan(
             discriminator_steps,
             build_penalties(penalties, trust),
             Fading("model.instance_noise", instance_noise, instance_noise_images),
@@ -131,7 +131,7 @@ class GAN(LightningModule):
         require_pixels(batch[0])
         return {"logged": self.execution.run(*batch, batch_idx)}
 
-    def step(self, step: Step, images: Tensor, labels: Tensor) -> Found:
+    def step(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
         """A step of the discriminator and, where it is due, of the generator and its average; what is logged.
 
         It may be recorded as a CUDA graph: it reads no tensor's value, and all that changes between steps is in `step`.

@@ -10,7 +10,7 @@ from gan.averaging import AverageDecay
 from gan.config.bounds import require
 from gan.penalties import Penalty
 
-Found = dict[str, Tensor | float]
+StepResult = dict[str, Tensor | float]
 Rate = float | Tensor  # a tensor where a captured step reads another value at each replay
 Strength = Rate | None  # None: off
 
@@ -58,7 +58,7 @@ class Step(NamedTuple):
         return self.trains_generator, self.penalties, tuple(value is None for value in self.values)
 
 
-class StepSequence:
+class StepPlan:
     """The steps of a run, each from its number and the images seen before it.
 
     Args:
@@ -116,7 +116,7 @@ class LoggedStep:
         images_seen: images seen after it.
     """
 
-    def __init__(self, batch: int, images_seen: int, found: Found) -> None:
+    def __init__(self, batch: int, images_seen: int, found: StepResult) -> None:
         self.batch, self.images_seen, self._names = batch, images_seen, list(found)
         device = next(value.device for value in found.values() if isinstance(value, Tensor))
         values = torch.stack([torch.as_tensor(value, dtype=torch.float32, device=device) for value in found.values()])

@@ -6,7 +6,7 @@ import torch
 from gan.averaging import AverageDecay
 from gan.errors import UserError
 from gan.penalties import Penalty
-from gan.step_plan import Fading, LoggedStep, StepSequence
+from gan.step_plan import Fading, LoggedStep, StepPlan
 
 R1 = Penalty(torch.nn.functional.mse_loss, 0.5, 3)
 OFF = Fading("model.instance_noise", 0.0, None)
@@ -20,7 +20,7 @@ def sequence(**changed):
         "classification": Fading("model.classification_weight", 0.0, None),
         "average": AverageDecay(0, 0.05),
     }
-    return StepSequence(**{**parts, **changed})
+    return StepPlan(**{**parts, **changed})
 
 
 def test_a_penalty_is_due_every_so_many_steps():

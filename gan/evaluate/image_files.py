@@ -21,7 +21,7 @@ DEEPEST = 65535  # of 16 bits
 
 
 @dataclass(frozen=True)
-class Found:
+class ReadImages:
     """Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255."""
 
     arrays: Iterable[np.ndarray]
@@ -29,7 +29,7 @@ class Found:
     of_8_bits: bool = False
 
 
-def read_images(path: Path) -> Found:
+def read_images(path: Path) -> ReadImages:
     """The images of `images=PATH`.
 
     A folder has pictures, or .npz or IDX files that `gan generate` wrote as shards. The label of a picture is the
@@ -44,7 +44,7 @@ def read_images(path: Path) -> Found:
     if path.suffix == ".npz":
         return _npz([path])
     if path.suffix == ".npy":
-        return Found([_array(path, "images")], None)
+        return ReadImages([_array(path, "images")], None)
     if path.suffix.lower() in PICTURES:
         raise UserError(f"images={path}: one picture; {ALLOWED}")
     if idx.read_bytes(path)[:3] != bytes([0, 0, idx.UNSIGNED_BYTE]):
@@ -79,7 +79,7 @@ def read_labels(path: Path) -> np.ndarray:
     return idx.parse(idx.read_bytes(path), f"labels={path}").numpy()
 
 
-def _folder(folder: Path) -> Found:
+def _folder(folder: Path) -> ReadImages:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     npz = [path for path in files if path.suffix == ".npz"]
@@ -95,7 +95,7 @@ def _folder(folder: Path) -> Found:
         raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
     if pictures:
         labels = [_label(path, folder) for path in pictures]
-        return Found(map(_picture, pictures), None if None in labels else labels, of_8_bits=True)
+        return ReadImages(map(_picture, pictures), None if None in labels else labels, of_8_bits=True)
     return _npz(npz) if npz else _idx(by_split.popitem()[1])
 
 
@@ -133,11 +133,11 @@ def _of_16_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
     return (pixels // (DEEPEST // 255)).astype(np.uint8)
 
 
-def _npz(paths: list[Path]) -> Found:
+def _npz(paths: list[Path]) -> ReadImages:
     opened = [(path, _open_npz(path, "images")) for path in paths]
     labels = [[arrays[name] for name in LABEL_NAMES if name in arrays][:1] for _, arrays in opened]
     images = [_named(arrays, IMAGE_NAMES, path, "images") for path, arrays in opened]
-    return Found(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
+    return ReadImages(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
 
 
 def _open_npz(path: Path, key: str) -> dict[str, np.ndarray]:
@@ -165,16 +165,16 @@ def _array(path: Path, key: str) -> np.ndarray:
         raise UserError(f"{key}={path}: not a readable .npy file of numbers ({_first_line(error)})") from error
 
 
-def _idx(paths: list[Path]) -> Found:
+def _idx(paths: list[Path]) -> ReadImages:
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
     files = idx.by_standard_name(
         file for parent in {path.parent for path in paths} for file in parent.glob("*") if file.is_file()
     )
     beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
     if len(beside) < len(paths):
-        return Found(arrays, None)
+        return ReadImages(arrays, None)
     labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
-    return Found(arrays, np.concatenate(labels))
+    return ReadImages(arrays, np.concatenate(labels))
 
 
 def _labels_beside(path: Path, files: Mapping[tuple[Path, str], Path]) -> Path | None:

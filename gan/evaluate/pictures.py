@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan.images import enlarge, grid
 from gan.metrics import ImageMeasures
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 from gan.metrics.measures.digits import confusion
 from gan.metrics.measures.neighbours import nearest
 
@@ -53,7 +53,7 @@ def save_pictures(
         _confusion(confusion(seen.labels, seen.digits, seen.logits.shape[1])).savefig(folder / "confusion.png", dpi=150)
 
 
-def feature_map(real: Seen, generated: Seen, reads_digits: bool, seed: int = 0) -> Figure:
+def feature_map(real: ImageFeatures, generated: ImageFeatures, reads_digits: bool, seed: int = 0) -> Figure:
     """Features of real and of generated images, projected onto the two principal components of the real ones.
 
     Up to MAP_POINTS of each are shown, chosen at random by `seed`.
@@ -86,7 +86,7 @@ def _in_plane(features: Tensor) -> Tensor:
     return torch.nn.functional.pad(features, (0, max(0, 2 - features.shape[1])))
 
 
-def _first_digits(images: Seen, reads_digits: bool) -> Tensor:
+def _first_digits(images: ImageFeatures, reads_digits: bool) -> Tensor:
     """The class of each image: its label, else the digit read in it (the first of several), else 0."""
     if images.labels is None and not reads_digits:
         return torch.zeros(len(images))

@@ -4,6 +4,7 @@ No measure is computed again. Each says what it is for every resample at once (`
 resampled images; FID and KID are linearized for that. So an interval costs one matrix product.
 """
 
+import math
 from functools import cached_property
 
 import torch
@@ -56,12 +57,12 @@ class Resamples:
         return torch.bincount(places.flatten(), minlength=places.numel()).view_as(chosen).double()
 
 
-def interval(value: float, resampled: Tensor, confidence: float) -> Interval:
-    """The interval of a value, from the values of resamples: float64 [R].
+def interval(value: float, resampled: Tensor, confidence: float, bounds: Interval = (-math.inf, math.inf)) -> Interval:
+    """The interval of a value within its bounds, from the values of resamples: float64 [R].
 
     The resamples give its width, and the value its place. Their own bias is subtracted: a resample has fewer different
     images, which alone raises a distance.
     """
     tail = (1 - confidence) / 2
     low, high = torch.quantile(resampled - resampled.mean(), resampled.new_tensor([tail, 1 - tail])).tolist()
-    return value + low, value + high
+    return max(value + low, bounds[0]), min(value + high, bounds[1])

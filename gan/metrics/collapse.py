@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 
 RARE = 0.1  # a class is missing below this part of its share among the real images
 CHANCE = 0.001  # of calling any class missing of a generator that draws all of them as often as they are real
@@ -12,7 +12,7 @@ IMAGES = 100  # of each class, between which distances are taken
 ADVICE = "more diversity: lower learning rates, a gradient penalty, or model.diversity_weight above 0"
 
 
-def signs_of_collapse(real: Seen, generated: Seen) -> str | None:
+def signs_of_collapse(real: ImageFeatures, generated: ImageFeatures) -> str | None:
     """One line that says which classes are missing, or whose images are too alike; None where none is.
 
     The classes are those that the extractor's classifier predicts. Distances are Euclidean, between features.

@@ -126,7 +126,7 @@ def load_digit_classifier(path: Path | None = None, data: str = "mnist") -> Digi
         raise UserError(f"{file}: not a readable safetensors file ({error}); reinstall the package") from None
     if (known := metadata.get("data", "mnist")) != data:
         raise UserError(f"{file}: it knows the classes of {known}, not of {data}")
-    if (found := weights_checksum(tensors)) != expected:
+    if (found := tensors_checksum(tensors)) != expected:
         raise UserError(
             f"{file}: the weights' checksum is {found[:16]}..., not {str(expected)[:16]}... of version "
             f"{VERSION}; reinstall the package, or measure with metrics.extractor=inception"
@@ -137,7 +137,7 @@ def load_digit_classifier(path: Path | None = None, data: str = "mnist") -> Digi
     return classifier.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
 
-def weights_checksum(tensors: dict[str, Tensor]) -> str:
+def tensors_checksum(tensors: dict[str, Tensor]) -> str:
     """SHA-256 in hex of the tensors' names, dtypes, shapes and bytes, in the order of their names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ImageFeatures:
     """N images as the measures see them, on the extractor's device: on the CPU where that is MPS, which lacks float64.
 
     `features` are float64 [N, D], `logits` [N, K], `appearance` [N, 3], or [N, 0] where it is not measured, and
@@ -45,13 +45,13 @@ class Seen:
             self._kept[key] = compute(*arguments)
         return self._kept[key]
 
-    def cpu(self) -> "Seen":
+    def cpu(self) -> "ImageFeatures":
         """The same on the CPU."""
         labels = None if self.labels is None else self.labels.cpu()
-        return Seen(self.features.cpu(), self.logits.cpu(), self.appearance.cpu(), labels)
+        return ImageFeatures(self.features.cpu(), self.logits.cpu(), self.appearance.cpu(), labels)
 
 
-class Samples:
+class FeatureCollector:
     """A growing set of images, of which only what the measures need is kept.
 
     Nothing is read back from the device before `all`: adding images does not wait for it.
@@ -69,7 +69,7 @@ class Samples:
         """Forgets all images."""
         self._rows: list[Tensor] = []
         self._widths = (0, 0)
-        self._all: Seen | None = None
+        self._all: ImageFeatures | None = None
 
     @torch.no_grad()
     def add(self, images: Tensor, labels: Tensor | None = None) -> None:
@@ -98,7 +98,7 @@ class Samples:
             column = chunk_labels.to(device, torch.float32).unsqueeze(1)
             self._rows.append(torch.cat([features, column, looks, logits], dim=1))
 
-    def all(self) -> Seen:
+    def all(self) -> ImageFeatures:
         """The images of all ranks, in the order of the ranks; to be called on all ranks."""
         if self._all is None:
             rows, widths = torch.cat(self._rows) if self._rows else torch.empty(0, 0), self._widths
@@ -109,7 +109,7 @@ class Samples:
             ends = (widths[0], widths[0] + 1, widths[0] + 1 + widths[1])
             features, column, looks, logits = rows.tensor_split(ends, dim=1)
             labeled = len(column) > 0 and bool((column != UNLABELED).all())
-            self._all = Seen(features.double(), logits, looks, column[:, 0].long() if labeled else None)
+            self._all = ImageFeatures(features.double(), logits, looks, column[:, 0].long() if labeled else None)
         return self._all
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gan.metrics.bootstrap import Interval, Resamples, interval
 from gan.metrics.extractor import Extractor, full_precision
-from gan.metrics.features import Samples, from_first_rank, is_first_rank
+from gan.metrics.features import FeatureCollector, from_first_rank, is_first_rank
 from gan.metrics.measures import build_measures
 from gan.metrics.measures.appearance import appearance
 from gan.metrics.measures.base import Comparison, Direction, Measure, Pixels
@@ -54,7 +54,7 @@ class ImageMeasures:
         self.pixels: Pixels | None = None
         self._warned: set[str] = set()
         looks = appearance if any(measure.needs_appearance for measure in self.measures.values()) else None
-        self.real, self.generated, self.training = (Samples(extractor, looks) for _ in range(3))
+        self.real, self.generated, self.training = (FeatureCollector(extractor, looks) for _ in range(3))
 
     @property
     def need_training(self) -> bool:
@@ -122,8 +122,8 @@ class ImageMeasures:
             with full_precision(self.extractor.device):
                 for measure in self.measures.values():
                     if values.keys() & measure.values.keys():
-                        resampled = measure.resampled(sets, resamples).items()
-                        found |= {key: interval(values[key], rows, confidence) for key, rows in resampled}
+                        for key, rows in measure.resampled(sets, resamples).items():
+                            found[key] = interval(values[key], rows, confidence, measure.bounds)
         return from_first_rank(found)
 
     def _warn(self, unreliable: list[str]) -> None:

@@ -30,7 +30,7 @@ from gan.config.bounds import COUNT
 from gan.data import MNISTDataModule
 from gan.errors import UserError
 from gan.images import unit
-from gan.metrics.digit_extractor import VERSION, DigitClassifier, weights_checksum, weights_file
+from gan.metrics.digit_extractor import VERSION, DigitClassifier, tensors_checksum, weights_file
 from gan.metrics.extractor import CLASSIFIERS
 from gan.safetensors_files import pack
 
@@ -177,7 +177,7 @@ def accuracy(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> flo
 def save(classifier: DigitClassifier, path: Path, facts: dict[str, str]) -> str:
     """Writes weights, version, checksum and the facts given, in an atomic write; returns the checksum."""
     weights = classifier.state_dict()
-    checksum = weights_checksum(weights)
+    checksum = tensors_checksum(weights)
     write_atomic(path, pack(weights, {"version": VERSION, "sum": checksum, **facts}))
     return checksum
 

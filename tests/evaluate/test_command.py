@@ -8,7 +8,7 @@ import torch
 
 from gan.data import Digits
 from gan.errors import UserError
-from gan.metrics.features import Samples
+from gan.metrics.features import FeatureCollector
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +106,7 @@ def test_stacked_digits_count_modes(checkpoints, measured):
     ],
 )
 def test_mistakes_are_one_line_before_images_are_read(checkpoints, measured, model, overrides, message, monkeypatch):
-    monkeypatch.setattr(Samples, "add", lambda *images: pytest.fail("images were read"))
+    monkeypatch.setattr(FeatureCollector, "add", lambda *images: pytest.fail("images were read"))
     with pytest.raises(UserError, match=message) as raised:
         measured(checkpoints[model], *overrides)
     assert "\n" not in str(raised.value)

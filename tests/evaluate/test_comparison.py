@@ -10,7 +10,7 @@ from gan.evaluate import measure
 from gan.evaluate.comparison import folder_names
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures, build_extractor
-from gan.metrics.features import Samples
+from gan.metrics.features import FeatureCollector
 
 
 def test_the_pictures_of_each_set_have_a_folder_of_their_own():
@@ -29,13 +29,13 @@ def test_all_columns_are_of_equally_many_images(data, caplog):
 
 def test_repeats_are_of_other_images(data, monkeypatch):
     seen = []
-    add = Samples.add
+    add = FeatureCollector.add
 
     def kept(self, images, labels):
         seen.append(images.flatten(1))
         add(self, images, labels)
 
-    monkeypatch.setattr(Samples, "add", kept)
+    monkeypatch.setattr(FeatureCollector, "add", kept)
     measure({"real": data.train_images}, data=data, measures=["fid"], repeats=3, num_samples=300, split="val")
     _, *repeats = seen
     assert [len(part) for part in repeats] == [300] * 6
@@ -47,13 +47,13 @@ def test_repeats_are_of_other_images(data, monkeypatch):
 @pytest.mark.usefixtures("no_pictures")
 def test_labels_are_those_of_the_real_images_or_even(checkpoints, measured, monkeypatch):
     given = {}
-    add = Samples.add
+    add = FeatureCollector.add
 
     def kept(self, images, labels):
         given.setdefault(self, []).extend(labels.tolist())
         add(self, images, labels)
 
-    monkeypatch.setattr(Samples, "add", kept)
+    monkeypatch.setattr(FeatureCollector, "add", kept)
     _, folder = measured(checkpoints["conditional"], "metrics.measures=[class_balance]")
     real, generated = given.values()
     model = generated[:400]

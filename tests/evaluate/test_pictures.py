@@ -9,7 +9,7 @@ from gan.data import Digits
 from gan.evaluate.pictures import MAP_POINTS, feature_map, save_pictures
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures, build_extractor
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_without_an_extractor_that_reads_digits_points_have_the_colours_of_label
 
 def test_a_single_feature_is_shown_along_the_first_axis():
     one, other = torch.rand(2, 50, 1, dtype=torch.float64)
-    compared = [Seen(rows, rows, rows[:, :0], None) for rows in (one, other)]
+    compared = [ImageFeatures(rows, rows, rows[:, :0], None) for rows in (one, other)]
     (points, _), _ = panels(feature_map(*compared, reads_digits=False))
     assert points[:, 0].std() == pytest.approx(one.std().item())
     assert not points[:, 1].any()

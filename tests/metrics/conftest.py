@@ -7,7 +7,7 @@ import torch
 
 from gan.data import Digits
 from gan.metrics import Comparison, ImageMeasures, build_extractor, build_measures
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 from gan.metrics.measures.base import LabeledImages, Pixels
 
 SIZE = 599
@@ -22,7 +22,7 @@ def computed():
     def values(measure, real=None, generated=None, training=None, logits=None, labels=None, seed=0):
         def seen(rows):
             rows = torch.zeros(0 if logits is None else len(logits), 1) if rows is None else rows
-            return Seen(rows.double(), rows if logits is None else logits, rows[:, :0], labels)
+            return ImageFeatures(rows.double(), rows if logits is None else logits, rows[:, :0], labels)
 
         return measure.compute(Comparison(seen(real), seen(generated), seen(training), seed))
 

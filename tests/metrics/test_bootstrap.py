@@ -17,6 +17,14 @@ def test_the_interval_of_a_mean_is_the_known_one():
     assert wider[0] < low < rows.mean() < high < wider[1]
 
 
+def test_an_interval_ends_at_the_bounds_of_its_measure():
+    rows = torch.tensor([1.0] * 99 + [0.0]).double()
+    resampled = Resamples(0, 100, None).generated_means(rows)
+    assert interval(0.99, resampled, 0.95)[1] > 1
+    assert interval(0.99, resampled, 0.95, (0, 1))[1] == 1
+    assert interval(0.001, resampled, 0.95, (0, 1))[0] == 0
+
+
 def test_a_share_of_labeled_images_keeps_its_classes():
     labels = torch.arange(100) % 4
     resamples = Resamples(0, 100, labels)

@@ -3,7 +3,7 @@
 import torch
 
 from gan.metrics.collapse import signs_of_collapse
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 
 
 def seen(digits, spread=1.0, classes=10):
@@ -11,7 +11,7 @@ def seen(digits, spread=1.0, classes=10):
     logits = torch.nn.functional.one_hot(torch.as_tensor(digits), classes).double()
     noise = torch.rand(len(digits), 2 * classes, generator=generator, dtype=torch.float64)
     features = logits.repeat(1, 2) + spread * noise
-    return Seen(features, logits, torch.empty(len(digits), 0), None)
+    return ImageFeatures(features, logits, torch.empty(len(digits), 0), None)
 
 
 REAL = seen(list(range(10)) * 20)

@@ -8,12 +8,12 @@ from my_gan import EdgeExtractor
 
 from gan.errors import UserError
 from gan.metrics import ImageMeasures
-from gan.metrics.features import Samples
+from gan.metrics.features import FeatureCollector
 from gan.metrics.measures import appearance, distributions, neighbours
 
 
 def test_labels_are_those_of_a_set_in_which_every_image_has_one(sets):
-    samples = Samples(EdgeExtractor())
+    samples = FeatureCollector(EdgeExtractor())
     samples.add(sets.generated[:3], torch.tensor([5, 0, 9]))
     assert samples.all().labels.tolist() == [5, 0, 9]
     samples.add(sets.generated[3:4])
@@ -26,7 +26,7 @@ def test_labels_are_those_of_a_set_in_which_every_image_has_one(sets):
 def test_float_images_are_refused(sets):
     """They would be nearly black."""
     with pytest.raises(UserError, match=r"uint8 in 0\.\.255, not torch\.float32"):
-        Samples(EdgeExtractor()).add(sets.generated[:3] / 255)
+        FeatureCollector(EdgeExtractor()).add(sets.generated[:3] / 255)
 
 
 def test_features_of_an_extractor_with_weights_have_no_gradient(sets):

@@ -108,7 +108,7 @@ def test_each_data_set_is_measured_by_its_own_classifier(name):
     [
         (["data=digits"], "data=digits: mnist, fashion_mnist, kmnist have a classifier of their own"),
         (["seed=3"], "seed=3: data=NAME, or a setting such as data.dir=FOLDER"),
-        (["data=kmnist", "data.dri=x"], "data.dri: no such key; data has dir"),
+        (["data=kmnist", "data.dri=x"], "data.dri: no such key; did you mean dir"),
         (["data=kmnist", "--epochs", "0"], "--epochs=0: a whole number, 1 or more"),
         (["data=kmnist", "--output", "nowhere/a.safetensors"], "--output nowhere/a.safetensors: a file in a folder"),
         (["data=kmnist", "--output", "."], "--output .: a file in a folder that exists and can be written to"),

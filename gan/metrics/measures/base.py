@@ -1,5 +1,6 @@
 """What a measure declares, and the sets of images it is given."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 
 Direction = Literal["lower", "higher"]
 
@@ -52,9 +53,9 @@ class Comparison:
     draws: a measure draws none from the global generator. `pixels` are None where only features are kept.
     """
 
-    real: Seen
-    generated: Seen
-    training: Seen
+    real: ImageFeatures
+    generated: ImageFeatures
+    training: ImageFeatures
     seed: int
     pixels: Pixels | None = None
 
@@ -68,12 +69,13 @@ class Measure(ABC):
         name: by which `metrics.measures` selects it.
         values: what `compute` returns, by key, and which direction is better. None means neither: an estimate's spread,
             or a value that should be close to that of real images.
+        bounds: the least and the largest number that the values can be; intervals end there.
         in_feature_space: whether the values depend on the extractor's features or logits as such. Their metric names
             then end in the extractor's name: `val/fid_mnist`, but `val/digit_accuracy`.
         reads_digits: whether the extractor must classify digits.
         needs_labels: whether each generated image must have the label it was generated for.
         needs_training: whether it compares with the training images.
-        needs_appearance: whether it uses `Seen.appearance`.
+        needs_appearance: whether it uses `ImageFeatures.appearance`.
         needs_pixels: whether it uses `Comparison.pixels`, which `gan evaluate` gives and a validation does not.
         only_by_name: whether it is taken only where `metrics.measures` names it, since it takes long.
         num_pixels: how many generated images should be among them.
@@ -84,6 +86,7 @@ class Measure(ABC):
 
     name: ClassVar[str] = ""
     values: ClassVar[Mapping[str, Direction | None]] = {}
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     in_feature_space: ClassVar[bool] = False
     reads_digits: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False

@@ -46,6 +46,7 @@ class ClassificationAccuracy(Measure):
 
     name = "cas"
     values = {"cas": "higher", "cas_plus_real": "higher"}
+    bounds = (0, 1)
     needs_labels = True
     needs_pixels = True
     only_by_name = True

@@ -1,11 +1,12 @@
 """The measures of each class by itself: which digit a model generates worst."""
 
+import math
 from collections.abc import Iterator
 
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 from gan.metrics.measures.base import Comparison, Measure
 from gan.metrics.measures.digits import correct
 from gan.metrics.measures.distributions import Gaussian, frechet_distance, frechet_influence
@@ -19,6 +20,7 @@ class ClassFrechetDistance(Measure):
 
     name = "class_fid"
     values = {f"fid_class_{label}": "lower" for label in range(10)}
+    bounds = (0, math.inf)
     in_feature_space = True
     needs_labels = True
     num_classes = 10
@@ -43,7 +45,7 @@ class ClassFrechetDistance(Measure):
                 yield f"fid_class_{label}", (real[label][0], gaussian), features
 
 
-def _by_class(images: Seen) -> dict[int, tuple[Gaussian, Tensor]]:
+def _by_class(images: ImageFeatures) -> dict[int, tuple[Gaussian, Tensor]]:
     """The features of the images of each class that has two or more, and their mean and covariance."""
     assert images.labels is not None  # the measure needs them
     of_each = {label: images.features[images.labels == label] for label in images.labels.unique().tolist()}
@@ -55,6 +57,7 @@ class ClassAccuracy(Measure):
 
     name = "class_accuracy"
     values = {f"accuracy_class_{digit}": "higher" for digit in range(10)}
+    bounds = (0, 1)
     reads_digits = True
     needs_labels = True
     num_classes = 10

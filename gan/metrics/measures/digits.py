@@ -14,6 +14,7 @@ class DigitAccuracy(Measure):
 
     name = "digit_accuracy"
     values = {"digit_accuracy": "higher"}
+    bounds = (0, 1)
     reads_digits = True
     needs_labels = True
 
@@ -47,6 +48,7 @@ class ClassBalance(_OfClasses):
 
     name = "class_balance"
     values = {"class_balance": "lower"}
+    bounds = (0, math.inf)
     reads_digits = True
 
     def compute(self, sets: Comparison) -> dict[str, float]:
@@ -55,12 +57,13 @@ class ClassBalance(_OfClasses):
         return {self.name: max(0.0, math.log(num_classes) - torch.special.entr(frequencies).sum().item())}
 
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        frequencies = _class_counts(sets, resamples) / len(sets.generated)
-        return {self.name: -torch.special.entr(frequencies).sum(1)}
+        counts, num_classes = resamples.generated_counts, sets.generated.logits.shape[1]
+        of_classes = counts.new_zeros(len(counts), num_classes).index_add_(1, sets.generated.digits.cpu(), counts)
+        return {self.name: -torch.special.entr(of_classes / len(sets.generated)).sum(1)}
 
 
 class Modes(_OfClasses):
-    """The number of classes with at least one image (Metz et al. 2017)."""
+    """The number of classes with at least one image (Metz et al. 2017). A count has no interval here."""
 
     name = "modes"
     values = {"modes": "higher"}
@@ -69,15 +72,6 @@ class Modes(_OfClasses):
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         return {self.name: float(len(sets.generated.digits.unique()))}
-
-    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        return {self.name: (_class_counts(sets, resamples) > 0).sum(1).double()}
-
-
-def _class_counts(sets: Comparison, resamples: Resamples) -> Tensor:
-    """How many images of each resample show each class: float64 [R, K]."""
-    counts, num_classes = resamples.generated_counts, sets.generated.logits.shape[1]
-    return counts.new_zeros(len(counts), num_classes).index_add_(1, sets.generated.digits.cpu(), counts)
 
 
 def confusion(labels: Tensor, digits: Tensor, num_classes: int) -> Tensor:

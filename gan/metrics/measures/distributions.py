@@ -4,6 +4,7 @@ KID and the inception score are torchmetrics', which is given features and logit
 of the extractor serves all measures. Random draws come from a seed and leave the global generator unchanged.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ class FrechetDistance(Measure):
 
     name = "fid"
     values = {"fid": "lower"}
+    bounds = (0, math.inf)
     in_feature_space = True
     least_real = least_generated = 2
 
@@ -111,6 +113,7 @@ class InceptionScore(Measure):
 
     name = "is"
     values = {"is": "higher", "is_std": None}
+    bounds = (1, math.inf)
     in_feature_space = True
 
     def __init__(self, splits: int = 10) -> None:
@@ -157,16 +160,13 @@ class KernelDistance(Measure):
         self.subsets = subsets
         self.least_real = self.least_generated = self.subset_size = subset_size
 
-    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
-        return self.subset_size + 1, self.subset_size + 1  # of as many images all subsets are the same one
-
     def compute(self, sets: Comparison) -> dict[str, float]:
         return sets.generated.once(self._mean_and_spread, sets)
 
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
         of_images = resamples.generated_means(_kernel_influence(sets))
         # The mean over random subsets of the same images has an error of its own.
-        error = self.compute(sets)["kid_std"] / self.subsets**0.5
+        error = self.compute(sets).get("kid_std", 0.0) / self.subsets**0.5
         generator = torch.Generator().manual_seed(derive_seed(sets.seed))
         return {"kid": of_images + error * torch.randn(len(of_images), dtype=torch.float64, generator=generator)}
 
@@ -183,6 +183,8 @@ class KernelDistance(Measure):
             metric.update(real, real=True)
             metric.update(generated, real=False)
             mean, spread = metric.compute()
+        if max(len(real), len(generated)) == self.subset_size:  # then all subsets are the same
+            return {"kid": mean.item()}
         return {"kid": mean.item(), "kid_std": spread.item()}
 
 

@@ -1,6 +1,7 @@
 """Whether the generator copies its training images."""
 
 import logging
+import math
 
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class Memorization(Measure):
     name = "memorization"
     # A ratio above 1 is no better than 1.
     values = {"memorization_ratio": None, "memorization_share": "lower"}
+    bounds = (0, math.inf)
     in_feature_space = True
     needs_training = True
     least_real = 100

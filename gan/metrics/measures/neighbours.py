@@ -4,13 +4,14 @@ Distances are Euclidean, in float64, on the device of the features. They are com
 stays small for large sets. The measures change with the sizes of the sets: compare at equal sizes only.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
-from gan.metrics.features import Seen
+from gan.metrics.features import ImageFeatures
 from gan.metrics.measures.base import Comparison, Measure
 
 CHUNK_ELEMENTS = 4_000_000
@@ -41,6 +42,7 @@ class Precision(_Neighbours):
 
     name = "precision"
     values = {"precision": "higher"}
+    bounds = (0, 1)
 
 
 class Recall(_Neighbours):
@@ -48,6 +50,7 @@ class Recall(_Neighbours):
 
     name = "recall"
     values = {"recall": "higher"}
+    bounds = (0, 1)
 
 
 class Density(_Neighbours):
@@ -59,6 +62,7 @@ class Density(_Neighbours):
 
     name = "density"
     values = {"density": "higher"}
+    bounds = (0, math.inf)
 
 
 class Coverage(_Neighbours):
@@ -66,9 +70,10 @@ class Coverage(_Neighbours):
 
     name = "coverage"
     values = {"coverage": "higher"}
+    bounds = (0, 1)
 
 
-def chunks(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Squared distances between float64 [N, D] and [M, D]: some rows at a time, their slice and float64 [rows, M]."""
     # Around a common center the expansion |x|^2 - 2 x.y + |y|^2 loses the fewest digits.
     center = columns.mean(0)
@@ -85,7 +90,9 @@ def radii(features: Tensor, *ks: int) -> list[Tensor]:
 
     N must be above the largest k.
     """
-    nearest = torch.cat([part.topk(max(ks) + 1, largest=False).values for _, part in chunks(features, features)])
+    nearest = torch.cat(
+        [part.topk(max(ks) + 1, largest=False).values for _, part in squared_distances(features, features)]
+    )
     # The nearest of all is the sample itself.
     return [nearest[:, k] for k in ks]
 
@@ -97,18 +104,18 @@ def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor
         features: float64 [N, D].
         reference: float64 [M, D], M at least `count`.
     """
-    found = [part.topk(count, largest=False) for _, part in chunks(features, reference)]
+    found = [part.topk(count, largest=False) for _, part in squared_distances(features, reference)]
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 
 
-def _of_each_image(generated: Seen, real: Seen) -> dict[str, Tensor]:
+def _of_each_image(generated: ImageFeatures, real: ImageFeatures) -> dict[str, Tensor]:
     """What the measures are means of: float64, of each generated sample, for recall and coverage of each real one."""
     real_radii = real.once(radii, real.features, PRECISION_K, COVERAGE_K)
     (generated_radii,) = radii(generated.features, PRECISION_K)
     precise = torch.zeros(len(generated), dtype=torch.bool, device=generated.features.device)
     balls = torch.zeros(len(generated), dtype=torch.int64, device=generated.features.device)
     recalled, covered = precise.new_zeros(2, len(real))
-    for place, squared in chunks(real.features, generated.features):
+    for place, squared in squared_distances(real.features, generated.features):
         precise |= (squared <= real_radii[0][place, None]).any(0)
         balls += (squared < real_radii[1][place, None]).sum(0)
         recalled[place] = (squared <= generated_radii).any(1)
