@@ -26,9 +26,9 @@ os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
 import torch
 
 from gan.callbacks import checkpoints, plots, validation
-from gan.checkpoint_files import read_metadata
 from gan.cli import main as gan
 from gan.module import GAN
+from gan.runs.records import read_json
 
 RUN = (
     *("model=dcgan", "data=digits", "data.batch_size=20", "data.val_size=200", "hardware=cpu"),
@@ -167,7 +167,7 @@ def disturbed(folder: Path, overrides: tuple[str, ...], kills: int, seconds: flo
         if code == 0:
             print("   ended while the signal came", flush=True)
             return done - 1
-        held = read_metadata(folder / "checkpoints" / "last.json").get("images_seen", 0)
+        held = read_json(folder / "checkpoints" / "last.json").get("images_seen", 0)
         print(f"   {signal.Signals(number).name} during {phase}: status {code}, {held:,} images kept", flush=True)
     run = Run(folder, overrides)
     run.require(run.wait(LIMIT), "the last start")

@@ -5,7 +5,6 @@ A checkpoint is what `torch.save` writes. Its zip archive ends with a comment, t
 
 import hashlib
 import io
-import json
 import logging
 import pickle
 import struct
@@ -129,15 +128,6 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     if absent:
         raise UserError(f"{key}={path}: of another version of this project; it lacks {', '.join(absent)}")
     return checkpoint
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The JSON object in a file beside a checkpoint; an empty one if it is missing, damaged or holds something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def epoch_position(checkpoint: dict[str, Any]) -> tuple[int, int]:

@@ -13,12 +13,12 @@ from lightning.pytorch.callbacks import Checkpoint
 from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.stop_signals import StopSignals
-from gan.checkpoint_files import read_metadata
 from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 from gan.runs.newest import resume_command
+from gan.runs.records import read_json
 from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
@@ -169,11 +169,10 @@ class RunCheckpoints(Checkpoint):
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
         measured = self._measured_at == pl_module.images_seen
-        known = measured and self.monitor in trainer.callback_metrics
-        score = float(trainer.callback_metrics[self.monitor]) if known else None
+        score = float(trainer.callback_metrics.get(self.monitor, math.nan)) if measured else math.nan
         is_best = self.best_score is None
-        if score is not None:
-            is_best = score < (math.inf if self.best_score is None else self.best_score)
+        if math.isfinite(score):
+            is_best = self.best_score is None or score < self.best_score
             self.best_score = score if is_best else self.best_score
         epoch = trainer.current_epoch + 1
         of_epoch = ends_epoch and self.every_n_epochs and epoch % self.every_n_epochs == 0
@@ -202,7 +201,7 @@ class RunCheckpoints(Checkpoint):
         """Writes what belongs to `last.ckpt`, its JSON file after all else; a kill may have come before that."""
         described = self.last.with_suffix(".json")
         content = {key: value for key, value in self._saved.items() if key != "copies"}
-        if not content or not trainer.is_global_zero or read_metadata(described) == content:
+        if not content or not trainer.is_global_zero or read_json(described) == content:
             return
         for name in self._saved["copies"]:
             _copy(self.last, self.directory / f"{name}.ckpt")
@@ -215,7 +214,7 @@ class RunCheckpoints(Checkpoint):
 
     def _kept(self) -> str:
         """Which checkpoint there is."""
-        seen = read_metadata(self.last.with_suffix(".json")).get("images_seen")
+        seen = read_json(self.last.with_suffix(".json")).get("images_seen")
         return f"{self.last} is whole, of {seen:,} images" if seen else "there is no checkpoint yet"
 
 

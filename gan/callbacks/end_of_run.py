@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan.checkpoint_files import read_metadata
 from gan.config.quoting import quoted
 from gan.config.targets import packages_of
 from gan.data import Source
 from gan.metrics.extractor import CLASSIFIERS
 from gan.runs.newest import LAST, resume_command
+from gan.runs.records import read_json
 
 Values = Mapping[str, float]
 
 
 def results_table(run: Path, floor: Values) -> str:
     """The measures of the last and of the best checkpoint and, where it is known, their floor; empty without any."""
-    last, best = (read_metadata(run / "checkpoints" / f"{name}.json") for name in ("last", "best"))
+    last, best = (read_json(run / "checkpoints" / f"{name}.json") for name in ("last", "best"))
     columns = {"last": last}
     if best.get("images_seen") != last.get("images_seen"):
         columns[f"best, at {best.get('images_seen', 0):,} images"] = best

@@ -20,7 +20,6 @@ from gan.atomic_write import write_atomic, write_json
 from gan.callbacks.end_of_run import next_commands, results_table
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.validation import ValidationMeasures
-from gan.checkpoint_files import read_metadata
 from gan.config import in_multirun
 from gan.export.formats import write_safetensors
 from gan.hardware import device_name, precision_name
@@ -28,6 +27,7 @@ from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
 from gan.module import GAN
 from gan.runs.arguments import training_command
+from gan.runs.records import read_json
 from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
@@ -90,7 +90,7 @@ class RunReport(Callback):
             "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
             "torch": torch.__version__,
             "lightning": lightning.__version__,
-            "metrics": read_metadata(folder / "checkpoints" / "last.json").get("metrics")
+            "metrics": read_json(folder / "checkpoints" / "last.json").get("metrics")
             or finite(trainer.callback_metrics),
             "floor": finite(floor),
         }

@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import checkpoint_path, read_metadata
+from gan.checkpoint_files import checkpoint_path
 from gan.config import instantiate, settle_output_dir
 from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
@@ -28,6 +28,7 @@ from gan.evaluate.sets import GeneratedSet, ImageSet, Labels
 from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
 from gan.runs.origin import run_data, run_folder
+from gan.runs.records import read_json
 
 log = logging.getLogger("gan")
 
@@ -161,5 +162,5 @@ def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:
 def _training_minutes(path: Path) -> Values:
     """How long the run of a checkpoint took, where its folder still has the summary."""
     run = run_folder(path)
-    minutes = read_metadata(run / "summary.json").get("minutes") if run else None
+    minutes = read_json(run / "summary.json").get("minutes") if run else None
     return {} if minutes is None else {"train/minutes": minutes}

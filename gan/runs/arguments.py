@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from gan.config.compose import CONFIG_DIR
 from gan.config.overrides import dotted_key, is_of_sweep, key_of
+from gan.runs.records import read_yaml
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
 RESUMES_ITSELF = "ckpt_path=auto"  # in the run's own folder: a new run of the same settings needs it not
@@ -32,7 +33,7 @@ def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
     """
     if not (run / OVERRIDES).is_file():
         return ["--config-path", str(run), "--config-name", "config"]
-    hydra = _hydra(run)
+    hydra = saved_hydra(run)
     sources = {source["provider"]: source["path"] for source in hydra.get("runtime", {}).get("config_sources", [])}
     flags = ["--config-dir", sources["command-line"]] if "command-line" in sources else []
     if Path(sources.get("main", CONFIG_DIR)) != CONFIG_DIR and Path(sources["main"]).is_dir():
@@ -47,7 +48,8 @@ def run_arguments(run: Path, leave_out: Set[str] = frozenset()) -> list[str]:
     return [*flags, *(text for text in own if key_of(text) not in leave_out)]
 
 
-def _hydra(run: Path) -> dict[str, Any]:
-    path = run / ".hydra" / "hydra.yaml"
-    saved: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
-    return saved.get("hydra", {})
+def saved_hydra(run: Path) -> dict[str, Any]:
+    """Hydra's own settings of a run, ${...} unresolved; empty if their file is missing or damaged."""
+    saved = read_yaml(run / ".hydra" / "hydra.yaml")
+    hydra = saved.get("hydra") if isinstance(saved, dict) else None
+    return hydra if isinstance(hydra, dict) else {}

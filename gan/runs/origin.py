@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from gan.config.targets import locate, targets
+from gan.runs.arguments import saved_hydra
+from gan.runs.records import read_yaml
 
 
 def run_folder(path: Path) -> Path | None:
@@ -26,7 +26,7 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
     data = _saved_data(run)
     for key, target in targets(data, "data"):
         locate(target, f"{run / 'config.yaml'}: {key}", ["gan.data"], trust)
-    started_in = OmegaConf.select(_loaded(run / ".hydra" / "hydra.yaml"), "hydra.runtime.cwd")
+    started_in = (saved_hydra(run).get("runtime") or {}).get("cwd")
     folder = data.get("dir")  # sources without files need none
     if folder and isinstance(started_in, str) and Path(started_in).is_dir() and not folder.startswith("~"):
         data["dir"] = str(Path(started_in, folder))
@@ -35,18 +35,9 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
 
 def _saved_data(folder: Path) -> dict[str, Any]:
     """The data settings in a run's `config.yaml`; empty for a folder whose file has none of a run, or that has none."""
-    config: Any = OmegaConf.to_container(_loaded(folder / "config.yaml"))
-    data = config.get("data")
+    config = read_yaml(folder / "config.yaml")
+    data = config.get("data") if isinstance(config, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("dir"), str | None):
         return {}
     source = data.get("source") or (data.get("dir") is not None and data)
     return data if isinstance(source, dict) and isinstance(source.get("_target_"), str) else {}
-
-
-def _loaded(path: Path) -> DictConfig:
-    """The mapping in a YAML file; an empty one if the file cannot be read or holds something else."""
-    try:
-        config = OmegaConf.load(path)
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
-        config = None
-    return config if isinstance(config, DictConfig) else OmegaConf.create()

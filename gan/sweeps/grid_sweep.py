@@ -7,11 +7,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.config.leaves import leaves
 from gan.errors import UserError
+from gan.runs.records import read_yaml
 from gan.sweeps.job_records import FINISHED, Job, settings
 from gan.sweeps.sweep import STUDY_FILE, Sweep
 
 log = logging.getLogger("gan")
 COMPARED = ("model", "data", "trainer", "max_images", "seed", "metrics", "init_from")  # what a job's result depends on
+NAMED = 10  # keys in a warning
 
 
 def run_grid(sweep: Sweep) -> None:
@@ -41,8 +43,8 @@ def run_grid(sweep: Sweep) -> None:
         todo = {n: plan[n] for n in sorted(plan) if n not in jobs or jobs[n].status != FINISHED}
         for key in wanted.keys() & known.keys():
             job = jobs[known[key]]
-            if job.status == FINISHED and (changed := _changed_keys(job, configs[key])):
-                log.warning("job %s ran with another %s; a new sweep_name starts a new sweep", job.name, changed)
+            if job.status == FINISHED:
+                _warn_of_changes(job, configs[key])
         log.info("%s: %d of %d jobs to run", sweep.folder, len(todo), len(plan))
         sweep.launch(todo)
         return list(plan)
@@ -50,9 +52,16 @@ def run_grid(sweep: Sweep) -> None:
     sweep.run(run_jobs)
 
 
-def _changed_keys(job: Job, config: DictConfig) -> str:
-    """Keys whose values differ from those that a job ran with, because configs were edited since."""
-    then = dict(leaves(OmegaConf.to_container(OmegaConf.load(job.folder / ".hydra" / "config.yaml"))))
-    now = dict(leaves(OmegaConf.to_container(config)))
+def _warn_of_changes(job: Job, config: DictConfig) -> None:
+    """Names the keys whose values differ from those that a job ran with, because configs were edited since."""
+    path = job.folder / ".hydra" / "config.yaml"
+    saved = read_yaml(path)
+    if not isinstance(saved, dict) or not saved:
+        log.warning("job %s: %s is damaged or missing, so changes since then are not known", job.name, path)
+        return
+    then, now = dict(leaves(saved)), dict(leaves(OmegaConf.to_container(config)))
     keys = (key for key in {**then, **now} if key.partition(".")[0] in COMPARED)
-    return ", ".join(key for key in keys if then.get(key) != now.get(key))
+    changed = [key for key in keys if then.get(key) != now.get(key)]
+    if changed:
+        names = ", ".join(changed[:NAMED]) + (f" and {len(changed) - NAMED} more" if len(changed) > NAMED else "")
+        log.warning("job %s ran with another %s; a new sweep_name starts a new sweep", job.name, names)

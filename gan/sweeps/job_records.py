@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import OmegaConf
-from yaml import YAMLError
-
 from gan.atomic_write import write_json
-from gan.checkpoint_files import read_metadata
 from gan.config.overrides import in_braces, is_of_sweep
 from gan.runs.arguments import OVERRIDES
+from gan.runs.records import read_json, read_yaml
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again
@@ -92,19 +89,14 @@ def read_jobs(folder: Path) -> list[Job]:
 
 
 def read_job(folder: Path) -> Job | None:
-    """The job in a folder; None if it was killed before its settings were written."""
-    if not (folder / OVERRIDES).is_file():
-        return None
-    try:
-        overrides = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
-    except YAMLError:
-        return None
+    """The job in a folder; None if it was killed before its settings were written, or they are damaged."""
+    overrides = read_yaml(folder / OVERRIDES)
     if not isinstance(overrides, list) or not all(isinstance(text, str) for text in overrides):
         return None
-    summary, outcome = read_metadata(folder / "summary.json"), read_metadata(folder / OUTCOME)
-    told = read_metadata(folder / VALIDATIONS)
-    last = read_metadata(folder / "checkpoints" / "last.json")
-    best = read_metadata(folder / "checkpoints" / "best.json") or last
+    summary, outcome = read_json(folder / "summary.json"), read_json(folder / OUTCOME)
+    told = read_json(folder / VALIDATIONS)
+    last = read_json(folder / "checkpoints" / "last.json")
+    best = read_json(folder / "checkpoints" / "best.json") or last
     monitor, measures = best.get("monitor") or "", best.get("metrics") or {}
     status, reason = outcome.get("status", FINISHED if summary else UNFINISHED), outcome.get("reason", "")
     if status == FINISHED and told.get("pruned"):

@@ -6,7 +6,10 @@ the count of trials at each start.
 
 import logging
 import math
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -120,6 +123,9 @@ def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if damage := _damage(sweep.folder / STUDY_FILE):
+        told = f"sweep_name={sweep.name}: {STUDY_FILE} is damaged ({damage})"
+        raise UserError(f"{told}; choose another name for the search, the jobs of this one are kept")
     path = quote(quote(str(sweep.folder / STUDY_FILE)))  # SQLAlchemy and SQLite each decode it
     storage = f"sqlite:///file:{path}?uri=true"
     study = optuna.create_study(storage=storage, study_name=STUDY_NAME, load_if_exists=True)
@@ -130,6 +136,16 @@ def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
             raise UserError(f"sweep_name={sweep.name}: {key} is {now}, but was {then}; choose another name for it")
     study.set_user_attr("search", search)
     return study
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with an SQLite file; "" where nothing is, or where there is no file yet."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == "ok" else " ".join(str(found).split())
 
 
 def _next_trials(

@@ -4,19 +4,25 @@ import contextlib
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 import torch
 from joblib import cpu_count
 
+from gan.callbacks.stop_signals import CODES
+from gan.errors import Stopped
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 log = logging.getLogger("gan")
 
@@ -25,12 +31,15 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
     """Runs each job in a process of its own, so that a killed job does not end the others.
 
     The threads of a job are its share of the cores. If GPUs are used, each job has one. All processes end when this one
-    ends, even if it is killed.
+    ends, even if it is killed. A signal that stops this one stops them, so that they save first.
 
     Args:
         batch: overrides of each job.
         first: number of the first job.
         n_jobs: jobs at a time; None: one for each GPU, or for each core if no GPU is used.
+
+    Raises:
+        Stopped: a signal told this process to stop.
     """
     gpus = visible_gpus(job.config.trainer.accelerator)
     slots = min(n_jobs or len(gpus) or cpu_count(), len(batch))
@@ -38,21 +47,22 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
     log.info("%d jobs, %d at a time, threads of each: %d", len(batch), slots, threads)
     waiting = deque(enumerate(batch, first))
     running: list[subprocess.Popen | None] = [None] * slots
-    try:
-        while waiting or any(running):
-            for slot, process in enumerate(running):
-                if process is not None and process.poll() is None:
-                    continue
-                running[slot] = None
-                if waiting:
-                    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # the user's own number has priority
-                    if gpus:
-                        environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
-                    number, overrides = waiting.popleft()
-                    running[slot] = start((job, overrides, number), environment)
-            time.sleep(POLL_SECONDS)
-    finally:
-        _end([process for process in running if process is not None])
+    with _ended_by_signals():
+        try:
+            while waiting or any(running):
+                for slot, process in enumerate(running):
+                    if process is not None and process.poll() is None:
+                        continue
+                    running[slot] = None
+                    if waiting:
+                        environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # the user's own has priority
+                        if gpus:
+                            environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+                        number, overrides = waiting.popleft()
+                        running[slot] = start((job, overrides, number), environment)
+                time.sleep(POLL_SECONDS)
+        finally:
+            _end([process for process in running if process is not None])
 
 
 def visible_gpus(accelerator: str) -> list[str]:
@@ -71,6 +81,25 @@ def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str
         pickle.dump(call, process.stdin)
         process.stdin.flush()  # not closed: the job ends when this pipe is closed
     return process
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """The first of the signals that stop a run ends this block as Ctrl-C does; later ones are ignored."""
+    may = threading.current_thread() is threading.main_thread()
+    numbers = [each for each in SIGNALS if may and signal.getsignal(each) != signal.SIG_IGN]  # nohup ignores SIGHUP
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(CODES.get(number, 143))
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(processes: Sequence[subprocess.Popen]) -> None:

@@ -17,8 +17,8 @@ from lightning import Callback
 from gan.atomic_write import write_json
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.progress import images_of_run
-from gan.checkpoint_files import read_metadata
 from gan.module import GAN
+from gan.runs.records import read_json
 from gan.sweeps.job_records import FINISHED, OUTCOME, VALIDATIONS
 from gan.sweeps.sweep import STUDY_NAME
 from gan.trainer_types import Trainer
@@ -95,8 +95,8 @@ class Pruning(Callback):
         numbers = [int(path.name) for path in self.directory.parent.iterdir() if path.name.isdigit()]
         for number in range(max(numbers) + 1):
             folder = self.directory.parent / str(number)
-            job = self.state if number == own else read_metadata(folder / VALIDATIONS)
-            outcome = None if number == own else read_metadata(folder / OUTCOME).get("status")
+            job = self.state if number == own else read_json(folder / VALIDATIONS)
+            outcome = None if number == own else read_json(folder / OUTCOME).get("status")
             values = dict(enumerate(job.get("values", [])))
             best = min((value for value in values.values() if value is not None), default=None)
             if job and outcome is None:

@@ -23,11 +23,12 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from gan.checkpoint_files import SHAPE, checkpoint_path, epoch_position, newest_whole, read_checkpoint, read_metadata
+from gan.checkpoint_files import SHAPE, checkpoint_path, epoch_position, newest_whole, read_checkpoint
 from gan.config import in_multirun
 from gan.errors import UserError, one_line
 from gan.module import GAN
 from gan.runs.newest import LAST
+from gan.runs.records import read_json
 from gan.threads import settle_threads
 
 LIGHTNING_DEFAULT_EPOCHS = 1000  # of a Trainer with max_epochs=None
@@ -98,8 +99,8 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
     if reason := _end_reached(cfg, checkpoint):
         say("%s: %s", path, reason)
         module.on_load_checkpoint(checkpoint)
-        written = read_metadata(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
-        return End(read_metadata(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
+        written = read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
+        return End(read_json(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
     say("resumed     after %s images", f"{checkpoint['images_seen']:,}")
     if (then := checkpoint.get("data")) not in (None, data):
         say("changed     data=%s, was %s; its measures are not compared with those before", data, then)

@@ -1,6 +1,7 @@
 """When a run's checkpoints are written, what they say, and what becomes of a run that cannot write them."""
 
 import json
+import math
 import os
 import signal
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from tiny_runs import same_weights
 from gan.callbacks import checkpoints
 from gan.checkpoint_files import write_checkpoint
 from gan.errors import Stopped, UserError
+from gan.metrics import ImageMeasures
 from gan.module import GAN
 
 pytestmark = pytest.mark.slow
@@ -51,6 +53,16 @@ def test_a_checkpoint_has_only_numbers_of_its_own_weights(run, tmp_path):
         torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["images_seen"]
         == (kept["best"]["images_seen"])
     )
+
+
+@pytest.mark.parametrize(("scores", "best"), [((math.inf, math.nan), 2), ((math.inf, 3.0, math.nan, 4.0), 2)])
+def test_the_newest_is_the_best_while_the_monitored_value_is_not_finite(run, tmp_path, monkeypatch, scores, best):
+    left = list(scores)
+    monkeypatch.setattr(ImageMeasures, "compute", lambda self, **options: {"fid": left.pop(0)} if left else {})
+    run(f"trainer.max_epochs={len(scores)}")
+    written = json.loads((tmp_path / "run/checkpoints/best.json").read_text())
+    assert written["epoch"] == best
+    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
 
 
 @pytest.mark.parametrize("settings", [[], ["trainer.limit_val_batches=0"]], ids=["monitored", "unmonitored"])

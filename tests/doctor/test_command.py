@@ -42,7 +42,7 @@ def test_it_prints_versions_and_exits_with_0(gan):
     found = rows(out)
     assert found["gan"][1].startswith(package.__version__)
     assert f"torch {torch.__version__.partition('+')[0]}" in found["libraries"][1]
-    assert f"{torch.get_num_threads()} threads" in found["devices"][1]
+    assert f"{torch.get_num_threads()} thread" in found["devices"][1]
     assert "GiB left" in found["memory"][1]
     assert "GiB left" in found["disk"][1]
     if not (torch.cuda.is_available() or torch.backends.mps.is_available()):

@@ -1,6 +1,7 @@
 """Grids resume, survive failing jobs, and leave a table, a figure and a command line."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -53,10 +54,15 @@ def test_a_finished_job_whose_config_was_edited_since_gets_a_warning(sweep, fini
     cfg.model.latent_dim += 1
     cfg.init_from = "first.ckpt"
     OmegaConf.save(cfg, composed)
+    (finished / "0" / ".hydra" / "config.yaml").unlink()
     code, out = sweep("seed=1,2")
     assert code == 0
     assert "job 1 ran with another init_from, model.latent_dim; a new sweep_name starts a new sweep" in out
+    assert "0/.hydra/config.yaml is damaged or missing" in out
     assert "job 0 ran" not in out
+
+    composed.write_text("seed: 2\ndata:\n  batch_size: 3\n")
+    assert re.search(r"job 1 ran with another data.batch_size, .* and \d+ more; a new", sweep("seed=1,2")[1])
 
 
 @pytest.mark.process

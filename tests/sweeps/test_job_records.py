@@ -11,7 +11,8 @@ def test_statuses(job, tmp_path):
     job("3", ["seed=3"], 4.0, ended=False)
     (job("4", ["seed=4"], 1.0) / "summary.json").write_text('{"minu')
     (tmp_path / "s" / "5").mkdir()
-    (job("6", []) / ".hydra" / "overrides.yaml").write_text("")
+    for name, content in (("6", b""), ("7", b"\xff\xfe"), ("8", b"3"), ("9", b"\0\0")):
+        (job(name, []) / ".hydra" / "overrides.yaml").write_bytes(content)
     found = {name.name: name.status for name in read_jobs(tmp_path / "s")}
     assert list(found.items()) == [("2", "finished"), ("3", "unfinished"), ("4", "unfinished"), ("10", "failed")]
     assert read_job(tmp_path / "s" / "10").reason == "val/fid_mnist is not a number"

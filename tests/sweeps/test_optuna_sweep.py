@@ -75,13 +75,21 @@ def test_a_search_that_was_killed_while_it_recorded_a_trial_records_the_rest(tmp
 
 
 @pytest.mark.slow
-def test_a_search_may_have_any_name(sweep, folder):
+def test_a_search_may_have_any_name_and_a_damaged_study_is_one_line(sweep, folder):
     name = "a?b#{c}%41"
     for trials in (1, 2):
         code, out = sweep("sweep=optuna", f'sweep_name="{name}"', f"n_trials={trials}")
         assert code == 0, out
     assert sorted(path.name for path in folder.parent.iterdir()) == [name]
     assert {"0", "1", "study.db"} <= {path.name for path in (folder.parent / name).iterdir()}
+
+    study = folder.parent / name / "study.db"
+    for damaged in (study.read_bytes()[:30_000], b"no database"):
+        study.write_bytes(damaged)
+        code, out = sweep("sweep=optuna", f'sweep_name="{name}"', "n_trials=2")
+        assert (code, len(out.strip().splitlines())) == (2, 1)
+        assert "study.db is damaged (" in out
+        assert study.read_bytes() == damaged
 
 
 @pytest.mark.parametrize(

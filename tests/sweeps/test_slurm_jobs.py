@@ -13,7 +13,7 @@ def test_a_preempted_slurm_job_resumes(sweep_of_processes, slurm, folder, table,
     )
     assert (code, [(row["seed"], row["status"]) for row in table()]) == (0, [("1", "finished"), ("2", "finished")]), out
     assert (tmp_path / "epochs").read_text().split() == ["0", "1", "2", "0", "1", "2"]
-    assert "resumed     after 2 epochs" in (folder / "0" / "run.log").read_text()
+    assert "resumed     after 32 images" in (folder / "0" / "run.log").read_text()
     submitted = (slurm / "submitted").read_text()
     assert "#SBATCH --account=me" in submitted
     assert "#SBATCH --array=0-1%2" in submitted
