@@ -8,7 +8,7 @@ SET_UP_UV = index="$$($(VENV)/bin/python -m pip config get global.index-url 2>/d
 	index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$index}}"; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
 	mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" 2>/dev/null && [ -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" ] \
 		|| export UV_CACHE_DIR="$(CURDIR)/$(VENV)/cache" UV_TOOL_DIR="$(CURDIR)/$(VENV)/tools";
-PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 5 --dist worksteal
+PYTEST := $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 6 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train test test-fast test-docs coverage lint format docs dist audit sbom clean

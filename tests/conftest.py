@@ -121,10 +121,10 @@ def with_best_score():
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two more than there are cores: some tests wait for processes."""
+    """Four more than there are cores: many tests wait for processes."""
     from joblib import cpu_count
 
-    return cpu_count() + 2
+    return cpu_count() + 4
 
 
 @pytest.fixture(scope="session")
