@@ -12,6 +12,11 @@ def dotted_key(override: str) -> str:
     return key_of(override).replace("/", ".")
 
 
+def ckpt_path_of(override: str) -> str | None:
+    """What an override of `ckpt_path` names, without quotes: `last`, `auto` or a file. None for one of another key."""
+    return override.partition("=")[2].strip("'\"") if key_of(override) == "ckpt_path" else None
+
+
 def is_of_sweep(override: str) -> bool:
     """Whether an override sets up a sweep, and so changes nothing in a single run."""
     key = dotted_key(override)

@@ -8,11 +8,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gan.config.compose import CONFIG_DIR
-from gan.config.overrides import dotted_key, is_of_sweep, key_of
+from gan.config.overrides import ckpt_path_of, dotted_key, is_of_sweep, key_of
 from gan.runs.records import read_yaml
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
-RESUMES_ITSELF = "ckpt_path=auto"  # in the run's own folder: a new run of the same settings needs it not
 # Hydra's settings that belong to a folder; the run that resumes has its own.
 NOT_TAKEN = ("hydra.run.", "hydra.mode.", "hydra.output_subdir.")
 
@@ -21,7 +20,7 @@ def training_command(run: Path) -> str | None:
     """The `gan train` command that started a run; None for a run that the command line did not start."""
     if not (run / OVERRIDES).is_file():
         return None
-    arguments = [text for text in run_arguments(run) if text != RESUMES_ITSELF]
+    arguments = [text for text in run_arguments(run) if ckpt_path_of(text) != "auto"]  # that is its own folder
     return shlex.join(["gan", "train", *arguments])
 
 

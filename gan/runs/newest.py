@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan.config.hydra_flags import split_flags
-from gan.config.overrides import key_of, replaces
+from gan.config.overrides import ckpt_path_of, key_of, replaces
 from gan.config.quoting import quoted
 from gan.errors import UserError
 from gan.runs.arguments import OVERRIDES, run_arguments
@@ -85,7 +85,7 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
         UserError: there is no such run, or it was not started by the command line.
     """
     flags, options, overrides = split_flags(arguments)
-    given = [text for text in overrides if not _asks_for_last(text)]
+    given = [text for text in overrides if ckpt_path_of(text) != "last"]
     if len(given) == len(overrides):
         return list(arguments)
     run = newest_run("ckpt_path")
@@ -107,10 +107,6 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     else:
         where = ["ckpt_path=auto", f"hydra.run.dir={quoted(str(run))}"]
     return [*kept, *flags, *before, *given, *where]
-
-
-def _asks_for_last(override: str) -> bool:
-    return key_of(override) == "ckpt_path" and override.partition("=")[2].strip("'\"") == "last"
 
 
 def _plain_or_quoted(value: str) -> str:

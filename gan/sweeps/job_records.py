@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.atomic_write import write_json
-from gan.config.overrides import in_braces, is_of_sweep
+from gan.config.overrides import ckpt_path_of, in_braces, is_of_sweep
 from gan.runs.arguments import OVERRIDES
 from gan.runs.records import read_json, read_yaml
 
@@ -67,7 +67,7 @@ def settings(overrides: Sequence[str]) -> dict[str, str]:
 
     Values of a group in braces stand beside the group's choice, as `KEY.{}`.
     """
-    texts = [text for text in overrides if not is_of_sweep(text) and text != "ckpt_path=auto"]
+    texts = [text for text in overrides if not is_of_sweep(text) and ckpt_path_of(text) != "auto"]
     pairs = [(*text.partition("=")[::2], in_braces(text)) for text in texts]
     chosen = {key for key, _, braces in pairs if not braces}
     return {f"{key}.{{}}" if braces and key in chosen else key: value for key, value, braces in pairs}

@@ -14,7 +14,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from gan.config.early_checks import check, expanded
-from gan.config.overrides import in_braces, key_of
+from gan.config.overrides import ckpt_path_of, in_braces, key_of
 from gan.config.quoting import quoted
 from gan.errors import UserError
 from gan.runs.folder import without_hydra
@@ -119,7 +119,7 @@ class Sweep:
         OmegaConf.save(self._config, self.folder / "multirun.yaml")
         batch = []
         for number, overrides in numbered.items():
-            named = [text.partition("=")[2] for text in overrides if key_of(text) == "ckpt_path"]
+            named = [path for text in overrides if (path := ckpt_path_of(text)) is not None]
             if (named[-1] if named else self._config.ckpt_path) != "auto":
                 self._clear(number)
             batch.append([*overrides, f"hydra.sweep.dir={quoted(str(self.folder))}", f"hydra.sweep.subdir={number}"])

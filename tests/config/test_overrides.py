@@ -2,12 +2,20 @@
 
 import pytest
 
-from gan.config.overrides import is_of_sweep, key_of, replaces
+from gan.config.overrides import ckpt_path_of, is_of_sweep, key_of, replaces
 
 
 @pytest.mark.parametrize("override", ["a.b=1", "+a.b=1", "++a.b=c=d", "~a.b", "~a.b=1"])
 def test_the_key_of_each_kind_of_override(override):
     assert key_of(override) == "a.b"
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [("ckpt_path=auto", "auto"), ("++ckpt_path='auto'", "auto"), ('ckpt_path="a b"', "a b"), ("init_from=a", None)],
+)
+def test_what_ckpt_path_names(override, named):
+    assert ckpt_path_of(override) == named
 
 
 @pytest.mark.parametrize(

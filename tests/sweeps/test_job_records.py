@@ -36,4 +36,7 @@ def test_a_damaged_job_hides_no_other(gan, finished, name, content):
 def test_jobs_differ_in_a_group_and_in_its_values_in_braces():
     values = "model={latent_dim: 32}"
     assert settings(["model=dcgan", values]) == {"model": "dcgan", "model.{}": "{latent_dim: 32}"}
-    assert settings([values, "seed=1", "ckpt_path=auto", "sweep_name=s"]) == {"model": "{latent_dim: 32}", "seed": "1"}
+    assert settings([values, "seed=1", "ckpt_path='auto'", "sweep_name=s"]) == {
+        "model": "{latent_dim: 32}",
+        "seed": "1",
+    }
