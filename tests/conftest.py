@@ -175,6 +175,32 @@ def run(tiny):
 
 
 @pytest.fixture
+def at(monkeypatch):
+    """A function that has something done at a batch of each run from then on, before the checkpoints are written."""
+    from lightning import Callback
+
+    from gan.train import command
+
+    class At(Callback):
+        def __init__(self, batch, action):
+            self.batch, self.action = batch, action
+
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.fit_loop.total_batch_idx == self.batch:
+                self.action()
+
+    built = command._built
+
+    def plan(batch, action):
+        def with_action(cfg, group, kind):
+            return [*built(cfg, group, kind), *([At(batch, action)] if group == "callbacks" else [])]
+
+        monkeypatch.setattr(command, "_built", with_action)
+
+    return plan
+
+
+@pytest.fixture
 def no_pictures(monkeypatch):
     """Has `gan evaluate` draw nothing."""
 

@@ -12,13 +12,13 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan.atomic_write import atomic_file, write_json
 from gan.callbacks.report import finite
-from gan.callbacks.stop_signals import StopSignals
 from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 from gan.runs.newest import resume_command
 from gan.runs.records import read_json
+from gan.stop_signals import StopSignals
 from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")

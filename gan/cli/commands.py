@@ -4,12 +4,11 @@ import importlib
 import io
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gan
-from gan.errors import Stopped
+from gan.stop_signals import ended_by
 
 if TYPE_CHECKING:
     import argparse
@@ -107,20 +106,6 @@ def compose_and_call(command: str, options: "argparse.Namespace") -> None:
     if options.help or options.hydra_help:
         print(flags_help() if options.hydra_help else command_help(command, options.overrides))
         return
-    own_handler = command in ("train", "serve")
-    with hydra_mistakes(options.overrides), nullcontext() if own_handler else ended_by_sigterm():
+    stopped_by = () if command in ("train", "serve") else (signal.SIGTERM,)  # those two have their own ways to stop
+    with hydra_mistakes(options.overrides), ended_by(*stopped_by):
         run_hydra(command, options, task)
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the command with status 143, as an exception does: unfinished files are deleted."""
-
-    def end(number: int, frame: Any) -> None:
-        raise Stopped(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

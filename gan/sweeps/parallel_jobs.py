@@ -7,17 +7,14 @@ import pickle
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 
 import torch
 from joblib import cpu_count
 
-from gan.callbacks.stop_signals import CODES
-from gan.errors import Stopped
+from gan.stop_signals import ended_by
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
 POLL_SECONDS = 0.1
@@ -47,7 +44,7 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
     log.info("%d jobs, %d at a time, threads of each: %d", len(batch), slots, threads)
     waiting = deque(enumerate(batch, first))
     running: list[subprocess.Popen | None] = [None] * slots
-    with _ended_by_signals():
+    with ended_by(*SIGNALS):
         try:
             while waiting or any(running):
                 for slot, process in enumerate(running):
@@ -81,25 +78,6 @@ def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str
         pickle.dump(call, process.stdin)
         process.stdin.flush()  # not closed: the job ends when this pipe is closed
     return process
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """The first of the signals that stop a run ends this block as Ctrl-C does; later ones are ignored."""
-    may = threading.current_thread() is threading.main_thread()
-    numbers = [each for each in SIGNALS if may and signal.getsignal(each) != signal.SIG_IGN]  # nohup ignores SIGHUP
-
-    def end(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(CODES.get(number, 143))
-
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _end(processes: Sequence[subprocess.Popen]) -> None:

@@ -1,13 +1,15 @@
-"""The signals that tell a run to stop.
+"""The signals that tell a program to stop, and what it does then.
 
 These are SIGTERM, SIGINT (Ctrl-C), SIGUSR1, the warning that SLURM sends, and SIGHUP of a terminal that is closed.
 
-`callbacks/checkpoints.py` saves after one, and `train/command.py` ends the process with its exit code.
+A training run saves first: `callbacks/checkpoints.py` does that, and `train/command.py` ends the process with its exit
+code. Other commands end at once, and clean up.
 """
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -53,3 +55,28 @@ class StopSignals:
         if number == signal.SIGINT == self.received:
             signal.default_int_handler(number, frame)
         self.received = self.received or number
+
+
+@contextmanager
+def ended_by(*numbers: signal.Signals) -> Iterator[None]:
+    """The first of these signals ends the block as an exception does, so that it cleans up; later ones are ignored.
+
+    One that is ignored already, as SIGHUP by nohup, stays ignored. Only the main thread can take signals.
+
+    Raises:
+        Stopped: one of them has come.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    taken = [each for each in numbers if in_main_thread and signal.getsignal(each) != signal.SIG_IGN]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in taken:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(CODES.get(number, 143))
+
+    before = {each: signal.signal(each, end) for each in taken}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,4 +1,4 @@
-"""Runs that a signal stops."""
+"""Runs and other commands that a signal stops."""
 
 import os
 import signal
@@ -9,8 +9,27 @@ from tiny_runs import same_weights
 
 from gan.callbacks import checkpoints
 from gan.errors import Stopped
+from gan.stop_signals import ended_by
 
 pytestmark = pytest.mark.slow
+
+
+def test_a_signal_ends_the_block_that_names_it_as_an_exception_does():
+    before, done = signal.getsignal(signal.SIGUSR1), []
+
+    def block():
+        with ended_by(signal.SIGUSR1):
+            try:
+                os.kill(os.getpid(), signal.SIGUSR1)
+                done.append("went on")
+            finally:
+                os.kill(os.getpid(), signal.SIGUSR1)  # a second one is ignored
+                done.append("cleaned up")
+
+    with pytest.raises(Stopped) as stopped:
+        block()
+    assert (stopped.value.code, done) == (143, ["cleaned up"])
+    assert signal.getsignal(signal.SIGUSR1) == before
 
 
 @pytest.fixture
