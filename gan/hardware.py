@@ -16,8 +16,8 @@ from gan.errors import UserError
 if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
-BF16_WORK = 3e8  # parameters times images of a step from which on bf16 was faster than TF32 on an H200
-DDP = CONFIG_DIR / "hardware" / "shared" / "ddp.yaml"
+BF16_WORK = 3e8  # parameters times images per step; from this on bf16 was faster than TF32 on an H200
+DDP_CONFIG = CONFIG_DIR / "hardware" / "shared" / "ddp.yaml"
 
 
 def settle_hardware(trainer: DictConfig) -> None:
@@ -92,7 +92,7 @@ def _check_processes(trainer: DictConfig) -> None:
         raise UserError(f"trainer.num_nodes={nodes}: srun or torchrun starts the processes of several machines")
     strategy = trainer.get("strategy", "auto")
     if strategy == "ddp" or (strategy in (None, "auto") and wanted > 1):
-        OmegaConf.update(trainer, "strategy", OmegaConf.load(DDP).strategy, force_add=True)
+        OmegaConf.update(trainer, "strategy", OmegaConf.load(DDP_CONFIG).strategy, force_add=True)
 
 
 def settle_precision(trainer: DictConfig, module: nn.Module, batch_size: int) -> None:

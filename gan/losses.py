@@ -48,7 +48,7 @@ def build_loss(spec: Mapping[str, Any], trust: Sequence[str]) -> AdversarialLoss
 
 
 def has_flat_slopes(loss: AdversarialLoss) -> bool:
-    """Whether the discriminator's loss stands still over a range of a generated image's logit, as the hinge loss does.
+    """Whether the discriminator's loss has zero gradient over a range of fake logits, as the hinge loss has.
 
     It is measured over the logits -8..8 on a copy, so that a loss need not declare it and is not changed by it.
     """

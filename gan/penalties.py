@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan.config.bounds import COUNT
 from gan.config.targets import locate, require_arguments
 from gan.config.values import Number
 from gan.errors import UserError
@@ -82,7 +83,7 @@ def build_penalties(specs: Mapping[str, Mapping[str, Any]] | None, trust: Sequen
         options = {option: value for option, value in spec.items() if option not in ("_target_", "weight", "every")}
         weight, every = spec.get("weight", 1.0), spec.get("every", 1)
         Number(least=0).require(f"{key}.weight", weight)
-        Number(least=1, whole=True).require(f"{key}.every", every)
+        COUNT.require(f"{key}.every", every)
         function = locate(spec["_target_"], key, ["gan.penalties"], trust)
         require_arguments(function, key, options, *INPUTS)
         if weight:

@@ -9,7 +9,7 @@ from gan.config.quoting import quoted
 from gan.config.targets import packages_of
 from gan.data import Source
 from gan.metrics.extractor import CLASSIFIERS
-from gan.runs.newest import LAST, resume_command
+from gan.runs.newest import BEST, LAST, resume_command
 from gan.runs.records import read_json
 
 Values = Mapping[str, float]
@@ -17,7 +17,7 @@ Values = Mapping[str, float]
 
 def results_table(run: Path, floor: Values) -> str:
     """The measures of the last and of the best checkpoint and, where it is known, their floor; empty without any."""
-    last, best = (read_json(run / "checkpoints" / f"{name}.json") for name in ("last", "best"))
+    last, best = (read_json(run / path.with_suffix(".json")) for path in (LAST, BEST))
     columns = {"last": last}
     if best.get("images_seen") != last.get("images_seen"):
         columns[f"best, at {best.get('images_seen', 0):,} images"] = best

@@ -27,6 +27,7 @@ from gan.inference.exported_files import FACTS
 from gan.inference.network_loading import describe, weights_checksum
 from gan.module import GAN
 from gan.runs.arguments import training_command
+from gan.runs.newest import LAST
 from gan.runs.records import read_json
 from gan.trainer_types import Trainer
 
@@ -90,8 +91,7 @@ class RunReport(Callback):
             "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
             "torch": torch.__version__,
             "lightning": lightning.__version__,
-            "metrics": read_json(folder / "checkpoints" / "last.json").get("metrics")
-            or finite(trainer.callback_metrics),
+            "metrics": read_json(folder / LAST.with_suffix(".json")).get("metrics") or finite(trainer.callback_metrics),
             "floor": finite(floor),
         }
         write_json(folder / "summary.json", summary)

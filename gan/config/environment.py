@@ -3,13 +3,13 @@
 import os
 import re
 
+from gan.config.bounds import COUNT, SIZE
 from gan.config.values import Number
 from gan.errors import UserError
 
-INDEX, COUNT = Number(least=0, whole=True), Number(least=1, whole=True)
 NUMBERS = {
-    **dict.fromkeys(("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "JSM_NAMESPACE_RANK"), INDEX),
-    **dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID", "SLURM_JOB_ID"), INDEX),
+    **dict.fromkeys(("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "JSM_NAMESPACE_RANK"), SIZE),
+    **dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID", "SLURM_JOB_ID"), SIZE),
     **dict.fromkeys(("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "WORLD_SIZE"), COUNT),
     "MASTER_PORT": Number(least=1, most=65535, whole=True),
 }

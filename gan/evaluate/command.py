@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.checkpoint_files import checkpoint_path
 from gan.config import instantiate, settle_output_dir
 from gan.config.early_checks import check_bounds
+from gan.config.overrides import key_of
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare
@@ -126,7 +127,7 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
     run = run_folder(path)
     if run is None or not HydraConfig.initialized():
         return
-    given = [text.lstrip("+~").partition("=")[0] for text in HydraConfig.get().overrides.task]
+    given = [key_of(text) for text in HydraConfig.get().overrides.task]
     if "data" in given:
         return
     data = run_data(run, cfg.trust)

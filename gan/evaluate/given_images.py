@@ -126,7 +126,7 @@ def measure(
 def _set(name: str, images: Tensor, labels: Tensor | None, source: Source, seed: int, what: str) -> GivenSet:
     brightness = images.float().mean().item()
     if source.shows_digits and brightness > LIGHT:
-        log.warning("%s: light on the whole, and MNIST is dark; invert=true turns dark digits on light round", what)
+        log.warning("%s: mostly light, and MNIST's background is dark; invert=true inverts the images", what)
     if source.shows_digits and brightness < DARK:
         log.warning("%s: nearly black, with a mean pixel of %.2g; that of MNIST is 33", what, brightness)
     return GivenSet(name, images, labels, seed)

@@ -125,7 +125,7 @@ def _picture(path: Path) -> np.ndarray:
 
 
 def _of_16_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """Pixels of 0..65535 as uint8; a UserError for others, such as floats, of which one picture tells no range."""
+    """Pixels of 0..65535 as uint8; a UserError for others, such as floats of unknown range."""
     least, most = pixels.min(), pixels.max()
     if pixels.dtype.kind == "f" or least < 0 or 0 < most <= 255 or most > DEEPEST:
         allowed = f"whole numbers up to 255 in 8 bits or up to {DEEPEST} in 16; an .npy file may have others"

@@ -26,8 +26,8 @@ def as_images(
 ) -> Tensor:
     """uint8 [N, C, 28, 28] in 0..255, of which MNIST's background is 0.
 
-    Integers are 0..255, or 0 and 1. Floats are 0..1, -1..1 or 0..255; which of these, their least and largest value
-    tell. Colour becomes grey by its luminance; the transparent is the background, so white where light becomes dark.
+    Integers are 0..255, or 0 and 1. Floats are 0..1, -1..1 or 0..255, as their least and largest value
+    show. Colour becomes grey by its luminance; the transparent is the background, so white where light becomes dark.
 
     Args:
         images: [N, H, W], [N, C, H, W], [N, H, W, C] or [N, H * H].

@@ -6,7 +6,7 @@ from torch import Tensor
 from gan.metrics.features import ImageFeatures
 
 RARE = 0.1  # a class is missing below this part of its share among the real images
-CHANCE = 0.001  # of calling any class missing of a generator that draws all of them as often as they are real
+CHANCE = 0.001  # of a false alarm for a generator that has the classes of the real images
 ALIKE = 0.4  # images of a class are too alike below this part of the real ones' mean distance
 IMAGES = 100  # of each class, between which distances are taken
 ADVICE = "more diversity: lower learning rates, a gradient penalty, or model.diversity_weight above 0"

@@ -25,8 +25,8 @@ class DigitClassifier(nn.Module):
     """Four convolutions, 64 features, ten digits: 211,178 parameters, 4 million multiplications an image.
 
     The features are the 64 pre-activations of the last hidden layer, standardized: on the training images each has
-    mean 0 and variance 1, so that a Frechet distance is measured in units of the real spread and KID's kernel is as
-    well scaled as the day it was published.
+    mean 0 and variance 1, so that a Frechet distance is measured in units of the real spread and KID's kernel has
+    the scale that it was made for.
 
     The shipped weights are version 1, made by `python -m gan.metrics.train_extractor` with seed 0 on 55,000 training
     images. Their checksum is `CHECKSUM`, their accuracy on the 10,000 MNIST test images 99.65 %.

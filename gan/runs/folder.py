@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.atomic_write import remove_temporary_files, write_atomic
+from gan.config.compose import in_multirun
 from gan.errors import UserError
 
 
@@ -25,7 +26,7 @@ class RunLog(logging.FileHandler):
     def __init__(self, filename: str) -> None:
         super().__init__(filename, encoding="utf-8", errors="backslashreplace", delay=True)
         self.waiting: list[logging.LogRecord] | None = []
-        if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        if in_multirun():
             self.accept()
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gan.atomic_write import write_json
 from gan.config.overrides import ckpt_path_of, in_braces, is_of_sweep
 from gan.runs.arguments import OVERRIDES
+from gan.runs.newest import BEST, LAST
 from gan.runs.records import read_json, read_yaml
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
@@ -95,8 +96,8 @@ def read_job(folder: Path) -> Job | None:
         return None
     summary, outcome = read_json(folder / "summary.json"), read_json(folder / OUTCOME)
     told = read_json(folder / VALIDATIONS)
-    last = read_json(folder / "checkpoints" / "last.json")
-    best = read_json(folder / "checkpoints" / "best.json") or last
+    last = read_json(folder / LAST.with_suffix(".json"))
+    best = read_json(folder / BEST.with_suffix(".json")) or last
     monitor, measures = best.get("monitor") or "", best.get("metrics") or {}
     status, reason = outcome.get("status", FINISHED if summary else UNFINISHED), outcome.get("reason", "")
     if status == FINISHED and told.get("pruned"):

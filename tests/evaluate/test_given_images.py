@@ -111,7 +111,7 @@ def test_light_images_are_warned_of(data, caplog):
         for invert in (False, True):
             measure(255 - data.train_images[:100], data=data, measures=["modes"], invert=invert)
     (line,) = [record.message for record in caplog.records if "light" in record.message]
-    assert line.endswith("invert=true turns dark digits on light round")
+    assert line.endswith("invert=true inverts the images")
 
 
 def test_nearly_black_images_are_warned_of(data, caplog):

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from gan.atomic_write import write_json
+from gan.config.bounds import COUNT
 from gan.config.values import Number
 from gan.images import unit
 from gan.metrics.bootstrap import Resamples
@@ -56,7 +57,7 @@ class ClassificationAccuracy(Measure):
 
     def __init__(self, num_images: int = 60_000, epochs: int = 2) -> None:
         Number(least=NUM_CLASSES, whole=True).require("metrics.cas_num_images", num_images)
-        Number(least=1, whole=True).require("metrics.cas_epochs", epochs)
+        COUNT.require("metrics.cas_epochs", epochs)
         self.num_pixels, self.epochs = num_images, epochs
 
     def compute(self, sets: Comparison) -> dict[str, float]:

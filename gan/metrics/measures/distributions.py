@@ -14,6 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from gan.config.bounds import COUNT
 from gan.config.values import Number
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.base import Comparison, Measure
@@ -91,7 +92,7 @@ class FrechetDistance(Measure):
     least_real = least_generated = 2
 
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
-        return num_features + 1, num_features + 1  # a covariance of fewer has not its full rank
+        return num_features + 1, num_features + 1  # the covariance of fewer is singular
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         return {"fid": frechet_distance(*self._gaussians(sets))}
@@ -155,7 +156,7 @@ class KernelDistance(Measure):
     in_feature_space = True
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000) -> None:
-        Number(least=1, whole=True).require("metrics.kid_subsets", subsets)
+        COUNT.require("metrics.kid_subsets", subsets)
         Number(least=2, whole=True).require("metrics.kid_subset_size", subset_size)
         self.subsets = subsets
         self.least_real = self.least_generated = self.subset_size = subset_size
