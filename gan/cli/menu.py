@@ -6,13 +6,6 @@ from typing import NamedTuple
 
 Ask = Callable[[str], str]
 
-SYSTEMS = {
-    "a": "DCGAN of 2.6 million parameters, 100 epochs",
-    "b": "compact DCGAN of 0.9 million parameters, 50 epochs",
-    "c": "deep DCGAN, 50 epochs",
-    "d": "DCGAN with two learning rates, 50 epochs",
-}
-
 
 class Task(NamedTuple):
     """A line of the menu, and the command that does the task."""
@@ -23,9 +16,13 @@ class Task(NamedTuple):
 
 
 def _published_system(ask: Ask) -> list[str]:
-    for letter, description in SYSTEMS.items():
-        print(f"   {letter}  {description}")
-    letter = _answer(ask, "Which system", "a", lambda text: text in SYSTEMS, "one of " + ", ".join(SYSTEMS))
+    from gan.cli.help import explained
+    from gan.config import CONFIG_DIR
+
+    systems = {path.stem[-1]: explained(path).title for path in sorted(CONFIG_DIR.glob("experiment/system_?.yaml"))}
+    for letter, title in systems.items():
+        print(f"   {letter}  {title}")
+    letter = _answer(ask, "Which system", "a", lambda text: text in systems, f"one of {', '.join(systems)}")
     epochs = _answer(ask, "Epochs", "as published", lambda text: text == "as published" or _positive(text), "1 or more")
     return [f"experiment=system_{letter}", *([] if epochs == "as published" else [f"trainer.max_epochs={epochs}"])]
 

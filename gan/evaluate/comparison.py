@@ -103,12 +103,9 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     """By set of images, the name of the folder for its pictures: no two are the same, and none leads elsewhere."""
     folders: dict[str, str] = {}
     for name in names:
-        folder = plain = re.sub(r"[/\\]|^\.+", "_", name)
-        for number in itertools.count(2):
-            if folder not in folders.values():
-                break
-            folder = f"{plain}_{number}"
-        folders[name] = folder
+        plain = re.sub(r"[/\\]|^\.+", "_", name)
+        numbered = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+        folders[name] = next(folder for folder in numbered if folder not in folders.values())
     return folders
 
 
