@@ -44,11 +44,11 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_missing_compiler_is_one_line(monkeypatch):
+def test_a_missing_compiler_is_one_line():
     from torch._inductor import config
 
-    monkeypatch.setattr(config.cpp, "cxx", (None, "/nonexistent/g++"))
-    with pytest.raises(UserError, match=r"compile=true: torch\.compile does not work here") as raised:
+    none = config.patch({"cpp.cxx": (None, "/nonexistent/g++")})
+    with none, pytest.raises(UserError, match=r"compile=true: torch\.compile does not work here") as raised:
         check_compiler("cpu")
     assert "\n" not in str(raised.value)
 
