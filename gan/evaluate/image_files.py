@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from gan.data import idx
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 IMAGE_NAMES = ("images", "image", "samples", "x", "x_test", "x_train", "data", "arr_0")
@@ -118,7 +118,7 @@ def _picture(path: Path) -> np.ndarray:
             mode = picture.mode if deep or (picture.mode in ("L", "RGB") and not clear) else "RGBA" if clear else "RGB"
             pixels = np.asarray(picture.convert("L" if picture.mode == "1" else mode))[None]
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise UserError(f"images={path}: not a readable picture ({_first_line(error)})") from error
+        raise UserError(f"images={path}: not a readable picture ({one_line(error, 120)})") from error
     if frames > 1:
         raise UserError(f"images={path}: {frames} pictures in one file; a file for each is needed")
     return _of_16_bits(pixels, path) if deep else pixels
@@ -145,7 +145,7 @@ def _open_npz(path: Path, key: str) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # NumPy and zipfile raise many kinds
-        raise UserError(f"{key}={path}: not a readable .npz file of numbers ({_first_line(error)})") from error
+        raise UserError(f"{key}={path}: not a readable .npz file of numbers ({one_line(error, 120)})") from error
 
 
 def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, key: str) -> np.ndarray:
@@ -162,7 +162,7 @@ def _array(path: Path, key: str) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except Exception as error:  # a damaged header is parsed as Python text
-        raise UserError(f"{key}={path}: not a readable .npy file of numbers ({_first_line(error)})") from error
+        raise UserError(f"{key}={path}: not a readable .npy file of numbers ({one_line(error, 120)})") from error
 
 
 def _idx(paths: list[Path]) -> ReadImages:
@@ -182,7 +182,3 @@ def _labels_beside(path: Path, files: Mapping[tuple[Path, str], Path]) -> Path |
     own = idx.standard_name(path)
     name = own.replace("images", "labels").replace("idx3", "idx1")
     return None if name == own else files.get((path.parent, name))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]

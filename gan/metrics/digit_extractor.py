@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan.errors import UserError
 from gan.images import unit
-from gan.metrics.extractor import Extractor, full_precision
+from gan.metrics.extractor import Extractor
 from gan.safetensors_files import unpack
 
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
@@ -85,13 +85,12 @@ class DigitExtractor(Extractor):
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 [N, C, 28, 28] -> features float32 [N, 64 C] and logits float32 [N, 10**C]."""
-        with full_precision(images.device):
-            features = self.classifier.features(unit(images).flatten(0, 1).unsqueeze(1))
-            logits = self.classifier.classify(features)
-            joint, *others = logits.unflatten(0, images.shape[:2]).unbind(1)
-            for digit in others:
-                joint = (joint.unsqueeze(2) + digit.unsqueeze(1)).flatten(1)
-            return features.unflatten(0, images.shape[:2]).flatten(1), joint
+        features = self.classifier.features(unit(images).flatten(0, 1).unsqueeze(1))
+        logits = self.classifier.classify(features)
+        joint, *others = logits.unflatten(0, images.shape[:2]).unbind(1)
+        for digit in others:
+            joint = (joint.unsqueeze(2) + digit.unsqueeze(1)).flatten(1)
+        return features.unflatten(0, images.shape[:2]).flatten(1), joint
 
 
 def weights_file(data: str) -> Path:

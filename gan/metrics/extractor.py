@@ -19,7 +19,7 @@ CLASSIFIERS = ("mnist", "fashion_mnist", "kmnist")  # data sets that have a clas
 
 
 class Extractor(nn.Module):
-    """A frozen network whose features and logits the measures use.
+    """A frozen network whose features and logits the measures use. Calling it computes in full precision.
 
     Attributes:
         name: in the names of metrics that depend on its features, such as `fid_mnist`.
@@ -35,6 +35,10 @@ class Extractor(nn.Module):
     data: str | None = None
     slow: bool = False
     chunk_size: int = 500
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        with full_precision(images.device):
+            return super().__call__(images)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 [N, C, 28, 28] -> features float32 [N, D] and logits float32 [N, K], without gradients."""

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gan.errors import UserError
-from gan.metrics.extractor import Extractor, full_precision
+from gan.metrics.extractor import Extractor
 
 UNLABELED = -1
 T = TypeVar("T")
@@ -90,8 +90,7 @@ class FeatureCollector:
             labels = torch.full((len(images),), UNLABELED, device=device)
         for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
             chunk = chunk.to(device)
-            with full_precision(device):
-                features, logits = self.extractor(chunk)
+            features, logits = self.extractor(chunk)
             looks = features.new_empty(len(chunk), 0) if self.appearance is None else self.appearance(chunk)
             self._widths = (features.shape[1], looks.shape[1])
             # One table, so that ranks exchange one tensor; classes up to 1,000 are exact in float32.

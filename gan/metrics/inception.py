@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gan.errors import UserError
-from gan.metrics.extractor import Extractor, full_precision
+from gan.metrics.extractor import Extractor
 
 
 class InceptionExtractor(Extractor):
@@ -53,8 +53,7 @@ class InceptionExtractor(Extractor):
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 [N, 1 or 3, H, W] -> features float32 [N, 2048] and logits float32 [N, 1008]."""
-        with full_precision(images.device):
-            return self.network(images.expand(-1, 3, -1, -1))
+        return self.network(images.expand(-1, 3, -1, -1))
 
     def train(self, mode: bool = True) -> "InceptionExtractor":
         """Stays in evaluation mode."""

@@ -15,7 +15,7 @@ from gan.metrics.measures.distributions import Gaussian, frechet_distance, frech
 class ClassFrechetDistance(Measure):
     """The FID of each class between the images with its label; of a class with fewer than two images there is none.
 
-    It uses a tenth of the images, so it is above the FID of all, for real images too: compare it with the floor.
+    A class has a tenth of the images, so its FID is above that of all ten, for real images too: compare with the floor.
     """
 
     name = "class_fid"
