@@ -140,13 +140,14 @@ def keep(connection, path):
 
     def pass_on():
         with contextlib.suppress(ProcessLookupError):  # it has ended just now
-            while number := connection.recv(1):
-                os.kill(process, number[0])
+            with contextlib.suppress(ConnectionError):  # the caller was killed
+                while number := connection.recv(1):
+                    os.kill(process, number[0])
             os.kill(process, signal.SIGKILL)
 
     threading.Thread(target=pass_on, daemon=True).start()
     _, status = os.waitpid(process, 0)
-    with contextlib.suppress(BrokenPipeError):  # the caller was killed
+    with contextlib.suppress(ConnectionError):  # the caller was killed
         connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 
