@@ -108,7 +108,8 @@ def serve(address, executable):
         for ended in set(readable) - {listener}:
             lifelines.remove(ended)
             if not lifelines:
-                os.unlink(address)
+                with contextlib.suppress(FileNotFoundError):  # its folder is deleted already
+                    os.unlink(address)
                 os._exit(0)
         if listener in readable:
             connection, _ = listener.accept()
