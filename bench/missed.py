@@ -18,7 +18,7 @@ from gan.data import MNIST
 from gan.images import grid
 from gan.inference import DigitGenerator
 from gan.inference.directions import measure_shapes
-from gan.metrics.digit_extractor import DigitExtractor
+from gan.metrics.extractor import DigitExtractor
 from gan.metrics.features import FeatureCollector, ImageFeatures
 from gan.metrics.measures.neighbours import PRECISION_K, nearest, radii, squared_distances
 

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import COUNT
+from gan.config.bounds import COUNT, Number
 from gan.config.targets import locate, require_arguments
-from gan.config.values import Number
 from gan.errors import UserError
 
 INPUTS = ("discriminator", "real", "real_labels", "fake", "fake_labels")  # of each penalty

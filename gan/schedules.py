@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
+from gan.config.bounds import Number
 from gan.config.targets import build, locate
-from gan.config.values import Number
 from gan.errors import UserError
 from gan.trainer_types import Trainer
 

@@ -2,6 +2,7 @@
 
 import lightning
 from lightning import Callback
+from lightning.pytorch.profilers import Profiler
 
 from gan.data import MNISTDataModule, TrainingBatches
 
@@ -17,4 +18,5 @@ class Trainer(lightning.Trainer):
     datamodule: MNISTDataModule
     log_every_n_steps: int
     max_epochs: int  # a fit begins with a number in place of None
+    profiler: Profiler
     train_dataloader: TrainingBatches

@@ -1,8 +1,4 @@
-"""Hydra's launchers that run a sweep's jobs in other processes. The work is done in `gan.sweeps`.
-
-Hydra looks for launchers in this namespace package only. It imports this file whenever a command starts, so everything
-else is imported when a sweep runs. A job's outcome is in its folder, so `launch` returns nothing.
-"""
+"""Launchers of a sweep's jobs. Hydra looks for them in this package only, and imports it whenever a command starts."""
 
 from collections.abc import Sequence
 
@@ -10,6 +6,8 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from gan.errors import check_installed
 
 
 class ParallelLauncher(Launcher):
@@ -61,15 +59,14 @@ class SlurmLauncher(Launcher):
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from gan.sweeps.remote_job import RemoteJob
-        from gan.sweeps.slurm_jobs import check
+        check_installed("launcher=slurm", "slurm", "submitit")
+        from gan.sweeps.slurm_jobs import SlurmJob, check
 
         check(config)
-        self.job = RemoteJob(hydra_context, task_function, config)
+        self.job = SlurmJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from gan.sweeps.slurm_jobs import run_on_slurm
 
-        batch = self.job, job_overrides, initial_job_idx
-        run_on_slurm(*batch, self.options, self.max_num_timeout, self.poll_seconds)
+        run_on_slurm(self.job, job_overrides, initial_job_idx, self.options, self.max_num_timeout, self.poll_seconds)
         return []

@@ -1,12 +1,10 @@
-"""Hydra's sweepers for `gan train --multirun`. The work is done in `gan.sweeps`.
-
-Hydra looks for sweepers in this namespace package only. It imports this file whenever a command starts, so everything
-else is imported when a sweep runs.
-"""
+"""Sweepers of `gan train --multirun`. Hydra looks for them in this package only, and imports it with every command."""
 
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from gan.errors import check_installed
 
 
 class GridSweeper(Sweeper):
@@ -38,6 +36,7 @@ class OptunaSweeper(GridSweeper):
         self.n_trials, self.n_jobs, self.seed, self.pruner = n_trials, n_jobs, seed, pruner
 
     def sweep(self, arguments: list[str]) -> None:
+        check_installed("sweep=optuna", "sweeps", "optuna")
         from gan.sweeps.optuna_sweep import run_search
         from gan.sweeps.sweep import Sweep
 

@@ -61,7 +61,7 @@ def prepare(folder: Path) -> None:
     from PIL import Image
 
     from gan.data import Digits
-    from gan.data.idx import ALL_NAMES
+    from gan.idx_files import ALL_NAMES
 
     source = Digits()
     arrays = [array.squeeze().numpy() for array in (*source.train(), *source.test())]

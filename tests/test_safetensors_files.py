@@ -9,7 +9,7 @@ from torch import nn
 
 from gan.checkpoint_files import PRETRAINED
 from gan.errors import UserError
-from gan.metrics.digit_extractor import WEIGHTS
+from gan.metrics.extractor import WEIGHTS
 from gan.safetensors_files import pack, unpack
 
 

@@ -10,11 +10,7 @@ from gan.trainer_types import Trainer
 
 
 class ImageBudget(Callback):
-    """Ends training with the batch that brings `images_seen` to `max_images`.
-
-    Args:
-        max_images: real images of the whole run; None sets no limit.
-    """
+    """Ends training with the batch that brings `images_seen` of the whole run to `max_images`."""
 
     def __init__(self, max_images: int | None = None) -> None:
         require("callbacks.budget.max_images", max_images)

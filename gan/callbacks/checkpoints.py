@@ -1,7 +1,6 @@
 """The run's checkpoints: the last, the best, and every N epochs, each with its metrics beside it."""
 
 import logging
-import math
 import shutil
 import time
 from pathlib import Path
@@ -35,13 +34,6 @@ class RunCheckpoints(Checkpoint):
     Beside each checkpoint is a JSON file with the metrics of its weights. Weights that are not finite are never
     written. A run that resumes in a new folder copies the best checkpoint so far into it, but not in a sweep, where a
     job's score is its own. Values of other data are not compared.
-
-    Args:
-        directory: where the checkpoints are written.
-        monitor: name of the monitored value; lower is better.
-        every_n_epochs: epochs from one `epoch_*.ckpt` to the next; 0 writes none.
-        every_n_minutes: the longest time without a new `last.ckpt`; None writes none inside an epoch.
-        keep_last: how many `epoch_*.ckpt` are kept.
     """
 
     def __init__(
@@ -57,7 +49,7 @@ class RunCheckpoints(Checkpoint):
         require("callbacks.checkpoints.every_n_epochs", every_n_epochs)
         require("callbacks.checkpoints.every_n_minutes", every_n_minutes)
         require("callbacks.checkpoints.keep_last", keep_last)
-        self.directory, self.monitor = Path(directory), monitor
+        self.directory, self.last, self.monitor = Path(directory), Path(directory, "last.ckpt"), monitor
         self.every_n_epochs, self.every_n_minutes, self.keep_last = every_n_epochs, every_n_minutes, keep_last
         self.best_score: float | None = None
         self._signals = StopSignals()
@@ -66,10 +58,6 @@ class RunCheckpoints(Checkpoint):
         self._told = False  # that the monitored value is not measured
         self._older_best: Path | None = None
         self._comparable = True  # the resumed run's values with this run's
-
-    @property
-    def last(self) -> Path:
-        return self.directory / "last.ckpt"
 
     def state_dict(self) -> dict[str, Any]:
         return {"directory": str(self.directory), "best_score": self.best_score, "saved": self._saved}
@@ -168,21 +156,18 @@ class RunCheckpoints(Checkpoint):
         self._signals.stop(number)
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
-        measured = self._measured_at == pl_module.images_seen
-        score = float(trainer.callback_metrics.get(self.monitor, math.nan)) if measured else math.nan
-        is_best = self.best_score is None
-        if math.isfinite(score):
-            is_best = self.best_score is None or score < self.best_score
-            self.best_score = score if is_best else self.best_score
+        measured, metrics = self._measured_at == pl_module.images_seen, finite(trainer.callback_metrics)
+        score = metrics.get(self.monitor) if measured else None
+        is_best = self.best_score is None or (score is not None and score < self.best_score)
+        self.best_score = score if is_best else self.best_score
         epoch = trainer.current_epoch + 1
         of_epoch = ends_epoch and self.every_n_epochs and epoch % self.every_n_epochs == 0
-        metrics = finite(trainer.callback_metrics).items()
         self._saved = {
             "epoch": epoch,
             "images_seen": pl_module.images_seen,
             "monitor": self.monitor,
             "best_score": self.best_score,
-            "metrics": {name: value for name, value in metrics if measured or not name.startswith("val/")},
+            "metrics": {name: metrics[name] for name in metrics if measured or not name.startswith("val/")},
             "copies": [*(["best"] if is_best else []), *([f"epoch_{epoch:04d}"] if of_epoch else [])],
         }
         for logger in trainer.loggers:
@@ -191,9 +176,8 @@ class RunCheckpoints(Checkpoint):
             trainer.save_checkpoint(self.last)
             self._finish_writing(trainer)
         except OSError as error:
-            raise UserError(
-                f"{error.filename}: {error.strerror}; a checkpoint cannot be written; {self._kept()}"
-            ) from error
+            reason = f"{error.filename}: {error.strerror}"
+            raise UserError(f"{reason}; a checkpoint cannot be written; {self._kept()}") from error
         trainer.strategy.barrier()
         self._written = time.monotonic()
 
@@ -213,7 +197,6 @@ class RunCheckpoints(Checkpoint):
         write_json(described, content)
 
     def _kept(self) -> str:
-        """Which checkpoint there is."""
         seen = read_json(self.last.with_suffix(".json")).get("images_seen")
         return f"{self.last} is whole, of {seen:,} images" if seen else "there is no checkpoint yet"
 

@@ -20,10 +20,9 @@ class MidEpoch(Callback):
     this callback, which `gan train` always adds, the run ends as an undisturbed one does (bit for bit on the CPU).
 
     A checkpoint in the middle of an epoch has two more entries. `random_states` holds for each process the states of
-    its random number generators after its last batch. Without them (an older checkpoint, another number of processes),
-    the generators are seeded from the position. `epoch_position` holds the images of the epoch that are done, and the
-    batch size and the number of processes that it was begun with. A run that resumes with others trains on exactly the
-    images that are left.
+    its random number generators after its last batch; without them (another number of processes) the generators are
+    seeded from the position. `epoch_position` holds the images of the epoch that are done, and the batch size and the
+    number of processes that it was begun with. A run that resumes with others trains on exactly the images left.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,11 @@
-"""Files that a run can do without: one that cannot be written costs a warning, and not the training."""
+"""What a run can do without: a file or a row that cannot be written costs a warning, and not the training."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from gan.errors import one_line
 
 log = logging.getLogger("gan")
 
@@ -22,5 +24,6 @@ class OptionalFiles:
         except Exception as error:  # a user's network or data can make any picture fail
             if path.parent not in self._warned:
                 self._warned.add(path.parent)
-                reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+                cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # Lightning hides it
+                reason = getattr(cause, "strerror", None) or one_line(cause)
                 log.warning("%s: not written (%s); the training is not affected", path, reason)

@@ -3,11 +3,13 @@
 import logging
 import math
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from lightning import Callback
+from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
@@ -28,35 +30,25 @@ COLLAGE_FRAMES, GIF_FRAMES = 12, 120
 SMOOTHED_OVER = 25
 
 
+NETWORKS = {"discriminator": "discriminator", "generator": "generator"}
+IMAGES = {"real": "real images", "fake": "generated images"}
+
+
 class Curves(NamedTuple):
-    """One picture of curves. `columns` are columns of metrics.csv, each with its name in the legend."""
+    """One picture of curves. The columns of metrics.csv are `prefix` and a key of `labels`, which name the curves."""
 
     name: str
     y_label: str
-    columns: dict[str, str]
+    prefix: str
+    labels: dict[str, str]
     noisy: bool = True
     y_range: tuple[float, float | None] | None = None
 
 
 CURVES = (
-    Curves(
-        "losses",
-        "loss (mean over a batch)",
-        {"train/loss_discriminator": "discriminator", "train/loss_generator": "generator"},
-    ),
-    Curves(
-        "learning_rates",
-        "learning rate",
-        {"train/lr_discriminator": "discriminator", "train/lr_generator": "generator"},
-        noisy=False,
-        y_range=(0, None),
-    ),
-    Curves(
-        "discriminator_accuracy",
-        "share of images judged right",
-        {"train/accuracy_real": "real images", "train/accuracy_fake": "generated images"},
-        y_range=(0, 1.02),
-    ),
+    Curves("losses", "loss (mean over a batch)", "train/loss_", NETWORKS),
+    Curves("learning_rates", "learning rate", "train/lr_", NETWORKS, noisy=False, y_range=(0, None)),
+    Curves("discriminator_accuracy", "share of images judged right", "train/accuracy_", IMAGES, y_range=(0, 1.02)),
 )
 
 
@@ -65,31 +57,24 @@ class TrainingPlots(Callback):
 
     The progress needs `SampleGrid` before this callback, the curves need `logger=csv`; without them they are left out.
     A picture that cannot be made costs a warning.
-
-    Args:
-        seed: of the latents.
-        num_images: generated images beside as many real ones.
     """
 
     def __init__(self, seed: int = 0, num_images: int = 64) -> None:
         require("callbacks.plots.seed", seed)
         require("callbacks.plots.num_images", num_images)
-        self.seed = seed
-        self.num_images = num_images
+        self.seed, self.num_images = seed, num_images
         self._files = OptionalFiles()
 
+    @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        if not trainer.is_global_zero:
-            return
         run_dir = Path(trainer.default_root_dir)
         folder = run_dir / "plots"
         with self._files.writing(folder / "curves"):
             folder.mkdir(parents=True, exist_ok=True)
             plot_curves(trainer, folder)
         with self._files.writing(folder / "real_and_generated.png") as path:
-            if trainer.datamodule is not None:
-                real, labels = trainer.datamodule.val_images, trainer.datamodule.val_labels
-                save_picture(self._beside_real(pl_module, real.cpu(), labels.cpu()), path)
+            real, labels = trainer.datamodule.val_images, trainer.datamodule.val_labels
+            save_picture(self._beside_real(pl_module, real.cpu(), labels.cpu()), path)
         with self._files.writing(folder / "interpolation.png") as path:
             save_picture(self._interpolation(pl_module), path)
         with self._files.writing(folder / "progress.png"):
@@ -102,9 +87,11 @@ class TrainingPlots(Callback):
     def _beside_real(self, pl_module: GAN, real: Tensor, real_labels: Tensor) -> Image.Image:
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         shuffled = torch.randperm(len(real), generator=torch.Generator().manual_seed(self.seed))
-        chosen = shuffled[: len(z)]
-        if columns:
-            chosen = _by_class(shuffled, real_labels, len(z) // columns, columns)
+        chosen = shuffled[: len(z)].tolist()
+        if labels is not None:  # of each class in turn; any images where a class has none
+            of_class = [shuffled[real_labels[shuffled] == label].tolist() for label in range(int(labels.max()) + 1)]
+            taken = [cycle(found or shuffled.tolist()) for found in of_class]
+            chosen = [next(taken[label]) for label in labels.tolist()]
         return side_by_side(
             captioned(grid(real[chosen], columns), "Real"),
             captioned(grid(pl_module.generate(z, labels), columns), "Generated"),
@@ -127,17 +114,17 @@ def plot_curves(trainer: Trainer, folder: Path) -> None:
     if not tables:
         log.info("no curves in %s: they need logger=csv", folder)
         return
-    rows = read_rows(tables[0])
-    if not any(row.get(column) for row in rows for curves in CURVES for column in curves.columns):
-        every, batches = trainer.log_every_n_steps, trainer.fit_loop.total_batch_idx + 1
-        reason = f"the run has {batches:,} batches, and trainer.log_every_n_steps={every} logged none of them"
-        log.info("no curves in %s: %s", folder, reason)
-        return
+    rows, drawn = read_rows(tables[0]), False
     for curves in CURVES:
-        lines = {label: series(rows, column) for column, label in curves.columns.items()}
+        lines = {label: series(rows, curves.prefix + end) for end, label in curves.labels.items()}
         lines = {label: points for label, points in lines.items() if points[0]}
         if lines:
             _plot(curves, lines, folder / f"{curves.name}.png")
+            drawn = True
+    if not drawn:
+        every, batches = trainer.log_every_n_steps, trainer.fit_loop.total_batch_idx + 1
+        reason = f"the run has {batches:,} batches, and trainer.log_every_n_steps={every} logged none of them"
+        log.info("no curves in %s: %s", folder, reason)
 
 
 def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list[float]]:
@@ -228,10 +215,3 @@ def side_by_side(*pictures: Image.Image) -> Image.Image:
         sheet.paste(picture, (left, 0))
         left += picture.width
     return sheet
-
-
-def _by_class(order: Tensor, labels: Tensor, rows: int, columns: int) -> Tensor:
-    """Indices of real images for `rows` rows with class c in column c; without images of a class, any images."""
-    of_class = [order[labels[order] == label] for label in range(columns)]
-    of_class = [found if len(found) else order for found in of_class]
-    return torch.stack([found[torch.arange(rows) % len(found)] for found in of_class], dim=1).flatten()

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.callbacks import Timer
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
 from rich.text import Text
 
 from gan.callbacks.budget import ImageBudget
-from gan.callbacks.live_lines import LiveLines
 from gan.callbacks.sample_grids import saved_grids
 from gan.config.bounds import require
 from gan.module import GAN
@@ -24,34 +26,52 @@ from gan.trainer_types import Trainer
 log = logging.getLogger("gan")
 
 
+class LiveLines(Live):
+    """Lines at the bottom of a terminal, or in a notebook. What is logged or printed meanwhile appears above them."""
+
+    def __init__(self) -> None:
+        super().__init__(console=Console(), auto_refresh=False)
+
+    @staticmethod
+    def possible() -> bool:
+        """Whether the output is a terminal that can move its cursor, or a notebook."""
+        console = Console()
+        return console.is_jupyter or (sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal)
+
+    def start(self, refresh: bool = False) -> None:
+        handlers = [each for each in logging.getLogger().handlers if isinstance(each, logging.StreamHandler)]
+        self._streams = [(each, each.stream) for each in handlers if each.stream in (sys.stdout, sys.stderr)]
+        super().start(refresh)
+        for handler, _ in self._streams:
+            handler.setStream(sys.stdout)  # rich's, which writes above the lines
+
+    def stop(self) -> None:
+        super().stop()
+        for handler, stream in self._streams:
+            handler.setStream(stream)
+
+
 class ProgressBar(LightningProgressBar):
     """A bar over the images of the whole run with the time left, the last measures and the newest grid of samples.
 
     Where the output is neither a terminal nor a notebook, a line is logged after each epoch instead. With a bar these
-    lines are in `run.log` only.
-
-    Args:
-        refresh_rate: batches from one update of the bar to the next; 0: neither bar nor lines.
+    lines are in `run.log` only. With a refresh rate of 0 there are neither.
     """
 
     def __init__(self, refresh_rate: int = 20) -> None:
         super().__init__()
         require("callbacks.progress_bar.refresh_rate", refresh_rate)
         self.refresh_rate = refresh_rate
-        self._enabled = refresh_rate > 0
         self._lines: LiveLines | None = None
         self._measures: dict[str, float] = {}
 
     def disable(self) -> None:
-        self._enabled = False
-
-    def enable(self) -> None:
-        self._enabled = self.refresh_rate > 0
+        self.refresh_rate = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._started, self._images_before = time.perf_counter(), pl_module.images_seen
         self._total, self._epoch = math.inf, 0
-        if self._enabled and LiveLines.possible():
+        if self.refresh_rate and LiveLines.possible():
             self._lines = LiveLines()
             self._lines.start()
 
@@ -77,7 +97,7 @@ class ProgressBar(LightningProgressBar):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
         self._show(trainer, pl_module)
-        if self._enabled and trainer.is_global_zero:
+        if self.refresh_rate and trainer.is_global_zero:
             values = {name: value for name, value in self.get_metrics(trainer, pl_module).items() if name != "v_num"}
             shown = "".join(f", {name} {value:,.4g}" for name, value in values.items() if isinstance(value, float))
             self._log(f"epoch {trainer.current_epoch + 1:<5} {pl_module.images_seen:,} images{shown}")
@@ -124,8 +144,9 @@ class ProgressBar(LightningProgressBar):
         values = {**self._measures, **({} if rate is None else {"train/images_per_second": float(rate)})}
         measures = "  ".join(f"{name} {value:,.4g}" for name, value in values.items())
         grids = saved_grids(Path(trainer.default_root_dir))
-        newest = _near(grids[-1][0]) if grids else ""
-        self._lines.show(row, Text(measures), Text(newest, overflow="fold", no_wrap=False))
+        newest = os.path.relpath(grids[-1][0]) if grids else ""
+        newest = str(grids[-1][0]) if newest.startswith("..") else newest  # not below the working folder
+        self._lines.update(Group(row, Text(measures), Text(newest, overflow="fold", no_wrap=False)), refresh=True)
 
     def _position(self, trainer: Trainer, seen: int) -> tuple[float | None, float]:
         """The share of the run that is done, None where its length is not known, and the seconds that are left."""
@@ -148,9 +169,3 @@ def images_of_run(trainer: Trainer, module: GAN) -> float:
     limits = [module.images_seen + batches * trainer.datamodule.batch_size * trainer.world_size]
     limits += [each.max_images for each in trainer.callbacks if isinstance(each, ImageBudget) and each.max_images]
     return min(limits)
-
-
-def _near(path: Path) -> str:
-    """A path as it is typed in the working folder, where it is below that."""
-    near = os.path.relpath(path)
-    return str(path) if near.startswith("..") else near

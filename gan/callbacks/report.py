@@ -5,6 +5,7 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ from lightning.pytorch.utilities.model_summary import ModelSummary
 from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
-from gan.callbacks.end_of_run import next_commands, results_table
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.validation import ValidationMeasures
 from gan.config import in_multirun
-from gan.export.formats import write_safetensors
+from gan.config.overrides import quoted
+from gan.config.targets import packages_of
+from gan.data import Source
 from gan.hardware import device_name, precision_name
-from gan.inference.exported_files import FACTS
+from gan.inference.exported_files import file_metadata, write_safetensors
 from gan.inference.network_loading import describe, weights_checksum
+from gan.metrics.extractor import CLASSIFIERS
 from gan.module import GAN
-from gan.runs.arguments import training_command
-from gan.runs.newest import LAST
-from gan.runs.records import read_json
+from gan.runs.newest import BEST, LAST, resume_command
+from gan.runs.records import read_json, training_command
 from gan.trainer_types import Trainer
 
 log = logging.getLogger("gan")
@@ -76,13 +78,16 @@ class RunReport(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:
         """Writes the summary after all other files: a run that has one is complete."""
         folder, minutes = Path(trainer.default_root_dir), self._minutes()
+        options, command, data = dict(pl_module.hparams), training_command(folder), trainer.datamodule.source
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
             with self._files.writing(folder / f"{name}.safetensors") as path:
-                write_safetensors(network, _metadata(trainer, pl_module, name, network), path)
+                facts = describe(network, options, data.name, trainer.current_epoch, pl_module.images_seen)
+                facts |= {"version": weights_checksum(network), "command": command}
+                write_safetensors(network, {"network": name, **file_metadata(facts)}, path)
         floor = next((each.floor(trainer) for each in trainer.callbacks if isinstance(each, ValidationMeasures)), {})
         summary = {
-            "command": training_command(folder) or shlex.join(sys.argv),
-            "data": trainer.datamodule.source.name,
+            "command": command or shlex.join(sys.argv),
+            "data": data.name,
             "epochs": trainer.current_epoch,
             "images_seen": pl_module.images_seen,
             "minutes": round(minutes, 2),
@@ -102,11 +107,44 @@ class RunReport(Callback):
         if table := results_table(folder, floor):
             log.info("\n%s", table)
         if not in_multirun():
-            commands = next_commands(folder, trainer.datamodule.source, pl_module.num_classes, dict(pl_module.hparams))
+            commands = next_commands(folder, data, pl_module.num_classes, options)
             log.info("\nnext:\n%s", "\n".join(f"  {command}" for command in commands))
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.perf_counter() - self._started) / 60
+
+
+def results_table(run: Path, floor: Mapping[str, float]) -> str:
+    """The measures of the last and of the best checkpoint and, where it is known, their floor; empty without any."""
+    last, best = (read_json(run / path.with_suffix(".json")) for path in (LAST, BEST))
+    columns = {"last": last}
+    if best.get("images_seen") != last.get("images_seen"):
+        columns[f"best, at {best.get('images_seen', 0):,} images"] = best
+    columns = {name: read.get("metrics") or {} for name, read in columns.items()}
+    if floor:
+        columns["floor"] = dict(floor)
+    names = sorted({name for values in columns.values() for name in values if name.startswith("val/")})
+    if not names:
+        return ""
+    rows = [["measure", *columns]]
+    for name in names:
+        values = [each.get(name) for each in columns.values()]
+        rows.append([name, *("-" if value is None else f"{value:.4g}" for value in values)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def next_commands(run: Path, source: Source, num_classes: int | None, options: Mapping[str, Any]) -> list[str]:
+    """Three commands, quoted for a shell, for a run that is complete; `options` are those of its model."""
+    newest = resume_command(run) == "gan train ckpt_path=last"
+    chosen = ["ckpt=last" if newest else f"ckpt={quoted(str(run / LAST))}"]
+    own = [package for package in packages_of(dict(options)) if package not in ("gan", "torch")]
+    chosen += [f"trust=[{','.join(own)}]"] if own else []
+    measured = [] if source.name in CLASSIFIERS or source.shows_digits else ["metrics.extractor=inception"]
+    shown = ["digits=[3,1,4]"] if num_classes == 10 else ["num_images=64"]
+    commands = (["evaluate", *chosen, *measured], ["generate", *chosen, *shown], ["serve", *chosen])
+    return [shlex.join(["gan", *command]) for command in commands]
 
 
 def _layers(module: GAN) -> str:
@@ -117,20 +155,6 @@ def _layers(module: GAN) -> str:
     lines = [f"{name:{width}}  {kind:24}  {size:12,}" for name, kind, size in layers]
     sizes = f"parameters: generator {_size(module.generator):,}, discriminator {_size(module.discriminator):,}"
     return "\n".join([f"{'layer':{width}}  {'type':24}  {'parameters':>12}", *lines, "", sizes])
-
-
-def _metadata(trainer: Trainer, pl_module: GAN, name: str, network: nn.Module) -> dict[str, Any]:
-    """What a network's file says beside its weights; for a generator all that `gan generate` has to know."""
-    options, data = dict(pl_module.hparams), trainer.datamodule.source.name
-    facts = describe(network, options, data, trainer.current_epoch, pl_module.images_seen)
-    command = training_command(Path(trainer.default_root_dir))
-    return {
-        "network": name,
-        **{key: facts[key] for key in FACTS if key in facts},
-        "version": weights_checksum(network),
-        "hyper_parameters": options,
-        **({"command": command} if command else {}),
-    }
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:

@@ -26,14 +26,8 @@ MAX_COLUMNS = 10
 class SampleGrid(Callback):
     """Saves a grid of samples to `samples/` of the run's folder, and logs it with each logger that takes pictures.
 
-    A grid that cannot be written costs a warning.
-    The grid of a conditional model has a row for each latent and a column for each of the first ten classes.
-
-    Args:
-        num_images: images in a grid, rounded up to whole rows.
-        every_n_batches: batches of the run from one grid to the next; None saves none inside an epoch.
-        every_n_epochs: epochs from one grid to the next. There is always one before and one after training.
-        seed: of the latents.
+    The grid of a conditional model has a row for each latent and a column for each of the first ten classes, and whole
+    rows only. There is always one before and one after training. One that cannot be written costs a warning.
     """
 
     def __init__(
@@ -43,10 +37,8 @@ class SampleGrid(Callback):
         require("callbacks.samples.num_images", num_images)
         require("callbacks.samples.every_n_epochs", every_n_epochs)
         require("callbacks.samples.every_n_batches", every_n_batches)
-        self.seed = seed
-        self.num_images = num_images
-        self.every_n_batches = every_n_batches
-        self.every_n_epochs = every_n_epochs
+        self.seed, self.num_images = seed, num_images
+        self.every_n_batches, self.every_n_epochs = every_n_batches, every_n_epochs
         self._files = OptionalFiles()
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -78,7 +70,8 @@ class SampleGrid(Callback):
             return
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         picture = enlarge(grid(pl_module.generate(z, labels), columns))
-        with self._files.writing(grid_path(run_dir, epoch, pl_module.images_seen)) as path:
+        name = f"epoch_{epoch:04d}_images_{pl_module.images_seen:010d}.png"  # the names sort by time
+        with self._files.writing(run_dir / "samples" / name) as path:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_picture(picture, path)
         for logger in trainer.loggers:
@@ -100,18 +93,11 @@ def grid_inputs(pl_module: GAN, seed: int, num_images: int) -> tuple[Tensor, Ten
     return styles.repeat_interleave(columns, dim=0), torch.arange(columns).repeat(rows), columns
 
 
-def grid_path(run_dir: Path, epoch: int, images_seen: int) -> Path:
-    """The path of the grid after this many whole epochs and images. The names sort by time."""
-    return run_dir / "samples" / f"epoch_{epoch:04d}_images_{images_seen:010d}.png"
-
-
 def saved_grids(run_dir: Path) -> list[tuple[Path, int, int]]:
     """The path, whole epochs and images seen of each grid in a run's folder, the oldest first."""
-    found = []
-    for path in sorted((run_dir / "samples").glob("epoch_*.png")):
-        if match := re.fullmatch(r"epoch_(\d+)_images_(\d+)", path.stem):
-            found.append((path, int(match[1]), int(match[2])))
-    return found
+    paths = sorted((run_dir / "samples").glob("epoch_*.png"))
+    matches = [(path, re.fullmatch(r"epoch_(\d+)_images_(\d+)", path.stem)) for path in paths]
+    return [(path, int(match[1]), int(match[2])) for path, match in matches if match]
 
 
 def log_picture(logger: Logger, key: str, picture: Image.Image, step: int) -> None:

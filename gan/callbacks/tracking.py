@@ -1,5 +1,6 @@
 """A run in Weights & Biases: its id in checkpoints, a table of samples and the best checkpoint at the end."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,7 @@ class WandbRecord(Callback):
     """Keeps the W&B run's id in each checkpoint, so that a resumed run continues it, and logs the results at its end.
 
     These are a table of samples with the digit that the classifier sees in each and its confidence (only for data that
-    shows digits), and the best checkpoint as an artifact.
-
-    Args:
-        directory: the folder of the checkpoints.
-        seed: of the samples' latents.
-        num_images: samples in the table, rounded up to the same number of each class.
-        log_checkpoint: whether the best checkpoint is logged.
+    shows digits), as many of each class, and the best checkpoint as an artifact, with the JSON file beside it.
     """
 
     def __init__(self, directory: str, seed: int, num_images: int = 100, log_checkpoint: bool = False) -> None:
@@ -43,8 +38,10 @@ class WandbRecord(Callback):
     @rank_zero_only
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         for measures in (each for each in trainer.callbacks if isinstance(each, ValidationMeasures)):
-            for run in _runs(trainer):
-                run.summarize(measures.directions())
+            for metric, better in measures.directions.items():
+                for run in _runs(trainer) if better else []:  # the summary shows the best value, and not the last
+                    best = "min" if better == "lower" else "max"
+                    run.experiment.define_metric(metric, step_metric="images_seen", summary=best)
 
     @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -54,7 +51,15 @@ class WandbRecord(Callback):
                     self._log_table(run, pl_module)
             with self._files.writing(self.best):
                 if self.log_checkpoint and self.best.is_file():
-                    run.log_checkpoint(self.best)
+                    self._log_best(run)
+
+    def _log_best(self, run: WandbRun) -> None:
+        from wandb import Artifact
+
+        measures = json.loads(self.best.with_suffix(".json").read_text(encoding="utf-8"))
+        artifact = Artifact(f"model-{run.version}", type="model", metadata=measures)
+        artifact.add_file(str(self.best))
+        run.experiment.log_artifact(artifact, aliases=["latest", "best"])
 
     def _log_table(self, run: WandbRun, pl_module: GAN) -> None:
         from wandb import Image
@@ -62,13 +67,9 @@ class WandbRecord(Callback):
         z, labels, _ = grid_inputs(pl_module, self.seed, self.num_images)
         images = pl_module.generate(z, labels).cpu()
         confidence, recognized = DigitExtractor()(images)[1].softmax(1).max(1)
-        columns = {
-            "recognized": recognized.tolist(),
-            "confidence": confidence.tolist(),
-            "image": map(Image, pictures(images)),
-        }
-        if labels is not None:
-            columns = {"class": labels.tolist(), **columns}
+        columns: dict[str, list[Any]] = {} if labels is None else {"class": labels.tolist()}
+        columns |= {"recognized": recognized.tolist(), "confidence": confidence.tolist()}
+        columns["image"] = [Image(picture) for picture in pictures(images)]
         rows = sorted(zip(*columns.values(), strict=True), key=lambda row: row[0])
         run.log_table(TABLE_KEY, columns=list(columns), data=[list(row) for row in rows])
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from gan.errors import UserError
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
-from gan.metrics.digit_extractor import ExtractorMissingError
+from gan.metrics.extractor import ExtractorMissingError
 from gan.metrics.measures.base import Direction
 from gan.module import GAN
 from gan.trainer_types import Trainer
@@ -29,13 +29,8 @@ class ValidationMeasures(Callback):
     The features of the real images and their statistics are computed at the first validation and kept. Measures that
     need more images or labels than a validation has are left out with a warning, and so are all where the extractor
     reads classes that the data does not show, or has not been trained yet. Nothing of this enters a checkpoint. Signs
-    of mode collapse at two validations in a row are warned of once.
-
-    Args:
-        extractor: "mnist", "inception", or one of your own, see `build_extractor`.
-        inception_weights: file of Inception's weights; downloaded on first use when not given.
-        measures: names or measures of your own, see `build_measures`. The first is shown in the progress bar.
-        kid_subsets: random subsets of `kid`; fewer take less time and vary more.
+    of mode collapse at two validations in a row are warned of once. The first measure is shown in the progress bar.
+    Fewer `kid_subsets` take less time and vary more.
     """
 
     def __init__(
@@ -48,51 +43,32 @@ class ValidationMeasures(Callback):
         self.extractor, self.inception_weights = extractor, inception_weights
         self.wanted, self.kid_subsets = measures, kid_subsets
         self._measures: ImageMeasures | None = None
+        self.directions: dict[str, Direction | None] = {}  # which one is better, by the name of each metric
         self._warned: set[str] = set()
         self._collapsed = False  # whether the last validation showed signs of mode collapse
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._prepare(trainer, pl_module)
-        _refuse_unknown_monitors(trainer, self._names())
-
-    def _prepare(self, trainer: Trainer, pl_module: GAN) -> None:
         try:
             extractor = build_extractor(self.extractor, self.inception_weights, pl_module.device)
+            reason = extractor.misfit(trainer.datamodule.source)
         except ExtractorMissingError as error:
-            self._warn(trainer, f"nothing is measured in validation: {error}")
-            return
-        if reason := extractor.misfit(trainer.datamodule.source):
+            reason = str(error)
+        if reason:
             self._warn(trainer, f"nothing is measured in validation: {reason}")
-            return
-        measures = build_measures(self.wanted, extractor, {"kid": {"subsets": self.kid_subsets}})
-        usable = [measure for measure in measures if pl_module.num_classes or not measure.needs_labels]
-        self._measures = ImageMeasures(extractor, usable)
-        self._has_real = False
+        else:
+            measures = build_measures(self.wanted, extractor, {"kid": {"subsets": self.kid_subsets}})
+            usable = [measure for measure in measures if pl_module.num_classes or not measure.needs_labels]
+            self._measures, self._has_real = ImageMeasures(extractor, usable), False
+            for measure in usable:
+                for key, better in measure.values.items():
+                    self.directions[self._measures.metric_name("val", key)] = better
         monitor = str(getattr(trainer.checkpoint_callback, "monitor", None))
-        if self.directions().get(monitor) == "higher":
+        if self.directions.get(monitor) == "higher":
             raise UserError(f"callbacks.checkpoints.monitor={monitor}: the lowest is kept, and higher is better")
-
-    def directions(self) -> dict[str, Direction]:
-        """Which direction is better, by the name of each metric that has one; empty where nothing is measured."""
-        if self._measures is None:
-            return {}
-        return {self._measures.metric_name("val", key): way for key, way in self._measures.directions().items()}
-
-    def _names(self) -> list[str]:
-        """The names of all values, those without a direction too."""
-        if self._measures is None:
-            return []
-        keys = (key for measure in self._measures.measures.values() for key in measure.values)
-        return [self._measures.metric_name("val", key) for key in keys]
+        _refuse_unknown_monitors(trainer, self.directions)
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: GAN,
-        outputs: tuple[Tensor, Tensor | None],
-        batch: tuple[Tensor, Tensor],
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: GAN, outputs: tuple[Tensor, Tensor | None], batch: Sequence[Tensor], *_: int
     ) -> None:
         if self._measures is not None:
             self._measures.generated.add(*outputs)
@@ -129,9 +105,9 @@ class ValidationMeasures(Callback):
         several processes, and where no images are held out.
         """
         measures, data = self._measures, trainer.datamodule
-        if measures is None or not self._has_real or measures.extractor.slow or trainer.world_size > 1:
+        if measures is None or not self._has_real or measures.extractor.slow:
             return {}
-        if not data.val_size:
+        if trainer.world_size > 1 or not data.val_size:
             return {}
         order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(FLOOR_SEED))
         sample = order[: len(measures.real.all())]
@@ -155,9 +131,7 @@ def _refuse_unknown_monitors(trainer: Trainer, measured: Collection[str]) -> Non
     if any(type(part).__module__.partition(".")[0] not in ("gan", "lightning") for part in parts):
         return  # which may log what it likes
     for callback in trainer.callbacks:
-        if not isinstance(callback, EarlyStopping | ModelCheckpoint) or callback.monitor is None:
-            continue
-        monitor = callback.monitor
-        if monitor not in measured and not monitor.startswith("train/"):
+        monitor = callback.monitor if isinstance(callback, EarlyStopping | ModelCheckpoint) else None
+        if monitor and monitor not in measured and not monitor.startswith("train/"):
             names = ", ".join(sorted(measured)) or "nothing"
             raise UserError(f"callbacks: {type(callback).__name__} has monitor={monitor}; validation measures {names}")

@@ -1,19 +1,12 @@
 """The command line: `gan COMMAND [overrides]`. Heavy imports wait until a command runs."""
 
-import importlib
 import io
-import signal
+import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import gan
-from gan.stop_signals import ended_by
-
-if TYPE_CHECKING:
-    import argparse
-
-    from omegaconf import DictConfig
+from gan.errors import UserError
 
 COMMANDS = {
     "train": "train a GAN: experiment=quick, model=dcgan, data=mnist, ckpt_path=last",
@@ -25,6 +18,8 @@ COMMANDS = {
     "serve": "serve digits over HTTP: ckpt=last, port=8000, workers=2",
 }
 
+SHELLS = ("bash", "fish", "zsh")  # those that Hydra completes keys and configs for
+
 
 def usage() -> str:
     lines = ["usage: gan COMMAND [key=value ...]", "", "commands:"]
@@ -35,20 +30,13 @@ def usage() -> str:
 
 
 def main() -> int:
-    """Entry point of the console script.
-
-    Returns:
-        The exit status: 0, or 2 for an unknown command. `run` raises SystemExit for any other mistake, or an interrupt.
-    """
+    """Entry point of the console script. Returns the exit status; SystemExit for a mistake, or an interrupt."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a character ends no command
     if len(sys.argv) < 2:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            print(usage())
-            return 0
         from gan.cli.menu import choose
 
-        chosen = choose()
+        chosen = choose() if sys.stdin.isatty() and sys.stdout.isatty() else ["--help"]
         if chosen is None:
             return 0
         sys.argv = [sys.argv[0], *chosen]
@@ -59,53 +47,62 @@ def main() -> int:
     if command == "--version":
         print(f"gan {gan.__version__}")
         return 0
-    if command in ("-sc", "--shell-completion"):
-        from gan.cli.completion import complete
-        from gan.cli.mistakes import mistakes_in_one_line
-
-        with mistakes_in_one_line(command):
-            complete(sys.argv[2:])
-        return 0
-    if command not in COMMANDS:
+    completes = command in ("-sc", "--shell-completion")
+    if command not in COMMANDS and not completes:
         print(f"gan: {command}: no such command; there is {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    return run(command)
-
-
-def run(command: str) -> int:
-    """Runs a command with the overrides in `sys.argv`. A user's mistake ends it with one line."""
     from gan.cli.mistakes import mistakes_in_one_line
 
     with mistakes_in_one_line(command):
-        from gan.config.hydra_flags import split_flags
-        from gan.runs.newest import continue_newest
-
-        if command == "train":
-            sys.argv[2:] = continue_newest(sys.argv[2:])
-        if command == "serve":
-            from gan.serve.command import pass_over_service_links
-
-            pass_over_service_links()
-        flags, options, overrides = split_flags(sys.argv[2:])
-        sys.argv[2:] = [*flags, *overrides]  # Hydra, in the other processes of a run, wants flags together
-        compose_and_call(command, options)
+        if completes:
+            complete(sys.argv[2:])
+        else:
+            run(command)
     return 0
 
 
-def compose_and_call(command: str, options: "argparse.Namespace") -> None:
-    """Has Hydra compose the command's config and call the command with it, or prints the help that is asked for."""
-    from gan.cli.help import command_help
+def run(command: str) -> None:
+    """Runs a command with the overrides in `sys.argv`."""
     from gan.cli.hydra_run import run_hydra
-    from gan.cli.mistakes import hydra_mistakes
-    from gan.config.hydra_flags import flags_help
+    from gan.config.hydra_flags import split_flags
+    from gan.runs.newest import continue_newest
 
-    def task(cfg: "DictConfig") -> None:
-        function: Callable = getattr(importlib.import_module(f"gan.{command}.command"), command)
-        function(cfg)
+    if command == "train":
+        sys.argv[2:] = continue_newest(sys.argv[2:])
+    if command == "serve":
+        from gan.serve.command import pass_over_service_links
 
-    if options.help or options.hydra_help:
-        print(flags_help() if options.hydra_help else command_help(command, options.overrides))
-        return
-    stopped_by = () if command in ("train", "serve") else (signal.SIGTERM,)  # those two have their own ways to stop
-    with hydra_mistakes(options.overrides), ended_by(*stopped_by):
-        run_hydra(command, options, task)
+        pass_over_service_links()
+    flags, options, overrides = split_flags(sys.argv[2:])
+    sys.argv[2:] = [*flags, *overrides]  # Hydra, in the other processes of a run, wants flags together
+    run_hydra(command, options)
+
+
+def complete(words: Sequence[str]) -> None:
+    """Does what Hydra's `--shell-completion` does. The shell hands the line to be completed on in COMP_LINE."""
+    from gan.cli.hydra_run import run_hydra
+    from gan.config.hydra_flags import long_flags, split_flags
+
+    action, _, shell = words[0].partition("=") if len(words) == 1 else ("", "", "")
+    if action not in ("install", "uninstall", "query") or shell not in SHELLS:
+        raise UserError(f"{' '.join(words)}: install=SHELL, uninstall=SHELL or query=SHELL, of {', '.join(SHELLS)}")
+    command = "train"  # Hydra's scripts are the same for each
+    if action == "query":
+        _, *typed = os.environ.get("COMP_LINE", "gan").split()
+        last = typed.pop() if typed and not os.environ["COMP_LINE"].endswith(" ") else ""
+        if not typed:
+            print(" ".join(name for name in COMMANDS if name.startswith(last)))
+            return
+        command = typed.pop(0)
+        if command not in COMMANDS:
+            return
+        if last.startswith("-"):
+            print(" ".join(name for name in long_flags() if name.startswith(last)))
+            return
+        try:
+            flags, _, overrides = split_flags(typed)
+        except UserError:  # it is not finished
+            return
+        os.environ["COMP_LINE"] = " ".join(["gan", *flags, *overrides, last])
+    _, options, _ = split_flags(["--shell-completion", *words])
+    run_hydra(command, options)

@@ -2,13 +2,12 @@
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import OmegaConf
-
 from gan.config.compose import CONFIG_DIR
+from gan.config.early_checks import groups_of
 from gan.errors import UserError
 
 EXAMPLES = {
@@ -68,21 +67,15 @@ def command_help(command: str, groups: Sequence[str] = ()) -> str:
     if groups:
         return "\n\n".join(group_help(command, group) for group in groups)
     _, title, keys, notes = explained(CONFIG_DIR / f"{command}.yaml")
-    lines = [
-        *textwrap.wrap(title, 118),
-        "",
-        f"usage: gan {command} [key=value ...]",
-        "",
-        *(f"  {line}" for line in EXAMPLES[command]),
-    ]
+    lines = [*textwrap.wrap(title, 118), "", f"usage: gan {command} [key=value ...]", ""]
+    lines += [f"  {line}" for line in EXAMPLES[command]]
     lines += ["", "keys:", *table(keys)]
     more = "--multirun makes a sweep, " if command == "train" else ""
     flags = f"gan {command} --cfg job prints every key; {more}--hydra-help lists Hydra's flags"
     if groups := groups_of(command):
+        choices = {group: sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")) for group in groups}
         lines += ["", "configs to choose from, GROUP=NAME:"]
-        for group in groups:
-            names = " ".join(sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")))
-            lines.append(f"  {group:11}{names}")
+        lines += aligned({group: " ".join(names) for group, names in choices.items()})
         flags = f"gan {command} --help GROUP explains a group and its keys\n{flags}"
     lines += ["", *notes] if notes else []
     return "\n".join([*lines, "", flags])
@@ -90,14 +83,10 @@ def command_help(command: str, groups: Sequence[str] = ()) -> str:
 
 def group_help(command: str, group: str) -> str:
     if group not in groups_of(command):
-        names = ", ".join(groups_of(command))
-        raise UserError(
-            f"--help {group}: " + (f"the groups are {names}" if names else f"{command} has no groups of configs")
-        )
+        raise UserError(f"--help {group}: the groups of {command} are: {', '.join(groups_of(command)) or 'none'}")
     choices = {file.stem: explained(file).title for file in sorted((CONFIG_DIR / group).glob("*.yaml"))}
     keys = group_keys(group)
-    width = max(map(len, choices))
-    lines = [f"{group}=NAME:", *(f"  {name:{width}}  {title}" for name, title in choices.items())]
+    lines = [f"{group}=NAME:", *aligned(choices)]
     return "\n".join([*lines, "", "keys:", *table(keys)] if keys else lines)
 
 
@@ -117,23 +106,18 @@ def group_keys(group: str) -> list[Key]:
 
 
 def table(keys: list[Key]) -> list[str]:
-    shown = {key: f"{key.name}={key.default if 0 < len(key.default) <= MOST else '...'}" for key in keys}
-    width = max(map(len, shown.values()), default=0)
-    return [f"  {shown[key]:{width}}  {key.comment}".rstrip() for key in keys]
+    shown = (key.default if 0 < len(key.default) <= MOST else "..." for key in keys)
+    return aligned({f"{key.name}={default}": key.comment for key, default in zip(keys, shown, strict=True)})
 
 
-def groups_of(command: str) -> list[str]:
-    """The config groups that a command chooses from."""
-    defaults = OmegaConf.load(CONFIG_DIR / f"{command}.yaml").defaults
-    named = {str(name).removeprefix("override /") for entry in defaults if OmegaConf.is_dict(entry) for name in entry}
-    return sorted(named)
+def aligned(rows: Mapping[str, str]) -> list[str]:
+    """Two columns."""
+    width = max(map(len, rows), default=0)
+    return [f"  {name:{width}}  {text}".rstrip() for name, text in rows.items()]
 
 
 def explained(file: Path) -> Explained:
-    """The title, the keys and the notes in the comments of a config.
-
-    A key's comment stands behind it, or in the lines before it.
-    """
+    """What the comments of a config say. A key's comment stands behind it, or in the lines before it."""
     lines = file.read_text(encoding="utf-8").splitlines()
     package = PACKAGE.match(lines[0])
     lines = lines[1:] if package else lines

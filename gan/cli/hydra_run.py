@@ -1,11 +1,9 @@
-"""What Hydra's own entry point does, except that a refused command leaves nothing on the disk.
-
-Hydra composes each config twice and writes the run's folder before the command has seen its config.
-"""
+"""What Hydra's own entry point does, except that a refused command leaves nothing on the disk."""
 
 import argparse
+import importlib
 import os
-from collections.abc import Callable
+import signal
 from pathlib import Path
 
 from hydra import version
@@ -16,40 +14,66 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict, read_write
+from hydra.types import RunMode, TaskFunction
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
+from gan.cli.help import command_help
 from gan.config.compose import CONFIG_DIR
 from gan.config.early_checks import check, expanded
-from gan.config.hydra_flags import unchecked_help
+from gan.config.hydra_flags import flags_help, unchecked_help
 from gan.config.overrides import is_of_sweep
 from gan.errors import UserError
 from gan.runs.folder import accept_run, without_hydra
+from gan.stop_signals import ended_by
 
-Task = Callable[[DictConfig], None]
+
+def run_hydra(command: str, options: argparse.Namespace) -> None:
+    """Composes the command's config and calls the command with it, or does what one of Hydra's flags asks for."""
+    if options.help or options.hydra_help:
+        print(flags_help() if options.hydra_help else command_help(command, options.overrides))
+        return
+    stopped_by = () if command in ("train", "serve") else (signal.SIGTERM,)  # those two have their own ways to stop
+    try:
+        with ended_by(*stopped_by):
+            _run_hydra(command, options)
+    except (ValueError, TypeError) as error:  # Hydra's, which do not name the override
+        if not (wrong := " ".join(text for text in options.overrides if _is_wrong_choice(text))):
+            raise
+        raise UserError(f"{wrong}: a config group takes the name of one of its configs, or a list of names") from error
+    finally:
+        GlobalHydra.instance().clear()
 
 
-def run_hydra(command: str, options: argparse.Namespace, task: Task) -> None:
-    """Composes the command's config and calls the task with it, or does what one of Hydra's flags asks for."""
+def _run_hydra(command: str, options: argparse.Namespace) -> None:
+    def task(cfg: DictConfig) -> None:
+        getattr(importlib.import_module(f"gan.{command}.command"), command)(cfg)
+
     version.setbase("1.3")
     hydra = Hydra.create_main_hydra2(command, _search_path(options))
     name, overrides = options.config_name or command, options.overrides
-    try:
-        if options.config_path is not None and not _has_folder(hydra, name, overrides):
-            overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d_%H-%M-%S-%f}}"]
-        if options.cfg:
-            hydra.show_cfg(name, overrides, options.cfg, options.package, options.resolve)
-        elif options.info:
-            hydra.show_info(options.info, name, overrides)
-        elif options.shell_completion:
-            with unchecked_help():
-                hydra.shell_completion(name, overrides)
-        elif options.multirun or "hydra.mode=MULTIRUN" in overrides:
-            hydra.multirun(name, task, [*overrides, "hydra.mode=MULTIRUN"])
-        else:
-            _run(hydra, command, name, overrides, task)
-    finally:
-        GlobalHydra.instance().clear()
+    if options.config_path is not None and not _has_folder(hydra, name, overrides):
+        overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d_%H-%M-%S-%f}}"]
+    if options.cfg:
+        hydra.show_cfg(name, overrides, options.cfg, options.package, options.resolve)
+    elif options.info:
+        hydra.show_info(options.info, name, overrides)
+    elif options.shell_completion:
+        with unchecked_help():
+            hydra.shell_completion(name, overrides)
+    elif options.multirun or "hydra.mode=MULTIRUN" in overrides:
+        hydra.multirun(name, task, [*overrides, "hydra.mode=MULTIRUN"])
+    else:
+        _run(hydra, command, name, overrides, task)
+
+
+def _is_wrong_choice(override: str) -> bool:
+    key = override.partition("=")[0]
+    if not (CONFIG_DIR / key).is_dir():
+        return False
+    value = OmegaConf.from_dotlist([override])[key]
+    if OmegaConf.is_dict(value):  # which sets values of the group
+        return False
+    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))
 
 
 def _search_path(options: argparse.Namespace) -> ConfigSearchPath:
@@ -72,7 +96,7 @@ def _has_folder(hydra: Hydra, name: str, overrides: list[str]) -> bool:
     return "output_dir" in config and not str(config.hydra.run._get_node("dir")._value()).startswith("outputs/${now:")
 
 
-def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task) -> None:
+def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: TaskFunction) -> None:
     config = hydra.compose_config(name, [*overrides, "hydra.mode=RUN"], RunMode.RUN, with_log_configuration=True)
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
@@ -82,7 +106,10 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
             config.hydra.runtime.output_dir = str(folder)
         HydraConfig.instance().set_config(config)
         own = without_hydra(config)
-        _refuse_settings_of_sweeps(command, config.hydra.overrides)
+        of_hydra, of_task = config.hydra.overrides.hydra, config.hydra.overrides.task
+        for text in [*of_hydra, *(of_task if command == "train" else [])]:
+            if is_of_sweep(text):
+                raise UserError(f"{text}: only with --multirun, which starts a sweep")
         check(command, own, config)
         if own.get("output_dir", str(folder)) != str(folder):
             raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
@@ -98,13 +125,7 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
         HydraConfig.instance().cfg = before
 
 
-def _refuse_settings_of_sweeps(command: str, overrides: DictConfig) -> None:
-    for text in [*overrides.hydra, *(overrides.task if command == "train" else [])]:
-        if is_of_sweep(text):
-            raise UserError(f"{text}: only with --multirun, which starts a sweep")
-
-
-def _call(task: Task, name: str, config: DictConfig, own: DictConfig) -> None:
+def _call(task: TaskFunction, name: str, config: DictConfig, own: DictConfig) -> None:
     callbacks, job = Callbacks(config), JobReturn(cfg=own, hydra_cfg=config, status=JobStatus.FAILED)
     callbacks.on_run_start(config=config, config_name=name)
     with env_override(config.hydra.job.env_set):

@@ -1,10 +1,12 @@
 """The menu of `gan` without a command: common tasks by number. Each prints the command line that does the same."""
 
+import re
 import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
 Ask = Callable[[str], str]
+POSITIVE = "0*[1-9][0-9]*"
 
 
 class Task(NamedTuple):
@@ -22,19 +24,18 @@ def _published_system(ask: Ask) -> list[str]:
     systems = {path.stem[-1]: explained(path).title for path in sorted(CONFIG_DIR.glob("experiment/system_?.yaml"))}
     for letter, title in systems.items():
         print(f"   {letter}  {title}")
-    letter = _answer(ask, "Which system", "a", lambda text: text in systems, f"one of {', '.join(systems)}")
-    epochs = _answer(ask, "Epochs", "as published", lambda text: text == "as published" or _positive(text), "1 or more")
+    letter = _answer(ask, "Which system", "a", "|".join(systems), f"one of {', '.join(systems)}")
+    epochs = _answer(ask, "Epochs", "as published", POSITIVE, "1 or more")
     return [f"experiment=system_{letter}", *([] if epochs == "as published" else [f"trainer.max_epochs={epochs}"])]
 
 
 def _digits(ask: Ask) -> list[str]:
-    question = "Digits, such as 314"
-    text = _answer(ask, question, "all", lambda text: text == "all" or _digit_string(text), "0 to 9, or all")
+    text = _answer(ask, "Digits, such as 314", "all", "[0-9]+", "0 to 9, or all")
     return ["digits=all" if text == "all" else f"digits=[{','.join(text)}]"]
 
 
 def _data_set(ask: Ask) -> list[str]:
-    count = _answer(ask, "Images", "10000", _positive, "1 or more")
+    count = _answer(ask, "Images", "10000", POSITIVE, "1 or more")
     return [f"num_images={count}", "format=npz"]
 
 
@@ -50,21 +51,13 @@ TASKS = (
 
 
 def choose(ask: Ask = input) -> list[str] | None:
-    """Asks for a task and its details, and prints the command line that does the same.
-
-    Args:
-        ask: prints a prompt and returns the answer, like `input`.
-
-    Returns:
-        The arguments of `gan`, such as ["train", "experiment=quick"]; None if the user left (q, Ctrl-D, Ctrl-C).
-    """
+    """Asks for a task. Prints and returns `gan`'s arguments for it; None if the user left (q, Ctrl-D, Ctrl-C)."""
     print("What would you like to do?\n")
     for number, task in enumerate(TASKS, start=1):
         print(f"  {number}  {task.title}")
     print("  q  Leave\n")
-    numbers = [str(number) for number in range(1, len(TASKS) + 1)]
     try:
-        chosen = _answer(ask, "Number", "1", lambda text: text in [*numbers, "q"], f"1 to {len(TASKS)}, or q")
+        chosen = _answer(ask, "Number", "1", f"[1-{len(TASKS)}]|q", f"1 to {len(TASKS)}, or q")
         if chosen == "q":
             return None
         task = TASKS[int(chosen) - 1]
@@ -76,18 +69,10 @@ def choose(ask: Ask = input) -> list[str] | None:
     return arguments
 
 
-def _answer(ask: Ask, question: str, default: str, fits: Callable[[str], bool], allowed: str) -> str:
-    """Asks until the answer fits. An empty answer means the default."""
+def _answer(ask: Ask, question: str, default: str, pattern: str, allowed: str) -> str:
+    """Asks until the answer is the default, also as an empty one, or fits the pattern."""
     while True:
         text = ask(f"{question} [{default}]: ").strip() or default
-        if fits(text):
+        if text == default or re.fullmatch(pattern, text):
             return text
         print(f"   {text!r} does not fit: {allowed}")
-
-
-def _digit_string(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _positive(text: str) -> bool:
-    return _digit_string(text) and int(text) >= 1

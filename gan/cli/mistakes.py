@@ -3,24 +3,20 @@
 import os
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra.errors import HydraException
-from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan.config import CONFIG_DIR, explain
+from gan.config import explain
 from gan.config.environment import check_environment, is_later_rank
 from gan.errors import UserError
 
 
 @contextmanager
 def mistakes_in_one_line(command: str) -> Iterator[None]:
-    """Ends the program with status 2 after a user's mistake, 130 after an interrupt; other errors pass through.
-
-    With HYDRA_FULL_ERROR in the environment all errors pass through, with their traceback.
-    """
+    """Ends the program with status 2 after a user's mistake, 130 after an interrupt; HYDRA_FULL_ERROR=1 prevents it."""
     try:
         check_environment(command)
     except UserError as error:
@@ -56,26 +52,3 @@ def _library_mistakes() -> tuple[type[Exception], ...]:
     """Exceptions of Hydra and OmegaConf, and Lightning's if the command has imported it, for a wrong setting."""
     module = sys.modules.get("lightning.fabric.utilities.exceptions")
     return (HydraException, OmegaConfBaseException, *([module.MisconfigurationException] if module else []))
-
-
-@contextmanager
-def hydra_mistakes(overrides: Sequence[str]) -> Iterator[None]:
-    """Raises a UserError for those mistakes that Hydra reports by a general exception."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        choices = [text for text in overrides if _is_wrong_choice(text)]
-        if not choices:
-            raise
-        wrong = " ".join(choices)
-        raise UserError(f"{wrong}: a config group takes the name of one of its configs, or a list of names") from error
-
-
-def _is_wrong_choice(override: str) -> bool:
-    key = override.partition("=")[0]
-    if not (CONFIG_DIR / key).is_dir():
-        return False
-    value = OmegaConf.from_dotlist([override])[key]
-    if OmegaConf.is_dict(value):  # which sets values of the group
-        return False
-    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))

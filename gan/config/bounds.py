@@ -1,17 +1,78 @@
-"""What the values of a config may be. A command checks them before its heavy imports; constructors check their own.
+"""What the values of a config may be. A command checks them before its heavy imports; constructors check their own."""
 
-Limits that depend on the data are checked in `gan.data.MNISTDataModule`, those of penalties in `gan/penalties.py`, and
-those of `gan serve` in `gan/serve/settings.py`.
-"""
-
-from collections.abc import Mapping
+import difflib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from gan.config.values import Allowed, Number, OneOf, Switch
 from gan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Allowed(ABC):
+    """The values that a key may have; `optional`: None is one of them."""
+
+    optional: bool = field(default=False, kw_only=True)
+
+    def require(self, key: str, value: Any) -> None:
+        """Raises a UserError that names the key unless it may have this value."""
+        if not (self.has(value) or (value is None and self.optional)):
+            raise UserError(f"{key}={value}: {self.words()}{', or null' if self.optional else ''}")
+
+    @abstractmethod
+    def has(self, value: Any) -> bool:
+        """Whether a value is one of them, None aside."""
+
+    @abstractmethod
+    def words(self) -> str:
+        """What holds for each of them but None."""
+
+
+@dataclass(frozen=True)
+class Number(Allowed):
+    """A finite number, an integer if `whole`. It may be `least` or `most` itself, but not `above` or `below`."""
+
+    least: float = -math.inf
+    above: float = -math.inf
+    most: float = math.inf
+    below: float = math.inf
+    whole: bool = False
+
+    def has(self, value: Any) -> bool:
+        is_number = type(value) is int or (type(value) is float and not self.whole)
+        return is_number and self.least <= value <= self.most and self.above < value < self.below
+
+    def words(self) -> str:
+        bounds = (
+            ("{:,} or more", self.least),
+            ("above {:,}", self.above),
+            ("{:,} or less", self.most),
+            ("below {:,}", self.below),
+        )
+        within = [text.format(bound) for text, bound in bounds if math.isfinite(bound)]
+        return ", ".join(["a whole number" if self.whole else "a number", *within])
+
+
+@dataclass(frozen=True)
+class OneOf(Allowed):
+    """One of a few values."""
+
+    values: tuple[str | bool | int, ...]
+
+    def has(self, value: Any) -> bool:
+        return (type(value), value) in [(type(one), one) for one in self.values]  # 1 == True
+
+    def words(self) -> str:
+        words = [one if isinstance(one, str) else json.dumps(one) for one in self.values]
+        return (" or " if len(words) == 2 else ", ").join(words)
+
 
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
+SWITCH = OneOf((True, False))
 SEED = Number(least=0, below=2**32, whole=True)
 MAX_INDEX = 10**15
 MAX_SHOWN = 10_000  # images in one picture or animation
@@ -22,20 +83,20 @@ MAX_AMOUNT = 5  # standard deviations along a direction
 TRAIN: dict[str, Allowed] = {
     "seed": SEED,
     "max_images": OPTIONAL,
-    "compile": Switch(),
-    "deterministic": Switch(),
+    "compile": SWITCH,
+    "deterministic": SWITCH,
     "threads": Number(least=1, most=1024, whole=True, optional=True),
     "cuda_graph": OneOf(("auto", True, False)),
     "on_divergence": OneOf(("stop", "rewind")),
     "steps_per_execution": OPTIONAL,
     "n_trials": COUNT,
-    "data.download": Switch(),
-    "data.offline_fallback": Switch(),
+    "data.download": SWITCH,
+    "data.offline_fallback": SWITCH,
     "data.batch_size": COUNT,
     "data.val_size": SIZE,
     "data.val_batch_size": COUNT,
     "data.images_per_epoch": Number(least=1, most=MAX_EPOCH_IMAGES, whole=True, optional=True),
-    "data.stratified_batches": Switch(),
+    "data.stratified_batches": SWITCH,
     "data.seed": SIZE,
     "data.source.num_images": OPTIONAL,
     "model.seed": SEED,
@@ -43,15 +104,15 @@ TRAIN: dict[str, Allowed] = {
     "model.latent_dim": COUNT,
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": OneOf((1, 3)),
-    "model.dcgan_initialization": Switch(),
+    "model.dcgan_initialization": SWITCH,
     "model.discriminator_steps": COUNT,
     "model.gradient_clip_norm": Number(above=0, optional=True),
     "model.ema_half_life": Number(least=0),
     "model.ema_warmup": Number(above=0),
-    "model.one_stage": Switch(),
-    "model.joint_batches": Switch(),
-    "model.shared_latents": Switch(),
-    "model.paired_labels": Switch(),
+    "model.one_stage": SWITCH,
+    "model.joint_batches": SWITCH,
+    "model.shared_latents": SWITCH,
+    "model.paired_labels": SWITCH,
     "model.classification_weight": Number(least=0),
     "model.classification_images": Number(above=0, optional=True),
     "model.diversity_weight": Number(least=0),
@@ -69,10 +130,11 @@ TRAIN: dict[str, Allowed] = {
     "trainer.log_every_n_steps": COUNT,
     "trainer.val_check_interval": Number(above=0, optional=True),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps")),
-    "trainer.benchmark": Switch(),
-    "trainer.detect_anomaly": Switch(),
-    "trainer.inference_mode": Switch(),
-    "trainer.enable_progress_bar": Switch(),
+    "trainer.benchmark": SWITCH,
+    "trainer.deterministic": OneOf((True, False, "warn"), optional=True),
+    "trainer.detect_anomaly": SWITCH,
+    "trainer.inference_mode": SWITCH,
+    "trainer.enable_progress_bar": SWITCH,
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
     "callbacks.samples.seed": SEED,
     "callbacks.samples.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
@@ -87,7 +149,7 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.plots.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
     "callbacks.wandb.num_images": COUNT,
     "wandb.mode": OneOf(("online", "offline", "disabled")),
-    "wandb.log_checkpoint": Switch(),
+    "wandb.log_checkpoint": SWITCH,
 }
 EVALUATE: dict[str, Allowed] = {
     "num_samples": COUNT,
@@ -95,7 +157,7 @@ EVALUATE: dict[str, Allowed] = {
     "split": OneOf(("test", "val")),
     "confidence": Number(above=0, below=1, optional=True),
     "resize": OneOf(("crop", "area", "bilinear", "bicubic", "nearest"), optional=True),
-    "invert": Switch(),
+    "invert": SWITCH,
 }
 GENERATE: dict[str, Allowed] = {
     "mode": OneOf(("sample", "class_sweep", "interpolate", "walk", "direction")),
@@ -111,15 +173,17 @@ GENERATE: dict[str, Allowed] = {
     "split": OneOf(("train", "test")),
     "scale": Number(least=1, most=64, whole=True, optional=True),
     "shard_size": Number(least=1, most=MAX_INDEX, whole=True, optional=True),
-    "overwrite": Switch(),
+    "overwrite": SWITCH,
 }
 EXPORT: dict[str, Allowed] = {
     "format": OneOf(("safetensors", "onnx"), optional=True),
     "dtype": OneOf(("float32", "float16")),
-    "overwrite": Switch(),
+    "overwrite": SWITCH,
 }
 SHARED = {key: TRAIN[key] for key in TRAIN if key == "seed" or key.startswith("data.")}
 BOUNDS = {"train": TRAIN, "evaluate": EVALUATE | SHARED, "generate": GENERATE, "export": EXPORT}
+SEARCH = "sweep=optuna and --multirun"
+KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": SEARCH, "pruner": SEARCH}
 
 
 def require(key: str, value: Any, command: str = "train") -> None:
@@ -131,3 +195,13 @@ def require_part(key: str, value: Any, *, optional: bool = False) -> None:
     """Raises a UserError unless a value is a mapping with a `_target_`, or None if it is optional."""
     if not (isinstance(value, Mapping) and "_target_" in value) and not (value is None and optional):
         raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
+
+
+def unknown_key(key: str, known: Iterable[str], owner: str) -> str:
+    """The line for a key that its owner does not have: the closest of those that it has, or all of them."""
+    if key in KEYS_OF_CHOICES:
+        return f"{key}: only with {KEYS_OF_CHOICES[key]}"
+    names = sorted(known)
+    if close := difflib.get_close_matches(key.rpartition(".")[2], names):
+        return f"{key}: no such key; did you mean {' or '.join(close)}?"
+    return f"{key}: no such key; {owner} has {' '.join(names)}"

@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 
-from gan.config.quoting import quoted
+from gan.config.overrides import quoted
 from gan.errors import UserError
 
 PACKAGED = Path(__file__).parents[1] / "conf"
@@ -34,11 +34,7 @@ def share(part: float, whole: int | None, otherwise: int | None) -> int | None:
 
 
 def epoch_length(images: int, budget: int | None, batch_size: int) -> int:
-    """In a config, `${epoch_length:48000,${max_images},32}` splits the budget into epochs of 48,000 images or more.
-
-    All have the same number of whole batches, but the last one ends with the budget. Without a budget, or with a
-    smaller one, an epoch has 48,000 images.
-    """
+    """In a config, `${epoch_length:48000,${max_images},32}` splits a budget into equal epochs of 48,000 or more."""
     if budget is None or budget < images:
         return images
     return math.ceil(math.ceil(budget / batch_size) / (budget // images)) * batch_size
@@ -79,16 +75,15 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
 @contextmanager
 def _own_hydra() -> Iterator[None]:
     """Hydra's state of this process is put aside, and is back at the end: a program may use Hydra itself."""
-    before = dict(Singleton._instances)
-    for kind in (GlobalHydra, JobRuntime, VersionBase):
-        Singleton._instances.pop(kind, None)
+    kinds: tuple[type, ...] = (GlobalHydra, JobRuntime, VersionBase)
+    instances = Singleton._instances
+    before = {kind: instances.pop(kind) for kind in kinds if kind in instances}
     try:
         yield
     finally:
-        for kind in (GlobalHydra, JobRuntime, VersionBase):
-            Singleton._instances.pop(kind, None)
-            if kind in before:
-                Singleton._instances[kind] = before[kind]
+        for kind in kinds:
+            instances.pop(kind, None)
+        instances.update(before)
 
 
 def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:

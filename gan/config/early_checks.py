@@ -1,6 +1,5 @@
 """What is refused as soon as a config is composed: without data, without networks, without torch."""
 
-import difflib
 import re
 from functools import cache
 from pathlib import Path
@@ -8,9 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.config.bounds import BOUNDS
+from gan.config.bounds import BOUNDS, unknown_key
 from gan.config.compose import CONFIG_DIR, in_multirun
-from gan.config.explain import KEYS_OF_CHOICES
 from gan.config.trainer_flags import check_trainer
 from gan.errors import UserError
 
@@ -29,17 +27,13 @@ PATHS = (
     "sweep_name",
 )
 COMPOSED = {"train": ("data", "model"), "evaluate": ("data",)}  # config groups whose `_target_` a command builds
+MISSING = object()
+PACKAGED_ELSEWHERE = {"defaults", "hydra", "experiment", "sweep", "launcher", "loss", "hardware"}
 WORDS = ("last", "best", "auto", "pretrained")  # what a key for a checkpoint takes instead of a file
 
 
 def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> None:
-    """Expands "~" in paths, and raises a UserError for the first value that can be seen to be wrong.
-
-    Args:
-        command: the command.
-        cfg: its config.
-        whole: the same with Hydra's settings, which may read further keys.
-    """
+    """Expands "~" in paths, and raises a UserError for a wrong value; the settings in `whole` may read more keys."""
     expand_home(cfg)
     _check_keys(command, cfg, cfg if whole is None else whole)
     for group in COMPOSED.get(command, ()):
@@ -60,14 +54,14 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
 def check_bounds(command: str, cfg: DictConfig) -> None:
     """Raises a UserError for the first value that is out of its bounds."""
     for key, allowed in BOUNDS.get(command, {}).items():
-        if (value := _select(cfg, key)) is not MISSING:
+        if (value := OmegaConf.select(cfg, key, default=MISSING)) is not MISSING:
             allowed.require(key, value)
 
 
 def expand_home(cfg: DictConfig) -> None:
     """Replaces a "~" at the start of a path by the user's home, as a shell does it for an unquoted one."""
     for key in PATHS:
-        value = _select(cfg, key)
+        value = OmegaConf.select(cfg, key)
         if isinstance(value, str) and value.startswith("~"):
             OmegaConf.update(cfg, key, str(expanded(key, value)))
         elif OmegaConf.is_list(value):
@@ -83,55 +77,34 @@ def expanded(key: str, path: str) -> Path:
         raise UserError(f"{key}={path}: there is no home folder {Path(path).parts[0]}") from error
 
 
-MISSING = object()
-
-
-def _select(cfg: DictConfig, key: str) -> Any:
-    """The value of a key; MISSING if the config has no such key, or something else stands above it."""
-    node: Any = cfg
-    for name in key.split("."):
-        if not OmegaConf.is_dict(node) or name not in node:
-            return MISSING
-        node = node[name]
-    return node
-
-
 def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
-    known = known_keys(command) | ({"n_trials", "pruner"} if in_multirun() else set())  # read by the search
+    known = {"output_dir", *primary_config(command), *groups_of(command)} - PACKAGED_ELSEWHERE
+    known |= {"n_trials", "pruner"} if in_multirun() else set()  # read by the search
     unread = [str(key) for key in cfg if key not in known]
     text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:
-        if not re.search(rf"\$\{{(oc\.select:)?{re.escape(key)}\b", text):
-            raise UserError(f"{key}: {_reason(command, key, known)}")
-    for key in known & {"metrics"}:
-        if not OmegaConf.is_dict(cfg[key]):
-            raise UserError(f"{key}={cfg[key]}: it has {' '.join(sorted(known_keys(command, key)))}")
-        if wrong := {*cfg[key]} - known_keys(command, key):
-            raise UserError(f"{key}.{min(wrong)}: no such key; {key} has {' '.join(sorted(known_keys(command, key)))}")
+        if re.search(rf"\$\{{(oc\.select:)?{re.escape(key)}\b", text):
+            continue
+        if key in PACKAGED_ELSEWHERE and (CONFIG_DIR / key).is_dir():
+            lines = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (CONFIG_DIR / key).glob("*.yaml")]
+            line = next(line for line in lines if line.startswith("# @package"))
+            raise UserError(f"{key}: no such key; a config of the group {key} needs the first line `{line}`")
+        raise UserError(unknown_key(key, known, f"gan {command}"))
+    if "metrics" in known:
+        of_metrics = {*primary_config(command).metrics}
+        if not OmegaConf.is_dict(cfg.metrics):
+            raise UserError(f"metrics={cfg.metrics}: it has {' '.join(sorted(of_metrics))}")
+        if wrong := {*cfg.metrics} - of_metrics:
+            raise UserError(unknown_key(f"metrics.{min(wrong)}", of_metrics, "metrics"))
 
 
 @cache
-def known_keys(command: str, group: str | None = None) -> set[str]:
-    """The top-level keys of a command's config as they stand in its file, or those of one of its groups."""
-    primary: Any = OmegaConf.load(CONFIG_DIR / f"{command}.yaml")
-    if group is not None:
-        return set(primary[group])
-    groups = {name for entry in primary.defaults if OmegaConf.is_dict(entry) for name in entry}
-    return (
-        {"output_dir", *primary.keys(), *groups} | ({"model"} if command == "train" else set())
-    ) - PACKAGED_ELSEWHERE
+def primary_config(command: str) -> Any:
+    """A command's own file."""
+    return OmegaConf.load(CONFIG_DIR / f"{command}.yaml")
 
 
-PACKAGED_ELSEWHERE = {"defaults", "hydra", "experiment", "sweep", "launcher", "loss", "hardware"}
-
-
-def _reason(command: str, key: str, known: set[str]) -> str:
-    if key in KEYS_OF_CHOICES:
-        return f"only with {KEYS_OF_CHOICES[key]}"
-    if key in PACKAGED_ELSEWHERE and (CONFIG_DIR / key).is_dir():
-        lines = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (CONFIG_DIR / key).glob("*.yaml")]
-        line = next(line for line in lines if line.startswith("# @package"))
-        return f"no such key; a config of the group {key} needs the first line `{line}`"
-    close = difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.6)
-    return f"no such key of gan {command}; it has {' '.join(close or sorted(known))}"
+def groups_of(command: str) -> list[str]:
+    """The config groups that a command chooses from."""
+    return sorted(name for entry in primary_config(command).defaults if OmegaConf.is_dict(entry) for name in entry)

@@ -3,8 +3,7 @@
 import os
 import re
 
-from gan.config.bounds import COUNT, SIZE
-from gan.config.values import Number
+from gan.config.bounds import COUNT, SIZE, Number
 from gan.errors import UserError
 
 NUMBERS = {
@@ -16,10 +15,7 @@ NUMBERS = {
 
 
 def check_environment(command: str) -> None:
-    """Raises a UserError for the first variable of this command's libraries whose value is impossible.
-
-    An empty variable counts as one that is not set, and is deleted: the libraries would read a number in it.
-    """
+    """Raises a UserError for a variable with an impossible value. An empty one counts as not set, and is deleted."""
     for name in ("OMP_NUM_THREADS", *(NUMBERS if command in ("train", "evaluate") else ())):
         value = os.environ.get(name)
         if value is None:
@@ -43,10 +39,7 @@ def in_slurm() -> bool:
 
 
 def is_later_rank() -> bool:
-    """Whether this is one of several processes of one run, and not the first: of torchrun, Lightning or one srun.
-
-    All tasks of one srun are one run, or else each of them is refused for their number.
-    """
+    """Whether this is one of several processes of one run, and not the first: of torchrun, Lightning or one srun."""
     if "LOCAL_RANK" in os.environ and ("NODE_RANK" in os.environ or whole_number("WORLD_SIZE", 1) > 1):
         return whole_number("RANK", whole_number("LOCAL_RANK", 0)) != 0
     return in_slurm() and whole_number("SLURM_STEP_NUM_TASKS", 1) > 1 and whole_number("SLURM_PROCID", 0) != 0

@@ -1,19 +1,17 @@
 """The one line that says what is wrong with a command."""
 
-import difflib
 import os
 import re
+import shlex
 from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from gan.config.bounds import unknown_key
 from gan.config.compose import CONFIG_DIR
-from gan.config.quoting import bracketed_override, quoted_override
+from gan.config.overrides import quoted_override
 from gan.config.trainer_flags import FLAGS, REFUSED
-
-SEARCH = "sweep=optuna and --multirun"
-KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": SEARCH, "pruner": SEARCH}
 
 
 def explain(error: BaseException) -> str:
@@ -33,9 +31,9 @@ def explain(error: BaseException) -> str:
         return f"{group}={name}: no such config; {', '.join(there)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
     if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
-        override = several[1]
-        forms = f"for a text: {quoted_override(override)}; for a list: {bracketed_override(override)}"
-        return f"{override}: {forms}; for a sweep over the values: gan train --multirun"
+        key, _, values = several[1].partition("=")
+        forms = f"for a text: {quoted_override(several[1])}; for a list: {shlex.quote(f'{key}=[{values}]')}"
+        return f"{several[1]}: {forms}; for a sweep over the values: gan train --multirun"
     if isinstance(error, OverrideParseException):
         fitting = quoted_override(error.override)
         return f"{error.override}: " + (f"needs quotes: {fitting}" if fitting else f"not an override, {text}")
@@ -45,13 +43,8 @@ def explain(error: BaseException) -> str:
 def _unknown_key(error: OmegaConfBaseException) -> str:
     full_key, key = error.full_key or "", str(error.key)
     where = full_key.rpartition(".")[0]
-    if full_key in KEYS_OF_CHOICES:
-        return f"{full_key}: only with {KEYS_OF_CHOICES[full_key]}"
     if where == "trainer" and key in FLAGS:
         return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
     groups = [] if where else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
     names = {*map(str, error.parent_node or {}), *groups} - {"shared", key}
-    known = sorted(name for name in names if not name.startswith("_"))
-    if close := difflib.get_close_matches(key, known, n=3, cutoff=0.5):
-        return f"{full_key}: no such key; did you mean {' or '.join(close)}?"
-    return f"{full_key}: no such key; {where or 'the config'} has {' '.join(known)}"
+    return unknown_key(full_key, [name for name in names if not name.startswith("_")], where or "the config")

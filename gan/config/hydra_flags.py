@@ -48,11 +48,7 @@ def long_flags() -> list[str]:
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace, list[str]]:
-    """Hydra's flags with their values, the same as attributes, and the overrides. Flags may stand anywhere.
-
-    Raises:
-        UserError: a flag that Hydra does not have, or a wrong value of one.
-    """
+    """Hydra's flags with their values, the same as attributes, and the overrides. Flags may stand anywhere."""
     flags_of_hydra = parser()
 
     def refuse(message: str) -> NoReturn:

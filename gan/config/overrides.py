@@ -1,4 +1,10 @@
-"""What a single override of Hydra's grammar sets."""
+"""What a single override of Hydra's grammar sets, and values as that grammar needs them."""
+
+import shlex
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import OverrideParseException
 
 SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
 
@@ -34,3 +40,28 @@ def replaces(new: str, old: str) -> bool:
         return False
     whole = not in_braces(new) or "_target_" in new  # other values in braces are added to those before
     return old.startswith("~") or (whole and in_braces(new) == in_braces(old))
+
+
+def quoted(value: str) -> str:
+    """A text in Hydra's quotes: every character stands for itself."""
+    quote = Quote.single if '"' in value else Quote.double
+    return QuotedString(text=value, quote=quote).with_quotes().replace("${", "\\${")
+
+
+def quoted_override(override: str) -> str | None:
+    """A refused override with its value, or each in its list, in quotes as typed in a shell; None if that fails too."""
+    key, is_assignment, value = override.partition("=")
+    if not is_assignment or value[:1] in ("{", '"', "'"):
+        return None
+    if value.startswith("["):
+        if not value.endswith("]"):
+            return None
+        entries = [entry.strip().strip("'\"") for entry in value[1:-1].split(",")]
+        fitting = f"{key}=[{','.join(map(quoted, entries))}]"
+    else:
+        fitting = f"{key}={quoted(value)}"
+    try:
+        OverridesParser.create().parse_override(fitting)
+    except OverrideParseException:  # the key itself is wrong
+        return None
+    return shlex.quote(fitting)

@@ -2,26 +2,15 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gan.config.bounds import require_part
-from gan.config.leaves import leaves
 from gan.errors import UserError, one_line
 
 
 def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -> Callable:
-    """The class or function at a dotted path, if it is defined in a permitted package.
-
-    Args:
-        path: such as `gan.losses.Hinge`.
-        key: config key that named the path, for error texts.
-        packages: the project's packages and modules with the choices for this key.
-        trust: the user's packages that are permitted too.
-
-    Raises:
-        UserError: the path is in none of them, or names nothing callable.
-    """
+    """The class or function at a dotted path if it is defined in one of these packages or of the trusted ones."""
     allowed = [*packages, *trust]
 
     def under(name: str) -> bool:
@@ -44,18 +33,13 @@ def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -
 def build(
     spec: Mapping[str, Any], key: str, packages: Sequence[str], trust: Sequence[str], *inputs: Any, **extra: Any
 ) -> Any:
-    """Calls what `spec["_target_"]` names with `inputs`, the other entries of `spec` and `extra`.
-
-    Raises:
-        UserError: it names nothing, may not be called, does not take these arguments, or raises an error.
-    """
+    """Calls what `spec["_target_"]` names with `inputs`, the rest of `spec` and `extra`; a UserError if that fails."""
     require_part(key, spec)
     target = locate(spec["_target_"], key, packages, trust)
     given = {name: value for name, value in spec.items() if name != "_target_"}
-    arguments = {**given, **extra}
     require_arguments(target, key, given, *inputs, **extra)
     try:
-        return target(*inputs, **arguments)
+        return target(*inputs, **{**given, **extra})
     except UserError:
         raise
     except Exception as error:  # a wrong value can make a constructor raise any exception
@@ -86,6 +70,20 @@ def targets(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         part, _, name = full.rpartition(".")
         if name == "_target_":
             yield part, value
+
+
+def leaves(config: Any, key: str = "", separator: str = ".") -> Iterator[tuple[str, Any]]:
+    """Each value of a plain config with its key, such as model.loss._target_; a list of plain values is one value."""
+    entries: Iterable[tuple[Any, Any]]
+    if isinstance(config, Mapping):
+        entries = config.items()
+    elif isinstance(config, list) and any(isinstance(entry, Mapping | list) for entry in config):
+        entries = enumerate(config)
+    else:
+        yield key, config
+        return
+    for name, value in entries:
+        yield from leaves(value, f"{key}{separator}{name}" if key else str(name), separator)
 
 
 def _public(package: str) -> list[str]:

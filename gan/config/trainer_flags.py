@@ -1,15 +1,12 @@
 """What `trainer.*` may be: each flag of Lightning's Trainer either works, or is refused in one line."""
 
-import difflib
 import os
-import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.config.bounds import TRAIN, require_part
+from gan.config.bounds import TRAIN, require_part, unknown_key
 from gan.errors import UserError
 
 
@@ -63,24 +60,19 @@ def check_trainer(cfg: DictConfig) -> None:
         flag = name.removeprefix(VARIABLE).lower()
         if name.startswith(VARIABLE) and flag in FLAGS:
             raise UserError(f"{name}={value}: unset it, Lightning would obey it unseen; trainer.{flag}={value} sets it")
-    _check_root_dir(cfg)
-    for flag in trainer:
-        if flag in REFUSED and trainer[flag] not in REFUSED[flag].harmless:
-            raise UserError(f"trainer.{flag}={trainer[flag]}: {REFUSED[flag].instead}")
-        if flag not in FLAGS and not flag.startswith("_") and trainer.get("_target_") == "lightning.Trainer":
-            close = difflib.get_close_matches(flag, sorted(FLAGS), n=3, cutoff=0.6)
-            raise UserError(f"trainer.{flag}: no such flag; Lightning's Trainer has {' '.join(close or sorted(FLAGS))}")
-    for flag, check in CHECKS.items():
-        if flag in trainer:
-            value = trainer[flag]
-            check(cfg, f"trainer.{flag}", OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
-
-
-def _check_root_dir(cfg: DictConfig) -> None:
     given: Any = OmegaConf.to_container(cfg)
     root = given["trainer"].get("default_root_dir")
     if root not in ("${output_dir}", given["output_dir"]):
         raise UserError(f"trainer.default_root_dir={root}: a run has one folder, hydra.run.dir={root} names it")
+    for flag in trainer:
+        if flag in REFUSED and trainer[flag] not in REFUSED[flag].harmless:
+            raise UserError(f"trainer.{flag}={trainer[flag]}: {REFUSED[flag].instead}")
+        if flag not in FLAGS and not flag.startswith("_") and trainer.get("_target_") == "lightning.Trainer":
+            raise UserError(unknown_key(f"trainer.{flag}", FLAGS, "Lightning's Trainer"))
+    for flag, check in CHECKS.items():
+        if flag in trainer:
+            value = trainer[flag]
+            check(cfg, f"trainer.{flag}", OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
 
 
 def _check_devices(cfg: DictConfig, key: str, value: Any) -> None:
@@ -108,11 +100,6 @@ def _check_profiler(cfg: DictConfig, key: str, value: Any) -> None:
         raise UserError(f"{key}={value}: {', '.join(PROFILERS)}, {{_target_: ...}} or null")
 
 
-def _check_deterministic(cfg: DictConfig, key: str, value: Any) -> None:
-    if value is not None and type(value) is not bool and value != "warn":
-        raise UserError(f"{key}={value}: true, false or warn")
-
-
 def _check_progress_bar(cfg: DictConfig, key: str, value: bool) -> None:
     if not value and (cfg.get("callbacks") or {}).get("progress_bar") is not None:
         raise UserError(f"{key}={value}: only with ~callbacks.progress_bar, which leaves the run's own bar out")
@@ -138,17 +125,15 @@ def _check_interval(cfg: DictConfig, key: str, value: float | None) -> None:
 
 
 def _check_duration(cfg: DictConfig, key: str, value: Any) -> None:
+    if value is None:
+        return
+    from lightning.pytorch.callbacks import Timer
+
     try:
-        if isinstance(value, str):
-            numbers = re.fullmatch(r"(\d+):(\d\d):(\d\d):(\d\d)", value.strip())
-            names = ("days", "hours", "minutes", "seconds")
-            value_of = dict(zip(names, map(int, numbers.groups()), strict=True)) if numbers else {}
-        else:
-            value_of = {} if value is None else dict(value)
-        fits = value is None or timedelta(**value_of) > timedelta(0)
-    except (TypeError, OverflowError):
-        fits = False
-    if not fits:
+        fits = Timer(value).time_remaining()
+    except Exception:  # a wrong value can make it raise any exception
+        fits = None
+    if not fits or fits < 0:
         allowed = "days:hours:minutes:seconds, such as 00:00:30:00, {minutes: 30}, or null"
         raise UserError(f"{key}={value}: {allowed}")
 
@@ -157,7 +142,6 @@ CHECKS = {
     "devices": _check_devices,
     "strategy": _check_strategy,
     "profiler": _check_profiler,
-    "deterministic": _check_deterministic,
     "enable_progress_bar": _check_progress_bar,
     "min_epochs": _check_min_epochs,
     "limit_train_batches": _check_limit,

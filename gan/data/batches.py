@@ -1,8 +1,9 @@
-"""Batches by indexing one tensor that holds all images: no loader, no workers, no per-image Python."""
+"""Splits and batches by indexing one tensor that holds all images: no loader, no workers, no per-image Python."""
 
 import math
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from gan.errors import UserError
 from gan.randomness import derive_seed
 
 Batch = tuple[Tensor, Tensor]
+SPLIT_SEED = 28
 
 
 def require_pixels(images: Tensor) -> None:
@@ -21,20 +23,10 @@ def require_pixels(images: Tensor) -> None:
 class TrainingBatches:
     """One epoch of shuffled batches (images, labels), on the device the images are on.
 
-    An item is one batch, or several joined into one, as many as `steps_from` says for the batch it starts with.
-
-    The order is a permutation from (seed, epoch), sharded over the ranks. Each image comes once an epoch, and each rank
-    has the same number of batches. A last, smaller batch is dropped; its images differ from epoch to epoch.
-
-    Args:
-        images: uint8 [N, C, 28, 28].
-        labels: int64 [N].
-        batch_size: of one rank.
-        rank: of this process, of `world_size`.
-        images_per_epoch: images of an epoch on all ranks together, the first ones of its permutation. A smaller data
-            set repeats, in a new permutation each time. None is the whole data set once.
-        reshuffle: whether each epoch has an order of its own.
-        stratified: whether each class is spread evenly over the epoch, so that each batch has its share of each class.
+    The order is a permutation from (seed, epoch), sharded over the ranks: each image once, or `images_per_epoch` of
+    them, for which a smaller data set repeats. Each rank has the same number of batches, of `batch_size` images each; a
+    last, smaller batch is dropped. `stratified` spreads each class evenly over the epoch. An item is one batch, or
+    several joined into one, as many as `steps_from` says for the batch it starts with.
     """
 
     def __init__(
@@ -71,12 +63,7 @@ class TrainingBatches:
             self.epoch = epoch
 
     def skip(self, images: int, batch_size: int, world_size: int) -> None:
-        """Leaves images out of the next iteration.
-
-        Args:
-            images: how many of the epoch are done, on all ranks together.
-            batch_size, world_size: of the iteration that began with them.
-        """
+        """Leaves the first images out of the next iteration: those that one of these batches and ranks has done."""
         self._begun = images, batch_size, world_size
 
     def __len__(self) -> int:
@@ -115,10 +102,7 @@ class TrainingBatches:
 
 
 def spread(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Indices int64 [N] that reorder labels int64 [N] so that those of each class are equally far apart.
-
-    The order within a class stays; the generator draws the position of its first label.
-    """
+    """Indices int64 [N] that reorder labels int64 [N]: those of a class keep their order and are equally far apart."""
     places = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():
         own = torch.nonzero(labels == label)[:, 0]
@@ -127,12 +111,9 @@ def spread(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class EvaluationBatches:
-    """All images once, in their order, in batches of at most `batch_size`. With one rank, batches are views.
+    """All images once, in their order, in batches of at most `batch_size`.
 
-    Ranks have different images and the same number of batches: in DDP each forward pass exchanges buffers, so one rank
-    with an extra batch would wait forever. The batches of a rank differ in size by at most one.
-
-    Arguments as for `TrainingBatches`; `world_size` is at most N.
+    Ranks have equally many batches: in DDP each forward pass exchanges buffers, and an extra one would wait forever.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
@@ -146,3 +127,22 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         return zip(self.images.tensor_split(self.length), self.labels.tensor_split(self.length), strict=True)
+
+
+def stratified_split(labels: Tensor, held_out: int) -> tuple[Tensor, Tensor]:
+    """Indices to keep, ascending, and `held_out` others, in random order; a function of the labels int64 [N] alone.
+
+    Each class differs from its exact share by less than one image.
+    """
+    # numpy guarantees that RandomState's numbers never change. Those of newer generators and of torch may.
+    order = np.random.RandomState(SPLIT_SEED).permutation(len(labels))
+    _, classes, counts = np.unique(labels.numpy()[order], return_inverse=True, return_counts=True)
+    shares = counts * held_out / len(labels)
+    quotas = np.floor(shares).astype(np.int64)
+    quotas[np.argsort(quotas - shares, kind="stable")[: held_out - quotas.sum()]] += 1
+
+    by_class = np.argsort(classes, kind="stable")
+    place_in_class = np.empty_like(by_class)
+    place_in_class[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    out = place_in_class < quotas[classes]
+    return torch.from_numpy(np.sort(order[~out])).long(), torch.from_numpy(order[out]).long()

@@ -10,11 +10,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from gan.config.bounds import require
-from gan.data.batches import EvaluationBatches, TrainingBatches
-from gan.data.idx import DataNotFoundError
+from gan.data.batches import EvaluationBatches, TrainingBatches, stratified_split
 from gan.data.sklearn_digits import Digits
-from gan.data.sources import MNIST, Examples, IDXFiles, Source, Split
-from gan.data.split import stratified_split
+from gan.data.sources import MNIST, DataNotFoundError, Examples, IDXFiles, Source, Split
 from gan.errors import UserError
 
 DEFAULT_VAL_SIZE = 5000
@@ -30,18 +28,8 @@ class MNISTDataModule(LightningDataModule):
     [N, C, 28, 28] and int64 [N], on the CPU. Batches are tuples (images, labels). Errors are UserErrors of one line.
 
     Args:
-        source: None is MNIST; see `gan.data.Source` for one of your own.
-        dir: the folder of the source's files, and of downloads. Only the default one need not exist.
-        download: whether missing files may be downloaded.
-        offline_fallback: whether scikit-learn's digits are used, with a warning, if there are no files and no download.
-        batch_size: of training, per process.
-        val_size: training images held out for validation, the same for each seed. 0 trains on all of them and validates
-            on 5,000 of those.
-        val_batch_size: of validation and test, per process.
-        images_per_epoch: images of an epoch, the first ones of its order; a smaller data set repeats. None is each
-            image once.
-        stratified_batches: whether each training batch has its share of each class.
-        seed: of the order of training images, together with the epoch.
+        source: None is MNIST; see `gan.data.Source` for one of your own. `conf/data/shared/datamodule.yaml` explains
+            the other arguments.
     """
 
     def __init__(
@@ -146,7 +134,13 @@ class MNISTDataModule(LightningDataModule):
     def _composed(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
         images, labels = self.source.compose(images, labels, split)
         _require_format(images, labels, self.source)
-        _require_contents(images, labels, self.source)
+        channels, classes = self.source.channels, self.source.num_classes
+        gave = f"data.source={type(self.source).__name__}: gave"
+        if images.shape[1] != channels:
+            raise UserError(f"{gave} images of {images.shape[1]} channels; its `channels` is {channels}")
+        if classes and bool(((labels < 0) | (labels >= classes)).any()):
+            found = f"{labels.min()} to {labels.max()}"
+            raise UserError(f"{gave} labels {found}; its `num_classes` allows 0 to {classes - 1}")
         return images, labels
 
     def _fall_back(self, error: DataNotFoundError) -> None:
@@ -207,19 +201,6 @@ def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
 def _described(name: str, value: Any) -> str:
     kind = f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
     return f"{name} {kind}"
-
-
-def _require_contents(images: Tensor, labels: Tensor, source: Source) -> None:
-    name = type(source).__name__
-    if images.shape[1] != source.channels:
-        raise UserError(
-            f"data.source={name}: gave images of {images.shape[1]} channels; its `channels` is {source.channels}"
-        )
-    if source.num_classes and bool(((labels < 0) | (labels >= source.num_classes)).any()):
-        found = f"{labels.min()} to {labels.max()}"
-        raise UserError(
-            f"data.source={name}: gave labels {found}; its `num_classes` allows 0 to {source.num_classes - 1}"
-        )
 
 
 def _fallback_text(missing: Source, count: int) -> str:

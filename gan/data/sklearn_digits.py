@@ -5,8 +5,8 @@ from functools import cache
 import torch
 from torch.nn.functional import interpolate, pad
 
+from gan.data.batches import stratified_split
 from gan.data.sources import Examples, Source
-from gan.data.split import stratified_split
 
 DIGITS_TEST_SIZE = 297
 

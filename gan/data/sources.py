@@ -1,7 +1,12 @@
 """Where images come from: IDX files of MNIST, Fashion-MNIST or KMNIST, and StackedMNIST of MNIST."""
 
+import gzip
 import hashlib
+import http.client
+import logging
 import re
+import urllib.request
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +17,22 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
-from gan.config.bounds import require
-from gan.config.values import Number
-from gan.data import idx
+from gan.atomic_write import write_atomic
+from gan.config.bounds import Number, require
 from gan.errors import UserError
+from gan.idx_files import ALL_NAMES, NAMES, files_in, parse, present, read_bytes, read_split
 
 Split = Literal["train", "val", "test"]
 Examples = tuple[Tensor, Tensor]
 MNIST_LABELS_MD5 = "a25bea736e30d166cdddb491f175f624"
 STACK_SEED = 3
 LOOKS_LIKE_DATA = re.compile(r"mnist|ubyte|\bidx|t10k|\.(npz|npy|parquet|csv|pkl|pt|mat|zip|tar|gz)$", re.IGNORECASE)
+
+log = logging.getLogger(__name__)
+
+
+class DataNotFoundError(UserError):
+    """The files of a data set are not on the disk, and no mirror has them."""
 
 
 class Source(ABC):
@@ -79,45 +90,39 @@ class IDXFiles(Source):
     """Four IDX files in `dir/<layout>/raw` (torchvision's layout), `dir/raw` or `dir` itself, plain or `.gz`.
 
     Files that a user puts there may be any valid ones. Downloaded files must have the known checksums.
-
-    Attributes:
-        layout: the folder's name in torchvision's layout.
-        num_labels: labels in the files are 0..num_labels-1.
-        mirrors: base URLs, tried in this order.
-        md5: checksums of the compressed files, in the order of `idx.ALL_NAMES`.
-        timeout: seconds to wait for a mirror's answer before the next one is tried.
     """
 
     num_classes: int = 10
-    num_labels: int = 10
-    layout: str
-    mirrors: Sequence[str]
-    md5: Sequence[str]
+    num_labels: int = 10  # in the files
+    published: type[datasets.MNIST]  # where they are downloaded, and their checksums
 
     def __init__(self, mirrors: Sequence[str] | None = None, timeout: float = 15) -> None:
         if isinstance(mirrors, str) or not all(isinstance(mirror, str) for mirror in mirrors or ()):
             raise UserError(f"data.source.mirrors={mirrors}: a list of base addresses, or null")
         Number(above=0).require("data.source.timeout", timeout)
-        if mirrors is not None:
-            self.mirrors = mirrors
+        self.layout = self.published.__name__
+        self.mirrors = self.published.mirrors if mirrors is None else mirrors
         self.timeout = timeout
 
     def prepare(self) -> None:
         if self.download and self._find() is None:
             folder = self.dir / self.layout / "raw"
-            there, by_hand = idx.present(folder), idx.present(self.dir)
-            if 0 < len(by_hand) < len(idx.ALL_NAMES):  # a user's own files must not be mixed with downloaded ones
-                missing = ", ".join(name for name in idx.ALL_NAMES if name not in by_hand)
+            there, by_hand = present(folder), present(self.dir)
+            if 0 < len(by_hand) < len(ALL_NAMES):  # a user's own files must not be mixed with downloaded ones
+                missing = ", ".join(name for name in ALL_NAMES if name not in by_hand)
                 raise UserError(
                     f"data.dir={self.dir}: {missing} are missing beside the files that are there; add them, or name a "
                     f"folder with none of the four to download {self.layout} into it"
                 )
             try:
-                for name, md5 in zip(idx.ALL_NAMES, self.md5, strict=True):
+                for packed, md5 in self.published.resources:
+                    name = packed.removesuffix(".gz")
                     if name not in there:
-                        idx.download(name, self.mirrors, md5, folder, self.timeout)
-            except idx.DataNotFoundError as error:
-                raise self._not_found(f"the download failed ({error})") from error
+                        content = self._download(packed, md5)
+                        folder.mkdir(parents=True, exist_ok=True)
+                        write_atomic(folder / name, content)
+            except OSError as error:
+                raise UserError(f"data.dir: can't write {folder.absolute()} ({error.strerror})") from error
         self._paths()
 
     def train(self) -> Examples:
@@ -128,8 +133,8 @@ class IDXFiles(Source):
 
     def _read(self, split: Literal["train", "test"]) -> Examples:
         paths = self._paths()
-        images, labels = idx.NAMES[split]
-        return idx.read_split(paths[images], paths[labels], self.num_labels)
+        images, labels = NAMES[split]
+        return read_split(paths[images], paths[labels], self.num_labels)
 
     def _paths(self) -> dict[str, Path]:
         paths = self._find()
@@ -139,10 +144,10 @@ class IDXFiles(Source):
 
     def _find(self) -> dict[str, Path] | None:
         for folder in self._folders():
-            paths = idx.present(folder)
-            if len(paths) == len(idx.ALL_NAMES):
+            paths = present(folder)
+            if len(paths) == len(ALL_NAMES):
                 # The files of both data sets have the same names: MNIST in `dir` must not be taken for another one.
-                own = folder.parent.name.lower() == self.layout.lower() or self.layout == MNIST.layout
+                own = folder.parent.name.lower() == self.layout.lower() or self.published is MNIST.published
                 return paths if own or not _are_mnist(paths) else None
         return None
 
@@ -150,24 +155,43 @@ class IDXFiles(Source):
         by_layout = [self.dir / name / "raw" for name in (self.layout, self.layout.lower())]
         return [*by_layout, self.dir / "raw", self.dir]
 
+    def _download(self, name: str, md5: str) -> bytes:
+        """A file, decompressed, from the first mirror that has it with the right checksum."""
+        failures = []
+        for mirror in self.mirrors:
+            url = f"{mirror.rstrip('/')}/{name}"
+            log.info("Downloading %s", url)
+            try:
+                request = urllib.request.Request(url, headers={"User-Agent": "mnist-gan"})
+                with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                    packed = response.read()
+                if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
+                    raise ValueError("wrong MD5 checksum")
+                content = gzip.decompress(packed)
+                parse(content, url)
+                return content
+            except (OSError, http.client.HTTPException, EOFError, zlib.error, ValueError) as error:
+                failures.append(f"{url}: {str(error) or type(error).__name__}")
+                log.warning("Mirror failed: %s", failures[-1])
+        raise self._not_found(f"the download failed ({'; '.join(failures) or 'no mirrors given'})")
+
     def _not_found(self, reason: str) -> UserError:
-        other = [path.name for folder in self._folders() for path in idx.files_in(folder) if _looks_like_data(path)]
-        text = (
-            f"data.dir={self.dir}: no {self.layout} files there, and {reason}; put {', '.join(idx.ALL_NAMES)}, "
+        others = [path.name for folder in self._folders() for path in files_in(folder) if _looks_like_data(path)]
+        but = f" (but {', '.join(sorted(others)[:8])})" if others else ""
+        kind = UserError if others else DataNotFoundError  # files of another form are a mistake; no files may be meant
+        return kind(
+            f"data.dir={self.dir}: no {self.layout} files there{but}, and {reason}; put {', '.join(ALL_NAMES)}, "
             f"plain or .gz, into {(self.dir / self.layout / 'raw').absolute()}, or use data=digits (no files)"
         )
-        if other:  # files of another form are a mistake; the fallback is for no files
-            return UserError(text.replace("files there,", f"files there (but {', '.join(sorted(other)[:8])}),", 1))
-        return idx.DataNotFoundError(text)
 
 
 def _looks_like_data(path: Path) -> bool:
-    downloaded = path.parent.name == "raw" and path.name in idx.ALL_NAMES
+    downloaded = path.parent.name == "raw" and path.name in ALL_NAMES
     return LOOKS_LIKE_DATA.search(path.name) is not None and not downloaded
 
 
 def _are_mnist(paths: dict[str, Path]) -> bool:
-    labels = idx.read_bytes(paths["train-labels-idx1-ubyte"])
+    labels = read_bytes(paths["train-labels-idx1-ubyte"])
     return hashlib.md5(labels, usedforsecurity=False).hexdigest() == MNIST_LABELS_MD5
 
 
@@ -176,34 +200,28 @@ class MNIST(IDXFiles):
 
     name = "mnist"
     shows_digits = True
-    layout = "MNIST"
-    mirrors = tuple(datasets.MNIST.mirrors)
-    md5 = tuple(md5 for _, md5 in datasets.MNIST.resources)
+    published = datasets.MNIST
 
 
 class FashionMNIST(IDXFiles):
     """60,000 and 10,000 pictures of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017)."""
 
     name = "fashion_mnist"
-    layout = "FashionMNIST"
-    mirrors = tuple(datasets.FashionMNIST.mirrors)
-    md5 = tuple(md5 for _, md5 in datasets.FashionMNIST.resources)
+    published = datasets.FashionMNIST
 
 
 class KMNIST(IDXFiles):
     """60,000 and 10,000 cursive Japanese characters in ten classes (Clanuwat et al. 2018, arXiv:1812.01718)."""
 
     name = "kmnist"
-    layout = "KMNIST"
-    mirrors = tuple(datasets.KMNIST.mirrors)
-    md5 = tuple(md5 for _, md5 in datasets.KMNIST.resources)
+    published = datasets.KMNIST
 
 
 class StackedMNIST(MNIST):
     """Three random digits a, b, c as the channels of one image with the label 100 a + 10 b + c: 1,000 modes.
 
-    Each split is made of its own digits, in the same way for everyone. It has as many images as it has digits; only the
-    number of training images can be chosen, by `num_images`. Other arguments are those of MNIST.
+    Each split is made of its own digits, in the same way for everyone, and has as many images as digits; `num_images`
+    is the number of training images. Other arguments are those of MNIST.
     """
 
     name = "stacked_mnist"

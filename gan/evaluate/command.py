@@ -3,9 +3,7 @@
     gan evaluate ckpt=last
     gan evaluate 'ckpt=[a.ckpt,b.ckpt]' images=theirs.npz
 
-The floor is computed in the same run: as many training images as samples in place of generated ones. A conditional
-model generates the digits that the real images show (`labels=real`), so that no part of a distance is due to how often
-each digit comes. `labels=even` takes 0 to 9 in turn, as `gan generate` does, for the model and for the floor.
+The floor is computed in the same run: as many training images as samples in place of generated ones.
 """
 
 import logging
@@ -23,22 +21,17 @@ from gan.config.overrides import key_of
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare
-from gan.evaluate.given_images import given_set
-from gan.evaluate.image_files import check_paths
+from gan.evaluate.given_images import images_of_file
 from gan.evaluate.sets import GeneratedSet, ImageSet, Labels
 from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
-from gan.runs.origin import run_data, run_folder
-from gan.runs.records import read_json
+from gan.runs.records import read_json, run_data, run_folder
 
 log = logging.getLogger("gan")
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Values]:
-    """Writes `metrics.json`, `metrics.md` and pictures into the run's folder.
-
-    Args:
-        cfg: of `conf/evaluate.yaml`.
+    """Measures what a config of `conf/evaluate.yaml` names; writes the table and pictures into the run's folder.
 
     Returns:
         By column of the table (the checkpoints, the given images, and `floor`), the measures by name, such as
@@ -52,7 +45,12 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     given = [str(path) for path in _listed(cfg.images, "images")]
     _refuse_repeated("images", given)
     labels, label_files = parse_labels(cfg.labels, len(given))
-    check_paths(given, label_files)
+    for name in given:
+        if not (Path(name).is_file() or Path(name).is_dir()):
+            raise UserError(f"images={name}: there is no file or folder there")
+    for file in label_files:
+        if file is not None and not Path(file).is_file():
+            raise UserError(f"labels={file}: there is no file there")
     generators = _open(cfg, bool(given))
     if labels == "even" and not given and all(generator.num_classes is None for generator in generators):
         raise UserError("labels=even: needs a conditional model")
@@ -66,16 +64,15 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     names = short_names([*paths, *(Path(path).absolute() for path in given)])
     real_labels = data.test_labels if cfg.split == "test" else data.val_labels
     wanted = real_labels if labels == "real" and data.source.num_classes else None
-    sets: list[ImageSet] = [
-        *(GeneratedSet(name, one, wanted, cfg.seed) for name, one in zip(names, generators, strict=False)),
-        *(
-            given_set(name, path, file, data.source, cfg)
-            for name, path, file in zip(names[len(generators) :], given, label_files, strict=True)
-        ),
-    ]
+    models = zip(names, generators, strict=False)
+    sets: list[ImageSet] = [GeneratedSet(name, one, wanted, cfg.seed) for name, one in models]
+    for name, path, file in zip(names[len(generators) :], given, label_files, strict=True):
+        sets.append(images_of_file(name, path, file, data.source, cfg))
     evaluation = compare(sets, data, labels, cfg, folder)
-    for one, path in zip(sets, paths, strict=False):
-        evaluation.columns[one.name].update(_training_minutes(path))
+    for one, checkpoint in zip(sets, paths, strict=False):
+        run = run_folder(checkpoint)
+        if run is not None and (minutes := read_json(run / "summary.json").get("minutes")) is not None:
+            evaluation.columns[one.name]["train/minutes"] = minutes
     facts = {
         "checkpoints": [str(path) for path in paths],
         **({"images": given} if given else {}),
@@ -93,11 +90,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
 
 
 def parse_labels(value: Any, num_given: int) -> tuple[Labels, list[str | None]]:
-    """The word in `labels`, "real" where there is none, and for each of the given images the file of its labels.
-
-    Raises:
-        UserError: another word, or another number of files than of images.
-    """
+    """The word in `labels`, "real" where there is none, and for each of the given images the file of its labels."""
     entries = _listed(value, "labels")
     words = [entry for entry in entries if entry in ("real", "even")]
     files = [None if entry is None else str(entry) for entry in entries if entry not in words]
@@ -158,10 +151,3 @@ def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:
             )
         if generator.data not in (None, source.name):
             log.warning("data=%s: the model was trained on %s", source.name, generator.data)
-
-
-def _training_minutes(path: Path) -> Values:
-    """How long the run of a checkpoint took, where its folder still has the summary."""
-    run = run_folder(path)
-    minutes = read_json(run / "summary.json").get("minutes") if run else None
-    return {} if minutes is None else {"train/minutes": minutes}

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,18 +12,19 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
+from tqdm import tqdm
 
 from gan.atomic_write import write_atomic, write_json
-from gan.data import MNISTDataModule
-from gan.data.batches import spread
+from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
-from gan.evaluate.measuring import choose_measures, measure_real, measure_set
 from gan.evaluate.pictures import save_pictures
-from gan.evaluate.sets import ImageSet, Labels, batches
-from gan.evaluate.table import Intervals, Values, markdown, mean_intervals, means_and_spreads
-from gan.metrics import ImageMeasures
+from gan.evaluate.sets import CHUNK, Floor, ImageSet, Labels
+from gan.evaluate.table import Intervals, Values, markdown, over_repeats
+from gan.inference.arguments import find_device
+from gan.metrics import ImageMeasures, build_extractor, build_measures
+from gan.metrics.features import FeatureCollector
+from gan.metrics.measures import MEASURES, REST
 from gan.metrics.measures.base import Direction, LabeledImages, Pixels
-from gan.randomness import derive_seed
 
 log = logging.getLogger("gan")
 
@@ -56,46 +58,39 @@ class Evaluation:
 def compare(
     sets: Sequence[ImageSet], data: MNISTDataModule, labels: Labels, cfg: DictConfig, folder: Path | None
 ) -> Evaluation:
-    """The measures of each set and of the floor. Writes pictures into the folder, if there is one.
+    """The measures of each set and of the floor of such labels. Writes pictures into the folder, if there is one.
 
-    Args:
-        data: set up.
-        labels: "real" or "even", for the floor.
-        cfg: of `conf/evaluate.yaml`; its `num_samples` is lowered where given images are fewer.
-
-    Raises:
-        UserError: a measure or a number of images that does not fit the data or the sets.
+    Lowers the config's `num_samples` where given images are fewer.
     """
     real = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
     _settle_num_samples(sets, cfg)
     measures = choose_measures(cfg, data.source, sets, num_real=len(real[0]))
-    parts = _floor_parts(data.train_labels, labels, len(real[0]), cfg)
-    pixels = _pixels(data, real, cfg) if measures.need_pixels else []
-    counts = [_num_examples(one, measures) for one in sets if one.labeled for _ in pixels]
+    floor = Floor(data, labels, len(real[0]), cfg)
+    pixels = _pixels(data, real, cfg) if any(measure.needs_pixels for measure in measures.measures.values()) else []
+    num_pixels = max((measure.num_pixels for measure in measures.measures.values()), default=0)
+    counts = [min(num_pixels, one.size) for one in sets if one.labeled for _ in pixels]
     for measure in measures.measures.values():
-        if cost := measure.cost(counts, pixels[: len(parts)], measures.extractor.device):
+        if cost := measure.cost(counts, pixels[: len(floor.parts)], measures.extractor.device):
             log.info("%s", cost)
-    measure_real(measures, data, *real)
+    _add(measures.real, *real, "real images")
+    if measures.need_training:
+        _add(measures.training, data.train_images, data.train_labels, "training images")
     folders = folder_names([one.name for one in sets])
     columns: dict[str, Values] = {}
     intervals: dict[str, Intervals] = {}
-    for one in sets:
+    for one in [*sets, floor]:
         results = []
-        for repeat in range(cfg.repeats):
+        for repeat in range(len(floor.parts) if one is floor else cfg.repeats):
             if pixels:
-                measures.pixels = _with_examples(pixels[repeat], one, repeat, measures)
-            results.append(measure_set(measures, one.samples(cfg.num_samples, repeat), one.name, cfg))
-        columns[one.name], intervals[one.name] = _over_repeats(results)
-        if folder is not None:
+                floors = pixels[repeat]
+                measures.pixels = floors if one is floor else _with_examples(floors, one, num_pixels, repeat)
+            results.append(_measure_set(measures, one, repeat, cfg, against_training=one is not floor))
+        columns[one.name], intervals[one.name] = over_repeats(results)
+        if folder is not None and one is not floor:
             pictures = folder if len(sets) == 1 else folder / folders[one.name]
-            save_pictures(pictures, *one.shown(), real[0], data.train_images, measures, cfg.seed)
-    results = []
-    for repeat, part in enumerate(parts):
-        measures.pixels = pixels[repeat] if pixels else None
-        samples = batches(data.train_images[part], data.train_labels[part] if data.source.num_classes else None)
-        results.append(measure_set(measures, samples, "floor", cfg, against_training=False))
-    columns["floor"], intervals["floor"] = _over_repeats(results)
-    better = {measures.metric_name(cfg.split, key): direction for key, direction in measures.directions().items()}
+            save_pictures(pictures, *one.shown(), real[0], data.train_images, measures)
+    values = [value for measure in measures.measures.values() for value in measure.values.items()]
+    better = {measures.metric_name(cfg.split, key): direction for key, direction in values if direction is not None}
     return Evaluation(columns, intervals, better)
 
 
@@ -109,48 +104,18 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _over_repeats(results: list[tuple[Values, Intervals]]) -> tuple[Values, Intervals]:
-    values, intervals = ([*each] for each in zip(*results, strict=True))
-    return means_and_spreads(values), mean_intervals(intervals)
-
-
 def _settle_num_samples(sets: Sequence[ImageSet], cfg: DictConfig) -> None:
     """All columns are of equally many images, since most measures change with their number."""
-    wanted = cfg.num_samples * cfg.repeats
-    count, name = min((one.num_examples(wanted), one.name) for one in sets)
+    count, name = min((one.size, one.name) for one in sets)
     if count < cfg.repeats:
         raise UserError(f"repeats={cfg.repeats}: {name} has {count} images")
-    if count < wanted:
+    if count < cfg.num_samples * cfg.repeats:
         lowered = count // cfg.repeats
         log.warning(
             f"num_samples={cfg.num_samples}, repeats={cfg.repeats}: {name} has {count:,} images, so each set and the "
             f"floor are measured on {lowered:,}"
         )
         cfg.num_samples = lowered
-
-
-def _floor_parts(labels: Tensor, kind: Labels, num_real: int, cfg: DictConfig) -> list[Tensor]:
-    """Indices of the floor's images for each repeat, in the data's class proportions or equally many of each class.
-
-    No image is in two parts. If there are too few images for that, there are fewer parts. As many as the real images
-    are drawn at random; of fewer, chance would decide the proportions, so each class has its share.
-    """
-    generator = torch.Generator().manual_seed(derive_seed(cfg.seed))
-    order = torch.randperm(len(labels), generator=generator)
-    if cfg.num_samples < num_real:
-        order = order[spread(labels[order], generator)]
-    pools = [order] if kind == "real" else [order[labels[order] == label] for label in labels.unique()]
-    each = -(-cfg.num_samples // len(pools))
-    parts = max(1, min(cfg.repeats, *(len(pool) // each for pool in pools)))
-    chosen = [_in_turn([pool[i * each : (i + 1) * each] for pool in pools])[: cfg.num_samples] for i in range(parts)]
-    if len(chosen[0]) < cfg.num_samples:
-        log.warning("the floor is of %d images, not %d: there are no more", len(chosen[0]), cfg.num_samples)
-    return chosen
-
-
-def _in_turn(pools: list[Tensor]) -> Tensor:
-    """The first of each pool, then the second of each, and so on."""
-    return torch.cat(pools)[torch.cat([torch.arange(len(pool)) for pool in pools]).argsort(stable=True)]
 
 
 def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig) -> list[Pixels]:
@@ -164,11 +129,75 @@ def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig)
     ]
 
 
-def _num_examples(one: ImageSet, measures: ImageMeasures) -> int:
-    return one.num_examples(max(measure.num_pixels for measure in measures.measures.values()))
+def _with_examples(pixels: Pixels, one: ImageSet, count: int, repeat: int) -> Pixels | None:
+    return replace(pixels, generated=one.examples(count, repeat), name=one.name) if one.labeled else None
 
 
-def _with_examples(pixels: Pixels, one: ImageSet, repeat: int, measures: ImageMeasures) -> Pixels | None:
-    if not one.labeled:
-        return None
-    return replace(pixels, generated=one.examples(_num_examples(one, measures), repeat), name=one.name)
+def choose_measures(cfg: DictConfig, source: Source, sets: Sequence[ImageSet], num_real: int) -> ImageMeasures:
+    """The measures named in `metrics.measures`; of the others, if it wants them, all that fit the data and are fast."""
+    extractor = build_extractor(cfg.metrics.extractor, cfg.metrics.inception_weights, find_device(cfg.device))
+    if reason := extractor.misfit(source):
+        raise UserError(reason)
+    wanted = [REST] if cfg.metrics.measures is None else cfg.metrics.measures
+    rest = [name for name, kind in MEASURES.items() if name not in wanted and not kind.only_by_name]
+    chosen, too_large = [], []
+    for measure in build_measures(wanted, extractor):
+        fits = measure.num_classes in (None, source.num_classes)
+        slow = extractor.slow and (measure.needs_training or measure.num_classes is not None)
+        if REST in wanted and measure.name in rest:
+            if measure.least_real > num_real:
+                too_large.append(measure.name)
+                continue
+            if slow or not fits:
+                continue
+        elif not fits:
+            raise UserError(
+                f"metrics.measures: {measure.name} is of {measure.num_classes} classes, not {source.name}'s"
+            )
+        elif measure.needs_labels and not any(one.labeled for one in sets):
+            raise UserError(f"metrics.measures: {measure.name} needs a conditional model, or images with labels")
+        if reason := measure.too_few(num_real, cfg.num_samples):
+            raise UserError(f"num_samples={cfg.num_samples}, metrics.measures: {reason}")
+        published = measure.published_samples.get(source.channels, cfg.num_samples)
+        if published != cfg.num_samples:
+            log.warning(
+                "num_samples=%d: published numbers of %s are of %d samples", cfg.num_samples, measure.name, published
+            )
+        chosen.append(measure)
+    if too_large:
+        log.warning("left out, as %s has %d images: %s", source.name, num_real, ", ".join(too_large))
+    return ImageMeasures(extractor, chosen, seed=cfg.seed)
+
+
+def _add(collector: FeatureCollector, images: Tensor, labels: Tensor, name: str) -> None:
+    for chosen in progress(torch.arange(len(images)).split(CHUNK), name):
+        collector.add(images[chosen], labels[chosen])
+
+
+def _measure_set(
+    measures: ImageMeasures, one: ImageSet, repeat: int, cfg: DictConfig, against_training: bool = True
+) -> tuple[Values, Intervals]:
+    """The measures of a repeat of one set of images, and their confidence intervals."""
+    measures.generated.clear()
+    seconds = 0.0  # without the time in which the images are made
+    for images, labels in progress(one.samples(cfg.num_samples, repeat), one.name):
+        started = time.perf_counter()
+        measures.generated.add(images, labels)
+        seconds += time.perf_counter() - started
+    started = time.perf_counter()
+    values = measures.compute(against_training)
+    intervals = {} if cfg.confidence is None else measures.intervals(values, cfg.confidence)
+    log.info("%s measured in %.1f s", one.name, seconds + time.perf_counter() - started)
+    for skipped, reason in measures.skipped.items():
+        if one.labeled or not measures.measures[skipped].needs_labels:
+            raise UserError(f"num_samples={cfg.num_samples}, metrics.measures: {reason}")
+
+    def named(found: dict[str, Any]) -> dict[str, Any]:
+        return {measures.metric_name(cfg.split, key): value for key, value in found.items()}
+
+    return named(values), named(intervals)
+
+
+def progress(items: Any, what: str) -> Any:
+    """The items, with a progress bar on a terminal."""
+    return tqdm(items, desc=what, leave=False, disable=None)

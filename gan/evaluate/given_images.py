@@ -1,22 +1,20 @@
 """Images that others have generated: from files, or as arrays in Python."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from gan.config import compose, instantiate
 from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
-from gan.evaluate.comparison import Evaluation, compare
+from gan.evaluate.comparison import Evaluation, compare, progress
 from gan.evaluate.image_files import read_images, read_labels
 from gan.evaluate.image_formats import Images, as_images, as_labels
-from gan.evaluate.measuring import progress
 from gan.evaluate.sets import GivenSet, Labels
 from gan.metrics import Extractor, Measure
 from gan.metrics.extractor import CLASSIFIERS
@@ -26,24 +24,17 @@ DARK, LIGHT = 5, 127  # the mean pixel of MNIST is 33
 log = logging.getLogger("gan")
 
 
-def given_set(name: str, path: str, labels: str | None, source: Source, cfg: DictConfig) -> GivenSet:
-    """The images of a file or folder, and their labels from their own file or from another one.
-
-    Raises:
-        UserError: they cannot be read, or do not fit the data.
-    """
+def images_of_file(name: str, path: str, labels: str | None, source: Source, cfg: DictConfig) -> GivenSet:
+    """The images of a file or folder, and their labels from their own file or from another one."""
+    arrays, own, of_8_bits = read_images(Path(path))
     what = f"images={path}"
-    found = read_images(Path(path))
-    pieces = progress(found.arrays, f"reading {name}")
-    images = torch.cat(
-        [as_images(piece, source.channels, cfg.resize, cfg.invert, what, found.of_8_bits) for piece in pieces]
-    )
-    own = found.labels if labels is None else read_labels(Path(labels))
-    classes = None
-    if own is not None:
-        classes = as_labels(own, len(images), source.num_classes, what if labels is None else f"labels={labels}")
-    log.info("images      %s, %s of them, with%s labels", path, f"{len(images):,}", "out" if classes is None else "")
-    return _set(name, images, classes, source, cfg.seed, what)
+    if labels is not None:
+        own = read_labels(Path(labels))
+    pieces = progress(arrays, f"reading {name}")
+    given = _given_set(name, pieces, own, source, cfg, what, f"labels={labels}" if labels else what, of_8_bits)
+    count, have = f"{len(given.images):,}", "with" if given.labeled else "without"
+    log.info("images      %s, %s of them, %s labels", path, count, have)
+    return given
 
 
 def measure(
@@ -68,11 +59,6 @@ def measure(
 
     `resize`, `invert`, `num_samples`, `repeats`, `split`, `confidence`, `seed` and `device` are keys of
     `conf/evaluate.yaml`, which explains them.
-
-        from gan.evaluate import measure
-
-        print(measure(images, labels).markdown())
-        measure({"mine": mine, "theirs": theirs}, folder="compared").columns["mine"]["test/fid_mnist"]
 
     Args:
         images: a tensor or an array, or several by name: [N, 28, 28], [N, C, 28, 28], [N, 28, 28, C] or [N, 784];
@@ -108,13 +94,10 @@ def measure(
     check_bounds("evaluate", cfg)
     data.prepare_data()
     data.setup()
-    sets = []
-    for name, given in several.items():
-        pixels = as_images(given, data.source.channels, resize, invert, f"images ({name})")
-        classes = of_each.get(name)
-        if classes is not None:
-            classes = as_labels(classes, len(pixels), data.source.num_classes, f"labels ({name})")
-        sets.append(_set(name, pixels, classes, data.source, seed, f"images ({name})"))
+    sets = [
+        _given_set(name, [given], of_each.get(name), data.source, cfg, f"images ({name})", f"labels ({name})")
+        for name, given in several.items()
+    ]
     path = None if folder is None else Path(folder)
     evaluation = compare(sets, data, floor_labels, cfg, path)
     if path is not None:
@@ -123,10 +106,21 @@ def measure(
     return evaluation
 
 
-def _set(name: str, images: Tensor, labels: Tensor | None, source: Source, seed: int, what: str) -> GivenSet:
+def _given_set(
+    name: str,
+    pieces: Iterable[Images],
+    labels: Any | None,
+    source: Source,
+    cfg: DictConfig,
+    what: str,
+    what_labels: str,
+    of_8_bits: bool = False,
+) -> GivenSet:
+    images = torch.cat([as_images(one, source.channels, cfg.resize, cfg.invert, what, of_8_bits) for one in pieces])
+    classes = None if labels is None else as_labels(labels, len(images), source.num_classes, what_labels)
     brightness = images.float().mean().item()
     if source.shows_digits and brightness > LIGHT:
         log.warning("%s: mostly light, and MNIST's background is dark; invert=true inverts the images", what)
     if source.shows_digits and brightness < DARK:
         log.warning("%s: nearly black, with a mean pixel of %.2g; that of MNIST is 33", what, brightness)
-    return GivenSet(name, images, labels, seed)
+    return GivenSet(name, images, classes, cfg.seed)

@@ -1,15 +1,14 @@
 """Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from gan.data import idx
+from gan import idx_files as idx
 from gan.errors import UserError, one_line
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
@@ -20,13 +19,8 @@ ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
 DEEPEST = 65535  # of 16 bits
 
 
-@dataclass(frozen=True)
-class ReadImages:
-    """Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255."""
-
-    arrays: Iterable[np.ndarray]
-    labels: Any | None
-    of_8_bits: bool = False
+# Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255
+ReadImages = tuple[Iterable[np.ndarray], Any | None, bool]
 
 
 def read_images(path: Path) -> ReadImages:
@@ -35,16 +29,11 @@ def read_images(path: Path) -> ReadImages:
     A folder has pictures, or .npz or IDX files that `gan generate` wrote as shards. The label of a picture is the
     number at the end of its name (`000007_digit_3.png`, or without the last `_`) or the name of its folder
     (`3/000007.png`). The labels of an IDX file are in the file beside it. What is hidden in a folder is left out.
-
-    Raises:
-        UserError: it is damaged, or of another kind.
     """
     if path.is_dir():
         return _folder(path)
-    if path.suffix == ".npz":
-        return _npz([path])
-    if path.suffix == ".npy":
-        return ReadImages([_array(path, "images")], None)
+    if path.suffix in (".npz", ".npy"):
+        return _numpy([path])
     if path.suffix.lower() in PICTURES:
         raise UserError(f"images={path}: one picture; {ALLOWED}")
     if idx.read_bytes(path)[:3] != bytes([0, 0, idx.UNSIGNED_BYTE]):
@@ -52,25 +41,11 @@ def read_images(path: Path) -> ReadImages:
     return _idx([path])
 
 
-def check_paths(images: Sequence[str], labels: Sequence[str | None]) -> None:
-    """Raises a UserError for the first path that is not there."""
-    for key, paths in (("images", images), ("labels", labels)):
-        for path in paths:
-            if path is not None and not (Path(path).is_file() or (key == "images" and Path(path).is_dir())):
-                raise UserError(f"{key}={path}: there is no {'file or folder' if key == 'images' else 'file'} there")
-
-
 def read_labels(path: Path) -> np.ndarray:
-    """The labels of `labels=PATH`: an .npy, an .npz, an IDX file, or a text file of numbers.
-
-    Raises:
-        UserError: it is damaged, or of another kind.
-    """
-    if path.suffix == ".npz":
-        arrays = _open_npz(path, "labels")
+    """The labels of `labels=PATH`: an .npy, an .npz, an IDX file, or a text file of numbers."""
+    if path.suffix in (".npz", ".npy"):
+        arrays = _load(path, "labels")
         return _named(arrays, LABEL_NAMES if len(arrays) > 1 else tuple(arrays), path, "labels")
-    if path.suffix == ".npy":
-        return _array(path, "labels")
     if path.suffix in (".txt", ".csv"):
         try:
             return np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), dtype=np.int64)
@@ -80,7 +55,8 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def _folder(folder: Path) -> ReadImages:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     npz = [path for path in files if path.suffix == ".npz"]
     by_split: dict[str, list[Path]] = {}
@@ -95,12 +71,8 @@ def _folder(folder: Path) -> ReadImages:
         raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
     if pictures:
         labels = [_label(path, folder) for path in pictures]
-        return ReadImages(map(_picture, pictures), None if None in labels else labels, of_8_bits=True)
-    return _npz(npz) if npz else _idx(by_split.popitem()[1])
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+        return map(_picture, pictures), None if None in labels else labels, True
+    return _numpy(npz) if npz else _idx(by_split.popitem()[1])
 
 
 def _label(path: Path, folder: Path) -> int | None:
@@ -133,19 +105,21 @@ def _of_16_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
     return (pixels // (DEEPEST // 255)).astype(np.uint8)
 
 
-def _npz(paths: list[Path]) -> ReadImages:
-    opened = [(path, _open_npz(path, "images")) for path in paths]
-    labels = [[arrays[name] for name in LABEL_NAMES if name in arrays][:1] for _, arrays in opened]
-    images = [_named(arrays, IMAGE_NAMES, path, "images") for path, arrays in opened]
-    return ReadImages(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
+def _numpy(paths: list[Path]) -> ReadImages:
+    opened = [_load(path, "images") for path in paths]
+    labels = [[arrays[name] for name in LABEL_NAMES if name in arrays][:1] for arrays in opened]
+    images = [_named(arrays, IMAGE_NAMES, path, "images") for arrays, path in zip(opened, paths, strict=True)]
+    return images, np.concatenate([found[0] for found in labels]) if all(labels) else None, False
 
 
-def _open_npz(path: Path, key: str) -> dict[str, np.ndarray]:
+def _load(path: Path, key: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by their names, or that of an .npy file by the key."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # NumPy and zipfile raise many kinds
-        raise UserError(f"{key}={path}: not a readable .npz file of numbers ({one_line(error, 120)})") from error
+        loaded = np.load(path, allow_pickle=False)
+        return {key: loaded} if isinstance(loaded, np.ndarray) else {**loaded}
+    except Exception as error:  # NumPy and zipfile raise many kinds, and a damaged header is parsed as Python text
+        what = f"not a readable {path.suffix} file of numbers"
+        raise UserError(f"{key}={path}: {what} ({one_line(error, 120)})") from error
 
 
 def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, key: str) -> np.ndarray:
@@ -158,27 +132,16 @@ def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, ke
     return arrays[found[0]]
 
 
-def _array(path: Path, key: str) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except Exception as error:  # a damaged header is parsed as Python text
-        raise UserError(f"{key}={path}: not a readable .npy file of numbers ({one_line(error, 120)})") from error
-
-
 def _idx(paths: list[Path]) -> ReadImages:
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
     files = idx.by_standard_name(
         file for parent in {path.parent for path in paths} for file in parent.glob("*") if file.is_file()
     )
-    beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
+    own = [idx.standard_name(path) for path in paths]
+    of_labels = [name.replace("images", "labels").replace("idx3", "idx1") for name in own]
+    wanted = [(path.parent, name) for path, name in zip(paths, of_labels, strict=True) if name not in own]
+    beside = [files[place] for place in wanted if place in files]
     if len(beside) < len(paths):
-        return ReadImages(arrays, None)
+        return arrays, None, False
     labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
-    return ReadImages(arrays, np.concatenate(labels))
-
-
-def _labels_beside(path: Path, files: Mapping[tuple[Path, str], Path]) -> Path | None:
-    """The file of an IDX file's labels, of those beside it."""
-    own = idx.standard_name(path)
-    name = own.replace("images", "labels").replace("idx3", "idx1")
-    return None if name == own else files.get((path.parent, name))
+    return arrays, np.concatenate(labels), False

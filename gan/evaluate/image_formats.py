@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from gan.config.bounds import require
 from gan.errors import UserError
 
 SIZE = 28
@@ -24,24 +23,11 @@ Images = Tensor | np.ndarray | Sequence[Any]
 def as_images(
     images: Images, channels: int, resize: str | None, invert: bool, what: str, of_8_bits: bool = False
 ) -> Tensor:
-    """uint8 [N, C, 28, 28] in 0..255, of which MNIST's background is 0.
+    """uint8 [N, C, 28, 28] in 0..255, of which MNIST's background is 0; `what` names the images in error texts.
 
-    Integers are 0..255, or 0 and 1. Floats are 0..1, -1..1 or 0..255, as their least and largest value
-    show. Colour becomes grey by its luminance; the transparent is the background, so white where light becomes dark.
-
-    Args:
-        images: [N, H, W], [N, C, H, W], [N, H, W, C] or [N, H * H].
-        channels: of the data they are compared with, 1 or 3.
-        resize: how images of another size become 28x28, see `conf/evaluate.yaml`; None refuses them.
-        invert: whether light becomes dark.
-        what: the images in error texts, such as `images=FILE`.
-        of_8_bits: whether they are 0..255 even if none is above 1, as a picture may be that is nearly black.
-
-    Raises:
-        UserError: another shape, size or range, or a value that is no number.
+    Integers are 0..255 (certainly if `of_8_bits`), or 0 and 1. Floats are 0..1, -1..1 or 0..255, as their least and
+    largest value show. Colour becomes grey by its luminance; the transparent is the background, so white with `invert`.
     """
-    require("resize", resize, "evaluate")
-    require("invert", invert, "evaluate")
     stacked = _channels_first(_tensor(images, what), what)
     scale, shift = (1, 0) if of_8_bits else _range(stacked, what)
     height, width = stacked.shape[2:]
@@ -50,9 +36,6 @@ def as_images(
         raise UserError(f"{what}: images of {height}x{width}; {words} makes 28x28 of them")
     if height != width and resize != "crop":
         raise UserError(f"{what}: images of {height}x{width} would be distorted; resize=crop keeps their form")
-    as_they_are = stacked.dtype == torch.uint8 and (scale, shift, invert) == (1, 0, False)
-    if as_they_are and tuple(stacked.shape[1:]) == (channels, SIZE, SIZE):
-        return stacked.contiguous()
     pieces = []
     for piece in stacked.split(PIECE):
         pixels = _with_channels(piece.float() * scale + shift, channels, 255 if invert else 0, what)
@@ -62,11 +45,7 @@ def as_images(
 
 
 def as_labels(labels: Any, count: int, num_classes: int | None, what: str) -> Tensor | None:
-    """int64 [N]; None where all are -1, which `gan generate` writes for images without a label.
-
-    Raises:
-        UserError: another number of labels than images, or one that is no class of the data.
-    """
+    """int64 [N]; None where all are -1, which `gan generate` writes for images without a label."""
     values = _tensor(labels, what)
     if values.dim() == 2 and values.shape[1] == 1:
         values = values[:, 0]

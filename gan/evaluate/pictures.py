@@ -5,59 +5,39 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from gan.images import enlarge, grid
 from gan.metrics import ImageMeasures
 from gan.metrics.features import ImageFeatures
-from gan.metrics.measures.digits import confusion
 from gan.metrics.measures.neighbours import nearest
 
 MAP_POINTS = 2000
 
 
 def save_pictures(
-    folder: Path,
-    images: Tensor,
-    labels: Tensor | None,
-    real: Tensor,
-    training: Tensor,
-    measures: ImageMeasures,
-    seed: int,
+    folder: Path, images: Tensor, labels: Tensor | None, real: Tensor, training: Tensor, measures: ImageMeasures
 ) -> None:
-    """Writes the pictures of one set of images into a folder, as PNG files.
-
-    Real beside generated images, a sheet by class, and a map of features; the nearest training images where a measure
-    has them; a confusion matrix for labeled digits.
-
-    Args:
-        images, labels: those shown, uint8 [N, C, 28, 28] and int64 [N]; labels are None where there are none.
-        real: uint8 [N, C, 28, 28], at least one.
-        training: the images that the model was trained on, in the order in which they were added to `measures`.
-        measures: with the images of the set added.
-        seed: of the images and the points shown.
-    """
+    """Writes the pictures of images and their labels, which were added to `measures`, into a folder, as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
     _side_by_side(real[:64], images[:64]).savefig(folder / "real_and_generated.png", dpi=150)
     enlarge(grid(_by_class(images, labels, measures), columns=10)).save(folder / "by_class.png")
     sets = measures.sets()
-    seen = sets.generated.cpu()
-    feature_map(sets.real.cpu(), seen, measures.extractor.reads_digits, seed).savefig(folder / "features.png", dpi=150)
+    seen, reads_digits = sets.generated, measures.extractor.reads_digits
+    feature_map(sets.real, seen, reads_digits, measures.seed).savefig(folder / "features.png", dpi=150)
     if measures.need_training:
         shown = images[:10]
         features, _ = measures.extractor(shown.to(measures.extractor.device))
         _, neighbours = nearest(features.to(sets.training.features), sets.training.features, count=5)
         rows = torch.cat([torch.cat([shown[i : i + 1], training[neighbours[i].cpu()]]) for i in range(len(shown))])
         enlarge(grid(rows, columns=6)).save(folder / "nearest_training.png")
-    if seen.labels is not None and seen.logits.shape[1] == 10 and measures.extractor.reads_digits:
-        _confusion(confusion(seen.labels, seen.digits, seen.logits.shape[1])).savefig(folder / "confusion.png", dpi=150)
+    if seen.labels is not None and seen.logits.shape[1] == 10 and reads_digits:
+        confusion(seen.labels.cpu(), seen.digits.cpu()).savefig(folder / "confusion.png", dpi=150)
 
 
 def feature_map(real: ImageFeatures, generated: ImageFeatures, reads_digits: bool, seed: int = 0) -> Figure:
-    """Features of real and of generated images, projected onto the two principal components of the real ones.
-
-    Up to MAP_POINTS of each are shown, chosen at random by `seed`.
-    """
+    """Features of some real and generated images, projected onto the two principal components of the real ones."""
     center = _in_plane(real.features).mean(0)
     variances, components = torch.linalg.eigh((_in_plane(real.features) - center).T.cov(correction=0))
     plane = components[:, [-1, -2]]
@@ -67,8 +47,8 @@ def feature_map(real: ImageFeatures, generated: ImageFeatures, reads_digits: boo
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, images, title in zip(panels, (real, generated), ("real", "generated"), strict=True):
         chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MAP_POINTS]
-        points = ((_in_plane(images.features[chosen]) - center) @ plane).T
-        classes = _first_digits(images, reads_digits)[chosen]
+        points = ((_in_plane(images.features[chosen]) - center) @ plane).T.cpu()
+        classes = _first_digits(images, reads_digits)[chosen].cpu()
         scatter = axes.scatter(*points, c=classes, cmap="tab10", vmin=0, vmax=last_class, s=7, linewidths=0)
         axes.set(title=f"{len(chosen):,} {title} images", xlabel="first principal component")
         if images is real:
@@ -114,15 +94,16 @@ def _side_by_side(real: Tensor, generated: Tensor) -> Figure:
     return figure
 
 
-def _confusion(counts: Tensor) -> Figure:
+def confusion(labels: Tensor, digits: Tensor) -> Figure:
+    """In which share of the images of each label each digit is read."""
     figure = Figure(figsize=(5.5, 5), layout="tight")
     axes = figure.subplots()
-    shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
-    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
-    for row, column in (shares >= 0.0005).nonzero().tolist():
-        share = shares[row, column].item()
-        color = "white" if share > 0.5 else "black"
-        axes.text(column, row, f"{100 * share:.1f}", ha="center", va="center", fontsize=7, color=color)
+    shares = confusion_matrix(labels, digits, labels=range(10), normalize="true")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.0005:
+            color = "white" if share > 0.5 else "black"
+            axes.text(column, row, f"{100 * share:.1f}", ha="center", va="center", fontsize=7, color=color)
     axes.set(xlabel="digit read", ylabel="requested digit", title="percent of the images of each requested digit")
     axes.set(xticks=range(10), yticks=range(10))
     return figure

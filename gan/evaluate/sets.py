@@ -1,11 +1,15 @@
 """What is measured: the images of a generator, or given ones."""
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Literal
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor
 
+from gan.data import MNISTDataModule
 from gan.data.batches import spread
 from gan.inference import DigitGenerator
 from gan.metrics.measures.base import LabeledImages
@@ -16,39 +20,13 @@ Batches = Iterable[tuple[Tensor, Tensor | None]]
 CHUNK = 500
 SHOWN = 200
 
-
-class ImageSet(Protocol):
-    """A column of the table.
-
-    Attributes:
-        name: of the column.
-        labeled: whether each image has a label.
-    """
-
-    name: str
-    labeled: bool
-
-    def samples(self, count: int, repeat: int) -> Batches:
-        """`count` images of a repeat, with labels or None, in batches."""
-
-    def num_examples(self, count: int) -> int:
-        """How many images `examples(count, ...)` has."""
-
-    def examples(self, count: int, repeat: int) -> LabeledImages:
-        """Up to `count` images of a repeat to train on; only of a labeled set."""
-
-    def shown(self) -> tuple[Tensor, Tensor | None]:
-        """Some images for the pictures, and their labels."""
+log = logging.getLogger("gan")
 
 
 class GeneratedSet:
-    """The images of a generator.
+    """The images of a generator; a conditional one makes those of the labels, or 0 to 9 in turn where they are None."""
 
-    Args:
-        labels: those that a conditional model generates, again from the first when there are fewer, and each class in
-            its share of them when there are more; None: 0 to 9 in turn.
-        seed: of the first repeat.
-    """
+    size = sys.maxsize
 
     def __init__(self, name: str, generator: DigitGenerator, labels: Tensor | None, seed: int) -> None:
         self.name, self.generator, self.seed = name, generator, seed
@@ -56,6 +34,7 @@ class GeneratedSet:
         self.labels = labels if self.labeled else None
 
     def samples(self, count: int, repeat: int) -> Batches:
+        """`count` images of a repeat, with labels or None, in batches."""
         start, digits = 0, self._digits(count)
         for images in self.generator.stream(count, digits, seed=self.seed + repeat):
             yield images, self.generator.labels(digits, start, start + len(images))
@@ -64,37 +43,30 @@ class GeneratedSet:
     def _digits(self, count: int) -> list[int] | None:
         if self.labels is None:
             return None
-        if count < len(self.labels):  # the first ones have other shares of the classes
+        if count < len(self.labels):  # the first labels have other shares of the classes
             return self.labels[spread(self.labels, torch.Generator().manual_seed(derive_seed(self.seed)))].tolist()
         return self.labels.tolist()
 
-    def num_examples(self, count: int) -> int:
-        return count
-
     def examples(self, count: int, repeat: int) -> LabeledImages:
-        """Each digit equally often, as `gan generate digits=all` generates them."""
+        """Images of a repeat to train on, each digit equally often, as `gan generate digits=all` generates them."""
         images = self.generator.generate(count, seed=self.seed + repeat)
         labels = self.generator.labels(None, 0, count)
         assert labels is not None  # the set is labeled
         return LabeledImages(images, labels)
 
     def shown(self) -> tuple[Tensor, Tensor | None]:
+        """Some images for the pictures, and their labels."""
         return self.generator.generate(SHOWN, seed=self.seed), self.generator.labels(None, 0, SHOWN)
 
 
 class GivenSet:
-    """Images that there are already: each repeat has others of them, chosen at random by the seed.
+    """Images uint8 [N, C, 28, 28] that there are already: each repeat has others of them, chosen at random by the seed.
 
-    Where labels are known, every choice has each class as often as all images have. Else chance would decide the shares
-    of the classes, on which a distance depends much.
-
-    Args:
-        images: uint8 [N, C, 28, 28].
-        labels: int64 [N], or None.
+    Where labels are known, every choice has each class as often as all images have: a distance depends much on that.
     """
 
     def __init__(self, name: str, images: Tensor, labels: Tensor | None, seed: int) -> None:
-        self.name, self.images, self.labels = name, images, labels
+        self.name, self.images, self.labels, self.size = name, images, labels, len(images)
         self.labeled = labels is not None
         generator = torch.Generator().manual_seed(derive_seed(seed))
         self.order = torch.randperm(len(images), generator=generator)
@@ -104,9 +76,6 @@ class GivenSet:
     def samples(self, count: int, repeat: int) -> Batches:
         for chosen in self._part(count, repeat).split(CHUNK):
             yield self.images[chosen], None if self.labels is None else self.labels[chosen]
-
-    def num_examples(self, count: int) -> int:
-        return min(count, len(self.images))
 
     def examples(self, count: int, repeat: int) -> LabeledImages:
         """Other images for each repeat only if there are enough."""
@@ -120,8 +89,7 @@ class GivenSet:
             return self.images[self.order[:SHOWN]], None
         ordered = self.labels[self.order]
         classes = ordered.unique()
-        of_each = [self.order[ordered == label][: SHOWN // len(classes) + 1] for label in classes]
-        chosen = torch.cat(of_each)
+        chosen = torch.cat([self.order[ordered == label][: SHOWN // len(classes) + 1] for label in classes])
         chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))]
         return self.images[chosen], self.labels[chosen]
 
@@ -129,7 +97,30 @@ class GivenSet:
         return self.order[repeat * count : (repeat + 1) * count]
 
 
-def batches(images: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Real images with their labels, None where these have no meaning."""
-    parts = images.split(CHUNK)
-    return zip(parts, [None] * len(parts) if labels is None else labels.split(CHUNK), strict=True)
+class Floor(GivenSet):
+    """Real training images, as many as samples for each part, in the data's class proportions or each class as often.
+
+    No image is in two parts. If there are too few images for that, there are fewer parts. As many as the real images
+    are drawn at random; of fewer, chance would decide the proportions, so each class has its share.
+    """
+
+    def __init__(self, data: MNISTDataModule, kind: Labels, num_real: int, cfg: DictConfig) -> None:
+        super().__init__("floor", data.train_images, data.train_labels if data.source.num_classes else None, cfg.seed)
+        generator = torch.Generator().manual_seed(derive_seed(cfg.seed))
+        labels, order = data.train_labels, torch.randperm(len(self.images), generator=generator)
+        if cfg.num_samples < num_real:
+            order = order[spread(labels[order], generator)]
+        pools = [order] if kind == "real" else [order[labels[order] == label] for label in labels.unique()]
+        each = -(-cfg.num_samples // len(pools))
+        num_parts = max(1, min(cfg.repeats, *(len(pool) // each for pool in pools)))
+        pools = [pool[: num_parts * each] for pool in pools]
+        in_turn = torch.cat([torch.arange(len(pool)) for pool in pools]).argsort(stable=True)
+        self.parts = [part[: cfg.num_samples] for part in torch.cat(pools)[in_turn].split(each * len(pools))]
+        if len(self.parts[0]) < cfg.num_samples:
+            log.warning("the floor is of %d images, not %d: there are no more", len(self.parts[0]), cfg.num_samples)
+
+    def _part(self, count: int, repeat: int) -> Tensor:
+        return self.parts[repeat]
+
+
+ImageSet = GeneratedSet | GivenSet

@@ -4,10 +4,12 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from gan.metrics.bootstrap import Interval
 from gan.metrics.measures.base import Direction
 
+T = TypeVar("T")
 Values = dict[str, float]
 Intervals = dict[str, Interval]
 OF_A_CLASS = re.compile(r"_class_\d+")
@@ -21,12 +23,8 @@ def markdown(
 ) -> str:
     """The columns as a Markdown table, the `<name>_spread` of a value and its interval beside it.
 
-    Values of single classes are in a table of their own below.
-
-    Args:
-        columns: values by set of images; the column `floor` is none of a model.
-        better: which direction is better, by name: an arrow shows it, and of several sets the best is bold.
-        intervals: by column and name.
+    Values of single classes are in a table of their own below. An arrow shows which direction is better, and the best
+    of several sets but `floor` is bold.
     """
     names = dict.fromkeys(key for values in columns.values() for key in values if not key.endswith("_spread"))
     rows = [[key for key in names if bool(OF_A_CLASS.search(key)) == of_a_class] for of_a_class in (False, True)]
@@ -53,30 +51,26 @@ def _table(
     return "\n".join(lines) + "\n"
 
 
-def means_and_spreads(repeats: list[Values]) -> Values:
-    """Means over the repeats and, of several, their standard deviation as `<name>_spread`."""
-    of_each = {key: [values[key] for values in repeats if key in values] for values in repeats for key in values}
-    means = {key: statistics.fmean(values) for key, values in of_each.items()}
-    return means | {f"{key}_spread": statistics.stdev(values) for key, values in of_each.items() if len(values) > 1}
+def over_repeats(results: Sequence[tuple[Values, Intervals]]) -> tuple[Values, Intervals]:
+    """Means over the repeats, the standard deviation of several as `<name>_spread`, and means of the bounds."""
+    values = _by_key([values for values, _ in results])
+    bounds = _by_key([intervals for _, intervals in results])
+    means = {key: statistics.fmean(each) for key, each in values.items()}
+    spreads = {f"{key}_spread": statistics.stdev(each) for key, each in values.items() if len(each) > 1}
+    ends = {key: [statistics.fmean(side) for side in zip(*each, strict=True)] for key, each in bounds.items()}
+    return means | spreads, {key: (low, high) for key, (low, high) in ends.items()}
 
 
-def mean_intervals(repeats: list[Intervals]) -> Intervals:
-    """The means of the bounds over the repeats: the interval of a single one, around the mean."""
-    keys = dict.fromkeys(key for intervals in repeats for key in intervals)
-    found = {key: [intervals[key] for intervals in repeats if key in intervals] for key in keys}
-    ends = {key: zip(*each, strict=True) for key, each in found.items()}
-    return {key: (statistics.fmean(low), statistics.fmean(high)) for key, (low, high) in ends.items()}
+def _by_key(repeats: Sequence[Mapping[str, T]]) -> dict[str, list[T]]:
+    return {key: [one[key] for one in repeats if key in one] for one in repeats for key in one}
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """The columns' names: the run's folder and the file's name, and as much before them as tells the files apart.
-
-    A job of a sweep, whose folder is a number, has the sweep's name as well: lr/0/best.
-    """
+    """The columns' names: the run's folder and the file's name, and as much before them as tells the files apart."""
     parts = [[*(part for part in path.parent.parts if part != "checkpoints"), path.stem] for path in paths]
-    least = [
-        1 if path.parent.name != "checkpoints" else 3 if path.parent.parent.name.isdigit() else 2 for path in paths
-    ]
+    # A job of a sweep, whose folder is a number, has the sweep's name as well: lr/0/best.
+    runs = [path.parent.parent.name if path.parent.name == "checkpoints" else None for path in paths]
+    least = [1 if run is None else 3 if run.isdigit() else 2 for run in runs]
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(own[-max(depth, few) :]) for own, few in zip(parts, least, strict=True)]
         if len({*names, "floor"}) == len(names) + 1:

@@ -13,19 +13,16 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from gan.atomic_write import atomic_files
-from gan.checkpoint_files import read_checkpoint
 from gan.config import settle_output_dir
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError, check_installed
-from gan.export.formats import FORMATS
 from gan.export.model_card import card, newest_measures, read_measures
 from gan.generate.modes import Samples
 from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
-from gan.inference.exported_files import FACTS, read_export, read_export_metadata
+from gan.inference.exported_files import OPSET, file_metadata, read_export, write_onnx, write_safetensors
 from gan.inference.network_loading import example_inputs
-from gan.runs.arguments import training_command
-from gan.runs.origin import run_folder
+from gan.runs.records import run_folder, training_command
 
 log = logging.getLogger("gan")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -53,11 +50,14 @@ def export(cfg: DictConfig) -> Path:
     assert ckpt is not None  # what `open` returns has one
     if ckpt.suffix == ".onnx":
         raise UserError(f"ckpt={ckpt}: an ONNX file cannot be exported again; name a checkpoint or a .safetensors file")
+    facts = dict(generator.facts)
+    if ckpt.suffix != ".safetensors" and (run := run_folder(ckpt)):  # an exported file says it itself
+        facts["command"] = training_command(run)
     evaluation = read_measures(Path(str(cfg.measures)), ckpt) if cfg.measures is not None else newest_measures(ckpt)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files(files) as temporary:
-            difference = _write(generator, _metadata(generator, ckpt), form, temporary, evaluation, cfg)
+            difference = _write(generator, facts, form, temporary, evaluation, cfg)
     except OSError as error:
         raise UserError(f"output={path}: it cannot be written there ({error.strerror or error})") from error
     log.info("largest difference to the checkpoint's images in [-1, 1]: %.2g", difference)
@@ -71,9 +71,10 @@ def _output(cfg: DictConfig, folder: Path) -> tuple[str, Path]:
     form = cfg.format or ("onnx" if str(cfg.output).endswith(".onnx") else "safetensors")
     if not isinstance(cfg.license, str | None):
         raise UserError(f"license={cfg.license}: an identifier such as mit, or null")
-    if cfg.dtype not in FORMATS[form].dtypes:
-        raise UserError(f"dtype={cfg.dtype}: format={form} takes {' or '.join(FORMATS[form].dtypes)}")
-    check_installed(f"format={form}", "export", *FORMATS[form].packages)
+    if form == "onnx":
+        if cfg.dtype != "float32":
+            raise UserError(f"dtype={cfg.dtype}: format=onnx takes float32")
+        check_installed("format=onnx", "export", "onnx", "onnxscript", "onnxruntime")
     path = Path(str(cfg.output)).absolute() if cfg.output is not None else folder / f"generator.{form}"
     if path.suffix != f".{form}":
         raise UserError(f"output={cfg.output}: with format={form} its name ends in .{form}")
@@ -82,7 +83,7 @@ def _output(cfg: DictConfig, folder: Path) -> tuple[str, Path]:
 
 def _write(
     generator: DigitGenerator,
-    metadata: dict[str, Any],
+    facts: dict[str, Any],
     form: str,
     files: Sequence[Path],
     evaluation: dict[str, Any] | None,
@@ -90,10 +91,15 @@ def _write(
 ) -> float:
     """Writes the export, its card and its grid. Returns the largest difference of its images to the checkpoint's."""
     path, card_path, grid_path = files
-    expected = _example_images(generator.network, metadata)
+    expected = _example_images(generator.network, facts)
     generator.network.to(DTYPES[cfg.dtype]).float()  # version and grid are those of the weights in the file
-    metadata["version"] = generator.info()["version"]
-    FORMATS[form].write(generator.network, metadata, path, DTYPES[cfg.dtype])
+    metadata = file_metadata({**facts, "version": generator.info()["version"]})
+    made = f"Written by `gan export format={form} dtype={cfg.dtype}`"
+    if form == "onnx":
+        write_onnx(generator.network, metadata, path)
+        made += f" with opset {OPSET}"
+    else:
+        write_safetensors(generator.network, metadata, path, DTYPES[cfg.dtype])
     network, _ = read_export(path, "output", cfg.trust)
     difference = float((_example_images(network, metadata) - expected).abs().max())  # NaN if one of them is
     if not difference <= TOLERANCE[cfg.dtype]:
@@ -103,7 +109,6 @@ def _write(
     samples = Samples(generator, digits, [0], class_sweep=bool(digits))
     images = torch.cat(list(samples.images(0, samples.default_count)))
     enlarge(grid(images, samples.columns)).save(grid_path)
-    made = f"Written by `gan export format={form} dtype={cfg.dtype}`{FORMATS[form].note}"
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
     text = card(metadata, path, grid_path, made, evaluation, cfg.license)
     card_path.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -113,17 +118,3 @@ def _write(
 @torch.inference_mode()
 def _example_images(network: nn.Module, metadata: dict[str, Any]) -> Tensor:
     return torch.cat([network(*example_inputs(metadata, count)) for count in BATCHES])
-
-
-def _metadata(generator: DigitGenerator, ckpt: Path) -> dict[str, Any]:
-    """The facts about a generator, its training's hyperparameters and, if known, its training's command."""
-    info = generator.info()
-    if ckpt.suffix == ".safetensors":
-        known = read_export_metadata(ckpt, "ckpt")
-        training: dict[str, Any] = {name: known[name] for name in ("hyper_parameters", "command") if name in known}
-    else:
-        training = {"hyper_parameters": dict(read_checkpoint(ckpt, "ckpt")["hyper_parameters"])}
-        run = run_folder(ckpt)
-        if run and (command := training_command(run)):
-            training["command"] = command
-    return {**{name: info[name] for name in FACTS}, **training}

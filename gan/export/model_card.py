@@ -20,11 +20,13 @@ DATA_LICENCES = {
     "kmnist": "KMNIST is by the ROIS-DS Center for Open Data in the Humanities, under CC BY-SA 4.0.",
     "digits": "The digits of scikit-learn are from UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
 }
+TASK = "unconditional-image-generation"
 HUB_DATASETS = {
     "mnist": "ylecun/mnist",
     "stacked_mnist": "ylecun/mnist",
     "fashion_mnist": "zalando-datasets/fashion_mnist",
 }
+SETTINGS = ("data", "split", "num_samples", "repeats", "seed", "labels")  # of an evaluation
 FACTS_SHOWN = ("model_name", "total_parameters", "latent_dim", "num_classes", "data", "epoch", "images_seen", "version")
 
 USE_LIBRARY = """```python
@@ -53,16 +55,7 @@ def card(
     evaluation: Mapping[str, Any] | None = None,
     license: str | None = None,
 ) -> str:
-    """The text of a model card.
-
-    Args:
-        metadata: of the exported file, see `gan.inference.exported_files.read_export_metadata`.
-        path: the exported file.
-        grid: the picture of samples, in the same folder.
-        made: a sentence that says how the file was written and checked.
-        evaluation: as `read_measures` returns it; None: not measured.
-        license: identifier of the weights' licence, such as mit; None: none was named.
-    """
+    """The text of an exported file's model card; `made` says how it was written, `evaluation` is of `read_measures`."""
     onnx, classes = path.suffix == ".onnx", metadata["num_classes"]
     conditional = bool(classes)
     kind = f"Conditional on the class, 0 to {classes - 1}" if conditional else "Unconditional"
@@ -104,27 +97,19 @@ def card(
 
 
 def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
-    """The evaluation of a checkpoint in a `metrics.json` of `gan evaluate`.
-
-    Returns:
-        `checkpoint`: the name of its column; `measures`: by column, its own and the floor's; and `better`, `data`,
-        `split`, `labels`, `num_samples`, `repeats` and `seed` of the evaluation.
-
-    Raises:
-        UserError: there is no such file, or it does not measure this checkpoint.
-    """
+    """Of a `metrics.json` of `gan evaluate`: its settings, and the columns of a checkpoint, or else a UserError."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         columns = list(saved["measures"])
         names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
-        evaluation = {name: saved[name] for name in ("data", "split", "labels", "num_samples", "repeats", "seed")}
+        settings = {name: saved[name] for name in SETTINGS}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"measures={path}: not a metrics.json of `gan evaluate` ({error})") from error
     name = names.get(ckpt.resolve())
     if name is None:
         raise UserError(f"measures={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
     measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
-    return {"checkpoint": name, "measures": measures, "better": saved.get("better"), **evaluation}
+    return {"checkpoint": name, "measures": measures, "better": saved.get("better"), **settings}
 
 
 def newest_measures(ckpt: Path) -> dict[str, Any] | None:
@@ -144,33 +129,25 @@ def _front_matter(
     front: dict[str, Any] = {
         **({"license": license} if license else {}),
         "library_name": "mnist-gan",
-        "pipeline_tag": "unconditional-image-generation",
+        "pipeline_tag": TASK,
         "tags": ["gan", "image-generation", form, *(["class-conditional"] if metadata["num_classes"] else [])],
     }
     if metadata["data"] in HUB_DATASETS:
         front["datasets"] = [HUB_DATASETS[metadata["data"]]]
     if evaluation:
         values = evaluation["measures"][evaluation["checkpoint"]]
-        front["model-index"] = [
-            {
-                "name": path.stem,
-                "results": [
-                    {
-                        "task": {"type": "unconditional-image-generation"},
-                        "dataset": {
-                            "name": evaluation["data"],
-                            "type": HUB_DATASETS.get(evaluation["data"], evaluation["data"]),
-                            "split": evaluation["split"],
-                        },
-                        "metrics": [
-                            {"type": name.rpartition("/")[2], "name": name, "value": value}
-                            for name, value in values.items()
-                            if not name.endswith("_spread") and "/real_" not in name
-                        ],
-                    }
-                ],
-            }
+        data, split = evaluation["data"], evaluation["split"]
+        metrics = [
+            {"type": name.rpartition("/")[2], "name": name, "value": value}
+            for name, value in values.items()
+            if not name.endswith("_spread") and "/real_" not in name
         ]
+        result = {
+            "task": {"type": TASK},
+            "dataset": {"name": data, "type": HUB_DATASETS.get(data, data), "split": split},
+            "metrics": metrics,
+        }
+        front["model-index"] = [{"name": path.stem, "results": [result]}]
     return front
 
 
@@ -179,10 +156,7 @@ def _measures(evaluation: Mapping[str, Any] | None) -> str:
         return "Not measured."
     from gan.evaluate import markdown
 
-    source = (
-        f"Of the checkpoint, by `gan evaluate data={evaluation['data']} split={evaluation['split']} "
-        f"num_samples={evaluation['num_samples']} repeats={evaluation['repeats']} seed={evaluation['seed']} "
-        f"labels={evaluation['labels']}`; "
-        "the floor has real training images in place of generated ones."
-    )
+    settings = " ".join(f"{name}={evaluation[name]}" for name in SETTINGS)
+    source = f"Of the checkpoint, by `gan evaluate {settings}`; "
+    source += "the floor has real training images in place of generated ones."
     return f"{source}\n\n{markdown(evaluation['measures'], evaluation['better'])}".rstrip()

@@ -1,7 +1,4 @@
-"""The array formats of `gan generate`: .npy, .npz and IDX files of any size, in shards if wanted.
-
-Images are written while they are generated, so memory does not grow with their number. Each file is written atomically.
-"""
+"""The array formats of `gan generate`: .npy, .npz and IDX files of any size, written while images are generated."""
 
 import json
 import logging
@@ -21,11 +18,12 @@ from tqdm import tqdm
 from gan.atomic_write import atomic_file, atomic_files, write_atomic
 from gan.errors import UserError
 from gan.generate.modes import ImageSequence
+from gan.idx_files import NAMES, UNSIGNED_BYTE, standard_name
 from gan.inference import chunks
+from gan.runs.records import read_json
 
 ARRAY_ENDINGS = {"npy": ".npy", "npz": ".npz", "idx": ""}  # "": a folder
 SETTINGS = "shards.json"
-SPLITS = {"train": "train", "test": "t10k"}
 Span = tuple[int, int]
 
 log = logging.getLogger("gan")
@@ -34,13 +32,7 @@ log = logging.getLogger("gan")
 class ArrayFiles:
     """Where the arrays of a sequence of images are written: one file or pair of files, or one for each shard.
 
-    An .npz file always has labels: -1 for an image without one.
-
-    Args:
-        sequence: the images; `channels` is the number of their channels.
-        image_format: npy, npz or idx.
-        path: the file; for idx and for shards the folder.
-        split: which of MNIST's pairs of IDX files is written, "train" or "test".
+    An .npz file always has labels: -1 for an image without one. IDX files and shards have a folder for their path.
     """
 
     def __init__(self, sequence: ImageSequence, channels: int, image_format: str, path: Path, split: str) -> None:
@@ -56,16 +48,9 @@ class ArrayFiles:
         overwrite: bool,
         progress: bool = True,
     ) -> None:
-        """Generates images start..stop-1 and writes them, with a progress bar on a terminal. Logs how fast.
+        """Generates images start..stop-1 and writes them; complete shards of the same settings are kept.
 
-        Args:
-            shard_size: shards end at its multiples. Complete shards of the same settings are kept.
-            settings: everything that the images depend on.
-            overwrite: whether existing IDX files and shards are replaced, also shards of other settings.
-            progress: whether a terminal shows the bar.
-
-        Raises:
-            UserError: IDX files exist already, or shards of other settings or of another size.
+        A UserError unless `overwrite` where IDX files exist, or shards of other settings or of another size.
         """
         sharded = shard_size is not None
         if sharded or self.image_format == "idx":
@@ -78,8 +63,10 @@ class ArrayFiles:
             spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
         elif any(_span(path) for path in old) and self._recorded_settings(settings):
             old.append(self.path / SETTINGS)
-        if sharded:
-            _remove(old)  # a killed command then resumes
+        if sharded:  # a killed command then resumes
+            for path in old:
+                path.unlink()
+            old = []
         total = sum(end - first for first, end in spans)
         started = time.perf_counter()
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:
@@ -95,9 +82,8 @@ class ArrayFiles:
         """The files of a shard, or of all images. The last one holds the images."""
         middle = "" if shard is None else f"-{shard[0]:09d}-{shard[1] - 1:09d}"
         if self.image_format == "idx":
-            split = SPLITS[self.split]
-            labels = [self.path / f"{split}-labels{middle}-idx1-ubyte"] if self.sequence.labelled else []
-            return [*labels, self.path / f"{split}-images{middle}-idx3-ubyte"]
+            images, labels = (self.path / name.replace("-idx", f"{middle}-idx") for name in NAMES[self.split])
+            return [labels, images] if self.sequence.labelled else [images]
         return [self.path / f"images{middle}.npz" if middle else self.path]
 
     def _missing_shards(self, spans: list[Span], settings: dict[str, Any], overwrite: bool) -> list[Span]:
@@ -106,11 +92,8 @@ class ArrayFiles:
         existing = {path: found for path in self.path.iterdir() if (found := _span(path))}
         if existing and recorded != settings and not overwrite:
             raise UserError(f"output={self.path}: it holds shards of other settings; overwrite=true replaces them")
-        overlapping = [
-            path
-            for path, (first, end) in existing.items()
-            if any(first < stop and start < end for start, stop in spans)
-        ]
+        start, stop = spans[0][0], spans[-1][1]
+        overlapping = [path for path, (first, end) in existing.items() if first < stop and start < end]
         other = [path for path in overlapping if existing[path] not in spans or path not in self.files(existing[path])]
         if other and not overwrite:
             raise UserError(f"output={other[0]}: this shard has some of the images; overwrite=true replaces it")
@@ -124,38 +107,28 @@ class ArrayFiles:
     def _conflicting_idx_files(self, sharded: bool) -> list[Path]:
         """Existing IDX files of this split: a pair for all images when shards are written, and any for a new pair."""
         span = "" if sharded else r"(-\d{9,}-\d{9,})?"
-        name = rf"{SPLITS[self.split]}-(images{span}-idx3|labels{span}-idx1)-ubyte"
-        return [path for path in self.path.iterdir() if re.fullmatch(name, _standard_name(path))]
+        names = "|".join(name.replace("-idx", f"{span}-idx") for name in NAMES[self.split])
+        return [path for path in self.path.iterdir() if re.fullmatch(names, standard_name(path))]
 
-    def _recorded_settings(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+    def _recorded_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings recorded beside the shards in the folder, if any."""
-        path = self.path / SETTINGS
-        if not path.exists():
-            return None
-        try:
-            recorded = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            recorded = None
-        if not isinstance(recorded, dict) or recorded.keys().isdisjoint(settings):
+        recorded = read_json(self.path / SETTINGS)
+        if recorded.keys().isdisjoint(settings) and (self.path / SETTINGS).exists():
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 
     def members(self, images: Iterable[Tensor], start: int, stop: int) -> dict[str, Callable[[IO[bytes]], None]]:
-        """Functions that each write an array to a file, by the array's name in an archive.
-
-        Args:
-            images: images start..stop-1 of the sequence, in pieces.
-        """
-        count, shape = stop - start, (stop - start, self.channels, 28, 28)
+        """By the names of the arrays in an archive, what writes each: images start..stop-1, in pieces, and labels."""
+        count = stop - start
         labels = (self.sequence.labels(*piece) for piece in chunks(start, stop))
         if self.image_format == "idx":
-            split = SPLITS[self.split]
-            write_labels = partial(_write_idx, shape=(count,), pieces=labels)
             write_images = partial(_write_idx, shape=(count, 28, 28), pieces=images)
-            with_labels = {f"{split}-labels-idx1-ubyte": write_labels} if self.sequence.labelled else {}
-            return {**with_labels, f"{split}-images-idx3-ubyte": write_images}
+            write_labels = partial(_write_idx, shape=(count,), pieces=labels)
+            images_name, labels_name = NAMES[self.split]
+            with_labels = {labels_name: write_labels} if self.sequence.labelled else {}
+            return {**with_labels, images_name: write_images}
+        write_images = partial(_write_array, shape=(count, self.channels, 28, 28), dtype="|u1", pieces=images)
         write_labels = partial(_write_array, shape=(count,), dtype="<i8", pieces=labels)
-        write_images = partial(_write_array, shape=shape, dtype="|u1", pieces=images)
         with_labels = {"labels.npy": write_labels} if self.image_format == "npz" else {}
         return {"images.npy": write_images, **with_labels}
 
@@ -169,12 +142,8 @@ class ArrayFiles:
             for path, write in zip(temporary, members.values(), strict=True):
                 with path.open("xb") as file:
                     write(file)
-            _remove(old)  # before the first of a pair is renamed: no new images stand beside old labels
-
-
-def _remove(files: Iterable[Path]) -> None:
-    for path in files:
-        path.unlink(missing_ok=True)
+            for path in old:  # before the first of a pair is renamed: no new images stand beside old labels
+                path.unlink()
 
 
 def write_archive(path: Path, members: Mapping[str, Callable[[IO[bytes]], None]]) -> None:
@@ -200,18 +169,13 @@ def _write_array(file: IO[bytes], shape: tuple[int, ...], dtype: str, pieces: It
 
 def _write_idx(file: IO[bytes], shape: tuple[int, ...], pieces: Iterable[Tensor]) -> None:
     """Writes unsigned bytes in MNIST's format: type and number of dimensions in four bytes, the sizes, the values."""
-    file.write(struct.pack(f">4B{len(shape)}I", 0, 0, 0x08, len(shape), *shape))
+    file.write(struct.pack(f">4B{len(shape)}I", 0, 0, UNSIGNED_BYTE, len(shape), *shape))
     for piece in pieces:
         file.write(piece.numpy().astype("|u1", copy=False).tobytes())
-
-
-def _standard_name(path: Path) -> str:
-    """As `gan.data.idx.standard_name`, without its imports, which take seconds."""
-    return path.name.lower().removesuffix(".gz").replace(".", "-")
 
 
 def _span(path: Path) -> Span | None:
     """The first image of a shard and the one after its last; None for another file."""
     name = r"(?:train-|t10k-)?(?:images|labels)-(\d{9,})-(\d{9,})-(?:npz|idx[13]-ubyte)"
-    match = re.fullmatch(name, _standard_name(path))
+    match = re.fullmatch(name, standard_name(path))
     return (int(match[1]), int(match[2]) + 1) if match else None

@@ -8,23 +8,29 @@ gan generate digits=[7] directions.slant=1.5 directions.thickness=1
 
 import logging
 import re
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, ListConfig
 
+from gan.atomic_write import atomic_file, flush_folder, write_atomic
 from gan.config import settle_output_dir
 from gan.config.bounds import MAX_SHOWN
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
 from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples, Strips
-from gan.generate.picture_files import PICTURE_ENDINGS, UNFINISHED, write_pictures
+from gan.images import animation, enlarge, grid, pictures, png, save_gif
 from gan.inference import DigitGenerator
 from gan.inference.directions import check_directions
 
 log = logging.getLogger("gan")
+PICTURE_ENDINGS = {"grid": ".png", "gif": ".gif", "png": ""}  # "": a folder
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
+UNFINISHED = ".gan-generate-"  # how the name of the folder starts that a killed command leaves
 KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
 MAX_PIXELS = 2**30
 SAMPLED = ("sample", "class_sweep", "direction")
@@ -51,7 +57,11 @@ def generate(cfg: DictConfig) -> Path:
             is too rare for `select`.
     """
     run_dir = settle_output_dir(cfg, "generate")
-    _check_values(cfg)
+    check_bounds("generate", cfg)
+    for key, (unset, modes) in OF_MODES.items():
+        if cfg.mode not in modes and cfg[key] != unset:
+            more = f", and directions.{cfg.direction}=1 moves all images" if key == "direction" else ""
+            raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode={modes[0]} has{more}")
     image_format, path = _output(cfg, run_dir)
     seeds, digits, directions = parse_seeds(cfg.seeds), _parse_digits(cfg.digits), check_directions(cfg.directions)
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust).moved(directions)
@@ -88,17 +98,12 @@ def generate(cfg: DictConfig) -> Path:
 
 def parse_seeds(value: Any) -> list[int]:
     """Seeds of a number, a range such as "0-15" (both ends included) or a list of these; a UserError for the rest."""
-    seeds: list[int] = []
-    for part in value if isinstance(value, ListConfig | list) else [value]:
-        match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(part), re.ASCII)
-        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
-        if not 0 < len(span) <= MAX_SEEDS - len(seeds):
-            seeds = []
-            break
-        seeds += span
-    if not seeds:
+    parts = value if isinstance(value, ListConfig | list) else [value]
+    matches = [re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(part), re.ASCII) for part in parts]
+    spans = [range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0) for match in matches]
+    if not spans or not all(spans) or sum(map(len, spans)) > MAX_SEEDS:
         raise UserError(f"seeds={value}: a number, a range such as 0-15, or a list of them; at most {MAX_SEEDS:,}")
-    return seeds
+    return [seed for span in spans for seed in span]
 
 
 def _parse_digits(value: Any) -> list[int] | str | None:
@@ -108,14 +113,6 @@ def _parse_digits(value: Any) -> list[int] | str | None:
     if not digits or not all(isinstance(digit, int) and not isinstance(digit, bool) for digit in digits):
         raise UserError(f"digits={value}: a list such as [3,1,4], all, or null")
     return digits
-
-
-def _check_values(cfg: DictConfig) -> None:
-    check_bounds("generate", cfg)
-    for key, (unset, modes) in OF_MODES.items():
-        if cfg.mode not in modes and cfg[key] != unset:
-            more = f", and directions.{cfg.direction}=1 moves all images" if key == "direction" else ""
-            raise UserError(f"{key}={cfg[key]}: mode={cfg.mode} has no use for it; mode={modes[0]} has{more}")
 
 
 def _check_count(count: int, image_format: str, shard_size: int | None, scale: int | None) -> None:
@@ -150,3 +147,38 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     if taken and not cfg.overwrite:
         raise UserError(f"output={path}: it is there already; overwrite=true replaces it")
     return image_format, path
+
+
+def write_pictures(
+    image_format: str, path: Path, sequence: ImageSequence, start: int, stop: int, scale: int | None = None
+) -> None:
+    """Writes images start..stop-1, each file atomically. Without a scale a grid is large enough to look at."""
+    if image_format == "png":
+        return _write_png_files(path, sequence, start, stop, scale or 1)
+    images = torch.cat(list(sequence.images(start, stop)))
+    with atomic_file(path) as file:
+        if image_format == "grid":
+            file.write(png(enlarge(grid(images, sequence.columns), scale)))
+        else:
+            save_gif(animation(images, scale), file)
+
+
+def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int) -> None:
+    """Names each file by index and label, in place of earlier files of this kind and of what a killed command left."""
+    folder.mkdir(exist_ok=True)
+    for unfinished in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(unfinished)
+    old = {path for path in folder.iterdir() if re.fullmatch(r"\d{6,}(_digit_\d+)?\.png", path.name)}
+    index = start
+    with TemporaryDirectory(prefix=UNFINISHED, dir=folder) as hidden:
+        for images in sequence.images(start, stop):
+            labels = sequence.labels(index, index + len(images)).tolist()
+            for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
+                digit = f"_digit_{label}" if label >= 0 else ""
+                write_atomic(Path(hidden, f"{number:06d}{digit}.png"), png(enlarge(picture, scale)))
+            index += len(images)
+        for path in old:
+            path.unlink()
+        for path in Path(hidden).iterdir():
+            path.rename(folder / path.name)
+    flush_folder(folder)

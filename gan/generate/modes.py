@@ -37,14 +37,7 @@ class ImageSequence(Protocol):
 class Samples:
     """`sample`: each image has a latent of its own. `class_sweep`: the images of a row have one latent.
 
-    Args:
-        digits: image i shows digits[i mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
-        seeds: used in turn, each for one image of each of the digits.
-        truncation, select: as for `DigitGenerator.generate`.
-        class_sweep: which of the two modes it is.
-
-    Raises:
-        UserError: digits that the model does not have.
+    Arguments and errors are those of `DigitGenerator.generate`. Seeds take turns, each for one image of each digit.
     """
 
     def __init__(
@@ -56,12 +49,11 @@ class Samples:
         select: Select = None,
         class_sweep: bool = False,
     ) -> None:
-        every_digit = None if generator.num_classes is None else range(generator.num_classes)
-        if class_sweep and every_digit is None:
+        if class_sweep and generator.num_classes is None:
             raise UserError("mode=class_sweep: this model is unconditional, so it has no classes to show in columns")
         generator.labels(digits, 0, 1, select)
-        if class_sweep and digits is None:
-            digits = every_digit
+        if class_sweep and digits is None and generator.num_classes:
+            digits = range(generator.num_classes)
         self.generator, self.digits, self.seeds = generator, digits, list(seeds)
         self.truncation, self.select, self.class_sweep = truncation, select, class_sweep
         self.images_per_turn = len(digits) if digits else 1
@@ -112,14 +104,7 @@ class Samples:
 class Strips:
     """`direction`: a row for each image of `sample`, which is in the middle; its latent moves along a direction.
 
-    Args:
-        middles: of a single seed without digits, those of up to ten classes are shown, or the first eight.
-        name: of the direction; None: each image has a row for each direction.
-        steps: images in a row; None: 11.
-        span: standard deviations from the middle to either end.
-
-    Raises:
-        UserError: the generator has no such direction.
+    Without a name, each image has a row for each direction. `span`: standard deviations from the middle to an end.
     """
 
     def __init__(self, middles: Samples, name: str | None, steps: int | None, span: float) -> None:
@@ -158,17 +143,8 @@ class Strips:
 class LatentPath:
     """`interpolate`: images on the latent path from seed to seed, and from digit to digit. `walk`: the path is closed.
 
-    Args:
-        digits: seed k shows digits[k mod len(digits)]; None: all classes in turn, or no labels if it is unconditional.
-        seeds: ends of the path's segments. A single seed is followed by the seeds after it, one for each segment.
-        truncation: as for `DigitGenerator.generate`.
-        steps: images of each segment; None: 12.
-        closed: whether the path returns to its start. No image of a closed path comes twice.
-        num_images: a multiple of `steps`; None: a segment for each of several seeds, or else of several digits.
-
-    Raises:
-        UserError: digits that the model does not have, more digits than seeds, or a number of images that ends between
-            two seeds.
+    A single seed is followed by the seeds after it, in as many segments of `steps` images as `num_images` says, or else
+    in one for each of several digits. A closed path has no image twice. A UserError for what does not fit.
     """
 
     def __init__(
@@ -182,14 +158,13 @@ class LatentPath:
         num_images: int | None,
     ) -> None:
         steps = steps or DEFAULT_STEPS
-        every_digit = None if generator.num_classes is None else range(generator.num_classes)
-        shown = every_digit if digits is None else digits
+        num_shown = generator.num_classes if digits is None else len(digits)
         if len(seeds) > 1:
             segments = len(seeds) if closed else len(seeds) - 1
         elif num_images is not None:
             segments = num_images // steps
         else:
-            segments = len(shown) if shown is not None and len(shown) > 1 else DEFAULT_ROWS
+            segments = num_shown if num_shown and num_shown > 1 else DEFAULT_ROWS
         count = segments * steps
         least = 2 if closed and len(seeds) == 1 else 1  # from a seed to itself all images are the same
         if num_images not in (None, count) or segments < least:
@@ -204,14 +179,11 @@ class LatentPath:
             raise UserError(f"digits={list(digits)}: the path has {len(seeds)} seeds of one digit each; add more seeds")
         labels = generator.labels(digits, 0, len(seeds))
         ends = None if labels is None else [*labels.tolist(), *labels[:1].tolist()]
-        if closed:
-            images = generator.interpolate([*seeds, seeds[0]], ends, steps + 1, truncation)[:, :-1]
-        else:
-            images = generator.interpolate(seeds, ends, steps, truncation)
-        self._images = images.flatten(0, 1)
+        path = [*seeds, seeds[0]] if closed else seeds
+        self._images = generator.interpolate(path, ends, steps + closed, truncation)[:, :steps].flatten(0, 1)
         self._labels = torch.full((count,), -1)
         if ends is not None:  # the label of the nearer end
-            nearer = (torch.arange(steps) * 2 > (steps if closed else steps - 1)).long()
+            nearer = (torch.arange(steps) * 2 > steps - 1 + closed).long()
             self._labels = torch.tensor(ends)[(torch.arange(segments).unsqueeze(1) + nearer).flatten()]
         self.default_count, self.labelled = count, ends is not None
         self.columns: int | None = steps

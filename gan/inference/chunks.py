@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from itertools import chain, pairwise
 from threading import Lock
 
@@ -10,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from gan.cuda_graphs import CudaGraphs
+from gan.errors import UserError
 from gan.images import quantize
-from gan.inference.class_mixing import class_embeddings, mix_classes
 
 CHUNK = 256
 SMALLER_CHUNKS = (1, 2, 4, 8, 12, 16, 24, 32)
+ROWS = 8  # from here on, the bits of a row do not depend on how many there are, on the processors tried
 Inputs = tuple[Tensor, Tensor | None]
 
 
@@ -28,15 +30,8 @@ def exact_sizes(network: nn.Module, latents: Tensor, labels: Tensor | None, num_
     """The sizes, smaller than `CHUNK`, of chunks in which an image has the same bits as in a chunk of `CHUNK` images.
 
     A processor's kernels add in an order that depends on the shape and on an image's place in it, never on values. So a
-    size that gives the same bits for these latents gives them for all, on this processor and with as many threads.
-
-    Args:
-        network: a generator on the CPU.
-        latents: float [CHUNK, latent_dim].
-        labels: int64 [CHUNK], or None for an unconditional model.
-
-    Returns:
-        Ascending; `CHUNK` alone if no smaller size does.
+    size that gives the same bits for these `CHUNK` latents gives them for all, with as many threads. Without one it is
+    `CHUNK` alone.
     """
     kinds = [labels]
     if labels is not None and num_classes is not None and class_embeddings(network, num_classes):
@@ -71,15 +66,59 @@ def forward(network: nn.Module, latents: Tensor, labels: Tensor | None) -> Tenso
     return network(latents, labels)
 
 
+def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
+    """Runs a network on mixed class embeddings. An image with the share 1 of a class is that of the class itself.
+
+    Each embedding table, which has a row for each class, is replaced by one with a row for each image:
+    sum_k shares[i, k] * embedding(k), for shares float [N, K]. They replace those of a copy, which shares all other
+    tensors with the network, so that other threads can use it meanwhile. A UserError if there are no such tables.
+    """
+    if not class_embeddings(network, shares.shape[1]):
+        raise UserError(
+            "digits: this network has no class embeddings to mix (that of an ONNX file never has); "
+            "use one digit, such as digits=[0], or the checkpoint, ckpt=FILE.ckpt"
+        )
+    mixing = deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
+    rows = at_least_rows(shares)
+    for embedding in class_embeddings(mixing, shares.shape[1]):
+        table = (rows @ embedding.weight)[: len(shares)]
+        embedding.weight = nn.Parameter(table, requires_grad=False)
+    images: Tensor = mixing(latents, torch.arange(len(latents), device=latents.device))
+    return images
+
+
+def class_embeddings(network: nn.Module, num_classes: int) -> list[nn.Embedding]:
+    """The embeddings of classes in a network."""
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.Embedding) and module.num_embeddings == num_classes
+    ]
+
+
+def at_least_rows(rows: Tensor) -> Tensor:
+    """The same rows [N, K], with zeros after them if there are fewer than `ROWS`."""
+    return pad(rows, (0, 0, 0, max(0, ROWS - len(rows))))
+
+
+class PaddedLinear(nn.Linear):
+    """A linear layer that computes with `ROWS` rows or more."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return super().forward(at_least_rows(rows))[: len(rows)]
+
+
+def pad_linear_layers(network: nn.Module) -> None:
+    """Makes each linear layer of a network a `PaddedLinear`, so that small chunks give the same bits."""
+    for layer in network.modules():
+        if type(layer) is nn.Linear:
+            layer.__class__ = PaddedLinear
+
+
 class ChunkRunner:
-    """Runs a network on chunks, each padded with zeros to the smallest size that holds it.
+    """Runs a network on chunks, each padded with zeros to the smallest of the ascending sizes that holds it.
 
-    On a CUDA device the forward pass is recorded and replayed, and a chunk is on its way while the one before it is
-    used.
-
-    Args:
-        network: a generator on `device`.
-        sizes: images in a chunk, ascending.
+    On a CUDA device the forward pass is recorded and replayed, and a chunk is on its way while the one before is used.
     """
 
     def __init__(self, network: nn.Module, sizes: Sequence[int], device: torch.device) -> None:
@@ -92,12 +131,7 @@ class ChunkRunner:
 
     @torch.inference_mode()
     def run(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
-        """The images of each chunk: uint8 [n, C, 28, 28] on the CPU.
-
-        Args:
-            inputs: latents float [n, latent_dim] with n at most the largest size; and labels int64 [n], or float [n,
-                num_classes] with the share of each class, or None.
-        """
+        """The images of each chunk, uint8 [n, C, 28, 28] on the CPU; labels are classes, shares of classes or None."""
         under_way: deque[Callable[[], Tensor]] = deque()
         for latents, labels in inputs:
             under_way.append(self._start(latents, labels))
@@ -124,17 +158,14 @@ class ChunkRunner:
 
         return wait
 
-    def _images(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        return quantize(forward(self.network, latents, labels))
-
     def _replay(self, graphs: CudaGraphs, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, torch.cuda.Event]:
         """Images on their way to pinned memory, and the event of their arrival."""
         kind = len(latents), labels is None
         if kind not in self._recorded:
             given = (latents.to(self.device), None if labels is None else labels.to(self.device))
             with graphs.warming_up():
-                self._images(*given)
-            self._recorded[kind] = (given, *graphs.record(lambda: self._images(*given)))
+                quantize(forward(self.network, *given))
+            self._recorded[kind] = (given, *graphs.record(lambda: quantize(forward(self.network, *given))))
         given, replay, images = self._recorded[kind]
         for target, source in zip(given, (latents, labels), strict=True):
             if target is not None and source is not None:

@@ -13,19 +13,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan.checkpoint_files import checkpoint_path
-from gan.config.bounds import COUNT, GENERATE, OPTIONAL, SIZE
+from gan.config.bounds import COUNT, GENERATE, OPTIONAL, SIZE, Number
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid
+from gan.inference.arguments import Select, find_device, interpolate_labels, main_classes, number, requested_labels
 from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
-from gan.inference.class_mixing import interpolate_labels, main_classes
 from gan.inference.classifier_selection import select_by_classifier
-from gan.inference.device import find_device
 from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
-from gan.inference.labels import Select, requested_labels
 from gan.inference.network_loading import load_generator, weights_checksum
-from gan.inference.number_checks import plain_numbers, plain_path
 from gan.randomness import derive_seed, latents, slerp, truncate
 
 log = logging.getLogger("gan")
@@ -44,6 +41,7 @@ class DigitGenerator(MovableLatents):
         device: the network runs on it.
         data: name of the data set it was trained on, if known.
         path: file it was loaded from, if any.
+        facts: what the file says about it, its training's hyperparameters among them.
         chunk_sizes: images in a forward pass, ascending. A service has smaller ones too, for its single images.
     """
 
@@ -57,10 +55,9 @@ class DigitGenerator(MovableLatents):
         self.num_classes: int | None = facts["num_classes"]
         self.image_channels: int = facts["image_channels"]
         self.data: str | None = facts.get("data")
-        self.path = path
+        self.path, self.facts = path, facts
         self.chunk_sizes: tuple[int, ...] = (CHUNK,)
         self._runner: ChunkRunner | None = None
-        self._facts = dict(facts)
 
     @classmethod
     def open(cls, ckpt: str | Path | None, key: str = "ckpt", device: str = "auto", trust: Sequence[str] = ()) -> Self:
@@ -79,7 +76,7 @@ class DigitGenerator(MovableLatents):
             raise UserError(f"trust={trust}: a list of packages, such as [my_gan]")
         path = checkpoint_path(None if ckpt is None else str(ckpt), key)
         opened = (cls.from_export if path.suffix in READERS else cls.from_checkpoint)(path, device, trust, key)
-        log.info("generator   %s, %s images seen", path, f"{opened._facts['images_seen']:,}")
+        log.info("generator   %s, %s images seen", path, f"{opened.facts['images_seen']:,}")
         return opened
 
     @classmethod
@@ -134,8 +131,8 @@ class DigitGenerator(MovableLatents):
         select: Select = None,
     ) -> Iterator[Tensor]:
         """The images of `generate`, in pieces of bounded memory."""
-        (num_images,) = plain_numbers(COUNT, num_images=num_images)
-        seed, first = plain_numbers(SIZE, seed=secrets.randbits(48) if seed is None else seed, first=first)
+        num_images, first = number(COUNT, "num_images", num_images), number(SIZE, "first", first)
+        seed = number(SIZE, "seed", secrets.randbits(48) if seed is None else seed)
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
@@ -154,8 +151,8 @@ class DigitGenerator(MovableLatents):
 
     def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
         """Latents of images start..stop-1 of a seed: float32 [stop - start, latent_dim] on the CPU."""
-        (truncation,) = plain_numbers(GENERATE["truncation"], truncation=truncation)
-        seed, start, stop = plain_numbers(SIZE, seed=seed, start=start, stop=stop)
+        truncation = number(GENERATE["truncation"], "truncation", truncation)
+        seed, start, stop = number(SIZE, "seed", seed), number(SIZE, "start", start), number(SIZE, "stop", stop)
         z = latents(seed, start, stop, self.latent_dim)
         return self._move(z if truncation is None else truncate(z, truncation))
 
@@ -189,7 +186,10 @@ class DigitGenerator(MovableLatents):
         self, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> tuple[Tensor, Tensor | None]:
         """The inputs of `interpolate`: latents [(len(seeds) - 1) * steps, latent_dim], and labels as for `sample`."""
-        seeds, steps = plain_path(seeds, steps)
+        if len(seeds) < 2:
+            raise UserError(f"seeds={list(seeds)}: 2 or more")
+        steps = number(Number(least=2, whole=True), "steps", steps)
+        seeds = [number(SIZE, f"seeds[{index}]", seed) for index, seed in enumerate(seeds)]
         ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])
         labels = self.labels(digits, 0, len(seeds))
         if labels is not None and self.num_classes is not None:
@@ -218,7 +218,7 @@ class DigitGenerator(MovableLatents):
         columns: int | None = None,
     ) -> Image.Image:
         """The images of `generate` as one picture, row by row; without `columns` about square."""
-        (columns,) = plain_numbers(OPTIONAL, columns=columns)
+        columns = number(OPTIONAL, "columns", columns)
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def sample_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
@@ -245,5 +245,5 @@ class DigitGenerator(MovableLatents):
     def info(self) -> dict[str, Any]:
         """Model name, sizes, classes, training progress, parameters, device, and version: a checksum of the weights."""
         classes = None if self.num_classes is None else list(range(self.num_classes))
-        version = weights_checksum(self.network)
-        return {"version": version, **self._facts, "classes": classes, "device": str(self.device)}
+        facts = {name: value for name, value in self.facts.items() if name not in ("hyper_parameters", "command")}
+        return {"version": weights_checksum(self.network), **facts, "classes": classes, "device": str(self.device)}

@@ -1,9 +1,4 @@
-"""Directions of a generator: how a latent must move so that the digit leans, gets thicker, wider or larger.
-
-They need neither labels nor the network's weights, so every generator has them, an ONNX file's too. The shapes in many
-generated images are measured, and a linear regression on the images' latents says how each measure changes with the
-latent. For normal latents that is the mean gradient of the measure (Stein's lemma).
-"""
+"""Directions of a generator: how a latent must move so that the digit leans, gets thicker, wider or larger."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -14,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from gan.config.bounds import DIRECTIONS, require
+from gan.config.bounds import DIRECTIONS, GENERATE
 from gan.errors import UserError
 from gan.images import quantize, unit
+from gan.inference.arguments import number
 from gan.inference.chunks import CHUNK
-from gan.inference.number_checks import plain
 from gan.randomness import latents
 
 NUM_IMAGES = 4096
@@ -34,9 +29,10 @@ def check_directions(amounts: Any) -> dict[str, float]:
     if not isinstance(amounts, Mapping) or not set(amounts) <= set(DIRECTIONS):
         known = ", ".join(DIRECTIONS)
         raise UserError(f"directions={amounts}: amounts of {known}, such as {{slant: 1.5, thickness: 1}}")
-    given = {name: plain(amount) for name, amount in amounts.items()}
-    for name, amount in given.items():
-        require(f"directions.{name}", amount, "generate")
+    given = {}
+    for name, amount in amounts.items():
+        key = f"directions.{name}"
+        given[name] = number(GENERATE[key], key, amount)
     return {name: amount for name, amount in given.items() if amount}
 
 
@@ -96,12 +92,9 @@ def find_directions(
 ) -> dict[str, Tensor]:
     """The shift of a latent for each of `DIRECTIONS` that the latents change: float32 [latent_dim] on the CPU.
 
-    A shift raises its measure by about one standard deviation of the images of a class. Slant, thickness and width
-    leave the other measures as they are, height included. Size raises width and height, each by as many of its standard
-    deviations.
-
-    Args:
-        network: a generator on the device.
+    The shapes in many generated images are measured, and a linear regression on the images' latents says how each
+    measure changes with the latent: for normal latents its mean gradient (Stein's lemma). A shift raises its measure by
+    about one standard deviation of the images of a class; size raises width and height, the others leave the rest.
     """
     count = max(NUM_IMAGES, 8 * latent_dim)
     z = latents(0, 0, count, latent_dim)
@@ -129,9 +122,8 @@ def find_directions(
 def measure_shapes(images: Tensor) -> Tensor:
     """Slant, thickness, width and height of what uint8 images [N, C, H, W] show, by moments of their ink: float [N, 4].
 
-    The slant is in pixels to the right for each pixel up. The thickness is twice the area of the strokes over the
-    length of their outline, in pixels. Width and height are standard deviations of the ink in pixels, the width of the
-    upright digit. An image without ink has zeros, one of several channels the mean over them.
+    In pixels: the slant to the right for each pixel up, twice the area of the strokes over the length of their outline,
+    and the standard deviations of the upright digit's ink. An image without ink has zeros.
     """
     ink = unit(images).flatten(0, 1)
     mass = ink.sum((1, 2)).clamp_min(TINY)

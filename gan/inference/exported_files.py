@@ -1,12 +1,9 @@
-"""Reads generators from files of `gan export` (safetensors or ONNX) and from the `generator.safetensors` of a run.
-
-Such a file holds a network, and as JSON in its metadata what `DigitGenerator` has to know. `gan.export.formats`
-writes it.
-"""
+"""Files of a network, and as JSON in their metadata what `DigitGenerator` has to know: safetensors and ONNX."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -14,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan.atomic_write import write_atomic
 from gan.errors import UserError, check_installed, one_line
-from gan.inference.network_loading import build_network, check_output, weights_checksum
-from gan.safetensors_files import unpack
+from gan.inference.network_loading import build_network, check_output, example_inputs, prefixed_errors, weights_checksum
+from gan.safetensors_files import pack, unpack
 
 METADATA_KEY = "mnist_gan"
 READERS = (".safetensors", ".onnx")
 FORMAT_VERSION = 1
+OPSET = 20
 FACTS = {
     "model_name": str,
     "latent_dim": int,
@@ -48,29 +47,65 @@ class OnnxGenerator(nn.Module):
         return torch.from_numpy(images)
 
 
+def file_metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of a network: `FACTS`, its training's hyperparameters and, if known, its command."""
+    return {name: facts[name] for name in (*FACTS, "hyper_parameters", "command") if name in FACTS or facts.get(name)}
+
+
+def write_safetensors(
+    network: nn.Module, metadata: Mapping[str, Any], path: Path, dtype: torch.dtype | None = None
+) -> None:
+    """Writes a network's weights, floating-point ones as `dtype`; None keeps their own type."""
+    write_atomic(path, pack(network.state_dict(), {METADATA_KEY: _metadata_text(metadata)}, dtype))
+
+
+def write_onnx(network: nn.Module, metadata: Mapping[str, Any], path: Path) -> None:
+    """Writes a network's graph and weights: a dynamic batch of `latents` and, for a conditional network, `labels`."""
+    inputs = [value for value in example_inputs(metadata, 2) if value is not None]
+    batch = torch.export.Dim("batch")
+    for name in ("onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own warnings say nothing about this network
+        try:
+            program = torch.onnx.export(
+                network,
+                tuple(inputs),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=["latents", "labels"][: len(inputs)],
+                output_names=["images"],
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise UserError(f"format=onnx: {metadata['model_name']} has no ONNX form ({one_line(error)})") from error
+    assert program is not None  # with dynamo
+    for node in program.model.graph:
+        node.metadata_props.clear()  # stack traces with the paths of this machine
+    program.model.metadata_props[METADATA_KEY] = _metadata_text(metadata)
+    program.save(path, external_data=False)
+
+
+def _metadata_text(metadata: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps({"format_version": FORMAT_VERSION, **metadata})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the hyperparameters are not plain values ({error})") from error
+
+
 def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of an exported file, on the CPU, and the facts about it. Nothing in the file is executed.
+    """The network of a file that ends in `READERS`, on the CPU, and its metadata; a UserError where that cannot be.
 
-    Args:
-        path: ends in .safetensors or .onnx.
-        key: config key that named the file, for error texts.
-        trust: the user's packages that its network may come from.
-
-    Returns:
-        A frozen network in evaluation mode, called as network(latents, labels or None); and the facts named in `FACTS`.
-        `version`, the checksum of the weights, is a fact of an ONNX file only: its weights cannot be read here.
-
-    Raises:
-        UserError: the file is damaged, not of this project or names a network that is not permitted; or onnxruntime is
-            not installed.
+    `version`, the checksum of the weights, is there for an ONNX file only: its weights cannot be read here.
     """
-    with _prefixed_errors(f"{key}={path}"):
+    with prefixed_errors(f"{key}={path}", "not a readable export"):
         if path.suffix not in READERS:
             raise UserError(f"exported files end in {' or '.join(READERS)}")
         if not path.is_file():
             raise UserError("there is no such file")
         if path.suffix == ".onnx":
-            metadata, network = _read_onnx(path)
+            network, metadata = _read_onnx(path)
         else:
             state, texts = unpack(path)
             metadata = _parse_metadata(texts.get(METADATA_KEY))
@@ -80,19 +115,10 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
             own = type(network).__module__.startswith("gan.networks.")
             if own and weights_checksum(network) != version:
                 raise UserError("damaged, its weights are not those that were written")
-        return network.requires_grad_(False), {name: metadata[name] for name in FACTS if name in metadata}
+        return network.requires_grad_(False), metadata
 
 
-def read_export_metadata(path: Path, key: str) -> dict[str, Any]:
-    """All metadata of a .safetensors export: `FACTS`, `hyper_parameters` and, if known, its training's `command`.
-
-    Errors are those of `read_export`.
-    """
-    with _prefixed_errors(f"{key}={path}"):
-        return _parse_metadata(unpack(path)[1].get(METADATA_KEY))
-
-
-def _read_onnx(path: Path) -> tuple[dict[str, Any], nn.Module]:
+def _read_onnx(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     check_installed(path.name, "export", "onnxruntime")
     import onnxruntime
 
@@ -103,7 +129,7 @@ def _read_onnx(path: Path) -> tuple[dict[str, Any], nn.Module]:
     metadata = _parse_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
     network = OnnxGenerator(session).eval()
     check_output(network, metadata)
-    return metadata, network
+    return network, metadata
 
 
 def _parse_metadata(text: str | None) -> dict[str, Any]:
@@ -117,14 +143,4 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
     wrong = [name for name, kind in FACTS.items() if not isinstance(metadata.get(name), kind)]
     if wrong or not isinstance(metadata.get("hyper_parameters"), dict):
         raise UserError(f"its metadata is damaged: {', '.join(wrong or ['hyper_parameters'])}")
-    return metadata
-
-
-@contextmanager
-def _prefixed_errors(prefix: str) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{prefix}: {error}") from error
-    except Exception as error:  # a foreign file can make parsers and constructors raise any exception
-        raise UserError(f"{prefix}: not a readable export ({one_line(error)})") from error
+    return file_metadata(metadata)

@@ -1,8 +1,8 @@
 """Loads a generator's network from a checkpoint. Only permitted classes are built, and the output must be images."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +16,43 @@ from gan.errors import UserError, one_line
 
 
 def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
-    """The averaged generator of a checkpoint, on the CPU, and the facts known about it. Nothing in it is executed.
-
-    Raises:
-        UserError: as for `read_checkpoint`; also a network that is not permitted, or does not fit its weights.
-    """
+    """The averaged generator of a checkpoint, on the CPU, and the facts about it; a UserError where that cannot be."""
     checkpoint = read_checkpoint(path, key)
     options = checkpoint["hyper_parameters"]
-    shape = {name: options[name] for name in SHAPE}
     prefix = "generator_ema."
-    try:
+    with prefixed_errors(f"{key}={path}", "its weights do not fit its generator"):
         saved = checkpoint["state_dict"].items()
         weights = {name.removeprefix(prefix): value for name, value in saved if name.startswith(prefix)}
-        network = build_network(options["generator"], shape, weights, trust)
-    except UserError as error:
-        raise UserError(f"{key}={path}: {error}") from error
-    except Exception as error:  # values in a foreign file can make a constructor raise any exception
-        raise UserError(f"{key}={path}: its weights do not fit its generator ({one_line(error)})") from error
+        network = build_network(options["generator"], options, weights, trust)
     epoch, images_seen = checkpoint["epoch"] + 1, checkpoint["images_seen"]
     return network, describe(network, options, checkpoint.get("data"), epoch, images_seen)
+
+
+@contextmanager
+def prefixed_errors(prefix: str, otherwise: str) -> Iterator[None]:
+    """Makes any error a UserError of one line: a foreign file can make parsers and constructors raise each kind."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{prefix}: {error}") from error
+    except Exception as error:
+        raise UserError(f"{prefix}: {otherwise} ({one_line(error)})") from error
 
 
 def describe(
     network: nn.Module, options: Mapping[str, Any], data: str | None, epoch: int, images_seen: int
 ) -> dict[str, Any]:
     """The facts about a generator, of which `options` are its training's hyperparameters."""
-    sizes = [(value.numel(), value.requires_grad) for value in network.parameters()]
+    parameters = list(network.parameters())
     return {
         "model_name": options["generator"]["_target_"],
         **{name: options[name] for name in SHAPE},
         "data": data,
         "epoch": epoch,
         "images_seen": images_seen,
-        "total_parameters": sum(size for size, _ in sizes),
-        "trainable_parameters": sum(size for size, trained in sizes if trained),
+        "total_parameters": sum(value.numel() for value in parameters),
+        "trainable_parameters": sum(value.numel() for value in parameters if value.requires_grad),
+        "hyper_parameters": dict(options),
     }
 
 
@@ -66,23 +69,13 @@ def weights_checksum(network: nn.Module) -> str:
 
 
 def build_network(
-    spec: Mapping[str, Any], shape: Mapping[str, Any], weights: Mapping[str, Tensor], trust: Sequence[str] = ()
+    spec: Mapping[str, Any], shape: Mapping[str, Any], weights: Mapping[str, Any], trust: Sequence[str] = ()
 ) -> nn.Module:
-    """The generator that a file describes, with float32 weights, on the CPU and in evaluation mode.
+    """The generator that a foreign file describes, with float32 weights, on the CPU and in evaluation mode.
 
     The project's own networks are built on the meta device and then take over the file's weights. So reading a file
     needs no more memory than its weights, whatever sizes it claims, and draws no random numbers. A network of a trusted
     package is built on the CPU, because it may have tensors that are not saved.
-
-    Args:
-        spec: `_target_` and arguments of the network.
-        shape: values of the keys in `SHAPE`.
-        weights: its state dict: tensors, and plain values where a trusted network has such state.
-        trust: the user's packages that the network may come from.
-
-    Raises:
-        UserError: the network is not permitted, or its output is not images.
-        Exception: of any kind, if a foreign file has impossible values.
     """
     key, packages = "model.generator", ["gan.networks"]
     own = locate(spec["_target_"], key, packages, trust).__module__.startswith("gan.networks.")

@@ -1,8 +1,4 @@
-"""Where a run's numbers and pictures go: metrics.csv, TensorBoard or Weights & Biases, each in a file of its own.
-
-A logger is any `Logger` of Lightning that a file in conf/logger/ names. One that is an `ImageAxis` too learns how many
-images a run has seen.
-"""
+"""Where a run's numbers and pictures go: metrics.csv, TensorBoard or Weights & Biases, each in a file of its own."""
 
 from gan.loggers.csv import CSVMetrics, read_rows
 from gan.loggers.image_axis import ImageAxis

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +20,40 @@ COUNTS = ("step", "epoch", "images_seen")
 class CSVMetrics(ImageAxis, Logger):
     """A CSV file with one row per call, continued when a run resumes in its own folder.
 
-    Lightning's CSVLogger deletes an existing file. This logger appends each row at once. When a run resumes, rows later
-    than its checkpoint are deleted, so the file ends up like that of an uninterrupted run. The columns are `step`
-    (batches), `epoch`, `images_seen`, then the metrics in the order of their first appearance.
-
-    Args:
-        path: the file; its folder is created with the first row.
+    Lightning's CSVLogger deletes an existing file; here a resumed run deletes the rows later than its checkpoint only.
+    The columns are `step` (batches), `epoch`, `images_seen`, then the metrics in the order of their first appearance.
     """
+
+    name, version, save_dir = "csv", "", ""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         self.path = Path(path)
-        self._columns = _columns(self.path)
-
-    @property
-    def name(self) -> str:
-        return "csv"
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    @property
-    def save_dir(self) -> str:
-        return str(self.path.parent)
+        self.save_dir = str(self.path.parent)
+        self._columns = list(_reader(self.path).fieldnames or [])
 
     @rank_zero_only
     def follow(self, module: GAN) -> None:
-        """Also deletes the rows that a resumed run logs again."""
+        """Also deletes the rows that a resumed run logs again, and for a new run all rows."""
         super().follow(module)
-        self.truncate(module.images_seen)
+        seen = module.images_seen
+        kept = takewhile(lambda row: int(row["images_seen"] or 0) <= seen, read_rows(self.path) if seen else [])
+        if not seen:
+            self._columns = list(COUNTS)
+        if self.path.exists():
+            with self.files.writing(self.path):
+                self._rewrite(list(kept), self._columns)
 
-    @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any]) -> None:
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Does nothing: `.hydra/` in the run's folder has the whole configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        row: dict[str, float | None] = {"step": step, **metrics}
-        if self.module is not None:
-            row.setdefault("images_seen", self.module.images_seen)
+        row: dict[str, float | None] = {"step": step, **metrics, "images_seen": self.images_at(metrics, step)}
         row |= {name: round(value) for name in COUNTS if (value := row.get(name)) is not None}
-        new = [name for name in (*COUNTS, *row) if name not in self._columns]
-        with self.optional_write():
-            if new:
-                columns = list(dict.fromkeys([*self._columns, *new]))
+        columns = list(dict.fromkeys([*self._columns, *COUNTS, *row]))
+        with self.files.writing(self.path):
+            if columns != self._columns:
                 self._rewrite(read_rows(self.path), columns)
                 self._columns = columns
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -72,24 +62,10 @@ class CSVMetrics(ImageAxis, Logger):
     @rank_zero_only
     def save(self) -> None:
         """Waits until the rows are on the disk."""
-        with self.optional_write():
+        with self.files.writing(self.path):
             if self.path.exists():
                 with self.path.open("ab") as file:
                     flush_to_disk(file)
-
-    def truncate(self, images_seen: int) -> None:
-        """Keeps the rows up to `images_seen`; 0, for a new run, keeps none."""
-        if not self.path.exists():
-            return
-        kept = []
-        for row in read_rows(self.path) if images_seen else []:
-            if int(row["images_seen"] or 0) > images_seen:
-                break
-            kept.append(row)
-        if not images_seen:
-            self._columns = list(COUNTS)
-        with self.optional_write():
-            self._rewrite(kept, self._columns)
 
     def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,15 +78,11 @@ class CSVMetrics(ImageAxis, Logger):
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The file's complete rows as text, "" where a row has no value; no rows if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        complete = [line for line in file if line.endswith("\n")]
-    return list(csv.DictReader(complete))
+    return list(_reader(path))
 
 
-def _columns(path: Path) -> list[str]:
+def _reader(path: Path) -> "csv.DictReader[str]":
     if not path.exists():
-        return []
+        return csv.DictReader([])
     with path.open(newline="", encoding="utf-8") as file:
-        return next(csv.reader(file), [])
+        return csv.DictReader([line for line in file if line.endswith("\n")])

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan.config.leaves import leaves
+from gan.config.targets import leaves
 from gan.errors import check_installed
 from gan.loggers.image_axis import ImageAxis
 from gan.module import GAN
@@ -17,12 +17,6 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
     """Curves over the images seen; at the end the run's config as HParams, with the last value of each measure.
 
     A resumed run writes into the same folder. TensorBoard then drops what was logged after the checkpoint.
-
-    Args:
-        save_dir: the folder of the event files.
-
-    Raises:
-        UserError: the package tensorboard is not installed.
     """
 
     hparams: dict[str, Any]
@@ -31,6 +25,7 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
         check_installed("logger=tensorboard", "tracking", "tensorboard")
         super().__init__(save_dir, name="", version="", default_hp_metric=False)
         self._measures: dict[str, float] = {}
+        self._events = Path(save_dir, "events")
 
     @property
     def log_dir(self) -> str:
@@ -38,7 +33,7 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
         return str(self.save_dir)
 
     @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any]) -> None:
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Keeps the first config, the run's. Lightning passes the model's part of it once more."""
         self.hparams = self.hparams or params
 
@@ -55,19 +50,19 @@ class TensorBoardRun(ImageAxis, TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self._measures |= {name: float(value) for name, value in metrics.items() if name.startswith("val/")}
-        with self.optional_write():
+        with self.files.writing(self._events):
             super().log_metrics(metrics, self.images_at(metrics, step))
 
     @rank_zero_only
     def save(self) -> None:
-        with self.optional_write():
+        with self.files.writing(self._events):
             super().save()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         from torch.utils.tensorboard.summary import hparams
 
-        with self.optional_write():
+        with self.files.writing(self._events):
             # SummaryWriter.add_hparams would also log each measure once more.
             config = {key: _hparam(value) for key, value in leaves(self.hparams, separator="/")}
             for summary in hparams(config, self._measures):

@@ -1,6 +1,5 @@
 """A run in Weights & Biases: `gan train 'logger=[csv,wandb]'`, on the disk only unless `wandb.mode=online`."""
 
-import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ from gan.config import in_multirun
 from gan.config.bounds import TRAIN, require
 from gan.errors import UserError, check_installed
 from gan.loggers.image_axis import ImageAxis
-from gan.metrics.measures.base import Direction
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -30,21 +28,7 @@ class WandbRun(ImageAxis, WandbLogger):
     A resumed run continues under its id. Online, the server keeps what a killed run logged after its checkpoint, and
     those steps are not sent again. Offline, each start writes a file of its own, and those steps are in two files.
 
-    Args:
-        save_dir: the folder in which `wandb/` is made.
-        mode: online, offline (kept on the disk until `wandb sync`) or disabled (nothing is kept).
-        project: the W&B project.
-        entity: the user or team; None is the account's default.
-        group: None is the name of the sweep or of the experiment.
-        job_type: None is train, or sweep for a job of a sweep.
-        name: None is model-loss-seed.
-        tags: added to the data set, the loss and the commit hash.
-        notes: a text for the run's page.
-        id: the run to continue; None starts a new one.
-
-    Raises:
-        UserError: an unknown mode, or the package wandb is not installed; at the start of the run, the reason why W&B
-            cannot start it.
+    `conf/logger/wandb.yaml` explains the arguments. What W&B does not take is a UserError, at the start of the run.
     """
 
     _experiment: "Run | None"
@@ -90,14 +74,7 @@ class WandbRun(ImageAxis, WandbLogger):
         return self._experiment
 
     @rank_zero_only
-    def summarize(self, directions: Mapping[str, Direction]) -> None:
-        """Has the run's summary show the best value of each metric, and not the last."""
-        for metric, better in directions.items():
-            best = "min" if better == "lower" else "max"
-            self.experiment.define_metric(metric, step_metric="images_seen", summary=best)
-
-    @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any]) -> None:
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Keeps the first config, the run's. Lightning passes the model's part of it once more."""
         if "config" not in self._wandb_init:
             told = described(params)
@@ -110,16 +87,6 @@ class WandbRun(ImageAxis, WandbLogger):
         seen = self.images_at(metrics, step)
         if seen >= self.experiment.starting_step:
             self.experiment.log({**metrics, "images_seen": seen}, step=seen)
-
-    @rank_zero_only
-    def log_checkpoint(self, path: Path) -> None:
-        """Logs a checkpoint as the artifact `model-<run id>`; its metadata is the JSON file beside the checkpoint."""
-        import wandb
-
-        measures = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        artifact = wandb.Artifact(f"model-{self.version}", type="model", metadata=measures)
-        artifact.add_file(str(path))
-        self.experiment.log_artifact(artifact, aliases=["latest", "best"])
 
 
 def described(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,10 +110,8 @@ def _last(path: str) -> str:
 
 def _commit_hash() -> list[str]:
     """The short hash of this code's commit; empty without git, or where the package is installed elsewhere."""
-    root = Path(__file__).parents[2]
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-    if not (root / ".git").exists():  # git would look for a repository around it
-        return []
+    folder = Path(__file__).parents[2] / ".git"  # git looks for no repository around it
+    command = ["git", f"--git-dir={folder}", "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, encoding="utf-8").stdout.split()
     except OSError:

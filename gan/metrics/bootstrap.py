@@ -1,7 +1,6 @@
 """Confidence intervals by the bootstrap: how far a value would be off if other images had been drawn.
 
-No measure is computed again. Each says what it is for every resample at once (`Measure.resampled`), as means over the
-resampled images; FID and KID are linearized for that. So an interval costs one matrix product.
+No measure is computed again: each says what it is for all resamples at once (`Measure.resampled`), by means over them.
 """
 
 import math
@@ -16,15 +15,9 @@ Interval = tuple[float, float]
 
 
 class Resamples:
-    """Random resamples of images, drawn with replacement: the same ones for all measures.
+    """Random resamples of so many generated images, drawn with replacement: the same ones for all measures.
 
-    There are 500 resamples, and fewer, down to 200, of more than 10,000 images. Generated images with labels are drawn
-    again class by class: how often each digit comes was not left to chance when they were generated.
-
-    Args:
-        seed: of the draws.
-        generated: how many images were generated.
-        labels: theirs, int64 [N]; None where there are none.
+    Images with labels are drawn again class by class: how often each digit comes was not left to chance.
     """
 
     def __init__(self, seed: int, generated: int, labels: Tensor | None) -> None:
@@ -58,11 +51,8 @@ class Resamples:
 
 
 def interval(value: float, resampled: Tensor, confidence: float, bounds: Interval = (-math.inf, math.inf)) -> Interval:
-    """The interval of a value within its bounds, from the values of resamples: float64 [R].
-
-    The resamples give its width, and the value its place. Their own bias is subtracted: a resample has fewer different
-    images, which alone raises a distance.
-    """
+    """The interval of a value within its bounds, from the values of resamples: float64 [R]."""
+    # The bias of the resamples is subtracted: they have fewer different images, which alone raises a distance.
     tail = (1 - confidence) / 2
     low, high = torch.quantile(resampled - resampled.mean(), resampled.new_tensor([tail, 1 - tail])).tolist()
     return max(value + low, bounds[0]), min(value + high, bounds[1])

@@ -13,27 +13,21 @@ ADVICE = "more diversity: lower learning rates, a gradient penalty, or model.div
 
 
 def signs_of_collapse(real: ImageFeatures, generated: ImageFeatures) -> str | None:
-    """One line that says which classes are missing, or whose images are too alike; None where none is.
-
-    The classes are those that the extractor's classifier predicts. Distances are Euclidean, between features.
-    """
+    """One line that says which predicted classes are missing, or whose images are too alike; None where none is."""
     classes = real.digits.unique().tolist()
     missing, alike = [], []
     for label in classes:
         of_real, of_generated = real.features[real.digits == label], generated.features[generated.digits == label]
         found, expected = len(of_generated), len(of_real) / len(real) * len(generated)
-        if found < RARE * expected and _at_most(found, expected) < CHANCE / len(classes):
+        # The probability of a Poisson variable to be `found` or less: few images of many classes miss some by chance.
+        chance = torch.special.gammaincc(torch.tensor(found + 1.0), torch.tensor(expected)).item()
+        if found < RARE * expected and chance < CHANCE / len(classes):
             missing.append(label)
         elif min(len(of_real), len(of_generated)) > 1 and _spread(of_generated) < ALIKE * _spread(of_real):
             alike.append(label)
     signs = [f"hardly any image of the classes {missing}"] if missing else []
     signs += [f"images of the classes {alike} are nearly the same"] if alike else []
     return f"mode collapse: {' and '.join(signs)}; {ADVICE}" if signs else None
-
-
-def _at_most(found: int, expected: float) -> float:
-    """The probability of a Poisson variable to be `found` or less: few images of many classes miss some by chance."""
-    return torch.special.gammaincc(torch.tensor(found + 1.0), torch.tensor(expected)).item()
 
 
 def _spread(features: Tensor) -> Tensor:

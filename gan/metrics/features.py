@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gan.errors import UserError
+from gan.images import unit
 from gan.metrics.extractor import Extractor
 
 UNLABELED = -1
@@ -20,8 +21,8 @@ T = TypeVar("T")
 class ImageFeatures:
     """N images as the measures see them, on the extractor's device: on the CPU where that is MPS, which lacks float64.
 
-    `features` are float64 [N, D], `logits` [N, K], `appearance` [N, 3], or [N, 0] where it is not measured, and
-    `labels` int64 [N], or None when not every image had one.
+    `features` are float64 [N, D], `logits` [N, K], `appearance` [N, 3] (see `appearance`), and `labels` int64 [N], or
+    None when not every image had one.
     """
 
     features: Tensor
@@ -45,39 +46,40 @@ class ImageFeatures:
             self._kept[key] = compute(*arguments)
         return self._kept[key]
 
-    def cpu(self) -> "ImageFeatures":
-        """The same on the CPU."""
-        labels = None if self.labels is None else self.labels.cpu()
-        return ImageFeatures(self.features.cpu(), self.logits.cpu(), self.appearance.cpu(), labels)
+
+def appearance(images: Tensor) -> Tensor:
+    """Brightness, contrast and sharpness of uint8 images [N, C, H, W]: float32 [N, 3].
+
+    Brightness is the mean of the pixels in [0, 1]. Contrast is their standard deviation within the image (RMS contrast,
+    Peli 1990). Sharpness is the mean of sqrt(dx^2 + dy^2), dx and dy the differences to the pixel on the right and to
+    the one below (a Tenengrad with first differences), in brightness per pixel.
+    """
+    pixels = unit(images)
+    dx = pixels[..., :-1, 1:] - pixels[..., :-1, :-1]
+    dy = pixels[..., 1:, :-1] - pixels[..., :-1, :-1]
+    sharpness = (dx.square_() + dy.square_()).sqrt_().flatten(1).mean(1)
+    contrast, brightness = torch.std_mean(pixels.flatten(1), dim=1, correction=0)
+    return torch.stack([brightness, contrast, sharpness], dim=1)
 
 
 class FeatureCollector:
     """A growing set of images, of which only what the measures need is kept.
 
     Nothing is read back from the device before `all`: adding images does not wait for it.
-
-    Args:
-        extractor: whose features and logits are kept.
-        appearance: from uint8 images [N, C, H, W] to what is kept of their pixels, float32 [N, W]; None keeps nothing.
     """
 
-    def __init__(self, extractor: Extractor, appearance: Callable[[Tensor], Tensor] | None = None) -> None:
-        self.extractor, self.appearance = extractor, appearance
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
         self.clear()
 
     def clear(self) -> None:
         """Forgets all images."""
-        self._rows: list[Tensor] = []
-        self._widths = (0, 0)
+        self._parts: list[tuple[Tensor, ...]] = []
         self._all: ImageFeatures | None = None
 
     @torch.no_grad()
     def add(self, images: Tensor, labels: Tensor | None = None) -> None:
-        """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any.
-
-        Raises:
-            UserError: images of another type.
-        """
+        """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any."""
         if images.dtype != torch.uint8:
             raise UserError(
                 f"images to measure are uint8 in 0..255, not {images.dtype}; gan.evaluate.measure takes others"
@@ -90,25 +92,17 @@ class FeatureCollector:
             labels = torch.full((len(images),), UNLABELED, device=device)
         for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
             chunk = chunk.to(device)
-            features, logits = self.extractor(chunk)
-            looks = features.new_empty(len(chunk), 0) if self.appearance is None else self.appearance(chunk)
-            self._widths = (features.shape[1], looks.shape[1])
-            # One table, so that ranks exchange one tensor; classes up to 1,000 are exact in float32.
-            column = chunk_labels.to(device, torch.float32).unsqueeze(1)
-            self._rows.append(torch.cat([features, column, looks, logits], dim=1))
+            self._parts.append((*self.extractor(chunk), appearance(chunk), chunk_labels.to(device)))
 
     def all(self) -> ImageFeatures:
         """The images of all ranks, in the order of the ranks; to be called on all ranks."""
         if self._all is None:
-            rows, widths = torch.cat(self._rows) if self._rows else torch.empty(0, 0), self._widths
-            if _several_ranks():
-                rows, widths = _gathered(rows, widths)
-            device = self.extractor.device
-            rows = rows.to("cpu" if device.type == "mps" else device)
-            ends = (widths[0], widths[0] + 1, widths[0] + 1 + widths[1])
-            features, column, looks, logits = rows.tensor_split(ends, dim=1)
-            labeled = len(column) > 0 and bool((column != UNLABELED).all())
-            self._all = ImageFeatures(features.double(), logits, looks, column[:, 0].long() if labeled else None)
+            device = torch.device("cpu") if self.extractor.device.type == "mps" else self.extractor.device
+            shares = _of_all_ranks([torch.cat(part) for part in zip(*self._parts, strict=True)])
+            filled = [share for share in shares if share] or [[torch.empty(0, 0)] * 3 + [torch.empty(0)]]
+            features, logits, looks, labels = (torch.cat(part).to(device) for part in zip(*filled, strict=True))
+            labeled = len(labels) > 0 and bool((labels != UNLABELED).all())
+            self._all = ImageFeatures(features.double(), logits, looks, labels.long() if labeled else None)
         return self._all
 
 
@@ -129,9 +123,10 @@ def _several_ranks() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def _gathered(rows: Tensor, widths: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-    """The rows of all ranks, and the widths of a rank that has images: one without does not know them."""
-    shares = [(rows, widths)] * dist.get_world_size()
-    dist.all_gather_object(shares, (rows.cpu(), widths))
-    filled = [share for share in shares if len(share[0])]
-    return (torch.cat([share for share, _ in filled]), filled[0][1]) if filled else (rows, widths)
+def _of_all_ranks(share: list[Tensor]) -> list[list[Tensor]]:
+    """The tensors of each rank."""
+    if not _several_ranks():
+        return [share]
+    shares = [share] * dist.get_world_size()
+    dist.all_gather_object(shares, [part.cpu() for part in share])
+    return shares

@@ -8,22 +8,15 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 from gan.metrics.extractor import Extractor
 
 
 class InceptionExtractor(Extractor):
     """The 2,048 features of the last pooling and the 1,008 unbiased logits of the 2015 Inception network, in fp32.
 
-    The images are resized to 299x299 by torch-fidelity's own TensorFlow 1 compatible bilinear interpolation, without
-    antialiasing: torchmetrics' own wrapper antialiases by default, and its numbers differ from the published ones.
-    On a CPU expect about a tenth of a second an image.
-
-    Args:
-        weights: torch-fidelity's file; when not given, that in torch's hub folder, downloaded when it isn't there yet.
-
-    Raises:
-        UserError: there is no such file and none can be downloaded, or it is not Inception's.
+    torch-fidelity resizes as TensorFlow 1 did; torchmetrics' wrapper antialiases, unlike the published numbers. An
+    image takes about 0.1 s on a CPU. `weights` is a file; None: that in torch's hub folder, downloaded once.
     """
 
     name = "inception"
@@ -38,7 +31,9 @@ class InceptionExtractor(Extractor):
         if not isinstance(weights, str | Path | None):
             raise UserError(f"metrics.inception_weights={weights}: a file, or null")
         name = Path(urlparse(URL_INCEPTION_V3).path).name
-        path = _downloaded(URL_INCEPTION_V3, name) if weights is None else Path(weights).expanduser()
+        path = Path(torch.hub.get_dir()) / "checkpoints" / name if weights is None else Path(weights).expanduser()
+        if weights is None and not path.is_file():
+            _download(URL_INCEPTION_V3, path)
         if not path.is_file():
             raise UserError(f"metrics.inception_weights={weights}: no such file; put {name} there")
         try:
@@ -47,8 +42,7 @@ class InceptionExtractor(Extractor):
             with torch.random.fork_rng(devices=[]):
                 self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
         except Exception as error:
-            reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-            raise UserError(f"metrics.inception_weights={path}: not the weights {name} ({reason})") from None
+            raise UserError(f"metrics.inception_weights={path}: not the weights {name} ({one_line(error)})") from None
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,17 +54,13 @@ class InceptionExtractor(Extractor):
         return super().train(False)
 
 
-def _downloaded(url: str, name: str) -> Path:
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if path.is_file():
-        return path
+def _download(url: str, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The file's name ends in the first digits of its hash, as all names in torch's hub do.
         torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress=sys.stderr.isatty())
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise UserError(
-            f"metrics.extractor=inception: {name} can't be downloaded ({error}); get it from {url} and put it into "
-            f"{path.parent}, or name it in metrics.inception_weights"
+            f"metrics.extractor=inception: {path.name} can't be downloaded ({error}); get it from {url} and put it "
+            f"into {path.parent}, or name it in metrics.inception_weights"
         ) from None
-    return path

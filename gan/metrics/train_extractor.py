@@ -1,14 +1,10 @@
 """Trains the extractor of a data set and writes its safetensors file: about 7 minutes on one core.
 
     python -m gan.metrics.train_extractor [data=mnist] [--seed 0] [--epochs 14] [--threads 1] [--output FILE]
-    python -m gan.metrics.train_extractor data=fashion_mnist data.dir=FOLDER
-    python -m gan.metrics.train_extractor data=kmnist
 
-Without an output the file is written into this package, where `gan train` and `gan evaluate` look for it.
-
-The same seed on the same machine with the same number of threads gives the same weights, bit for bit. Nothing is
-chosen on the test images: their accuracy is measured once, at the end. A new file for MNIST needs its checksum in
-`digit_extractor.CHECKSUM`.
+Without an output the file is written into this package, where `gan train` and `gan evaluate` look for it. The same
+seed, machine and number of threads give the same weights, bit for bit. Nothing is chosen on the test images. A new
+file for MNIST needs its checksum in `extractor.CHECKSUM`.
 """
 
 import argparse
@@ -30,8 +26,9 @@ from gan.config.bounds import COUNT
 from gan.data import MNISTDataModule
 from gan.errors import UserError
 from gan.images import unit
-from gan.metrics.digit_extractor import VERSION, DigitClassifier, tensors_checksum, weights_file
-from gan.metrics.extractor import CLASSIFIERS
+from gan.metrics.extractor import CLASSIFIERS, VERSION, DigitClassifier, tensors_checksum, weights_file
+from gan.metrics.measures.base import LabeledImages
+from gan.metrics.measures.cas import recognized
 from gan.safetensors_files import pack
 
 BATCH_SIZE = 128
@@ -64,8 +61,8 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
 
     classifier = train(data.train_images, data.train_labels, arguments.seed, arguments.epochs)
-    validation = accuracy(classifier, data.val_images, data.val_labels)
-    test = accuracy(classifier, data.test_images, data.test_labels)
+    held_out = LabeledImages(data.val_images, data.val_labels), LabeledImages(data.test_images, data.test_labels)
+    validation, test = (recognized(classifier, images).double().mean().item() for images in held_out)
     facts = {"seed": arguments.seed, "epochs": arguments.epochs, "threads": arguments.threads, "accuracy": test}
     facts |= {"data": data.source.name}
     checksum = save(classifier, output, {name: str(value) for name, value in facts.items()})
@@ -85,12 +82,7 @@ def chosen_data(overrides: Sequence[str]) -> MNISTDataModule:
 
 
 def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassifier:
-    """A classifier trained on augmented images; the moving average of its weights, BatchNorm folded into them.
-
-    Args:
-        images: uint8 [N, 1, 28, 28], N at least 128.
-        labels: int64 [N] in 0..9.
-    """
+    """A classifier trained on augmented images; the moving average of its weights, BatchNorm folded into them."""
     # Random numbers come from the seed alone, and the global generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -122,10 +114,7 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
 
 
 def augment(images: Tensor) -> Tensor:
-    """Rotates by up to 12 degrees, scales by 0.9..1.1, shears by up to 0.1, shifts by up to 2 pixels, each at random.
-
-    float [N, 1, 28, 28] -> float [N, 1, 28, 28].
-    """
+    """Rotates by up to 12 degrees, scales by 0.9..1.1, shears by up to 0.1, shifts by up to 2 pixels, at random."""
     random = torch.rand(6, len(images)) * 2 - 1
     angle, shear = random[0] * 0.21, random[1] * 0.1
     wide, high = 1 + random[2] * 0.1, 1 + random[3] * 0.1
@@ -165,13 +154,6 @@ def fold_batch_norm(trained: ClassifierInTraining) -> DigitClassifier:
     )
     folded.head = trained.head
     return folded
-
-
-@torch.no_grad()
-def accuracy(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> float:
-    """The share of uint8 images [N, 1, 28, 28] that are read as their labels, int64 [N]."""
-    digits = torch.cat([classifier(unit(chunk)).argmax(1) for chunk in images.split(1000)])
-    return (digits == labels).double().mean().item()
 
 
 def save(classifier: DigitClassifier, path: Path, facts: dict[str, str]) -> str:

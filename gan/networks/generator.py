@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan.config.values import Number, OneOf
+from gan.config.bounds import Number, OneOf
 from gan.errors import UserError
 from gan.networks.layers import (
     IMAGE_SIZE,

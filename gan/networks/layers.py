@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import COUNT, SIZE
-from gan.config.values import Switch
+from gan.config.bounds import COUNT, SIZE, SWITCH
 from gan.errors import UserError
 
 Layer = Mapping[str, int | bool]
@@ -16,8 +15,8 @@ KEYS_OF_LAYERS = {
     "stride": COUNT,
     "padding": SIZE,
     "output_padding": SIZE,
-    "transposed": Switch(),
-    "residual": Switch(),
+    "transposed": SWITCH,
+    "residual": SWITCH,
 }
 IMAGE_SIZE = 28
 MODULATION_STD = 0.02
@@ -121,7 +120,7 @@ def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) ->
 def require_switches(name: str, **switches: bool) -> None:
     """Raises a UserError for an option of a network that is not true or false, such as the text `no`."""
     for option, value in switches.items():
-        Switch().require(f"model.{name}.{option}", value)
+        SWITCH.require(f"model.{name}.{option}", value)
 
 
 def stage(inputs: int, outputs: int, layer: Layer, *modules: nn.Module) -> list[nn.Module]:

@@ -18,16 +18,12 @@ from gan.errors import UserError
 
 
 class RunLog(logging.FileHandler):
-    """`run.log`. Lines that are logged before the run is accepted are kept until then, or dropped if it is refused.
-
-    Jobs of a sweep write at once: the sweep has made their folders.
-    """
+    """`run.log`. Lines that are logged before the run is accepted are kept until then, or dropped if it is refused."""
 
     def __init__(self, filename: str) -> None:
         super().__init__(filename, encoding="utf-8", errors="backslashreplace", delay=True)
-        self.waiting: list[logging.LogRecord] | None = []
-        if in_multirun():
-            self.accept()
+        # Jobs of a sweep write at once: the sweep has made their folders.
+        self.waiting: list[logging.LogRecord] | None = None if in_multirun() else []
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.waiting is None:
@@ -74,12 +70,9 @@ def accept_run() -> None:
         folder = Path(hydra.runtime.output_dir, hydra.output_subdir)
         folder.mkdir(parents=True, exist_ok=True)
         whole = hydra._get_parent()
-        for name, content in (
-            ("config.yaml", without_hydra(whole)),
-            ("hydra.yaml", OmegaConf.masked_copy(whole, "hydra")),
-            ("overrides.yaml", hydra.overrides.task),
-        ):
-            write_atomic(folder / name, OmegaConf.to_yaml(content))
+        own, settings = without_hydra(whole), OmegaConf.masked_copy(whole, "hydra")
+        for name, content in {"config": own, "hydra": settings, "overrides": hydra.overrides.task}.items():
+            write_atomic(folder / f"{name}.yaml", OmegaConf.to_yaml(content))
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RunLog) and handler.waiting is not None:
             handler.accept()

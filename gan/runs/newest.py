@@ -1,24 +1,21 @@
 """The newest run, and the command line that resumes a run. Imports neither torch nor Lightning."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from gan.config.hydra_flags import split_flags
-from gan.config.overrides import ckpt_path_of, key_of, replaces
-from gan.config.quoting import quoted
+from gan.config.overrides import ckpt_path_of, key_of, quoted, replaces
 from gan.errors import UserError
-from gan.runs.arguments import OVERRIDES, run_arguments
+from gan.runs.records import OVERRIDES, run_arguments
 
 ROOT = Path("outputs/train")
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 
 
 def newest_run(key: str = "ckpt") -> Path:
-    """The folder of the newest training run, which has a checkpoint.
-
-    Args:
-        key: the config key that asks for it, named in error messages.
+    """The folder of the newest training run, which has a checkpoint; `key` is the config key that asks for it.
 
     Raises:
         UserError: there is no run with a checkpoint, or a newer run has none yet.
@@ -41,11 +38,10 @@ def newest_runs() -> tuple[Path | None, Path | None]:
     runs = subfolders(ROOT)
     saved = {run: time for run in runs if (time := _modified(run / LAST)) is not None}
     started = {run: time for run in runs if (time := _modified(run / OVERRIDES)) is not None}
-    run = max(saved, key=lambda folder: max(saved[folder], started.get(folder, 0)), default=None)
-    since = 0 if run is None else max(saved[run], started.get(run, 0))
-    newer = {folder: time for folder, time in started.items() if folder not in saved and time > since}
-    without = max(newer, key=newer.__getitem__, default=None)
-    return run and run.absolute(), without and without.absolute()
+    times = started | {run: max(time, started.get(run, 0)) for run, time in saved.items()}
+    run = max(saved, key=times.__getitem__, default=None)
+    newest = max([*saved, *started], key=times.__getitem__, default=None)
+    return run, None if newest == run else newest
 
 
 def subfolders(root: Path) -> list[Path]:
@@ -64,16 +60,14 @@ def _modified(path: Path) -> float | None:
 
 
 def resume_command(run: Path) -> str:
-    """The command that resumes a run with its own settings, quoted for a shell.
-
-    It is `gan train ckpt_path=last` where that means this run.
-    """
+    """The command that resumes a run with its settings, for a shell: `gan train ckpt_path=last` where that does it."""
     run = run.absolute()
     saved, without = newest_runs()
     if (without or saved) == run and (run / LAST).is_file():
         return "gan train ckpt_path=last"
     settings = run_arguments(run, leave_out={"ckpt_path"})
-    return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={_plain_or_quoted(str(run))}"])
+    folder = str(run) if re.fullmatch(r"[\w/.+:@-]+", str(run), re.ASCII) else quoted(str(run))
+    return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={folder}"])
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
@@ -92,23 +86,11 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
     own = run_arguments(run, leave_out={"ckpt_path"})
+    added = {key_of(text) for text in own if text.startswith("+")}
     own = [text for text in own if not any(replaces(new, text) for new in given)]
-    _, own_options, before = split_flags(own)
-    kept = [
-        word
-        for name in ("config_dir", "config_path", "config_name")
-        if getattr(options, name) is None and (value := getattr(own_options, name)) is not None
-        for word in (f"--{name.replace('_', '-')}", value)
-    ]
-    added = {key_of(text) for text in run_arguments(run) if text.startswith("+")}
     given = [f"+{text}" if not text.startswith(("+", "~")) and key_of(text) in added else text for text in given]
     if options.multirun:
         where = [f"ckpt_path={quoted(str(run / LAST))}"]
     else:
         where = ["ckpt_path=auto", f"hydra.run.dir={quoted(str(run))}"]
-    return [*kept, *flags, *before, *given, *where]
-
-
-def _plain_or_quoted(value: str) -> str:
-    plain = all(character.isascii() and (character.isalnum() or character in "_-/.+:@") for character in value)
-    return value if plain else quoted(value)
+    return [*own, *flags, *given, *where]  # of a flag that is given twice the last value counts

@@ -1,70 +1,129 @@
-"""Who may ask: API keys, and the checks before every request."""
+"""Who may ask, and how often: API keys and the rate limit, checked before every request but the probes."""
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import logging
+import math
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request, Response, Security, params
+import limits
+from fastapi import HTTPException, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import StorageError
 
+from gan.errors import UserError, check_installed
 from gan.serve import schemas
-from gan.serve.rate_limit import RateLimit
 from gan.serve.settings import Settings
 
 HEADER = APIKeyHeader(name="X-API-Key", auto_error=False)
-Check = Callable[[Request], Awaitable[None]]
+REDIS_TIMEOUTS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}  # seconds
+ASK_AGAIN_SECONDS = 5.0
+
+log = logging.getLogger("gan.serve")
 
 
 class CheckedRoute(APIRoute):
-    """A route that asks the checks in `app.state.checks` first, before anything of the request is read or judged."""
+    """A route that asks `app.state.access` first, before anything of the request is read or judged."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            for check in request.app.state.checks:
-                await check(request)
+            await request.app.state.access.check(request)
             return await handler(request)
 
         return checked
 
 
-class KeyCheck:
-    """Requires one of the keys in X-API-Key. From then on the key, not the address, names the client.
+class Access:
+    """The checks of a service. A client is its address or, where keys are needed, its valid key."""
 
-    Args:
-        keys: the valid ones.
-        rate_limit: also counts requests with a wrong key, by address.
-    """
+    def __init__(self, settings: Settings) -> None:
+        self.digests = [hashlib.sha256(key.encode()).digest() for key in settings.api_keys]
+        rate, storage = settings.rate_limit, settings.rate_limit_storage
+        self.rate_limit = None if rate is None else RateLimit(rate, storage)
 
-    def __init__(self, keys: Sequence[str], rate_limit: RateLimit | None) -> None:
-        self.digests = [hashlib.sha256(key.encode()).digest() for key in keys]
-        self.rate_limit = rate_limit
+    def described(self) -> dict[str, Any]:
+        """What the checks add to the schema, for `include_router`."""
+        refused: dict[int, str] = {}
+        if self.digests:
+            refused[401] = "X-API-Key has no valid API key"
+        if self.rate_limit is not None:
+            refused[429] = "Over the rate limit; see Retry-After"
+        dependencies = [Security(HEADER)] if self.digests else []
+        return {"dependencies": dependencies, "responses": schemas.ERRORS | schemas.errors(refused)}
 
-    async def __call__(self, request: Request) -> None:
-        digest = hashlib.sha256(request.headers.get(HEADER.model.name, "").encode("latin-1")).digest()
-        matches = [hmac.compare_digest(digest, known) for known in self.digests]  # all of them: constant time
-        if not any(matches):
-            if self.rate_limit is not None:
-                await self.rate_limit(request)
+    async def check(self, request: Request) -> None:
+        known = not self.digests or self._has_key(request)
+        if self.rate_limit is not None:  # counts requests with a wrong key by their address
+            await self.rate_limit.count(request.state.client)
+        if not known:
             detail = "The header X-API-Key must have a valid API key."
             raise HTTPException(401, detail, {"WWW-Authenticate": "X-API-Key"})
-        request.state.client = f"key {digest.hex()[:8]}"
+
+    def _has_key(self, request: Request) -> bool:
+        digest = hashlib.sha256(request.headers.get(HEADER.model.name, "").encode("latin-1")).digest()
+        matches = [hmac.compare_digest(digest, known) for known in self.digests]  # all of them: constant time
+        if any(matches):
+            request.state.client = f"key {digest.hex()[:8]}"
+        return any(matches)
 
 
-def access_checks(settings: Settings) -> tuple[list[Check], dict[str, Any]]:
-    """The checks before every request but the probes, and what they add to the schema, for `include_router`."""
-    checks: list[Check] = []
-    security: list[params.Depends] = []
-    responses: schemas.Responses = {}
-    rate_limit = None if settings.rate_limit is None else RateLimit(settings.rate_limit, settings.rate_limit_storage)
-    if settings.api_keys:
-        checks.append(KeyCheck(settings.api_keys, rate_limit))
-        security.append(Security(HEADER))
-        responses |= schemas.errors({401: "X-API-Key has no valid API key"})
-    if rate_limit is not None:
-        checks.append(rate_limit)
-        responses |= schemas.errors({429: "Over the rate limit; see Retry-After"})
-    return checks, {"dependencies": security, "responses": schemas.ERRORS | responses}
+class RateLimit:
+    """Limits the requests of each client, in a moving window. Workers count alone, or together in a Redis server."""
+
+    def __init__(self, rate: str, storage: str) -> None:
+        # A request that the shortest period refuses does not count in the others.
+        self.items = sorted(limits.parse_many(rate), key=lambda item: item.get_expiry())
+        self.own = MovingWindowRateLimiter(MemoryStorage())
+        self.shared = None if storage == "memory" else MovingWindowRateLimiter(_redis_storage(storage))
+        self.ask_again_at = 0.0
+
+    async def count(self, client: str) -> None:
+        """Raises an HTTPException above the limit. While Redis cannot be reached, this worker counts alone."""
+        if self.shared is not None and time.monotonic() >= self.ask_again_at:
+            try:
+                return await self._count(self.shared, client)
+            except StorageError as error:
+                if time.monotonic() >= self.ask_again_at:  # the first of the requests that found out
+                    log.warning("rate_limit_storage: each worker counts alone for now (%s)", error.storage_error)
+                self.ask_again_at = time.monotonic() + ASK_AGAIN_SECONDS
+        await self._count(self.own, client)
+
+    async def _count(self, limiter: MovingWindowRateLimiter, client: str) -> None:
+        for item in self.items:
+            if not await limiter.hit(item, client):
+                seconds = (await limiter.get_window_stats(item, client)).reset_time - time.time()
+                retry_after = str(max(1, math.ceil(seconds)))
+                raise HTTPException(429, f"The rate limit is {item}.", {"Retry-After": retry_after})
+
+
+def check_rate_limit_storage(settings: Settings) -> None:
+    """Raises a UserError unless the server that counts requests responds."""
+    if settings.rate_limit is None or settings.rate_limit_storage == "memory":
+        return
+    key = "rate_limit_storage"  # without its value, which may have a password
+    check_installed(key, "redis", "redis")
+    import redis
+
+    try:
+        with redis.Redis.from_url(settings.rate_limit_storage, **REDIS_TIMEOUTS) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        host = urlsplit(settings.rate_limit_storage).hostname
+        raise UserError(f"{key}: Redis at {host} does not respond ({error})") from error
+
+
+def _redis_storage(address: str) -> RedisStorage:
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    once = Retry(NoBackoff(), 1)  # a connection may be older than the server's last start
+    options: dict[str, Any] = {"implementation": "redispy", "wrap_exceptions": True, "retry": once, **REDIS_TIMEOUTS}
+    return RedisStorage(f"async+{address}", **options)

@@ -13,13 +13,13 @@ from starlette.responses import JSONResponse
 from uvicorn import Config
 
 from gan.errors import UserError
-from gan.serve.access import access_checks
-from gan.serve.middleware import RequestLimits, RequestLog, error_response
+from gan.serve.access import Access
+from gan.serve.middleware import Requests, error_response
 from gan.serve.prometheus import SHARED
 from gan.serve.protocol import LimitedProtocol
 from gan.serve.proxies import ProxyHeaders
 from gan.serve.responses import MODEL_HEADERS
-from gan.serve.routes import jobs, overview, probes, published, v1
+from gan.serve.routes import jobs, probes, published, v1
 from gan.serve.routes.pages import TITLE, add_pages
 from gan.serve.service import Service
 from gan.serve.settings import Settings
@@ -45,23 +45,17 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    app.state.checks, limited = access_checks(settings)
+    app.state.access = Access(settings)
+    limited = app.state.access.described()
     app.include_router(published.router, **limited)  # by how often they are used: routes are tried in this order
     app.include_router(v1.router, **limited)
     app.include_router(probes.router)
-    app.include_router(overview.router)
     if settings.jobs_dir:
         app.include_router(jobs.router, **limited)
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(UserError, _user_error)
-    app.add_middleware(
-        RequestLimits,
-        max_body_bytes=settings.max_body_bytes,
-        timeout=settings.request_timeout,
-        max_requests=settings.max_requests,
-    )
-    app.add_middleware(RequestLog)
+    app.add_middleware(Requests, settings=settings)
     if settings.cors_origins:  # around the log: other sites can read its 500, and preflights have no log line
         app.add_middleware(
             CORSMiddleware,

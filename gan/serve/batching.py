@@ -13,16 +13,18 @@ import torch
 from fastapi import HTTPException
 from torch import Tensor
 
-from gan.inference import DigitGenerator, chunks
+from gan.inference import chunks
 from gan.inference.chunks import Inputs
 from gan.serve import prometheus
+from gan.serve.models import Model
+from gan.serve.settings import Settings
 
 
 @dataclass(eq=False)
 class Part:
-    """Images of one request: how many, a function that returns their latents and labels, and a future for them."""
+    """Images of one request, in one batch. `inputs` returns their latents and labels."""
 
-    generator: DigitGenerator
+    model: Model
     count: int
     inputs: Callable[[], Inputs]
     images: asyncio.Future[Tensor]
@@ -33,49 +35,31 @@ class Batcher:
 
     When idle, a part starts at once. Parts that arrive while a batch is generated form the next batch. Clients that got
     their responses together tend to send their next requests together: after a batch of several parts, the next waits
-    for as many, but at most `wait` seconds. Batching does not change an image, since the network always runs on chunks
+    for as many, but at most `batch_wait_ms`. Batching does not change an image, since the network always runs on chunks
     of sizes that give the same bits.
-
-    Args:
-        max_batch: images in a batch; 1 generates each part alone.
-        wait: seconds.
-        queue_size: images that may wait.
     """
 
-    def __init__(self, max_batch: int, wait: float, queue_size: int) -> None:
-        self.max_batch, self.wait, self.queue_size = max_batch, wait, queue_size
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.max_batch = settings, settings.max_batch
         self.waiting = 0
         self._parts: deque[Part] = deque()
         self._part_arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
 
     async def generate(
-        self, generator: DigitGenerator, count: int, inputs: Callable[[int, int], Inputs], limited: bool = True
+        self, model: Model, inputs: Callable[[int, int], Inputs], start: int, stop: int, limited: bool = True
     ) -> Tensor:
-        """Queues images 0..count-1 and waits for them.
-
-        Args:
-            count: up to `queue_size`.
-            inputs: returns the latents and labels of images start..stop-1; called in the thread.
-            limited: whether a full queue refuses them. The few of a job's turn would never find room in a busy service.
-
-        Returns:
-            uint8 [count, C, 28, 28].
-
-        Raises:
-            HTTPException: the queue has no room for `count` images.
-            UserError: from `inputs` or the network.
-        """
-        if limited and self.waiting + count > self.queue_size:
+        """Queues images start..stop-1 and waits for them: uint8 [n, C, 28, 28]. `inputs` is called in the thread."""
+        # The few images of a job's turn are not limited: they would never find room in a busy service.
+        if limited and self.waiting + stop - start > self.settings.queue_size:
             prometheus.REFUSED.inc()
             raise HTTPException(503, "The queue is full; try again soon.", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
         parts = [
-            Part(generator, stop - start, partial(inputs, start, stop), loop.create_future())
-            for start, stop in chunks(0, count, max(self.max_batch, generator.chunk_sizes[-1]))
+            Part(model, end - first, partial(inputs, first, end), loop.create_future())
+            for first, end in chunks(start, stop, max(self.max_batch, model.generator.chunk_sizes[-1]))
         ]
         self._parts.extend(parts)
-        self._change_waiting(count)
+        self._change_waiting(stop - start)
         self._part_arrived.set()
         if len(parts) == 1:
             return await parts[0].images
@@ -84,25 +68,24 @@ class Batcher:
     async def run(self) -> None:
         """Generates batches until it is cancelled."""
         previous_parts = 1
-        while True:
-            await self._wait_for_parts(previous_parts if self.max_batch > 1 else 1)
-            batch = self._next_batch()
-            previous_parts = max(1, len(batch))
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, generate_batch, batch)
-            for part, result in zip(batch, results, strict=True):
-                if part.images.done():  # the request timed out meanwhile
-                    continue
-                if isinstance(result, Exception):
-                    part.images.set_exception(result)
-                else:
-                    part.images.set_result(result)
-
-    def close(self) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        with ThreadPoolExecutor(1, thread_name_prefix="torch") as thread:
+            while True:
+                await self._wait_for_parts(previous_parts if self.max_batch > 1 else 1)
+                batch = self._next_batch()
+                previous_parts = max(1, len(batch))
+                results = await asyncio.get_running_loop().run_in_executor(thread, generate_batch, batch)
+                for part, result in zip(batch, results, strict=True):
+                    if part.images.done():  # the request timed out meanwhile
+                        continue
+                    if isinstance(result, Exception):
+                        part.images.set_exception(result)
+                    else:
+                        part.images.set_result(result)
+                        prometheus.IMAGES.labels(part.model.name).inc(part.count)
 
     async def _wait_for_parts(self, expected: int) -> None:
-        """Returns once `expected` parts are queued, or at least one after `wait` seconds."""
-        deadline = time.monotonic() + self.wait
+        """Returns once `expected` parts are queued, or at least one after `batch_wait_ms`."""
+        deadline = time.monotonic() + self.settings.batch_wait_ms / 1000
         while len(self._parts) < expected:
             self._part_arrived.clear()
             with suppress(TimeoutError):
@@ -138,7 +121,7 @@ def generate_batch(batch: Sequence[Part]) -> list[Tensor | Exception]:
         except Exception as error:
             results[part] = error
         else:
-            groups[part.generator, None if labels is None else labels.dtype].append((part, (latents, labels)))
+            groups[part.model.generator, None if labels is None else labels.dtype].append((part, (latents, labels)))
     for (generator, label_type), members in groups.items():
         parts, inputs = zip(*members, strict=True)
         latents = torch.cat([latents for latents, _ in inputs])

@@ -22,13 +22,10 @@ UNREAD_RESPONSE_SECONDS = 60
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"format": "%(message)s"},
-    },
+    "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         "text": {"class": "logging.StreamHandler", "formatter": "text", "stream": "ext://sys.stderr"},
-        "json": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"},
+        "json": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"},
     },
     "loggers": {
         "gan": {"handlers": ["text"], "level": "INFO", "propagate": False},
@@ -49,10 +46,7 @@ def pass_over_service_links() -> None:
 
 
 def serve(cfg: DictConfig) -> None:
-    """Serves until SIGTERM or an interrupt; requests in progress are finished.
-
-    Args:
-        cfg: of `conf/serve.yaml`, which says what each key means.
+    """Serves until SIGTERM or an interrupt, with the settings of `conf/serve.yaml`; requests in progress are finished.
 
     Raises:
         UserError: an invalid setting, a model or a port that cannot be used; nothing has been served then.
@@ -62,17 +56,17 @@ def serve(cfg: DictConfig) -> None:
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
+    from gan.serve.access import check_rate_limit_storage
     from gan.serve.app import SETTINGS, server_config
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
-    from gan.serve.rate_limit import check_rate_limit_storage
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)
     logging.config.dictConfig(LOGGING)
     check_rate_limit_storage(settings)
     listener = bind(settings.host, settings.port)
-    models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings)]
+    models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings).values()]
     os.environ[SETTINGS] = settings.model_dump_json()
     config = server_config(settings, "gan.serve.app:from_environment", LOGGING)
     host, port = listener.getsockname()[:2]
@@ -95,11 +89,7 @@ def serve(cfg: DictConfig) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket of this address, whose connections end when a client does not read its response.
-
-    Raises:
-        UserError: the address cannot be used.
-    """
+    """A socket of this address, whose connections end when a client does not read its response."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -12,12 +12,12 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from gan.atomic_write import atomic_file, remove_temporary_files, write_atomic
+from gan.atomic_write import atomic_file, remove_temporary_files
 from gan.errors import UserError
 from gan.generate.array_files import ArrayFiles, write_archive
 from gan.generate.modes import Samples
 from gan.inference import CHUNK, chunks
-from gan.serve.job_store import SHARD, Job, Jobs
+from gan.serve.job_store import Job
 from gan.serve.models import Model
 from gan.serve.responses import write_zip
 from gan.serve.settings import ModelSettings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gan.serve")
 CHECK_SECONDS = 1.0
+SHARD = 2_000  # images; a killed worker loses less than these
 TURN = 32  # images at a time on a CPU: the longest that a request waits for a job
 
 
@@ -46,12 +47,12 @@ class JobSamples(Samples):
 class JobWorker:
     """A worker's part in the jobs: deletes old ones, and does one if no other worker does."""
 
-    def __init__(self, jobs: Jobs, service: "Service") -> None:
-        self.jobs, self.service = jobs, service
+    def __init__(self, service: "Service") -> None:
+        self.jobs, self.service = service.jobs, service
 
-    async def run(self, stopping: asyncio.Event) -> None:
+    async def run(self) -> None:
         """Works on the jobs until the service stops."""
-        loop, told = asyncio.get_running_loop(), ""
+        loop, told, stopping = asyncio.get_running_loop(), "", self.service.stopping
 
         def wait(coroutine: Coroutine) -> Any:
             future = asyncio.run_coroutine_threadsafe(coroutine, loop)
@@ -72,46 +73,41 @@ class JobWorker:
                     await stopping.wait()
 
     def work(self, wait: Callable[[Coroutine], Any]) -> None:
-        """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work.
-
-        Args:
-            wait: awaits something in the event loop, from this thread.
-        """
-        if all(job.ended_at for job in self.jobs.delete_expired()):
+        """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work."""
+        self.jobs.delete_expired()
+        if not self.jobs.unfinished():
             return
         with suppress(Timeout), FileLock(self.jobs.folder / ".lock", blocking=False):
-            for job in self.jobs.all():
-                if job.ended_at is None:
-                    return self._finish(job, wait)
-                job.keep_result_only()
+            for job in self.jobs.unfinished()[:1]:  # none if another worker has just done it
+                self._finish(job, wait)
 
     def _finish(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
         log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
         try:
-            self._generate(job, wait)
-            job.keep_result_only()
+            if not job.result.exists():
+                self._generate(job, wait)
+            job.end()
             log.info("job %s: done", job.id)
-        except (JobStopped, CancelledError):  # the second one: the event loop ended without a shutdown
-            log.info("job %s: %s", job.id, "stopped" if job.folder.exists() else "deleted")
         except Exception as error:
-            if not job.folder.exists():
-                log.info("job %s: deleted", job.id)
+            if isinstance(error, JobStopped | CancelledError) or not job.folder.exists():
+                log.info("job %s: %s", job.id, "stopped" if job.folder.exists() else "deleted")
                 return
             known = isinstance(error, UserError | OSError)
             log.warning("job %s: failed, %s", job.id, error, exc_info=None if known else error)
-            job.keep_result_only()
-            write_atomic(job.error, str(error) if known else "Internal error; the log of the service has more.")
+            job.end(str(error) if known else "Internal error; the log of the service has more.")
 
     def _generate(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
         """Writes the shards that are missing, then the result."""
-        record = job.record
         remove_temporary_files(job.folder)
+        job.update(state="running")
+        record = job.record
         file = next(job.folder.glob("model.*"))
         spec = ModelSettings(ckpt=str(file), version=record.version.rpartition("+")[0] or None)
         model = Model.open(record.model, spec, self.service.settings.device, self.service.settings.trust)
         turn = TURN if model.generator.device.type == "cpu" else CHUNK
 
         def generated(start: int, stop: int) -> Iterator[Tensor]:
+            job.update(images_done=start)
             for span in chunks(start, stop, turn):
                 if not job.folder.exists():
                     raise JobStopped
@@ -125,12 +121,13 @@ class JobWorker:
 
         samples = JobSamples(model.generator, record.digits, record.seeds, record.truncation)
         samples.source = generated
-        shards = ArrayFiles(samples, record.channels, "npz", job.shards, "train")
+        shards = ArrayFiles(samples, model.generator.image_channels, "npz", job.shards, "train")
         shards.write(0, record.num_images, SHARD, {"job": job.id}, overwrite=False, progress=False)
+        job.update(images_done=record.num_images)
         images = stored(0, record.num_images)
         if record.format == "zip":
             with atomic_file(job.result) as result:
                 write_zip(result, images, samples)
         else:
-            arrays = ArrayFiles(samples, record.channels, record.format, job.result, "train")
+            arrays = ArrayFiles(samples, model.generator.image_channels, record.format, job.result, "train")
             write_archive(job.result, arrays.members(images, 0, record.num_images))

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gan.serve.prometheus import observe_request
 from gan.serve.proxies import path_in_service
 from gan.serve.routes import probes
+from gan.serve.settings import Settings
 
 access_log = logging.getLogger("gan.access")
 log = logging.getLogger("gan.serve")
@@ -31,17 +32,24 @@ def error_response(status: int, detail: str, **headers: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status, headers)
 
 
-class RequestLog:
-    """Gives each request an id (the client's own if it is valid), counts it, and logs it as a line of JSON."""
+class Requests:
+    """Gives each request an id (the client's own if it is valid), limits it, counts it, and logs it as a line of JSON.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    The whole body is read before the application starts. A request that is refused in the middle of its body is read to
+    the end before its connection is closed: one that is closed while its client still writes is reset, and many clients
+    then lose the response.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.settings, self.timeout = app, settings, settings.request_timeout
+        self.active_requests = 0  # except probes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started, path = time.perf_counter(), path_in_service(scope)
+        counts = path not in probes.PATHS
         client_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
         state = scope.setdefault("state", {})
@@ -57,7 +65,7 @@ class RequestLog:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            await self._limited(scope, _Body(scope, receive), send_with_id, counts)
         except Exception:  # any error of a route is logged with the id that the client gets
             log.exception("request %s", request_id)
             if status != CLIENT_CLOSED_REQUEST:  # the response has begun: the server must cut the connection
@@ -66,8 +74,10 @@ class RequestLog:
             await error_response(500, detail)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            observe_request(scope["method"], _route_path(scope, path), status, seconds)
-            if path not in probes.PATHS:
+            route = getattr(scope.get("route"), "path", None)  # a label with few values, whatever the clients send
+            label = route or ("/ui" if path.startswith("/ui/") else "none")
+            observe_request(scope["method"], label, status, seconds)
+            if counts:
                 line = {
                     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                     "request_id": request_id,
@@ -81,31 +91,8 @@ class RequestLog:
                 }
                 access_log.info(json.dumps(line))
 
-
-class RequestLimits:
-    """Reads the whole body before the application starts, and limits it, its time, and the number of requests.
-
-    A request that is refused in the middle of its body is read to the end before its connection is closed: one that is
-    closed while its client still writes is reset, and many clients then lose the response.
-
-    Args:
-        max_body_bytes: a larger body gets status 413, with or without a Content-Length.
-        timeout: seconds for reading and responding together, in a download until the next piece; the status is then 408
-            without the whole body, else 504.
-        max_requests: concurrent requests; one more gets status 503, unless it is a probe.
-    """
-
-    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout: float, max_requests: int) -> None:
-        self.app, self.max_body_bytes, self.timeout, self.max_requests = app, max_body_bytes, timeout, max_requests
-        self.active_requests = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        counts = path_in_service(scope) not in probes.PATHS
-        body = _Body(scope, receive)
-        if counts and self.active_requests >= self.max_requests:
+    async def _limited(self, scope: Scope, body: "_Body", send: Send, counts: bool) -> None:
+        if counts and self.active_requests >= self.settings.max_requests:
             await body.refuse(send, 503, "Too many concurrent requests; try again soon.", **{"Retry-After": "1"})
             return
         self.active_requests += counts
@@ -115,7 +102,7 @@ class RequestLimits:
             self.active_requests -= counts
 
     async def _respond(self, scope: Scope, body: "_Body", send: Send) -> None:
-        stage = "reading"
+        stage, most = "reading", self.settings.max_body_bytes
         refusal: tuple[int, str] | None = None
 
         async def send_and_note(message: Message) -> None:
@@ -128,12 +115,12 @@ class RequestLimits:
         limit = asyncio.timeout(self.timeout)
         try:
             async with limit:
-                complete = await body.read(self.max_body_bytes)
+                complete = await body.read(most)
                 stage = "processing"
                 if complete:
                     await self.app(scope, body.replay, send_and_note)
                 elif not body.disconnected:
-                    refusal = 413, f"The body is larger than {self.max_body_bytes} bytes."
+                    refusal = 413, f"The body is larger than {most} bytes."
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -181,24 +168,17 @@ class _Body:
         response = error_response(status, detail, **headers, **closing)
         await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": bytes(response.body), "more_body": self.unread})
-        if self.unread:
-            await self._discard()
-            await send({"type": "http.response.body"})
-
-    async def _discard(self) -> None:
+        if not self.unread:
+            return
         discarded = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
                 while self.unread and discarded <= LINGER_BYTES:
                     async with asyncio.timeout(LINGER_IDLE_SECONDS):
                         discarded += len((await self._next()).get("body", b""))
+        await send({"type": "http.response.body"})
 
     async def _next(self) -> Message:
         message = await self.receive()
         self.unread, self.disconnected = message.get("more_body", False), message["type"] == "http.disconnect"
         return message
-
-
-def _route_path(scope: Scope, path: str) -> str:
-    """The route's path, such as /v1/models/{name}/reload: a label with few values, whatever the clients send."""
-    return getattr(scope.get("route"), "path", None) or ("/ui" if path.startswith("/ui/") else "none")

@@ -1,7 +1,7 @@
 """The models of a service: choosing one for a request, and reloading one while the old one stays in use."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from gan.config import explain
 from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.inference import CHUNK, DigitGenerator, exact_sizes
-from gan.inference.few_rows import pad_linear_layers
+from gan.inference.chunks import pad_linear_layers
 from gan.serve import prometheus
 from gan.serve.settings import ModelSettings, Settings
 
@@ -27,21 +27,13 @@ def stamp(path: Path) -> Stamp:
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded generator.
-
-    Attributes:
-        label: the version label of the settings, if any.
-        version: the checksum of the weights, after the label and a + where there is one.
-        info: of `DigitGenerator.info`.
-        stamp: of its file, taken before it was read.
-    """
+    """A loaded generator."""
 
     name: str
-    label: str | None
-    version: str
+    version: str  # the checksum of the weights, after the label of the settings and a + where there is one
     generator: DigitGenerator
-    info: dict[str, Any]
-    stamp: Stamp
+    info: dict[str, Any]  # of `DigitGenerator.info`
+    stamp: Stamp  # of its file, taken before it was read
     loaded_at: datetime
 
     @classmethod
@@ -57,9 +49,8 @@ class Model:
             generator.chunk_sizes = exact_sizes(generator.network, *example, generator.num_classes)
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
-        model = cls(name, spec.version, version, generator, info, found, datetime.now(UTC))
         generator.sample(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
-        return model
+        return cls(name, version, generator, info, found, datetime.now(UTC))
 
     def samples(
         self, seeds: Sequence[int], digits: Sequence[int] | None = None, truncation: float | None = None
@@ -74,62 +65,38 @@ class Model:
             raise UserError(f"digits={list(digits)}: {reason}")
 
 
-class Models:
-    """All models of a service, by name.
-
-    Raises:
-        UserError: a file that cannot be used.
-    """
+class Models(dict[str, Model]):
+    """All models of a service, by name."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.shares = settings.shares
-        assert settings.models is not None  # since the validation
-        assert settings.default is not None
-        self.specs, self._default = settings.models, settings.default
-        self._models = {name: self._open(name) for name in self.specs}
+        super().__init__()
+        self.settings, self.shares = settings, settings.shares
+        for name in settings.models:
+            self.load(name)
 
     @property
     def default(self) -> Model:
-        return self._models[self._default]
-
-    def __iter__(self) -> Iterator[Model]:
-        return iter(self._models.values())
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._models
+        return self[self.settings.default]
 
     def pick(self, name: str | None = None, version: str | None = None) -> Model:
-        """The model of a name and of a version, in full or its label. Without both, the shares choose one at random.
-
-        Raises:
-            UserError: there is no such model.
-        """
+        """The model of a name and of a version, in full or its label. Without both, the shares choose one at random."""
         if name is None and version is None:
             if len(self.shares) == 1:
                 return self.default
             name = random.choices(list(self.shares), list(self.shares.values()))[0]
-        for model in self:
-            if name in (None, model.name) and version in (None, model.version, model.label):
+        for model in self.values():
+            label = self.settings.models[model.name].version
+            if name in (None, model.name) and version in (None, model.version, label):
                 return model
-        available = ", ".join(f"{model.name} ({model.version})" for model in self)
+        available = ", ".join(f"{model.name} ({model.version})" for model in self.values())
         raise UserError(f"model={name or 'null'}, version={version or 'null'}: no such model; there is {available}")
 
-    def reload(self, name: str) -> Model:
-        """Reads a model's file again and replaces the model.
-
-        Raises:
-            UserError: the file cannot be used; the old model stays.
-        """
-        self._models[name] = self._open(name)
-        return self._models[name]
-
-    def _open(self, name: str) -> Model:
+    def load(self, name: str) -> Model:
+        """Reads a model's file, and replaces the model. A UserError if the file cannot be used; the old model stays."""
         try:
-            model = Model.open(name, self.specs[name], self.settings.device, self.settings.trust)
-        except OSError as error:
-            raise UserError(explain(error)) from error
-        except RuntimeError as error:  # such as a GPU without enough memory
+            model = Model.open(name, self.settings.models[name], self.settings.device, self.settings.trust)
+        except (OSError, RuntimeError) as error:  # such as a GPU without enough memory
             raise UserError(f"model {name}: {explain(error)}") from error
         prometheus.IMAGES_SEEN.labels(name).set(model.info["images_seen"])
+        self[name] = model
         return model

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psutil
 from prometheus_client import (
-    REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -61,7 +60,7 @@ def _of_route(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
 def exposition() -> bytes:
     """All metrics, of all workers together, in the text format."""
     if SHARED not in os.environ:
-        return generate_latest(REGISTRY)
+        return generate_latest()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
     return generate_latest(registry)

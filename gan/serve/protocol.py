@@ -20,34 +20,30 @@ class LimitedProtocol(HttpToolsProtocol):
     every request (https://github.com/Kludex/uvicorn/issues/2722).
     """
 
-    _timer: asyncio.TimerHandle | None = None  # for the headers; after an error, for the end of the connection
-    _bytes = 0  # of the headers; after an error, of what was discarded
+    _bytes: int | None = None  # while headers arrive, of these; after an error, of what was discarded
     _refused = False
     _head = b""  # of a request that offers an upgrade, without the offer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))  # a connection's, which uvicorn's own types name
-        self._await_headers()
+        self._start_timer(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._timer is None:
-            self._await_headers()
+        self._bytes = 0
+        self._start_timer(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:
             self._parse(data)
-        if self._timer is not None:
+        if self._bytes is not None:
             self._bytes += len(data)
             if self._refused and self._bytes > LINGER_BYTES:
                 self.transport.abort()
             elif not self._refused and self._bytes > MAX_HEADER_BYTES:
                 self._refuse(431, f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
-        elif self.cycle.response_complete:  # blank lines between requests
-            self._await_headers()
 
     def _parse(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # its argument is the length of the head in `data`
@@ -62,29 +58,23 @@ class LimitedProtocol(HttpToolsProtocol):
             first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())
             self._head = b"\r\n".join([first, *lines, b"", b""])
             return
-        self._stop_timer()
+        self._bytes = None
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         if not self._head:
             super().on_message_complete()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def _await_headers(self) -> None:
-        self._start_timer(self.timeout_keep_alive, self._headers_are_late)
-
-    def _headers_are_late(self) -> None:
-        if self._bytes:
+    def timeout_keep_alive_handler(self) -> None:
+        if self._bytes is None or self.transport.is_closing():  # an idle connection
+            super().timeout_keep_alive_handler()
+        else:
             self._refuse(408, f"The headers did not arrive within {self.timeout_keep_alive} seconds.")
-        else:  # an idle connection
-            self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Sends an error, then discards what the client still sends: closing at once could lose the error."""
-        self._refused = True
+        self._refused, self._bytes = True, 0
         self._start_timer(LINGER_SECONDS, self.transport.abort)
         self.flow.resume_reading()
         cycle = self.cycle
@@ -102,11 +92,5 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
 
     def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._bytes = 0
-        self._timer = self.loop.call_later(seconds, action)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, action)

@@ -13,12 +13,7 @@ if TYPE_CHECKING:
 
 
 class ProxyHeaders(ProxyHeadersMiddleware):
-    """uvicorn's middleware for X-Forwarded-For and X-Forwarded-Proto, with X-Forwarded-Prefix added.
-
-    Args:
-        trusted: addresses or networks of proxies, separated by commas, or *. Others' headers are ignored.
-        root_path: the path the service is served under if no proxy names one, such as /gan.
-    """
+    """uvicorn's middleware for X-Forwarded-For and X-Forwarded-Proto, with X-Forwarded-Prefix added."""
 
     def __init__(self, app: "asgi.ASGI3Application", trusted: str, root_path: str | None) -> None:
         super().__init__(app, trusted)

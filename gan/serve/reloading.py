@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from gan.errors import UserError
@@ -15,65 +16,42 @@ NEWEST = {None: "last.ckpt", "last": "last.ckpt", "best": "best.ckpt"}
 
 
 class Reloads:
-    """Reads the files of models again, one at a time.
-
-    Args:
-        models: of this worker.
-        shared: a folder that all workers share; None for a single worker. A worker that is asked to reload a model
-            touches the model's file there, and the others reload it within a second.
-    """
+    """Reads the files of models again, one at a time. For each reload on request, a file in `shared` is touched."""
 
     def __init__(self, models: Models, shared: Path | None = None) -> None:
         self.models, self.shared = models, shared
-        self._touched = {model.name: self._touch_of(model.name) for model in models}
+        self._touched = {name: self._touch_of(name) for name in models}
         self._seen: dict[str, Stamp | None] = {}
         self._tried: dict[str, Stamp] = {}
         self._lock = asyncio.Lock()
 
     async def reload(self, name: str) -> Model:
-        """Reads a model's file again, here and, within a second, in the other workers.
-
-        Raises:
-            UserError: the file cannot be used; the old model stays.
-        """
-        return await asyncio.shield(self._reload_everywhere(name))  # also if the request times out meanwhile
-
-    async def _reload_everywhere(self, name: str) -> Model:
-        try:
-            model = await self._reload_here(name)
-        except UserError as error:
-            log.warning("model %s: the old one stays in use, %s", name, error)  # the request may have ended
-            raise
-        if self.shared is not None:
-            (self.shared / f"{name}.reload").write_bytes(b"")
-            self._touched[name] = self._touch_of(name)
-        return model
-
-    async def take(self, name: str) -> None:
-        """Takes a model's new file. One that cannot be used is a line in the log, and the old model stays."""
-        try:
-            await self._reload_here(name)
-        except Exception as error:
-            known = isinstance(error, UserError)
-            log.warning("model %s: the old one stays in use, %s", name, error, exc_info=None if known else error)
+        """Reads a model's file again, here and, within a second, in the other workers. Raises what `load` does."""
+        return await asyncio.shield(self._load(name, requested=True))  # also if the request times out meanwhile
 
     async def follow(self) -> None:
         """Takes what other workers have reloaded and, with watch=true, what was written, until it is cancelled."""
         while self.shared is not None or self.models.settings.watch:
             await asyncio.sleep(CHECK_SECONDS)
-            for model in self.models:
-                if self._was_reloaded_elsewhere(model.name) or await asyncio.to_thread(self._is_new, model):
-                    await self.take(model.name)
+            for name, model in [*self.models.items()]:
+                if self._was_reloaded_elsewhere(name) or await asyncio.to_thread(self._is_new, model):
+                    with suppress(Exception):  # the log has it
+                        await self._load(name)
 
-    async def _reload_here(self, name: str) -> Model:
+    async def _load(self, name: str, requested: bool = False) -> Model:
         async with self._lock:
-            outcome = "refused"
             try:
-                model = await asyncio.to_thread(self.models.reload, name)
-                outcome = "loaded"
-            finally:
-                prometheus.RELOADS.labels(name, outcome).inc()
+                model = await asyncio.to_thread(self.models.load, name)
+            except Exception as error:
+                prometheus.RELOADS.labels(name, "refused").inc()
+                known = isinstance(error, UserError)
+                log.warning("model %s: the old one stays in use, %s", name, error, exc_info=None if known else error)
+                raise
+        prometheus.RELOADS.labels(name, "loaded").inc()
         log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
+        if requested and self.shared is not None:
+            (self.shared / f"{name}.reload").write_bytes(b"")
+            self._touched[name] = self._touch_of(name)
         return model
 
     def _was_reloaded_elsewhere(self, name: str) -> bool:
@@ -91,7 +69,7 @@ class Reloads:
 
     def _look(self, model: Model) -> Stamp | None:
         """The stamp of a model's file now; for `last`, `best` and null that of the newest run."""
-        ckpt = self.models.specs[model.name].ckpt
+        ckpt = self.models.settings.models[model.name].ckpt
         try:
             run = newest_runs()[0] if ckpt in NEWEST else None
             return stamp(model.stamp[0] if run is None else run / "checkpoints" / NEWEST[ckpt])

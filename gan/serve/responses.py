@@ -1,6 +1,5 @@
 """Images as the bodies of responses, and the headers that say which model generated them."""
 
-import base64
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,13 +29,7 @@ def model_headers(model: Model, seeds: Sequence[int]) -> dict[str, str]:
 
 
 def cache_headers(model: Model, pinned: bool, private: bool) -> dict[str, str]:
-    """The headers of a picture that depends on the URL and on the model alone.
-
-    Args:
-        pinned: whether the URL names the version in full. Without it, another model may answer next time, so that a
-            client asks each time whether its copy is still right.
-        private: whether caches that several clients share must not keep it.
-    """
+    """The headers of a picture that depends on the URL and, unless this is pinned to a version, on the model in use."""
     who = "private" if private else "public"
     how = f"max-age={SECONDS_PER_YEAR}, immutable" if pinned else "no-cache"
     return {"ETag": f'W/"{model.name}-{model.version}"', "Cache-Control": f"{who}, {how}"}
@@ -60,10 +53,6 @@ async def encoded(images: Tensor, encode: Callable[[Tensor], Content]) -> Conten
 
 def grid_png(images: Tensor, columns: int | None = None) -> bytes:
     return png(grid(images, columns))
-
-
-def grid_base64(images: Tensor) -> str:
-    return base64.b64encode(grid_png(images)).decode()
 
 
 def image_or_grid_png(images: Tensor) -> bytes:

@@ -117,9 +117,9 @@ class JobRequest(SeededRequest):
 
 class JobEntry(BaseModel):
     id: str
-    state: Literal["queued", "running", "done", "failed"]
+    state: Literal["queued", "running", "done", "failed"] = "queued"
     num_images: int
-    images_done: int
+    images_done: int = 0
     format: Literal["npz", "idx", "zip"]
     seeds: list[int]
     digits: list[int] | None
@@ -127,11 +127,11 @@ class JobEntry(BaseModel):
     model: str
     version: str
     created_at: datetime
-    finished_at: datetime | None
-    deleted_at: datetime | None = Field(description="when the service deletes a job that has ended")
-    error: str | None = Field(description="why the job failed")
-    url: str
-    download: str | None = Field(description="where the result is; null until the job is done")
+    finished_at: datetime | None = None
+    deleted_at: datetime | None = Field(None, description="when the service deletes a job that has ended")
+    error: str | None = Field(None, description="why the job failed")
+    url: str = ""
+    download: str | None = Field(None, description="where the result is; null until the job is done")
 
 
 class JobList(BaseModel):
@@ -178,3 +178,14 @@ class ModelList(BaseModel):
 
 class ProbeStatus(BaseModel):
     status: str
+
+
+class Health(BaseModel):
+    status: str
+    model_loaded: bool
+
+
+class Overview(BaseModel):
+    name: str
+    version: str
+    endpoints: dict[str, str]

@@ -1,4 +1,4 @@
-"""What the endpoints share: the models, the queue and readiness."""
+"""What the endpoints share: the models, the queue, the cache and readiness."""
 
 import asyncio
 import gc
@@ -6,12 +6,14 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import torch
 from fastapi import Request
 from pydantic import BaseModel
 from torch import Tensor
@@ -20,7 +22,6 @@ from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
-from gan.serve.cache import ImageCache
 from gan.serve.job_store import Jobs
 from gan.serve.job_worker import JobStopped, JobWorker
 from gan.serve.models import Model, Models
@@ -30,33 +31,54 @@ from gan.threads import settle_threads
 
 log = logging.getLogger("gan.serve")
 QUIET_SECONDS, MAX_WAIT_SECONDS = 0.05, 1.0  # without a request, before a job's next images
+ENTRY_BYTES = 1024  # about what a key and a tensor take beside their pixels
+
+
+class ImageCache:
+    """Images by what was requested. When it is full, the least recently used are dropped."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.bytes = max_bytes, 0
+        self._entries: OrderedDict[Hashable, Tensor] = OrderedDict()
+
+    def get(self, key: Hashable) -> Tensor | None:
+        """The images of a request; None if they are not here."""
+        images = self._entries.get(key)
+        prometheus.CACHE.labels("miss" if images is None else "hit").inc()
+        if images is not None:
+            self._entries.move_to_end(key)
+        return images
+
+    def put(self, key: Hashable, images: Tensor) -> None:
+        """Keeps a copy, since images may be part of a whole batch's memory."""
+        size = images.nbytes + ENTRY_BYTES
+        if key in self._entries or size > self.max_bytes:
+            return
+        self._entries[key] = torch.from_numpy(images.numpy().copy())  # `clone` would wait for torch's thread
+        self.bytes += size
+        while self.bytes > self.max_bytes:
+            _, oldest = self._entries.popitem(last=False)
+            self.bytes -= oldest.nbytes + ENTRY_BYTES
+        prometheus.CACHE_BYTES.set(self.bytes)
 
 
 class Service:
-    """One worker's models and queue.
+    """One worker's models and queue. `shared`: a folder of all workers, see `Reloads`; None for a single worker."""
 
-    Args:
-        settings: of the whole service.
-        shared: a folder that all workers share, see `Reloads`; None for a single worker.
-
-    Attributes:
-        state: "ready" from when the models are loaded until SIGTERM.
-        models, reloads: from when it is no longer "starting".
-    """
-
-    models: Models
+    jobs: Jobs  # if there is a folder for them
+    models: Models  # this one and the next from when it is no longer "starting"
     reloads: Reloads
-    _batcher: Batcher
 
     def __init__(self, settings: Settings, shared: Path | None = None) -> None:
         self.settings, self.shared = settings, shared
         self.state: Literal["starting", "ready", "draining"] = "starting"
-        self._cache = ImageCache(settings.cache_bytes)
+        self._cache, self._batcher = ImageCache(settings.cache_bytes), Batcher(settings)
         self._finding = asyncio.Lock()
         self._batching: asyncio.Task | None = None
         self._requests, self._last_request = 0, 0.0  # that wait for images now; and when one last did
-        self._stopping = asyncio.Event()
-        self.jobs = None if settings.jobs_dir is None else Jobs(settings)
+        self.stopping = asyncio.Event()
+        if settings.jobs_dir is not None:
+            self.jobs = Jobs(settings, settings.jobs_dir)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -65,26 +87,23 @@ class Service:
         prometheus.forget_dead_workers()
         self.models = await asyncio.to_thread(Models, self.settings)
         self.reloads = Reloads(self.models, self.shared)
-        wait = self.settings.batch_wait_ms / 1000
-        self._batcher = Batcher(self.settings.max_batch, wait, self.settings.queue_size)
         self._batching = asyncio.create_task(self._batcher.run())
         gc.collect()
         gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
         following = asyncio.create_task(self.reloads.follow())
-        working = asyncio.create_task(JobWorker(self.jobs, self).run(self._stopping)) if self.jobs else None
+        working = asyncio.create_task(JobWorker(self).run()) if self.settings.jobs_dir else None
+        self._drain_at_sigterm()
         self.state = "ready"
         try:
-            with self._draining_at_sigterm():
-                yield
+            yield
         finally:
-            self._stopping.set()
+            self.stopping.set()
             if working is not None:
                 with suppress(asyncio.CancelledError):
                     await working
             for task in (following, self._batching):
                 task.cancel()
             await asyncio.gather(following, self._batching, return_exceptions=True)
-            self._batcher.close()
 
     @property
     def alive(self) -> bool:
@@ -92,11 +111,7 @@ class Service:
         return self._batching is not None and not self._batching.done()
 
     async def moved(self, model: Model, directions: BaseModel | None) -> Model:
-        """The model with its latents moved. A model's directions are found at their first use, beside the batches.
-
-        Raises:
-            UserError: the model has no such direction.
-        """
+        """The model with its latents moved. A model's directions are found at their first use, beside the batches."""
         amounts = {} if directions is None else directions.model_dump()
         if not any(amounts.values()):
             return model
@@ -104,15 +119,7 @@ class Service:
             return replace(model, generator=await asyncio.to_thread(model.generator.moved, amounts))
 
     async def sample(self, model: Model, samples: Samples, count: int, cached: bool = False) -> Tensor:
-        """Images 0..count-1 of the samples: uint8 [count, C, 28, 28].
-
-        Args:
-            cached: whether to look for them in the cache and to keep them there. Those of a random seed need no place.
-
-        Raises:
-            UserError: too many images.
-            HTTPException: the queue has no room for them.
-        """
+        """Images 0..count-1 of the samples: uint8 [count, C, 28, 28]. Those of a random seed are not to be cached."""
         self.check_count(count, "num_images")
         digits, seeds = samples.digits, tuple(samples.seeds[:count])  # the others are not used
         entry = ("sample", count, seeds, digits and tuple(digits[:count]), samples.truncation) if cached else None
@@ -121,7 +128,7 @@ class Service:
     async def interpolate(
         self, model: Model, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> Tensor:
-        """The images of `DigitGenerator.interpolate`, all paths in one tensor; raises what `sample` does."""
+        """The images of `DigitGenerator.interpolate`, all paths in one tensor."""
         count = (len(seeds) - 1) * steps
         self.check_count(count, "steps")
         model.require_conditional(digits)
@@ -149,7 +156,7 @@ class Service:
             return found
         self._requests += 1
         try:
-            images = await self._generate(model, count, inputs)
+            images = await self._batcher.generate(model, inputs, 0, count)
         finally:
             self._requests -= 1
             self._last_request = time.monotonic()
@@ -158,56 +165,34 @@ class Service:
         return images
 
     async def turn(self) -> None:
-        """Waits up to a second for a pause in the requests: jobs yield to them, and still progress.
-
-        Raises:
-            JobStopped: the service stops.
-        """
+        """Waits up to a second for a pause in the requests: jobs yield to them, and still progress."""
         patience = time.monotonic() + MAX_WAIT_SECONDS
         while self._requests or time.monotonic() - self._last_request < QUIET_SECONDS:
             if time.monotonic() > patience:
                 break
             await asyncio.sleep(QUIET_SECONDS / 4)
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             raise JobStopped
 
     async def sample_in_turn(self, model: Model, samples: Samples, start: int, stop: int) -> Tensor:
         """Images start..stop-1 of a job, in turn behind the requests: uint8 [stop - start, C, 28, 28]."""
         await self.turn()
+        return await self._batcher.generate(model, samples.inputs, start, stop, limited=False)
 
-        def inputs(first: int, end: int) -> Inputs:
-            return samples.inputs(start + first, start + end)
-
-        return await self._generate(model, stop - start, inputs, limited=False)
-
-    async def _generate(
-        self, model: Model, count: int, inputs: Callable[[int, int], Inputs], limited: bool = True
-    ) -> Tensor:
-        """New images, and counts them; see `Batcher.generate`."""
-        images = await self._batcher.generate(model.generator, count, inputs, limited)
-        prometheus.IMAGES.labels(model.name).inc(count)
-        return images
-
-    @contextmanager
-    def _draining_at_sigterm(self) -> Iterator[None]:
+    def _drain_at_sigterm(self) -> None:
         """After SIGTERM /readyz is 503 for `drain_seconds`, so that load balancers stop, before the server stops."""
-        loop = asyncio.get_running_loop()
-        stop = signal.getsignal(signal.SIGTERM)
+        loop, stop, seconds = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM), self.settings.drain_seconds
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
-            yield  # outside uvicorn, as in tests
-            return
+            return  # outside uvicorn, as in tests
 
         def drain() -> None:
+            if self.state == "draining":
+                return
             self.state = "draining"
             log.info("draining: not ready; stops in %g s, after the requests in progress", seconds)
             loop.call_later(seconds, stop, signal.SIGTERM, None)
 
-        seconds = self.settings.drain_seconds
         loop.add_signal_handler(signal.SIGTERM, drain)
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGTERM)
 
 
 def service_of(request: Request) -> Service:

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Sequence
 from ipaddress import ip_network
+from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 import limits
 from joblib import cpu_count
@@ -31,6 +31,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"  # a label, + and a checksum
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
 ORIGIN = r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?"
+REDIS = r"rediss?://([^/]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?([/?].*)?"
 SECRET = ("api_keys", "rate_limit_storage")
 MAX_KEEP_HOURS = 100 * 366 * 24  # a date of a job stays within the years of `datetime`
 WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch
@@ -48,16 +49,9 @@ def _split(value: object) -> object:
 
 
 def _parse(value: object) -> object:
+    if value is None:
+        return {"default": {}}
     return json.loads(value) if isinstance(value, str) else value
-
-
-def _at_home(path: str | None) -> str | None:
-    if path is None or not path.startswith("~"):
-        return path
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError as error:
-        raise ValueError("there is no such home folder") from error
 
 
 def _rate(value: str) -> str:
@@ -71,14 +65,8 @@ def _rate(value: str) -> str:
 
 
 def _storage(value: str) -> str:
-    allowed = "must be memory or the address of a Redis server, such as redis://localhost:6379/0"
-    try:
-        address = urlsplit(value)
-        redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
-    except ValueError as error:  # the port
-        raise ValueError(f"{allowed}; {error}") from error
-    if value != "memory" and not redis:
-        raise ValueError(allowed)
+    if value != "memory" and not re.fullmatch(REDIS, value):
+        raise ValueError("must be memory or the address of a Redis server, such as redis://localhost:6379/0")
     return value
 
 
@@ -114,7 +102,7 @@ class ModelSettings(BaseModel):
     """One model: its file, a label for its version, and its share of the requests that name no model."""
 
     model_config = ConfigDict(extra="forbid")
-    ckpt: Annotated[str | None, AfterValidator(_at_home)] = None
+    ckpt: Annotated[str, AfterValidator(expanduser)] | None = None
     version: Name | None = None
     weight: float | None = Field(default=None, ge=0, le=1)
 
@@ -129,8 +117,8 @@ class Settings(BaseModel):
     workers: int = Field(ge=1, le=256)
     ui: bool
     ckpt: str | None
-    models: Annotated[dict[Key, ModelSettings] | None, BeforeValidator(_parse)]
-    default: str | None
+    models: Annotated[dict[Key, ModelSettings], BeforeValidator(_parse)]
+    default: Annotated[str, BeforeValidator(lambda name: "" if name is None else name)]
     watch: bool
     device: str
     trust: Texts
@@ -179,34 +167,31 @@ class Settings(BaseModel):
         if self.drain_seconds >= self.shutdown_timeout:
             timeout = f"shutdown_timeout={self.shutdown_timeout}"
             raise ValueError(f"drain_seconds={self.drain_seconds}: must be less than {timeout}")
-        if self.models is not None and self.ckpt is not None:
-            raise ValueError(f"ckpt={self.ckpt}: models names the files already; give one of the two")
-        if self.models is None:
-            self.models = {"default": ModelSettings(ckpt=self.ckpt)}
-            self.ckpt = None
+        if self.ckpt is not None:
+            if self.models != {"default": ModelSettings()}:
+                raise ValueError(f"ckpt={self.ckpt}: models names the files already; give one of the two")
+            self.models, self.ckpt = {"default": ModelSettings(ckpt=self.ckpt)}, None
         if not self.models:
             raise ValueError("models={}: must have at least one model; null serves the one of ckpt")
-        if self.default is None:
-            self.default = next(iter(self.models))
+        self.default = self.default or next(iter(self.models))
         if self.default not in self.models:
             raise ValueError(f"default={self.default}: must be one of {', '.join(self.models)}")
         weight = self.models[self.default].weight
         rest = 1 - sum(model.weight or 0 for name, model in self.models.items() if name != self.default)
         if rest < -1e-9 or (weight is not None and abs(weight - rest) > 1e-9):
             raise ValueError(f"models: the weights must sum to 1; the others leave {rest:g} for {self.default}")
-        _require_ascii("api_keys", self.api_keys)
+        self.models[self.default].weight = max(0.0, rest)
         if self.api_keys_file is not None:
             self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
             self.api_keys_file = None
+        if not all(key.isascii() for key in self.api_keys):
+            raise ValueError("api_keys: API keys must be ASCII; programs encode other characters differently")
         return self
 
     @property
     def shares(self) -> dict[str, float]:
         """The share of each model of the requests that name no model; they sum to 1."""
-        assert self.models is not None  # since the validation
-        assert self.default is not None
-        others = {name: model.weight or 0.0 for name, model in self.models.items() if name != self.default}
-        return {self.default: max(0.0, 1 - sum(others.values())), **others}
+        return {name: model.weight or 0.0 for name, model in self.models.items()}
 
 
 def read_settings(cfg: DictConfig) -> Settings:
@@ -214,23 +199,13 @@ def read_settings(cfg: DictConfig) -> Settings:
     try:
         return Settings.model_validate(OmegaConf.to_container(cfg, resolve=True))
     except ValidationError as error:
-        raise UserError(_first_error(error)) from None
-
-
-def _first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    text = first["msg"].removeprefix("Value error, ")
+        first = error.errors()[0]
+    key, text = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], int | float) and first["type"] in ("string_type", "list_type", "path_type"):
         text = "must be a text; write it in quotes, since it was read as a number or a switch"
-    if not first["loc"]:  # raised by `_consistent`, whose text names the key
-        return text
-    key = ".".join(str(part) for part in first["loc"])
-    return f"{key}: {text}" if key.startswith(SECRET) else f"{key}={first['input']}: {text}"
-
-
-def _require_ascii(key: str, values: Sequence[str]) -> None:
-    if not all(value.isascii() for value in values):
-        raise ValueError(f"{key}: API keys must be ASCII; programs encode other characters in a header differently")
+    if key:  # else raised by `_consistent`, whose text names the key
+        text = f"{key}: {text}" if key.startswith(SECRET) else f"{key}={first['input']}: {text}"
+    raise UserError(text)
 
 
 def _read_keys(path: Path) -> Sequence[str]:
@@ -241,5 +216,4 @@ def _read_keys(path: Path) -> Sequence[str]:
         raise ValueError(f"api_keys_file={path}: cannot be read ({reason})") from error
     if not keys:
         raise ValueError(f"api_keys_file={path}: has no key; write one per line")
-    _require_ascii(f"api_keys_file={path}", keys)
     return keys

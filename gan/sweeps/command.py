@@ -14,13 +14,7 @@ ROOT = Path("outputs/multirun")
 
 
 def sweeps(cfg: DictConfig) -> str:
-    """Prints and returns the table of a sweep, with the best job's command line; writes its table and figure again.
-
-    Nothing is written into a folder of runs that is not a sweep.
-
-    Raises:
-        UserError: there is no such sweep.
-    """
+    """Prints and returns the table of a sweep or, without writing anything there, of another folder of runs."""
     folder = _folder(None if cfg.sweep_name in (None, "") else str(cfg.sweep_name))
     running = _is_running(folder)
     if (folder / "multirun.yaml").is_file() or (folder / LOCK).exists():
@@ -35,10 +29,9 @@ def sweeps(cfg: DictConfig) -> str:
 def _folder(named: str | None) -> Path:
     if named is None:
         paths = [path for sweep in subfolders(ROOT) for job in subfolders(sweep) if (path := job / OVERRIDES).is_file()]
-        started = {path.stat().st_mtime: path.parents[2] for path in paths}
-        if not started:
+        if not paths:
             raise UserError(f"no sweep under {ROOT.absolute()}; `gan train --multirun seed=1,2` makes one")
-        return started[max(started)]
+        return max(paths, key=lambda path: path.stat().st_mtime).parents[2]
     for folder in (ROOT / named, Path(named)):
         if folder.is_dir():
             if read_jobs(folder):

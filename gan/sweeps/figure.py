@@ -15,11 +15,7 @@ TICKS = 6  # an axis with at most so many values has a tick for each
 
 
 def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
-    """A panel with each job's score and the best so far, then a panel for each key. At least one job has a score.
-
-    A pruned job has no score. The first panel shows its lowest monitored value. Where jobs have different data or
-    monitored values, the figure shows the largest group that can be compared.
-    """
+    """A panel with each job's score and the best so far, then one for each key, of the largest comparable group."""
     scored = comparable(jobs)[0]
     scores = [job.score for job in scored if job.score is not None]
     count = 1 + len(keys)
@@ -45,16 +41,14 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
 
 def _plot_over_jobs(axes: Axes, jobs: Sequence[Job], scored: Sequence[Job], scores: Sequence[float]) -> None:
     places = {job.name: place for place, job in enumerate(jobs)}
-    failed = [places[job.name] for job in jobs if job.status == FAILED]
     x = [places[job.name] for job in scored]
     axes.plot(x, scores, "o", color="tab:blue", label="job")
-    monitor = scored[0].monitor
-    pruned = {places[job.name]: job.measures.get(monitor) for job in jobs if job.status == PRUNED}
-    if pruned := {place: value for place, value in pruned.items() if value is not None}:
+    lowest = {places[job.name]: job.measures.get(scored[0].monitor) for job in jobs if job.status == PRUNED}
+    if pruned := {place: value for place, value in lowest.items() if value is not None}:
         axes.plot([*pruned], [*pruned.values()], "o", color="tab:gray", fillstyle="none", label="pruned")
     best = list(itertools.accumulate(scores, min))
     axes.step(x, best, where="post", color="tab:orange", label="best so far")
-    if failed:
+    if failed := [places[job.name] for job in jobs if job.status == FAILED]:
         top = axes.get_xaxis_transform()  # failed jobs have no score: crosses at the upper edge
         axes.plot(failed, [0.97] * len(failed), "x", color="tab:red", transform=top, label="failed")
     axes.set_xlabel("job")

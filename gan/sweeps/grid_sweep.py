@@ -5,7 +5,7 @@ import logging
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan.config.leaves import leaves
+from gan.config.targets import leaves
 from gan.errors import UserError
 from gan.runs.records import read_yaml
 from gan.sweeps.job_records import FINISHED, Job, settings
@@ -17,14 +17,7 @@ NAMED = 10  # keys in a warning
 
 
 def run_grid(sweep: Sweep) -> None:
-    """Runs every combination that has no finished job in the sweep's folder yet. Failed jobs are tried again.
-
-    Jobs are found by their settings. Values added to a sweep of the same name become further jobs.
-
-    Raises:
-        UserError, HydraException: a mistake in any of the combinations, before the first job starts.
-        SystemExit: with status 1, if a job failed.
-    """
+    """Runs every combination that has no finished job in the sweep's folder yet; jobs are found by their settings."""
     choices = [[text] for text in sweep.fixed]
     for name, override in sweep.swept.items():
         if not override.is_discrete_sweep():

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from gan.atomic_write import write_json
 from gan.config.overrides import ckpt_path_of, in_braces, is_of_sweep
-from gan.runs.arguments import OVERRIDES
 from gan.runs.newest import BEST, LAST
-from gan.runs.records import read_json, read_yaml
+from gan.runs.records import OVERRIDES, read_json, read_yaml
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again
@@ -17,17 +16,14 @@ VALIDATIONS = "validations.json"  # of a job that a search may prune
 
 
 class Job(NamedTuple):
-    """One run of a sweep.
-
-    Its `measures` are those of the best checkpoint (lowest monitored value); None stands for one that is not finite.
-    """
+    """One run of a sweep."""
 
     folder: Path
     overrides: list[str]  # of the command line, in Hydra's grammar
     status: str  # finished, pruned (finished early), failed or unfinished (still running, or interrupted)
     reason: str = ""  # why it failed, in one line
     monitor: str = ""  # name of the monitored value, such as val/fid_mnist; "" before the first checkpoint
-    measures: dict[str, float | None] = {}
+    measures: dict[str, float | None] = {}  # of the best checkpoint; None for one that is not finite
     images: int | None = None  # real images seen
     minutes: float | None = None  # of training
     validations: list[float | None] = []  # the monitored value at each, as a search's pruner was told
@@ -64,10 +60,7 @@ class Job(NamedTuple):
 
 
 def settings(overrides: Sequence[str]) -> dict[str, str]:
-    """The overrides by key, without the sweep's own keys. Two jobs are the same if their settings are equal.
-
-    Values of a group in braces stand beside the group's choice, as `KEY.{}`.
-    """
+    """The overrides by key, without the sweep's own; a group's values in braces, beside its choice, as `KEY.{}`."""
     texts = [text for text in overrides if not is_of_sweep(text) and ckpt_path_of(text) != "auto"]
     pairs = [(*text.partition("=")[::2], in_braces(text)) for text in texts]
     chosen = {key for key, _, braces in pairs if not braces}

@@ -1,60 +1,35 @@
-"""`gan train --multirun sweep=optuna`: a search by Optuna's TPE, which can be resumed.
+"""`gan train --multirun sweep=optuna`: a search by Optuna's TPE, which can be resumed, unlike one of Hydra's plugin."""
 
-Hydra's plugin for Optuna is not used: it needs Optuna 2, whose SQL storage breaks with SQLAlchemy 2, and it restarts
-the count of trials at each start.
-"""
-
-import logging
 import math
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+import optuna
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
+from optuna import Study
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gan.config import instantiate
 from gan.config.bounds import COUNT, require, require_part
-from gan.errors import UserError, check_installed
+from gan.errors import UserError
 from gan.randomness import derive_seed
 from gan.sweeps.job_records import PRUNED, UNFINISHED, Job, settings
 from gan.sweeps.sweep import STUDY_FILE, STUDY_NAME, Sweep
 
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-    from optuna.trial import FrozenTrial
-
-    Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
-
-log = logging.getLogger("gan")
-PRUNER = "optuna.pruners.MedianPruner"
+Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 EXAMPLE = "'model.generator_optimizer.lr=tag(log,interval(1e-4,1e-2))'"
 
 
 def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: DictConfig | None) -> None:
-    """Searches for settings with the lowest `callbacks.checkpoints.monitor` of a job's best checkpoint.
-
-    A trial and its job have the same number. A trial whose job was interrupted runs again with the same settings. A
-    failed trial counts as infinitely bad, a pruned one is recorded as pruned. The sampler depends on `seed`, the
-    trial's number and earlier trials alone. So a search that is killed and resumed proposes the same settings as one
-    that is not, unless jobs that run at the same time prune each other.
-
-    Args:
-        sweep: the study is kept in its folder, as an SQLite file.
-        n_trials: trials in all, earlier starts included.
-        n_jobs: trials that are proposed, and handed to the launcher, at a time.
-        seed: of the sampler.
-        pruner: of `gan.sweeps.pruning`, which the jobs build; None prunes nothing.
-
-    Raises:
-        UserError, HydraException: a mistake in the search, before the first job starts.
-        SystemExit: with status 1, if a job failed.
-    """
-    check_installed("sweep=optuna", "sweeps", "optuna")
+    """Searches for settings with the lowest `callbacks.checkpoints.monitor`; a trial and its job have one number."""
     require("n_trials", n_trials)
     COUNT.require("hydra.sweeper.n_jobs", n_jobs)
     require("seed", seed)
@@ -95,19 +70,15 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: Dict
 
 def _check_pruner(pruner: DictConfig | None) -> None:
     """Raises a UserError for what is none of Optuna's pruners, or not what one of them takes."""
-    from optuna.pruners import BasePruner
-
     require_part("pruner", pruner, optional=True)
     if pruner is not None:
         built = instantiate(OmegaConf.create({"pruner": OmegaConf.to_container(pruner, resolve=True)})).pruner
         if not isinstance(built, BasePruner):
-            raise UserError(f"pruner._target_={pruner._target_}: a pruner of Optuna, such as {PRUNER}, or null")
+            raise UserError(f"pruner._target_={pruner._target_}: a pruner such as optuna.pruners.MedianPruner, or null")
 
 
-def _tell(study: "Study", trial: "FrozenTrial", job: Job | None) -> None:
+def _tell(study: Study, trial: FrozenTrial, job: Job | None) -> None:
     """Records how a job has ended."""
-    from optuna.trial import Trial, TrialState
-
     record = Trial(study, trial._trial_id)
     for step, value in enumerate(job.validations if job else []):
         if step not in trial.intermediate_values:  # else an earlier start of the search was killed here
@@ -118,10 +89,8 @@ def _tell(study: "Study", trial: "FrozenTrial", job: Job | None) -> None:
         study.tell(trial.number, math.inf if job is None or job.score is None else job.score)
 
 
-def _open_study(sweep: Sweep, search: dict[str, str]) -> "Study":
+def _open_study(sweep: Sweep, search: dict[str, str]) -> Study:
     """The study in the sweep's folder, or a new one; a UserError if the study there is of another search."""
-    import optuna
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if damage := _damage(sweep.folder / STUDY_FILE):
         told = f"sweep_name={sweep.name}: {STUDY_FILE} is damaged ({damage})"
@@ -149,12 +118,9 @@ def _damage(path: Path) -> str:
 
 
 def _next_trials(
-    study: "Study", space: Mapping[str, "Distribution"], n_trials: int, n_jobs: int, seed: int
-) -> list["FrozenTrial"]:
+    study: Study, space: Mapping[str, Distribution], n_trials: int, n_jobs: int, seed: int
+) -> list[FrozenTrial]:
     """Up to n_jobs trials to run: interrupted ones, then new ones. None are left when n_trials are done."""
-    from optuna.samplers import TPESampler
-    from optuna.trial import TrialState
-
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         if trial.params.keys() != space.keys():  # the search was killed while it proposed this trial
             study.tell(trial.number, state=TrialState.FAIL)
@@ -162,14 +128,13 @@ def _next_trials(
     running = len(study.get_trials(states=(TrialState.RUNNING,)))
     for _ in range(min(missing, n_jobs - running)):
         number = len(study.get_trials(deepcopy=False))
+        # It depends on earlier trials alone, so a search that was killed proposes the same settings as any other.
         study.sampler = TPESampler(seed=derive_seed(seed, number) % 2**32, constant_liar=n_jobs > 1)
         study.ask(dict(space))
     return study.get_trials(states=(TrialState.RUNNING,))[:n_jobs]
 
 
-def _valid_trials(study: "Study") -> list["FrozenTrial"]:
-    from optuna.trial import TrialState
-
+def _valid_trials(study: Study) -> list[FrozenTrial]:
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
 
 
@@ -181,10 +146,8 @@ def _compared(config: DictConfig) -> tuple[str, str]:
     return monitor, (config.data.get("source") or config.data)["_target_"]
 
 
-def _distribution(override: Override) -> "Distribution":
+def _distribution(override: Override) -> Distribution:
     """Optuna's distribution for a sweep in Hydra's grammar: choice, range, interval, or `tag(log, ...)` of one."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     ends: tuple[Any, Any]
     options: dict[str, Any]
     numeric = isinstance(sweep := override.value(), IntervalSweep | RangeSweep)
@@ -205,6 +168,6 @@ def _distribution(override: Override) -> "Distribution":
         raise UserError(f"{override.input_line}: {error}") from error
 
 
-def _values(distribution: "Distribution") -> list[object]:
+def _values(distribution: Distribution) -> list[object]:
     """Every choice, or the ends of a range."""
     return list(distribution.choices) if hasattr(distribution, "choices") else [distribution.low, distribution.high]

@@ -25,19 +25,7 @@ log = logging.getLogger("gan")
 
 
 def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_jobs: int | None) -> None:
-    """Runs each job in a process of its own, so that a killed job does not end the others.
-
-    The threads of a job are its share of the cores. If GPUs are used, each job has one. All processes end when this one
-    ends, even if it is killed. A signal that stops this one stops them, so that they save first.
-
-    Args:
-        batch: overrides of each job.
-        first: number of the first job.
-        n_jobs: jobs at a time; None: one for each GPU, or for each core if no GPU is used.
-
-    Raises:
-        Stopped: a signal told this process to stop.
-    """
+    """Runs jobs, numbered from `first`, in processes that share the cores or have a GPU each, and end with this one."""
     gpus = visible_gpus(job.config.trainer.accelerator)
     slots = min(n_jobs or len(gpus) or cpu_count(), len(batch))
     threads = max(1, cpu_count() // slots)

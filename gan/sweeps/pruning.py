@@ -1,18 +1,15 @@
-"""Ends a bad trial of a search at a validation, by one of Optuna's pruners.
-
-Each job writes the values of its validations into its own folder, reads those of the other jobs from theirs, and
-decides by itself. So nothing has to be locked (SQLite's locks fail on many network file systems), no server is needed,
-a kill leaves every file whole, and jobs are pruned also while the search's own process is gone. The search copies the
-values into its storage once a job has ended.
-"""
+"""Ends a bad trial of a search by a pruner of Optuna's. Jobs read the files of each other, so nothing is locked."""
 
 import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import optuna
 from lightning import Callback
+from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gan.atomic_write import write_json
 from gan.callbacks.optional_files import OptionalFiles
@@ -23,28 +20,15 @@ from gan.sweeps.job_records import FINISHED, OUTCOME, VALIDATIONS
 from gan.sweeps.sweep import STUDY_NAME
 from gan.trainer_types import Trainer
 
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-    from optuna.trial import FrozenTrial
-
 TOLERANCE = 0.1  # trials are compared at the same validation, and there at the same number of images but for this part
 
 log = logging.getLogger("gan")
 
 
 class Pruning(Callback):
-    """Reports each validation to a pruner, and ends the run if it says so. The run then ends like any other.
+    """Reports each validation to a pruner, and ends the run if it says so. `directory` is the job's own."""
 
-    A pruner's steps are the validations, counted from 0. What it is told is kept in `validations.json` and in the
-    checkpoints, so that a resumed job continues with it. The last validation of a run prunes nothing.
-
-    Args:
-        directory: folder of the job, named by its number. The folders of the other jobs are beside it.
-        monitor: name of the value that is reported; lower is better.
-        pruner: decides.
-    """
-
-    def __init__(self, directory: str, monitor: str, pruner: "BasePruner") -> None:
+    def __init__(self, directory: str, monitor: str, pruner: BasePruner) -> None:
         self.directory, self.monitor, self.pruner = Path(directory), monitor, pruner
         # `notes` are the pruner's own, such as the rungs that a trial has reached.
         self.state: dict[str, Any] = {"images": [], "values": [], "notes": {}, "pruned": False}
@@ -78,8 +62,6 @@ class Pruning(Callback):
         self._write()
 
     def _is_bad(self) -> bool:
-        import optuna
-
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study, number = optuna.create_study(study_name=STUDY_NAME), int(self.directory.name)
         for trial in self._trials(number):
@@ -88,10 +70,8 @@ class Pruning(Callback):
         self.state["notes"] = study.get_trials()[number].system_attrs
         return pruned
 
-    def _trials(self, own: int) -> Iterator["FrozenTrial"]:
+    def _trials(self, own: int) -> Iterator[FrozenTrial]:
         """The trials of all jobs up to the one with the highest number; one without values counts as failed."""
-        from optuna.trial import TrialState, create_trial
-
         numbers = [int(path.name) for path in self.directory.parent.iterdir() if path.name.isdigit()]
         for number in range(max(numbers) + 1):
             folder = self.directory.parent / str(number)

@@ -1,7 +1,4 @@
-"""A job of a sweep in a process of its own, on this machine or another.
-
-`launcher=parallel` starts `python -m gan.sweeps.remote_job`, which reads a pickled job and its arguments from stdin.
-"""
+"""A job in a process of its own: `python -m gan.sweeps.remote_job` reads a pickled job and its arguments from stdin."""
 
 import io
 import os
@@ -9,14 +6,10 @@ import pickle
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
-
-if TYPE_CHECKING:
-    from submitit.helpers import DelayedSubmission
 
 
 class RemoteJob:
@@ -38,18 +31,9 @@ class RemoteJob:
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def checkpoint(self, overrides: Sequence[str], number: int) -> "DelayedSubmission":
-        """What submitit queues again after preemption: the same job, which resumes from its last checkpoint."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self, overrides, number)
-
 
 def import_paths() -> dict[str, str]:
-    """The environment of a Python that imports what this one does: `python -m` alone would look into its folder first.
-
-    A user's own modules there, such as a `gan.py`, must not replace this package.
-    """
+    """The environment of a Python that imports what this one does: a `gan.py` in its folder must not come first."""
     return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 

@@ -5,10 +5,9 @@ import logging
 import traceback
 from pathlib import Path
 
+import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import explain
 from gan.errors import Stopped, UserError
@@ -21,10 +20,7 @@ log = logging.getLogger("gan")
 
 
 def run_job(cfg: DictConfig) -> None:
-    """Trains, and records in the job's folder and in the sweep's table how it ended. A failure does not end the sweep.
-
-    A user's interrupt or a signal (KeyboardInterrupt, SystemExit) does, and no outcome is recorded.
-    """
+    """Trains, and records in the job's folder and in the sweep's table how it ended, unless it was interrupted."""
     hydra = HydraConfig.get()
     folder, sweep_dir = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
     (folder / OUTCOME).unlink(missing_ok=True)
@@ -32,8 +28,6 @@ def run_job(cfg: DictConfig) -> None:
     write_outcome(folder, *_train(cfg))
     gc.collect()  # reference cycles of the trainer would keep its networks in memory
     if cfg.compile:
-        import torch
-
         torch.compiler.reset()  # the compiler gives up after a few networks of different shapes
     job = read_job(folder)
     assert job is not None  # Hydra has written its settings
@@ -72,8 +66,6 @@ def _train(cfg: DictConfig) -> tuple[str, str, str]:
         if error.code == REQUEUED:
             raise
         return FAILED, f"it ended with exit status {error.code}", traceback.format_exc()
-    except (HydraException, OmegaConfBaseException) as error:
-        return FAILED, explain(error), traceback.format_exc()
     except UserError as error:
         return FAILED, explain(error), ""
     except Exception as error:

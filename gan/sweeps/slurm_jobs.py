@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from submitit import SlurmExecutor
+from submitit.core.utils import FailedJobError
+from submitit.helpers import DelayedSubmission
 
-from gan.errors import UserError, check_installed
+from gan.errors import UserError
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
 # Since SLURM 22.05, srun does not take over the number of cores of its job.
@@ -21,9 +24,15 @@ SETUP = "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK OMP_NUM_THREADS=$SLURM_C
 log = logging.getLogger("gan")
 
 
+class SlurmJob(RemoteJob):
+    """A job that submitit queues again after preemption; it resumes from its last checkpoint."""
+
+    def checkpoint(self, overrides: Sequence[str], number: int) -> DelayedSubmission:
+        return DelayedSubmission(self, overrides, number)
+
+
 def check(config: DictConfig) -> None:
     """Raises a UserError if SLURM cannot be reached, or has jobs of an earlier start of this sweep left."""
-    check_installed("launcher=slurm", "slurm", "submitit")
     for command in ("sbatch", "squeue", "scontrol"):
         if shutil.which(command) is None:
             raise UserError(f"launcher=slurm: there is no {command} here; start the sweep on a machine of the cluster")
@@ -41,24 +50,7 @@ def run_on_slurm(
     max_num_timeout: int,
     poll_seconds: float,
 ) -> None:
-    """Submits jobs to SLURM and waits until none is left in its queue. A preempted job stays in the queue.
-
-    The outcome of a job is read from its folder. So unlike the waiting of submitit and of Hydra's launcher, this needs
-    no accounting (`sacct`), and waits for the other jobs if one is lost.
-
-    Args:
-        batch: overrides of each job.
-        first: number of the first job.
-        options: of submitit's SlurmExecutor. None leaves an option to the cluster.
-        max_num_timeout: how often a job that has reached its time limit is queued again.
-        poll_seconds: time between two queries of the queue.
-
-    Raises:
-        UserError: SLURM does not take the jobs.
-    """
-    from submitit import SlurmExecutor
-    from submitit.core.utils import FailedJobError
-
+    """Submits jobs, numbered from `first`, and waits until none is in the queue: this needs no accounting (`sacct`)."""
     executor = SlurmExecutor(_folder(job.config) / "%j", max_num_timeout)
     given = {name: value for name, value in options.items() if value is not None}
     imports = shlex.join(f"{name}={value}" for name, value in import_paths().items())

@@ -14,13 +14,13 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from gan.config.early_checks import check, expanded
-from gan.config.overrides import ckpt_path_of, in_braces, key_of
-from gan.config.quoting import quoted
+from gan.config.overrides import ckpt_path_of, in_braces, key_of, quoted
 from gan.errors import UserError
 from gan.runs.folder import without_hydra
 from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.sweep_table import LOCK, write_report
+from gan.train.checks import check_one_process
 
 log = logging.getLogger("gan")
 STUDY_FILE = "study.db"
@@ -29,14 +29,7 @@ SUBDIR = "${hydra.job.num}"  # of conf/train.yaml
 
 
 class Sweep:
-    """The jobs in one folder. Each has a numbered subfolder, and keeps it when the sweep is started again.
-
-    Args:
-        config: config of the whole sweep, as Hydra passes it to a sweeper.
-        hydra_context: Hydra's.
-        params: values and ranges by key, from the config.
-        arguments: overrides of the command line. They replace params of the same key.
-    """
+    """The jobs in one folder, each in a numbered subfolder. `arguments`, of the command line, replace `params`."""
 
     def __init__(
         self, config: DictConfig, hydra_context: HydraContext, params: Mapping[str, str], arguments: Sequence[str]
@@ -57,8 +50,7 @@ class Sweep:
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(given)
         # A group's choice and values of it in braces, `model=conditional 'model={latent_dim: 32}'`, are two settings.
         overrides = {_setting(override): override for override in parsed}
-        fixed = [override.input_line for override in overrides.values() if not override.is_sweep_override()]
-        self.fixed = [text for text in fixed if text is not None]  # the parser gives each its text
+        self.fixed = [str(override.input_line) for override in overrides.values() if not override.is_sweep_override()]
         self.swept = {}  # by the name that the setting has among those of a job
         for (key, _, braces), override in overrides.items():
             if override.is_sweep_override():
@@ -73,8 +65,6 @@ class Sweep:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """A job's config; a UserError or HydraException for one that cannot work, or needs more than one process."""
-        from gan.train.checks import check_one_process
-
         config = self._loader.load_sweep_config(self._config, list(overrides))
         if "output_dir" in config and not OmegaConf.is_interpolation(config, "output_dir"):
             raise UserError(f"output_dir={config.output_dir}: each job has a folder of its own in {self.folder}")
@@ -83,15 +73,7 @@ class Sweep:
         return config
 
     def run(self, run_jobs: Callable[[], Sequence[int]]) -> None:
-        """Runs jobs while other processes are kept out of the folder, then writes and logs the sweep's table.
-
-        Args:
-            run_jobs: launches jobs, and returns the numbers of all jobs that this start of the sweep asks for.
-
-        Raises:
-            UserError: another process runs this sweep.
-            SystemExit: with status 1, if one of these jobs failed.
-        """
+        """Has the folder to itself while `run_jobs` launches jobs and returns the numbers of all that are wanted."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / LOCK, blocking=False):
@@ -110,10 +92,7 @@ class Sweep:
         return {int(job.name): job for job in read_jobs(self.folder) if job.name.isdigit()}
 
     def launch(self, numbered: Mapping[int, Sequence[str]]) -> None:
-        """Runs jobs by number, each in its folder. Afterwards each is finished or failed.
-
-        Files of an earlier try are removed first, except with `ckpt_path=auto`, which resumes from its last checkpoint.
-        """
+        """Runs jobs by number, each in its folder, emptied unless it resumes; then each is complete or failed."""
         if not numbered:
             return
         OmegaConf.save(self._config, self.folder / "multirun.yaml")
@@ -146,10 +125,7 @@ class Sweep:
 
 
 def _setting(override: Override) -> tuple[str, bool, bool]:
-    """The key that an override sets, whether it deletes it, and whether all its values are in braces.
-
-    Of several with the same of all three, the last counts: `++data.batch_size=64` replaces a range of that key.
-    """
+    """The key that an override sets, whether it deletes it, and whether all its values are in braces."""
     swept = override.is_discrete_sweep()
     texts = [f"={value}" for value in override.sweep_string_iterator()] if swept else [str(override.input_line)]
     return key_of(override.get_key_element()), override.is_delete(), all(map(in_braces, texts))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan.atomic_write import atomic_file, write_atomic
-from gan.runs.arguments import training_command
+from gan.runs.records import training_command
 from gan.sweeps.job_records import FAILED, FINISHED, PRUNED, UNFINISHED, Job, comparable, read_jobs
 
 LOCK = ".lock"  # held while a sweep runs
@@ -14,15 +14,7 @@ Cell = str | float | None
 
 
 def write_report(folder: Path, running: bool) -> str:
-    """Writes the table and the figure of all jobs in a folder, each file atomically.
-
-    Args:
-        folder: folder of the sweep, or any folder of runs.
-        running: whether the sweep runs. Then unfinished jobs are shown as running.
-
-    Returns:
-        The text of sweep.md: the table (aligned, for the terminal), the best job and its command line.
-    """
+    """Writes the table and the figure of all jobs in a folder, each atomically, and returns the text of sweep.md."""
     jobs = read_jobs(folder)
     columns, rows = table(jobs, running)
     text = io.StringIO(newline="")
@@ -39,32 +31,26 @@ def write_report(folder: Path, running: bool) -> str:
 
 
 def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell]]]:
-    """Names of the columns, and a row for each job: settings that differ between jobs, then measures of validation.
-
-    What a pruned job has saved is in two further columns.
-    """
+    """Names of the columns, and a row for each job: settings that differ between jobs, then measures of validation."""
     changed = varying(jobs)
     measured = [name for job in jobs for name in (job.monitor, *job.measures)]
     measures = [name for name in dict.fromkeys(measured) if name.startswith("val/") and "_std_" not in name]
-    columns = ["job", "status", *changed, *measures, "images", "minutes"]
+    attributes = {"images": "images", "minutes": "minutes"}
+    if any(job.status == PRUNED for job in jobs):
+        attributes |= {"images saved": "images_saved", "minutes saved": "minutes_saved"}
+    if any(job.reason for job in jobs):
+        attributes["reason"] = "reason"
     rows = [
         [
             job.name,
             "running" if running and job.status == UNFINISHED else job.status,
             *(job.settings.get(key) for key in changed),
             *(job.measures.get(name) for name in measures),
-            job.images,
-            job.minutes,
+            *(getattr(job, name) for name in attributes.values()),
         ]
         for job in jobs
     ]
-    if any(job.status == PRUNED for job in jobs):
-        columns += ["images saved", "minutes saved"]
-        rows = [[*row, job.images_saved, job.minutes_saved] for row, job in zip(rows, jobs, strict=True)]
-    if any(job.reason for job in jobs):
-        columns.append("reason")
-        rows = [[*row, job.reason] for row, job in zip(rows, jobs, strict=True)]
-    return columns, rows
+    return ["job", "status", *changed, *measures, *attributes], rows
 
 
 def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

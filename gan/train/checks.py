@@ -6,12 +6,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import (
-    BatchSizeFinder,
-    GradientAccumulationScheduler,
-    LearningRateFinder,
-    ModelPruning,
-)
+from lightning.pytorch import callbacks as lightnings
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -24,23 +19,26 @@ from gan.hardware import processes_started
 from gan.module import GAN
 
 UNFIT: dict[type[Callback], str] = {
-    BatchSizeFinder: "data.batch_size=N sets the batch size",
-    LearningRateFinder: "a sweep compares learning rates",
-    GradientAccumulationScheduler: "data.batch_size=N sets the batch size",
-    ModelPruning: "leave it out",
+    lightnings.BatchSizeFinder: "data.batch_size=N sets the batch size",
+    lightnings.LearningRateFinder: "a sweep compares learning rates",
+    lightnings.GradientAccumulationScheduler: "data.batch_size=N sets the batch size",
+    lightnings.ModelPruning: "leave it out",
 }
 
 
 def check_config(cfg: DictConfig) -> None:
     """Raises a UserError for the first value that cannot work. Data and model check theirs when they are built."""
-    _check_folder_is_shared()
+    # Without a name, each process started by torchrun or srun would make a folder of the second in which it started.
+    several = (processes_started() or 1) > 1 and HydraConfig.initialized()
+    if several and not any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra):
+        raise UserError("hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME")
     if in_multirun():
         check_one_process(cfg)
     elif HydraConfig.initialized() and "n_trials" in cfg:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
     check("train", cfg)
-    if cfg.on_divergence == "rewind" and (several := _several_processes(cfg)):
-        raise UserError(f"on_divergence=rewind: only with one process, not {several}")
+    if cfg.on_divergence == "rewind" and (setting := _several_processes(cfg)):
+        raise UserError(f"on_divergence=rewind: only with one process, not {setting}")
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
             require_part(f"{group}.{name}", part, optional=True)
@@ -86,10 +84,7 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
 
 
 def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) -> None:
-    """Raises a UserError where a limit or an interval asks for less than one batch, or more than an epoch has.
-
-    Also for batches of one image where a network normalizes single values over the batch.
-    """
+    """Raises a UserError for a batch too small to normalize, or limits below one batch or above an epoch."""
     if datamodule.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in module.modules()):
         raise UserError("data.batch_size=1: 2 or more with this model, which normalizes over the batch")
     datamodule.setup()
@@ -104,10 +99,3 @@ def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) ->
     if type(interval) is int and interval > most and trainer.check_val_every_n_epoch and trainer.limit_val_batches:
         hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
         raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")
-
-
-def _check_folder_is_shared() -> None:
-    # Without a name, each process started by torchrun or srun would make a folder of the second in which it started.
-    several = (processes_started() or 1) > 1 and HydraConfig.initialized()
-    if several and not any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra):
-        raise UserError("hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME")

@@ -13,18 +13,19 @@ from typing import Any
 
 import lightning
 from lightning import Callback
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
+from gan.atomic_write import write_atomic
 from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.checkpoints import RunCheckpoints
-from gan.callbacks.config_record import ConfigRecord
 from gan.callbacks.mid_epoch import MidEpoch
-from gan.checkpoint_files import newest_whole
+from gan.checkpoint_files import checkpoint_path, newest_whole, read_checkpoint, write_checkpoint
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
@@ -32,31 +33,28 @@ from gan.errors import DivergedError, Stopped, UserError
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
-from gan.runs.folder import held
+from gan.runs.folder import accept_run, held
 from gan.runs.newest import LAST
+from gan.runs.records import read_json
 from gan.threads import forget_threads, settle_threads
-from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
-from gan.train.resume import checkpoint_to_resume, init_from, resume
+from gan.train.resume import checkpoint_to_resume, load_weights, resume
 from gan.trainer_types import Trainer
 
-PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
 
 log = logging.getLogger("gan")
 
 # RunReport prints what Lightning would print when training starts.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-# Lightning's own use of torch's pytrees is deprecated; a user can't change that.
-warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-# MidEpoch resumes in the middle of an epoch.
-warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
-# A run may resume without the max_time that it had.
-warnings.filterwarnings("ignore", message=r".*add the following callbacks: \['Timer'\]")
-# DDP copies gradients of convolutions whose memory format differs from the bucket's; that is only slower.
-warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-# gan.hardware refuses a wrong use of srun.
-warnings.filterwarnings("ignore", message="The `srun` command is available")
+for expected in (
+    ".*LeafSpec.*",  # Lightning's own use of torch's pytrees is deprecated
+    "You're resuming from a checkpoint that ended before the epoch ended",  # MidEpoch resumes in the middle of one
+    r".*add the following callbacks: \['Timer'\]",  # a run may resume without the max_time that it had
+    "Grad strides do not match bucket view strides",  # DDP then copies gradients, which is only slower
+    "The `srun` command is available",  # gan.hardware refuses a wrong use of srun
+):
+    warnings.filterwarnings("ignore", message=expected)
 
 
 def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
@@ -89,12 +87,12 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         module.rewinds = rewinds
         check_model_fits_data(module, datamodule.source)
         if cfg.init_from and not resume_from:
-            init_from(module, cfg.init_from)
-        end = resume(cfg, module, resume_from, datamodule.source.name) if resume_from else None
-        if end and end.is_complete:
-            return module, end.metrics
+            load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
+        complete = resume(cfg, module, resume_from, datamodule.source.name) if resume_from else None
+        if resume_from and complete:
+            return module, read_json(resume_from.with_suffix(".json")).get("metrics", {})
         try:
-            return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
+            return module, _fit(cfg, module, datamodule, resume_from, ended=complete is not None)
         except DivergedError as error:
             last, rewinds = output_dir / LAST, module.rewinds + 1
             if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
@@ -113,11 +111,12 @@ def _fit(
     callbacks = _built(cfg, "callbacks", Callback)
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *callbacks, ConfigRecord(cfg), *([NoMoreBatches()] if ended else [])],
+        callbacks=[MidEpoch(), *callbacks, _settings_record(cfg), *([NoMoreBatches()] if ended else [])],
         logger=_built(cfg, "logger", Logger) or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
-        profiler=_profiler(cfg),
     )
+    if isinstance(cfg.trainer.get("profiler"), str):  # one of Lightning's by its name reports in the run's folder
+        trainer.profiler.dirpath, trainer.profiler.filename = cfg.output_dir, "profile"
     check_batches(trainer, datamodule, module)
     check_callbacks(callbacks)
     own_run, ended_well = _wandb_run(), False
@@ -161,9 +160,23 @@ def _built(cfg: DictConfig, group: str, kind: type) -> list[Any]:
     return list(built.values())
 
 
-def _profiler(cfg: DictConfig) -> Profiler | None:
-    """One of Lightning's by its name writes its report in the run's folder."""
-    chosen = cfg.trainer.get("profiler")
-    if isinstance(chosen, str):
-        return PROFILERS[chosen](dirpath=cfg.output_dir, filename="profile")
-    return instantiate(chosen) if chosen is not None else None
+def _settings_record(cfg: DictConfig) -> Callback:
+    """Writes `config.yaml` and `.hydra/` when training starts: what a part refuses has been refused by then."""
+
+    def write(trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if trainer.is_global_zero:
+            write_atomic(Path(cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(cfg, resolve=True))
+            accept_run()
+
+    return LambdaCallback(on_train_start=write, on_fit_end=write)  # a run of no epochs never starts to train
+
+
+class CheckpointIO(TorchCheckpointIO):
+    """Atomic and durable, with a checksum; read onto the CPU."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_checkpoint(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
+        return read_checkpoint(Path(path), "ckpt_path")

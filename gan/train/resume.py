@@ -1,13 +1,6 @@
-"""What a training run starts from, what it keeps of that, and what may differ.
-
-option              folder                              what it keeps
-ckpt_path=last      the newest run's own                settings, weights, optimizers, schedules, counters, history
-ckpt_path=auto      hydra.run.dir, or a new run there   weights, optimizers, schedules, counters, history
-ckpt_path=FILE      a new one                           weights, optimizers, schedules, counters
-init_from=FILE      a new one                           weights
+"""What a training run starts from and what it keeps of that; docs/training.md has the table of `ckpt_path`.
 
 `gan.runs.newest` turns `ckpt_path=last` into the newest run's settings and `auto` before the command starts.
-Networks and optimizers must be those of the checkpoint (with `init_from`, the networks). Other settings may differ.
 """
 
 import logging
@@ -15,7 +8,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from joblib import cpu_count
@@ -60,38 +53,32 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     return path
 
 
-def init_from(module: GAN, file: str) -> None:
-    """Gives a new run the weights of a checkpoint; a UserError if the networks differ."""
-    path = checkpoint_path(file, "init_from")
-    checkpoint = read_checkpoint(path, "init_from")
-    _refuse_differences(NETWORKS, module, checkpoint, path)
-    _load_weights(module, checkpoint, f"init_from={path}")
+def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWORKS) -> dict[str, Any]:
+    """Gives a run the weights of a checkpoint, and returns that; a UserError if a setting in `fixed` differs."""
+    checkpoint = read_checkpoint(path, key)
+    for name in fixed:
+        now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
+        if now != then:
+            raise UserError(f"model.{name}={now}: {path} was trained with {then}")
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:  # the code of a network has changed, and its arguments have not
+        raise UserError(f"{key}={path}: its weights do not fit the networks; {one_line(error)}") from error
+    return checkpoint
 
 
-class End(NamedTuple):
-    """What is known of a run whose training has reached its end."""
-
-    metrics: dict[str, float]  # the last ones
-    is_complete: bool  # False: it was killed before its last files were written, and they are due
-
-
-def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
-    """Prepares a run that resumes a checkpoint, and logs which settings differ; Lightning restores it in `fit`.
-
-    Args:
-        data: name of the source of images.
+def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> bool | None:
+    """Prepares a run on `data` that resumes, and logs which settings differ; Lightning restores the rest in `fit`.
 
     Returns:
-        None for a run that continues, else its end; the module then has its weights.
+        None for a run that continues, else whether its last files are written; the module then has its weights.
 
     Raises:
         UserError: the file cannot be read, or the networks or optimizers differ.
     """
-    checkpoint = read_checkpoint(path, "ckpt_path")
-    _refuse_differences((*NETWORKS, *OPTIMIZERS), module, checkpoint, path)
+    checkpoint = load_weights(module, path, "ckpt_path", (*NETWORKS, *OPTIMIZERS))
     if "loops" not in checkpoint:
         raise UserError(f"ckpt_path={path}: it has no progress of a run; init_from={path} takes its weights")
-    _load_weights(module, checkpoint, f"ckpt_path={path}")
     say, run = rank_zero_only(log.info), path.parent.parent
     elsewhere = run != Path(cfg.output_dir)
     if "wandb" in cfg and cfg.wandb.id is None and not (elsewhere and in_multirun()):
@@ -99,8 +86,7 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
     if reason := _end_reached(cfg, checkpoint):
         say("%s: %s", path, reason)
         module.on_load_checkpoint(checkpoint)
-        written = read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
-        return End(read_json(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
+        return elsewhere or read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
     say("resumed     after %s images", f"{checkpoint['images_seen']:,}")
     if (then := checkpoint.get("data")) not in (None, data):
         say("changed     data=%s, was %s; its measures are not compared with those before", data, then)
@@ -115,13 +101,6 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
     return None
 
 
-def _load_weights(module: GAN, checkpoint: dict[str, Any], named: str) -> None:
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:  # the code of a network has changed, and its arguments have not
-        raise UserError(f"{named}: its weights do not fit the networks; {one_line(error)}") from error
-
-
 def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
     epochs, images = epoch_position(checkpoint)[0], checkpoint["images_seen"]
     most = cfg.trainer.get("max_epochs")
@@ -134,10 +113,3 @@ def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:
     if remaining is not None and remaining <= 0:
         return f"trainer.max_time={cfg.trainer.max_time} is used up; a longer one, or null, resumes the run"
     return None
-
-
-def _refuse_differences(names: Sequence[str], module: GAN, checkpoint: dict[str, Any], path: Path) -> None:
-    for name in names:
-        now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
-        if now != then:
-            raise UserError(f"model.{name}={now}: {path} was trained with {then}")

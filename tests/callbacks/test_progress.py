@@ -6,9 +6,10 @@ import re
 import sys
 
 import pytest
+from rich.progress_bar import ProgressBar as Bar
 
 from gan.callbacks import progress
-from gan.callbacks.progress import ProgressBar
+from gan.callbacks.progress import LiveLines, ProgressBar
 
 BAR = (
     "~callbacks.progress_bar",
@@ -113,3 +114,29 @@ def test_the_time_left_is_that_of_the_limit_that_ends_the_run(run, monkeypatch, 
     assert seen == 16
     assert 0 < share < 1
     assert seconds - 5 < time_left <= seconds
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_colours_are_left_out_on_request(terminal, monkeypatch, no_color):
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    screen, lines = terminal(), LiveLines()
+    assert LiveLines.possible()
+    lines.start()
+    lines.update(Bar(total=2, completed=1), refresh=True)
+    lines.stop()
+    assert bool(re.search(r"\x1b\[[\d;]*3\d[;m]", screen.getvalue())) != no_color
+
+
+def test_what_is_logged_meanwhile_is_above_the_bar(terminal, monkeypatch):
+    screen = terminal()
+    handler = logging.StreamHandler(sys.stdout)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    lines = LiveLines()
+    lines.start()
+    lines.update("the bar", refresh=True)
+    logging.getLogger("gan").warning("a warning")
+    lines.stop()
+    assert screen.plain().index("a warning") < screen.plain().rindex("the bar")
+    assert screen.last_frame()[0].strip() == "the bar"
+    assert handler.stream is screen is sys.stdout

@@ -1,15 +1,19 @@
-"""The files that a run leaves at its end."""
+"""The files that a run leaves at its end, its table with the floor, and what can be done next."""
 
 import json
 import logging
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors import safe_open
 from tiny_runs import EXTENSION, last_checkpoint
 
+from gan.callbacks.report import next_commands, results_table
 from gan.config import compose
+from gan.data import Digits, FashionMNIST
 from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator
@@ -76,3 +80,72 @@ def test_the_minutes_of_a_resumed_run_are_those_of_all_its_parts(run, begun, tmp
     torch.save(state, tmp_path / "run" / "checkpoints" / "last.ckpt")
     run("ckpt_path=auto", "trainer.max_epochs=2")
     assert 7 <= json.loads((tmp_path / "run" / "summary.json").read_text())["minutes"] < 8
+
+
+def checkpoints(run, **files):
+    (run / "checkpoints").mkdir(parents=True)
+    for name, (images, fid) in files.items():
+        read = {"images_seen": images, "metrics": {"val/fid_mnist": fid, "train/loss_generator": 1.0}}
+        (run / "checkpoints" / f"{name}.json").write_text(json.dumps(read))
+        (run / "checkpoints" / f"{name}.ckpt").touch()
+    return run
+
+
+def test_the_table_has_the_last_the_best_and_the_floor(tmp_path):
+    run = checkpoints(tmp_path / "run", last=(3000, 2.5), best=(2000, 1.25))
+    assert results_table(run, {"val/fid_mnist": 0.03125}).splitlines() == [
+        "measure        last  best, at 2,000 images  floor",
+        "val/fid_mnist  2.5   1.25                   0.03125",
+    ]
+
+
+def test_a_best_checkpoint_that_is_the_last_has_no_column_and_an_unknown_floor_neither(tmp_path):
+    run = checkpoints(tmp_path / "run", last=(3000, 2.5), best=(3000, 2.5))
+    assert results_table(run, {}).splitlines() == ["measure        last", "val/fid_mnist  2.5"]
+    assert results_table(tmp_path / "nothing", {}) == ""
+
+
+def test_the_next_commands_name_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = checkpoints(tmp_path / "outputs" / "train" / "a", last=(3000, 2.5))
+    assert next_commands(run, Digits(), 10, {}) == [
+        "gan evaluate ckpt=last",
+        "gan generate ckpt=last 'digits=[3,1,4]'",
+        "gan serve ckpt=last",
+    ]
+    other = checkpoints(tmp_path / "else where", last=(3000, 2.5))
+    named = {"generator": {"_target_": "my_gan.MLP"}, "loss": {"_target_": "gan.losses.Hinge"}}
+    for command in next_commands(other, FashionMNIST(), None, named):
+        words = shlex.split(command)
+        assert words[2] == f'ckpt="{other}/checkpoints/last.ckpt"'
+        assert words[3] == "trust=[my_gan]"
+    assert words[:2] == ["gan", "serve"]
+    evaluate, generate, _ = next_commands(other, FashionMNIST(), None, named)
+    assert shlex.split(evaluate)[-1] == "trust=[my_gan]", "the data has a classifier of its own"
+    assert generate.endswith("num_images=64")
+    evaluate, *_ = next_commands(other, SimpleNamespace(name="clothes", shows_digits=False), None, named)
+    assert evaluate.endswith("metrics.extractor=inception")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_ends_with_its_floor_and_commands_that_work(gan, tmp_path):
+    small = ("data=digits", "trainer.limit_train_batches=1", "trainer.max_epochs=1", "hardware=cpu", "~callbacks.plots")
+    narrow = ("model=conditional", "model.generator.channels=[8,8,8]", "model.discriminator.channels=[8,8,8,8]")
+    code, out, err = gan("train", *small, *narrow)
+    assert code == 0, err
+    (run,) = (tmp_path / "outputs" / "train").iterdir()
+    summary = json.loads((run / "summary.json").read_text())
+    assert 0 < summary["floor"]["val/fid_mnist"] < summary["metrics"]["val/fid_mnist"]
+    (row,) = (line.split() for line in out.splitlines() if line.startswith("val/fid_mnist"))
+    assert float(row[-1]) == pytest.approx(summary["floor"]["val/fid_mnist"], rel=1e-3)
+    evaluate, generate, serve = (line.strip() for line in out.partition("next:\n")[2].splitlines())
+    assert serve == "gan serve ckpt=last"
+    assert gan(*shlex.split(generate)[1:])[0] == 0
+    assert gan(*shlex.split(evaluate)[1:], "num_samples=100", "metrics.measures=[class_balance]")[0] == 0
+    assert Path(tmp_path, "outputs", "evaluate").is_dir()
+
+
+def test_the_floor_is_unknown_where_nothing_is_held_out(run, tmp_path):
+    run("data.val_size=0")
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["floor"] == {}

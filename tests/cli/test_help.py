@@ -6,10 +6,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.cli.commands import COMMANDS
-from gan.cli.help import EXAMPLES, explained, group_keys, groups_of
+from gan.cli.help import EXAMPLES, explained, group_keys
 from gan.config import CONFIG_DIR
 from gan.config.compose import compose
-from gan.config.early_checks import check
+from gan.config.early_checks import check, groups_of
 
 
 def own_keys(node, prefix=""):

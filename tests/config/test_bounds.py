@@ -1,6 +1,7 @@
 """The bounds of values: every key that has some exists, and what lies outside is refused by its key."""
 
 import inspect
+import math
 import re
 
 import lightning
@@ -8,11 +9,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import BOUNDS, require, require_part
+from gan.config.bounds import BOUNDS, SWITCH, Number, OneOf, require, require_part
 from gan.config.early_checks import check_bounds
-from gan.config.values import Number
 from gan.errors import UserError
 
+NAMES = OneOf(("auto", True, False))
 BRINGING = {
     "train": (
         ["model=dcgan", "logger=wandb", "sweep=optuna", "hardware=multi_node"],
@@ -35,7 +36,7 @@ def refused_values(allowed):
         yield None
     if isinstance(allowed, Number):
         steps = ((allowed.least, -1), (allowed.above, 0), (allowed.most, 1), (allowed.below, 0))
-        yield from (bound + step for bound, step in steps if bound is not None)
+        yield from (bound + step for bound, step in steps if math.isfinite(bound))
 
 
 def test_bounds_are_of_keys_that_a_command_has():
@@ -83,3 +84,46 @@ def test_a_part_is_a_mapping_with_a_target_or_null_where_that_is_allowed():
         require_part("data.source", None)
     with pytest.raises(UserError, match=r"^data=\{'name': 3\}: \{_target_: .*\}, or null$"):
         require_part("data", {"name": 3}, optional=True)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value"),
+    [
+        (Number(), -1.5),
+        (Number(least=0, below=1), 0),
+        (Number(above=0, most=2), 2),
+        (Number(whole=True), 10**30),
+        (Number(optional=True), None),
+        (SWITCH, False),
+        (OneOf((True, False), optional=True), None),
+        (NAMES, "auto"),
+        (NAMES, True),
+        (OneOf(("a",), optional=True), None),
+    ],
+)
+def test_a_value_within_its_bounds_passes(allowed, value):
+    allowed.require("key", value)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value", "line"),
+    [
+        (Number(), None, "key=None: a number"),
+        (Number(), math.nan, "key=nan: a number"),
+        (Number(), -math.inf, "key=-inf: a number"),
+        (Number(), True, "key=True: a number"),
+        (Number(whole=True), 2.0, "key=2.0: a whole number"),
+        (Number(least=0, below=2000), 2000, "key=2000: a number, 0 or more, below 2,000"),
+        (Number(above=0, most=2, optional=True), 0, "key=0: a number, above 0, 2 or less, or null"),
+        (SWITCH, "no", "key=no: true or false"),
+        (SWITCH, 1, "key=1: true or false"),
+        (NAMES, 1, "key=1: auto, true, false"),
+        (NAMES, None, "key=None: auto, true, false"),
+        (OneOf(("a", "b")), "c", "key=c: a or b"),
+        (OneOf(("a",), optional=True), ["a"], "key=['a']: a, or null"),
+    ],
+)
+def test_another_value_is_refused_in_one_line(allowed, value, line):
+    with pytest.raises(UserError) as raised:
+        allowed.require("key", value)
+    assert str(raised.value) == line

@@ -13,12 +13,12 @@ from gan.errors import UserError
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (["+lr=3"], "lr: no such key of gan train"),
+        (["+lr=3"], "lr: no such key; gan train has callbacks"),
         (["+wandb.mode=online"], "wandb: only with logger=wandb"),
         (["+n_trials=3"], "n_trials: only with sweep=optuna and --multirun"),
         (["+pruner=null"], "pruner: only with sweep=optuna and --multirun"),
         (["data.dir='~no such user/mnist'"], "data.dir=~no such user/mnist: there is no home folder ~no such user"),
-        (["+metrics.measure=[fid]"], "metrics.measure: no such key; metrics has"),
+        (["+metrics.measure=[fid]"], "metrics.measure: no such key; did you mean measures?"),
         (["metrics=5"], "metrics=5: it has extractor inception_weights measures"),
         (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
         (["trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, 16-mixed, bf16-mixed"),

@@ -12,7 +12,7 @@ from gan.config import compose, explain
         ("losss=hinge", "losss: no such key; did you mean loss?"),
         ("trainr.max_epochs=3", "trainr: no such key; did you mean trainer?"),
         ("wandb.mode=offline", "wandb: only with logger=wandb"),
-        ("trainer.max_epoch=3", "trainer.max_epoch: no such key; did you mean max_epochs or max_time?"),
+        ("trainer.max_epoch=3", "trainer.max_epoch: no such key; did you mean max_epochs?"),
         (
             "trainer.val_check_interval=1",
             "trainer.val_check_interval: +trainer.val_check_interval=... adds it to the config",

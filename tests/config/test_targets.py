@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan.config.targets import build, locate, packages_of
+from gan.config.targets import build, leaves, locate, packages_of
 from gan.errors import UserError
 from gan.losses import Hinge
 
@@ -42,3 +42,10 @@ def test_wrong_arguments_are_told():
 
 def test_packages_of_a_config():
     assert packages_of({"_target_": "a.b", "x": {"_target_": "c.d.e"}, "y": [{"_target_": "f.g"}]}) == ["a", "c", "f"]
+
+
+def test_values_have_their_full_keys_and_a_list_of_plain_values_is_one():
+    config = {"a": {"b": 1, "c": [1, 2]}, "d": [{"e": None}, 3, [{"f": "x"}]], "g": {}}
+    assert dict(leaves(config)) == {"a.b": 1, "a.c": [1, 2], "d.0.e": None, "d.1": 3, "d.2.0.f": "x"}
+    assert list(leaves(config["a"], "model", "/")) == [("model/b", 1), ("model/c", [1, 2])]
+    assert list(leaves([{"a": 1}])) == [("0.a", 1)]

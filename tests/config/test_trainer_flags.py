@@ -55,7 +55,7 @@ WRONG = {  # of a flag that works, or is one of the program's own
     "num_sanity_val_steps": (-2, "a whole number, -1 or more"),
     "log_every_n_steps": (0, "a whole number, 1 or more"),
     "enable_progress_bar": (None, "true or false"),
-    "deterministic": ("maybe", "true, false or warn"),
+    "deterministic": ("maybe", "true, false, warn, or null"),
     "benchmark": ("yes", "true or false"),
     "inference_mode": (3, "true or false"),
     "profiler": ("xla", "simple, advanced, pytorch"),
@@ -103,7 +103,7 @@ def test_values_that_change_nothing_pass():
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (["+trainer.max_epoch=3"], "trainer.max_epoch: no such flag; Lightning's Trainer has max_epochs"),
+        (["+trainer.max_epoch=3"], "trainer.max_epoch: no such key; did you mean max_epochs or"),
         (["trainer.default_root_dir=null"], "trainer.default_root_dir=None: a run has one folder"),
         (["+trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn: auto"),
         (["+trainer.strategy=deepspeed_stage_2"], "trainer.strategy=deepspeed_stage_2: auto"),

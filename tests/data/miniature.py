@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from gan.data import MNISTDataModule
-from gan.data.idx import ALL_NAMES
+from gan.idx_files import ALL_NAMES
 
 
 def idx_bytes(array):

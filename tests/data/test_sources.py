@@ -7,8 +7,14 @@ import torch
 from miniature import numbers, write_mnist
 
 from gan.data import KMNIST, MNIST, DataNotFoundError, FashionMNIST, MNISTDataModule, StackedMNIST, sources
-from gan.data.idx import ALL_NAMES
 from gan.errors import UserError
+from gan.idx_files import ALL_NAMES
+
+
+def published(monkeypatch, sums):
+    """Takes these checksums for those that torchvision names."""
+    files = [f"{name}.gz" for name in ALL_NAMES]
+    monkeypatch.setattr(MNIST.published, "resources", list(zip(files, sums, strict=True)))
 
 
 def at(source, folder, download=False):
@@ -47,7 +53,7 @@ def test_mnist_does_not_pass_for_another_data_set(tmp_path, monkeypatch, source)
     assert len(at(source(), tmp_path).train()[0]) == 200
     labels = (tmp_path / "train-labels-idx1-ubyte").read_bytes()
     monkeypatch.setattr(sources, "MNIST_LABELS_MD5", hashlib.md5(labels).hexdigest())
-    with pytest.raises(UserError, match=f"no {source.layout} files there"):
+    with pytest.raises(UserError, match=f"no {source.__name__} files there"):
         at(source(), tmp_path).train()
     assert len(at(MNIST(), tmp_path).train()[0]) == 200
 
@@ -75,7 +81,7 @@ def test_mirrors_are_a_list():
 
 def test_download_takes_the_first_good_mirror(tmp_path, mirror, monkeypatch):
     address, _, sums = mirror
-    monkeypatch.setattr(MNIST, "md5", sums)
+    published(monkeypatch, sums)
     source = at(MNIST(mirrors=[f"{address}/missing/", f"{address}/"]), tmp_path / "data", download=True)
     source.prepare()
     assert numbers(source.train()[0]) == list(range(200))
@@ -89,7 +95,7 @@ def test_download_takes_the_first_good_mirror(tmp_path, mirror, monkeypatch):
 
 def test_only_what_is_missing_is_downloaded(tmp_path, mirror, monkeypatch):
     address, folder, sums = mirror
-    monkeypatch.setattr(MNIST, "md5", sums)
+    published(monkeypatch, sums)
     raw = tmp_path / "data" / "MNIST" / "raw"
     write_mnist(raw)
     (raw / ALL_NAMES[2]).unlink()
@@ -101,7 +107,7 @@ def test_only_what_is_missing_is_downloaded(tmp_path, mirror, monkeypatch):
 
 def test_half_a_set_put_there_by_hand_is_not_passed_over(tmp_path, mirror, monkeypatch):
     address, _, sums = mirror
-    monkeypatch.setattr(MNIST, "md5", sums)
+    published(monkeypatch, sums)
     write_mnist(tmp_path / "drawn")
     for name in ALL_NAMES[2:]:
         (tmp_path / "drawn" / name).unlink()
@@ -124,11 +130,19 @@ def test_bad_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
         sums = ["0" * 32, *sums[1:]]
     else:
         sums = [hashlib.md5(path.read_bytes()).hexdigest() if path.exists() else "0" * 32, *sums[1:]]
-    monkeypatch.setattr(MNIST, "md5", sums)
+    published(monkeypatch, sums)
     with pytest.raises(DataNotFoundError, match=f"{address}/{ALL_NAMES[0]}") as error:
         at(MNIST(mirrors=[address]), tmp_path / "data", download=True).prepare()
     assert "\n" not in str(error.value)
     assert not list((tmp_path / "data").rglob("*-ubyte*"))
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, mirror, monkeypatch):
+    address, _, sums = mirror
+    published(monkeypatch, sums)
+    (tmp_path / "MNIST").write_text("")
+    with pytest.raises(UserError, match=r"data\.dir: can't write .*MNIST/raw"):
+        at(MNIST(mirrors=[address]), tmp_path, download=True).prepare()
 
 
 def test_stacked_digits_stay_in_their_split(data_dir):

@@ -1,6 +1,7 @@
 """`gan doctor`: a line for each thing, and a command below each that is missing."""
 
 import shutil
+from importlib import metadata
 
 import pytest
 import torch
@@ -8,7 +9,10 @@ from miniature import write_mnist
 
 import gan as package
 from gan.config import compose
+from gan.doctor import command as checks
 from gan.doctor.command import doctor
+
+GIB = 2**30
 
 
 def rows(text):
@@ -67,3 +71,94 @@ def test_a_library_that_is_broken_ends_no_other_line(checked, monkeypatch):
     found = checked()
     assert found["devices"] == ("missing", "ImportError: libcudart.so.13: cannot open shared object file", "make setup")
     assert found["disk"][1]
+
+
+@pytest.fixture
+def no_programs(monkeypatch):
+    """A machine on which no program is found."""
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+
+
+@pytest.mark.parametrize(("left", "helps"), [(GIB, False), (GIB // 2, True)])
+def test_little_memory_or_disk_is_told_with_what_takes_it(monkeypatch, left, helps):
+    monkeypatch.setattr(checks, "memory_left", lambda: left)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(4 * GIB, 4 * GIB - left, left))
+    memory, disk = checks.memory(), checks.disk()
+    assert memory.text == f"{left / GIB} GiB left"
+    assert disk.text.startswith(f"{left / GIB} GiB left in /")
+    assert (memory.command or "").startswith("ps ") == (disk.command or "").startswith("du ") == helps
+
+
+@pytest.mark.usefixtures("no_programs")
+def test_programs_that_are_missing_have_the_command_that_installs_them():
+    assert checks.compiler().command.endswith("apt-get install g++")
+    assert checks.chromium().command.endswith("apt-get install chromium chromium-driver")
+
+
+def test_the_compiler_is_the_one_that_torch_takes(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == "clang++" else None)
+    monkeypatch.setenv("CXX", "clang++")
+    assert checks.compiler() == ("/usr/bin/clang++, for compile=true", None)
+
+
+def test_a_card_that_torch_does_not_find_is_told(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi" if name == "nvidia-smi" else None)
+    text, command = checks.devices()
+    assert text.endswith("; torch does not find the NVIDIA card")
+    assert command == "nvidia-smi"
+
+
+@pytest.mark.parametrize(
+    ("here", "user", "command"),
+    [
+        ("apk", 1000, "sudo apk add g++"),
+        ("apk", 0, "apk add g++"),
+        ("brew", 1000, "brew install gcc"),
+        (None, 1000, "sudo apt-get install g++"),
+    ],
+)
+def test_the_package_manager_that_is_here_installs(monkeypatch, here, user, command):
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == here else None)
+    assert checks.compiler().command == command
+
+
+@pytest.fixture
+def no_packages(monkeypatch):
+    def version(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(checks, "version", version)
+
+
+@pytest.mark.usefixtures("no_programs", "no_packages")
+def test_what_is_not_installed_has_the_command_that_helps():
+    command = checks.program().command
+    assert "activate" in command or "PATH" in command
+    assert checks.libraries().command.endswith("-m pip install mnist-gan")
+    for name, use in checks.EXTRAS.items():
+        text, command = checks.extra(name)
+        assert text.endswith(f", for {use}")
+        assert command.endswith(f"-m pip install 'mnist-gan[{name}]'")
+    assert checks.slurm().command == "gan train --multirun launcher=parallel seed=0,1"
+
+
+def test_the_folder_of_the_data_is_made_first_and_then_filled(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert checks.mnist("data").command == "gan train experiment=debug"
+    assert checks.mnist("mine") == (f"there is no folder {tmp_path}/mine", f"mkdir -p {tmp_path}/mine")
+    (tmp_path / "mine").mkdir()
+    assert checks.mnist("mine").command == "gan train experiment=debug data.dir=mine"
+
+
+def test_the_newest_run_is_told_and_whether_it_has_a_checkpoint(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert checks.runs().text == "none in this folder"
+    run = tmp_path / "outputs" / "train" / "a"
+    (run / ".hydra").mkdir(parents=True)
+    (run / ".hydra" / "overrides.yaml").touch()
+    assert checks.runs().text == f"the newest, {run}, has no checkpoint yet"
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    assert checks.runs().text.startswith(f"the newest: {run}; gan train ckpt_path=last")

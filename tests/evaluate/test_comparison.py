@@ -1,13 +1,18 @@
-"""What is measured: sets of equal size, and a floor of as many real images."""
+"""What is measured: sets of equal size, a floor of as many real images, and which measures are taken."""
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
+from my_gan import Stripes
 
+from gan.config import compose
+from gan.data import Digits, StackedMNIST
+from gan.errors import UserError
 from gan.evaluate import measure
-from gan.evaluate.comparison import folder_names
+from gan.evaluate.comparison import choose_measures, folder_names
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures, build_extractor
 from gan.metrics.features import FeatureCollector
@@ -104,3 +109,51 @@ def test_the_floor_has_a_spread_of_its_own(checkpoints, measured):
     assert set(once["floor"]) == {"test/fid_mnist"}
     table = json.loads((folder / "metrics.json").read_text())
     assert table["intervals"].keys() == table["measures"].keys()
+
+
+@pytest.fixture
+def chosen():
+    """A function from overrides to the names of the measures of one set of images."""
+
+    def names(*overrides, source=None, labeled=True, num_real=297):
+        cfg = compose("evaluate", ["data=digits", "device=cpu", *overrides])
+        sets = [SimpleNamespace(labeled=labeled)]
+        return {*choose_measures(cfg, source or Digits(), sets, num_real).measures}
+
+    return names
+
+
+def test_measures_that_the_data_is_too_small_for_are_left_out(chosen, caplog):
+    names = chosen("num_samples=1000")
+    assert "kid" not in names
+    assert {"fid", "coverage", "quality", "memorization", "class_fid"} <= names
+    assert caplog.messages == ["left out, as digits has 297 images: kid"]
+    assert "kid" in chosen("num_samples=1000", num_real=1000)
+    assert chosen("metrics.measures=[...,cas]") >= {"cas", "fid"}
+
+
+def test_published_numbers_of_other_sizes_are_warned_of(chosen, caplog):
+    for count in (10_000, 26_000):
+        chosen("metrics.measures=[fid,modes]", f"num_samples={count}", source=StackedMNIST())
+    assert caplog.messages == ["num_samples=10000: published numbers of modes are of 26000 samples"]
+
+
+def test_measures_of_labels_are_refused_only_where_they_are_named(chosen):
+    assert {"fid", "coverage"} <= chosen("num_samples=1000", "metrics.measures=[...,fid]", labeled=False)
+    with pytest.raises(UserError, match=r"^metrics\.measures: digit_accuracy needs a conditional model"):
+        chosen("num_samples=1000", "metrics.measures=[...,digit_accuracy]", labeled=False)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "others", "message"),
+    [
+        (["num_samples=50"], {}, "num_samples=50, metrics.measures: is takes at least 100 generated images, not 50"),
+        (["metrics.extractor=vgg"], {}, "metrics.extractor=vgg: mnist, fashion_mnist, kmnist, inception"),
+        ([], {"source": Stripes()}, "metrics.extractor=mnist: stripes shows no digits"),
+        (["metrics.measures=[digit_accuracy]"], {"labeled": False}, "digit_accuracy needs a conditional model"),
+    ],
+)
+def test_measures_that_do_not_fit_are_one_line(chosen, overrides, others, message):
+    with pytest.raises(UserError, match=message) as raised:
+        chosen(*overrides, **others)
+    assert "\n" not in str(raised.value)

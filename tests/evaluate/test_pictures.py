@@ -1,4 +1,4 @@
-"""The map of features that `gan evaluate` draws."""
+"""The pictures that `gan evaluate` draws."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from my_gan import EdgeExtractor
 from tiny_generators import save_checkpoint
 
 from gan.data import Digits
-from gan.evaluate.pictures import MAP_POINTS, feature_map, save_pictures
+from gan.evaluate.pictures import MAP_POINTS, confusion, feature_map, save_pictures
 from gan.inference import DigitGenerator
 from gan.metrics import ImageMeasures, build_extractor
 from gan.metrics.features import ImageFeatures
@@ -99,6 +99,12 @@ def test_a_single_feature_is_shown_along_the_first_axis():
     assert not points[:, 1].any()
 
 
+def test_confusion():
+    (axes,) = confusion(torch.tensor([0, 0, 2]), torch.tensor([0, 1, 2])).axes
+    read = {text.get_position(): text.get_text() for text in axes.texts}
+    assert read == {(0, 0): "50.0", (1, 0): "50.0", (2, 2): "100.0"}
+
+
 @pytest.mark.slow
 def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
     images, labels = digits
@@ -108,6 +114,6 @@ def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
     measures.generated.add(generator.generate(MAP_POINTS + 1, seed=0), generator.labels(None, 0, MAP_POINTS + 1))
     assert "2,000 generated" in feature_map(*compared_sets(measures), reads_digits=True).axes[1].get_title()
     shown = (generator.generate(200, seed=0), generator.labels(None, 0, 200))
-    save_pictures(tmp_path, *shown, images, images, measures, seed=0)
+    save_pictures(tmp_path, *shown, images, images, measures)
     feature_map(*compared_sets(measures), reads_digits=True).savefig(tmp_path / "again.png", dpi=150)
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "features.png").read_bytes()

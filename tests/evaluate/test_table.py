@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.evaluate.table import markdown, mean_intervals, means_and_spreads, short_names
+from gan.evaluate.table import markdown, over_repeats, short_names
 
 
 def test_markdown():
@@ -29,9 +29,11 @@ def test_the_best_of_several_models_is_bold_and_an_arrow_says_which_way():
 
 
 def test_repeats_become_means_with_their_spread_and_the_interval_of_a_single_one():
-    values = means_and_spreads([{"x": 1.0}, {"x": 3.0, "y": 5.0}])
+    first = {"x": 1.0}, {"x": (0.0, 2.0)}
+    second = {"x": 3.0, "y": 5.0}, {"x": (1.0, 5.0), "y": (4.0, 6.0)}
+    values, intervals = over_repeats([first, second])
     assert values == {"x": 2, "y": 5, "x_spread": pytest.approx(2**0.5)}
-    assert mean_intervals([{"x": (0.0, 2.0)}, {"x": (1.0, 5.0), "y": (4.0, 6.0)}]) == {"x": (0.5, 3.5), "y": (4, 6)}
+    assert intervals == {"x": (0.5, 3.5), "y": (4, 6)}
 
 
 def test_columns_have_names_that_tell_files_apart():

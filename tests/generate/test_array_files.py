@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gan.data import MNIST
-from gan.data.idx import read_split
 from gan.errors import UserError
+from gan.idx_files import read_split
 
 
 def test_an_npz_holds_images_and_labels(generated, model):

@@ -10,8 +10,8 @@ from PIL import Image
 
 from gan.config.bounds import BOUNDS
 from gan.errors import UserError
-from gan.generate.array_files import SPLITS
 from gan.generate.command import ENDINGS
+from gan.idx_files import NAMES
 from gan.inference import DigitGenerator
 
 
@@ -127,7 +127,7 @@ def test_mistakes_leave_nothing(generated, tmp_path, model, output, overrides, m
 
 def test_each_allowed_format_and_split_is_known():
     assert BOUNDS["generate"]["format"].values == tuple(ENDINGS)
-    assert BOUNDS["generate"]["split"].values == tuple(SPLITS)
+    assert BOUNDS["generate"]["split"].values == tuple(NAMES)
 
 
 def test_an_output_that_cannot_be_written_is_named(generated, tmp_path):
@@ -185,3 +185,29 @@ for path in {[str(path) for path in paths]}:
     lines = done.stdout.splitlines()
     assert [Image.open(written).size for written in lines[1::3]] == [(552, 192)] * 3
     assert lines[2::3] == ["[]"] * 3
+
+
+def test_what_a_killed_command_left_is_removed(generated, tmp_path):
+    unfinished = tmp_path / "pictures" / ".gan-generate-x"
+    unfinished.mkdir(parents=True)
+    (unfinished / "000000.png").touch()
+    folder = generated("pictures", "format=png", "num_images=1", model="unconditional")  # needs no overwrite=true
+    assert [path.name for path in folder.iterdir()] == ["000000.png"]
+
+
+def test_pictures(generated):
+    array = generated("a.npy", "digits=[3,1,4]")
+    assert (array.shape, array.dtype) == ((3, 1, 28, 28), np.uint8)
+    assert Image.open(generated("a.png", "digits=[3,1,4]")).size == (6 * 92, 6 * 32)
+    small = np.asarray(Image.open(generated("small.png", "digits=[3,1,4]", "scale=1")))
+    assert small.shape == (32, 92)
+    assert np.array_equal(
+        np.asarray(Image.open(generated("large.png", "digits=[3,1,4]", "scale=3")))[1::3, 1::3], small
+    )
+    folder = generated("pictures", "digits=[3,1,4]", "format=png", "first=7", "num_images=2")
+    assert sorted(path.name for path in folder.iterdir()) == ["000007_digit_1.png", "000008_digit_4.png"]
+    expected = generated("b.npy", "digits=[3,1,4]", "first=8", "num_images=1")
+    assert np.array_equal(np.asarray(Image.open(folder / "000008_digit_4.png")), expected[0, 0])
+    folder = generated("pictures", "format=png", "num_images=1", "overwrite=true", model="unconditional")
+    assert [path.name for path in folder.iterdir()] == ["000000.png"]
+    assert Image.open(generated("colour.png", "num_images=4", model="colour")).mode == "RGB"

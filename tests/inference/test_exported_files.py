@@ -8,16 +8,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gan.errors import UserError
-from gan.export.formats import write_safetensors
 from gan.inference import DigitGenerator
-from gan.inference.exported_files import METADATA_KEY, read_export, read_export_metadata
+from gan.inference.exported_files import METADATA_KEY, read_export, write_safetensors
+from gan.safetensors_files import unpack
 
 pytestmark = pytest.mark.slow
 
 
+def metadata_of(path):
+    return json.loads(unpack(path)[1][METADATA_KEY])
+
+
 def rewritten(source, target, **changes):
     """A safetensors export with other metadata."""
-    metadata = read_export_metadata(source, "ckpt") | changes
+    metadata = metadata_of(source) | changes
     save_file(load_file(source), target, {METADATA_KEY: json.dumps(metadata)})
     return target
 
@@ -120,7 +124,7 @@ def test_a_users_network_takes_trust(files, tmp_path):
 
     shape = {"latent_dim": 8, "num_classes": None, "image_channels": 1}
     network = MLPGenerator(**shape, width=4)
-    metadata = read_export_metadata(files["unconditional", "safetensors"], "ckpt")
+    metadata = metadata_of(files["unconditional", "safetensors"])
     metadata |= {**shape, "hyper_parameters": {"generator": {"_target_": "my_gan.MLPGenerator", "width": 4}}}
     path = tmp_path / "own.safetensors"
     write_safetensors(network, metadata, path, torch.float32)
@@ -142,9 +146,7 @@ def test_a_trusted_network_may_have_tensors_that_are_not_saved(files, tmp_path, 
         weights = {f"generator_ema.{name}": value for name, value in network.state_dict().items()}
         torch.save({"state_dict": weights, "hyper_parameters": options, "epoch": 0, "images_seen": 0}, path)
     else:
-        metadata = (
-            read_export_metadata(files["unconditional", "safetensors"], "ckpt") | shape | {"hyper_parameters": options}
-        )
+        metadata = metadata_of(files["unconditional", "safetensors"]) | shape | {"hyper_parameters": options}
         write_safetensors(network, metadata, path, torch.float32)
     again = DigitGenerator.open(path, device="cpu", trust=["my_gan"]).network
     z = torch.randn(3, 8)

@@ -1,4 +1,5 @@
 import csv
+from types import SimpleNamespace
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 
@@ -16,14 +17,18 @@ def test_rows_are_on_the_disk_at_once_and_columns_grow(tmp_path):
     assert read_rows(logger.path)[1]["val/fid_mnist"] == "3.0"
 
 
-def test_truncate_keeps_what_was_logged_up_to_the_checkpoint(tmp_path):
+def resume(path, images_seen):
+    CSVMetrics(path).follow(SimpleNamespace(images_seen=images_seen))
+
+
+def test_a_resumed_run_keeps_what_was_logged_up_to_its_checkpoint(tmp_path):
     logger = CSVMetrics(tmp_path / "metrics.csv")
     for images in (10, 20, 30):
         logger.log_metrics({"images_seen": images, "loss": 1.0}, step=images)
         logger.log_metrics({"val": 2.0}, step=images)
-    CSVMetrics(logger.path).truncate(20)
+    resume(logger.path, 20)
     assert [row["step"] for row in read_rows(logger.path)] == ["10", "10", "20", "20"]
-    CSVMetrics(logger.path).truncate(0)
+    resume(logger.path, 0)
     assert read_rows(logger.path) == []
 
 
@@ -32,7 +37,7 @@ def test_a_row_cut_off_by_a_kill_is_ignored(tmp_path):
     logger.log_metrics({"images_seen": 10, "loss": 1.0}, step=1)
     with logger.path.open("a") as file:
         file.write("2,,2")
-    CSVMetrics(logger.path).truncate(10)
+    resume(logger.path, 10)
     assert [row["step"] for row in read_rows(logger.path)] == ["1"]
 
 

@@ -8,8 +8,9 @@ from my_gan import EdgeExtractor
 
 from gan.errors import UserError
 from gan.metrics import ImageMeasures
-from gan.metrics.features import FeatureCollector
-from gan.metrics.measures import appearance, distributions, neighbours
+from gan.metrics.features import FeatureCollector, appearance
+from gan.metrics.measures import appearance as looks
+from gan.metrics.measures import distributions, neighbours
 
 
 def test_labels_are_those_of_a_set_in_which_every_image_has_one(sets):
@@ -58,7 +59,7 @@ def test_new_real_images_replace_what_was_computed_of_the_old(extractor, sets):
 
 def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkeypatch):
     calls = []
-    for module, name in ((distributions.Gaussian, "of"), (neighbours, "radii"), (appearance, "quality")):
+    for module, name in ((distributions.Gaussian, "of"), (neighbours, "radii"), (looks, "quality")):
         original = getattr(module, name)
 
         def counted(first, *others, name=name, original=original):
@@ -75,3 +76,14 @@ def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkey
     for name in ("of", "radii", "quality"):
         assert calls.count((name, len(sets.held_out))) == 1
         assert calls.count((name, 500)) == 2
+
+
+def test_appearance_of_a_flat_image():
+    assert appearance(torch.full((2, 1, 28, 28), 51, dtype=torch.uint8)).tolist() == [pytest.approx([0.2, 0, 0])] * 2
+
+
+def test_appearance_of_an_edge():
+    images = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    images[..., 14:] = 255
+    # One of the 27 differences in a row is 1.
+    assert appearance(images)[0].tolist() == pytest.approx([0.5, 0.5, 1 / 27])

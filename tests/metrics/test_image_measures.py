@@ -11,7 +11,7 @@ from torch import nn
 
 from gan.errors import UserError
 from gan.metrics import MEASURES, ImageMeasures, build_measures
-from gan.metrics.measures import digits, neighbours
+from gan.metrics.measures import neighbours
 
 
 def test_all_measures_of_a_perfect_generator(measure, measures, sets):
@@ -104,14 +104,6 @@ def test_three_channels_are_three_digits(extractor, sets):
     assert result["digit_accuracy"] <= single.compute()["digit_accuracy"]
     assert 150 < result["modes"] <= 199
     assert math.log(1000 / 199) <= result["class_balance"] < math.log(1000 / 150)
-
-
-def test_confusion(measures, measure, sets):
-    accuracy = measure(sets.generated, sets.generated_labels)["digit_accuracy"]
-    seen = measures.sets().generated
-    confusion = digits.confusion(seen.labels, seen.digits, 10)
-    assert confusion.sum(1).tolist() == sets.generated_labels.bincount(minlength=10).tolist()
-    assert confusion.diagonal().sum() / confusion.sum() == pytest.approx(accuracy)
 
 
 def test_nearest_training_images(measures, extractor, sets):

@@ -12,11 +12,11 @@ from miniature import idx_bytes
 from tiny_runs import FAST, NARROW, TINY
 
 from gan.config import compose
-from gan.data.idx import ALL_NAMES
 from gan.errors import UserError
 from gan.evaluate import evaluate
+from gan.idx_files import ALL_NAMES
 from gan.images import unit
-from gan.metrics import DigitClassifier, build_extractor, digit_extractor
+from gan.metrics import DigitClassifier, build_extractor, extractor
 from gan.metrics.train_extractor import ClassifierInTraining, augment, fold_batch_norm, main
 from gan.metrics.train_extractor import train as train_classifier
 from gan.train import train
@@ -27,7 +27,7 @@ LAYOUTS = {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 @pytest.fixture
 def stand_in(sets, tmp_path, monkeypatch):
     """A function from a data set to overrides that name a folder with its files, and no trained classifier yet."""
-    monkeypatch.setattr(digit_extractor, "WEIGHTS", tmp_path / "digit_classifier.safetensors")
+    monkeypatch.setattr(extractor, "WEIGHTS", tmp_path / "digit_classifier.safetensors")
 
     def written(name):
         folder = tmp_path / "data" / LAYOUTS[name] / "raw"

@@ -36,7 +36,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan.data.idx import ALL_NAMES
+from gan.idx_files import ALL_NAMES
 
 
 def test_omegaconf_keeps_what_is_written_and_takes_objects_where_it_is_told_to():

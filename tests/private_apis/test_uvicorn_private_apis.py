@@ -37,12 +37,14 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
             assert not self.flow.resume_reading()
             assert (self.url, self.headers) == (b"/", [(b"host", b"x")])
             assert not self.parser.should_upgrade()
+            assert self.timeout_keep_alive_task is None
             assert not self._unset_keepalive_if_required()
             assert all(isinstance(each, bytes) for pair in self.server_state.default_headers for each in pair)
 
-        def connection_lost(self, exc):
-            super().connection_lost(exc)
-            seen.append("connection_lost")
+        def timeout_keep_alive_handler(self):
+            assert self.timeout_keep_alive_task is not None
+            super().timeout_keep_alive_handler()
+            seen.append("timeout_keep_alive_handler")
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -69,7 +71,7 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
         "on_message_begin",
         "on_headers_complete",
         "data_received",
-        "connection_lost",
+        "timeout_keep_alive_handler",
     ]
 
 

@@ -64,17 +64,10 @@ def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, 
     where = ["--config-dir", "/my configs", "--config-path", str(tmp_path), "--config-name", "mine"]
     own = ["hydra.searchpath=[file:///c]", "seed=3", "+trainer.gradient=1", "init_from=a"]
     assert continue_newest(["ckpt_path=last"]) == [*where, *own, "ckpt_path=auto", folder]
-    assert continue_newest(["--config-dir", "d", "ckpt_path='last'", "--config-name=n", "seed=4"]) == [
-        *where[2:4],
-        "--config-dir",
-        "d",
-        "--config-name=n",
-        own[0],
-        *own[2:],
-        "seed=4",
-        "ckpt_path=auto",
-        folder,
-    ]
+    changed = continue_newest(["--config-dir", "d", "ckpt_path='last'", "--config-name=n", "seed=4"])
+    _, options, overrides = split_flags(changed)
+    assert (options.config_dir, options.config_path, options.config_name) == ("d", str(tmp_path), "n")
+    assert overrides == [own[0], *own[2:], "seed=4", "ckpt_path=auto", folder]
     assert "+trainer.gradient=2" in continue_newest(["ckpt_path=last", "trainer.gradient=2"])
     assert continue_newest(["seed=4", "ckpt_path=FILE"]) == ["seed=4", "ckpt_path=FILE"]
     file = f'ckpt_path="{run}/checkpoints/last.ckpt"'

@@ -21,7 +21,7 @@ from tiny_generators import save_checkpoints
 
 from gan.config import compose
 from gan.inference import DigitGenerator
-from gan.serve import job_store, job_worker, prometheus
+from gan.serve import job_worker, prometheus
 from gan.serve import service as service_module
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
@@ -146,8 +146,7 @@ def metric():
 def quick_jobs(monkeypatch):
     """Workers look for jobs at once, and their shards are small."""
     monkeypatch.setattr(job_worker, "CHECK_SECONDS", 0.02)
-    for module in (job_store, job_worker):
-        monkeypatch.setattr(module, "SHARD", 100)
+    monkeypatch.setattr(job_worker, "SHARD", 100)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from gan.inference import DigitGenerator
-from gan.serve.middleware import RequestLimits
+from gan.serve.middleware import Requests
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ async def test_a_request_that_takes_too_long_is_given_up(service, metric, hold):
         assert metric("gan_batch_images_sum") - before == 2  # the first and the last; the 7 were dropped
 
 
-async def test_each_piece_of_a_download_has_the_whole_time():
+async def test_each_piece_of_a_download_has_the_whole_time(settings):
     async def download(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for pause in (0.2, 0.2, 0.2, 0.2, 5):
@@ -43,8 +43,9 @@ async def test_each_piece_of_a_download_has_the_whole_time():
     async def send(message):
         sent.append(message)
 
-    limited = RequestLimits(download, max_body_bytes=10, timeout=0.5, max_requests=1)
-    await asyncio.wait_for(limited({"type": "http", "path": "/", "headers": []}, receive, send), 4)
+    limited = Requests(download, settings("request_timeout=0.5"))
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await asyncio.wait_for(limited(scope, receive, send), 4)
     assert [message.get("body") for message in sent] == [None, *[b"piece"] * 5]
 
 

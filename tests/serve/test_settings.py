@@ -9,6 +9,7 @@ from gan.config import CONFIG_DIR, compose
 from gan.errors import UserError
 from gan.serve import settings as settings_module
 from gan.serve.command import pass_over_service_links
+from gan.serve.models import Models
 from gan.serve.settings import Settings, read_settings
 
 
@@ -131,5 +132,5 @@ def test_a_models_file_may_be_in_the_quoted_home(monkeypatch):
     assert read("models={a: {ckpt: '~/a.ckpt'}}").models["a"].ckpt == "/home/me/a.ckpt"
     monkeypatch.setenv("GAN_SERVE_MODELS", '{"a": {"ckpt": "~/b.ckpt"}, "b": {"ckpt": "last"}}')
     assert [model.ckpt for model in read().models.values()] == ["/home/me/b.ckpt", "last"]
-    with pytest.raises(UserError, match=r"models\.a\.ckpt=~no such user/a: there is no such home folder"):
-        read("models={a: {ckpt: '~no such user/a'}}")
+    with pytest.raises(UserError, match=r"models\.a\.ckpt=~no such user/a: there is no file"):
+        Models(read("models={a: {ckpt: '~no such user/a'}}"))

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.errors import UserError
-from gan.sweeps import sweeps
+from gan.sweeps.command import sweeps
 
 
 def test_the_command_finds_sweeps(job, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,6 @@ from tiny_runs import SEARCH
 
 from gan.config import CONFIG_DIR
 from gan.sweeps.job_records import PRUNED, Job
-from gan.sweeps.optuna_sweep import _distribution, _tell
 
 pytestmark = pytest.mark.usefixtures("no_figure")
 
@@ -63,6 +62,8 @@ def test_a_search_counts_failures_and_jobs_at_a_time(sweep, table, monkeypatch, 
 def test_a_search_that_was_killed_while_it_recorded_a_trial_records_the_rest(tmp_path):
     import optuna
 
+    from gan.sweeps.optuna_sweep import _tell
+
     study = optuna.create_study()
     trial = study.ask()
     trial.report(3.0, 0)
@@ -104,5 +105,7 @@ def test_a_search_may_have_any_name_and_a_damaged_study_is_one_line(sweep, folde
     ],
 )
 def test_ranges_of_hydra_are_those_of_optuna(values, low, high, log):
+    from gan.sweeps.optuna_sweep import _distribution
+
     found = _distribution(OverridesParser.create().parse_override(f"key={values}"))
     assert (found.low, found.high, found.log) == (low, high, log)

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from gan.sweeps.job_records import OUTCOME, VALIDATIONS, write_outcome
-from gan.sweeps.pruning import Pruning
 
 pytestmark = pytest.mark.usefixtures("no_figure")
 
@@ -94,7 +93,15 @@ def test_a_killed_search_resumes_with_its_pruned_trials(sweep, killed, folder, t
 
 
 @pytest.fixture
-def judged(tmp_path):
+def pruning_class():
+    """The callback's class, whose module imports Optuna."""
+    from gan.sweeps.pruning import Pruning
+
+    return Pruning
+
+
+@pytest.fixture
+def judged(tmp_path, pruning_class):
     """A function that says whether a pruner ends a trial after its values, beside those of trials that have ended."""
 
     def write(number, values, images, **rest):
@@ -108,7 +115,7 @@ def judged(tmp_path):
         for number, other in enumerate(others):
             write(number, other, [100, 200, 300, 400], **of_others)
             write_outcome(tmp_path / str(number), "finished")
-        own = Pruning(str(tmp_path / str(len(others))), "val/fid", pruner)
+        own = pruning_class(str(tmp_path / str(len(others))), "val/fid", pruner)
         own.state = write(len(others), values, list(images))
         return own._is_bad(), own.state["notes"]
 
@@ -136,8 +143,8 @@ def test_halving_finds_the_rungs_that_trials_have_reached(judged, optuna, name):
     assert judged(pruner, BAD, OTHERS, notes={"completed_rung_0": 5.0})[0]
 
 
-def test_a_running_job_tells_the_others_how_far_it_came(tmp_path, optuna):
-    pruning = Pruning(str(tmp_path / "0"), "val/fid", optuna.pruners.SuccessiveHalvingPruner(min_resource=1))
+def test_a_running_job_tells_the_others_how_far_it_came(tmp_path, optuna, pruning_class):
+    pruning = pruning_class(str(tmp_path / "0"), "val/fid", optuna.pruners.SuccessiveHalvingPruner(min_resource=1))
     pruning.directory.mkdir()
     trainer = SimpleNamespace(sanity_checking=False, should_stop=False, is_last_batch=True, max_epochs=9)
     for trainer.current_epoch in range(2):

@@ -1,16 +1,25 @@
-"""What a run prints and leaves, and what it leaves open of a caller's."""
+"""What a run prints and leaves, when it records its settings, and what it leaves open of a caller's."""
 
 import signal
 
 import pytest
 from offline_runs import offline_runs
-from tiny_runs import FAST, NARROW, TINY, last_checkpoint
+from tiny_runs import FAST, NARROW, TINY, last_checkpoint, same_weights
 
 from gan.callbacks.training_log import TrainingLog
+from gan.errors import UserError
+from gan.module import GAN
+from gan.train.command import CheckpointIO
 
-pytestmark = pytest.mark.slow
+QUICK = (*TINY, *NARROW, *FAST, "trainer.limit_train_batches=1", "logger=none")
+REFUSED_LATE = (  # by parts that are built or set up when training starts
+    "model.generator_schedule={_target_: torch.optim.lr_scheduler.ReduceLROnPlateau}",
+    "+callbacks.own={_target_: lightning.pytorch.callbacks.LearningRateMonitor}",
+    "callbacks.checkpoints.directory=elsewhere",
+)
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_setup_and_resumes(gan, tmp_path):
     quick = (*TINY, *NARROW, *FAST, "trainer.limit_train_batches=1")
     code, _, _ = gan("train", *quick, "model.discriminator_optimizer.lr=${model.generator_optimizer.lr}")
@@ -34,6 +43,7 @@ def wandb():
     return pytest.importorskip("wandb")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monkeypatch, wandb):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -48,9 +58,63 @@ def test_an_interrupted_run_is_marked_and_another_can_follow(run, tmp_path, monk
     assert [found.exit_code for found in offline_runs(tmp_path)] == [1, 0]
 
 
+@pytest.mark.slow
 def test_a_run_of_the_callers_own_stays_open(run, tmp_path, wandb):
     own = wandb.init(mode="offline", dir=str(tmp_path))
     for logger in ("csv", "wandb"):
         run(f"logger={logger}", folder=logger)
         assert wandb.run is own
     own.finish()
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("wrong", REFUSED_LATE)
+def test_a_run_that_is_refused_when_it_starts_leaves_no_folder(gan, tmp_path, wrong):
+    code, _, errors = gan("train", *QUICK, wrong)
+    assert (code, errors.splitlines()[-1][:10]) == (2, "gan train:")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [*tmp_path.glob("outputs/train/*")] == []
+
+
+@pytest.mark.slow
+def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
+    assert gan("train", *QUICK)[0] == 0
+    before = contents(tmp_path)
+    for wrong in ("data.batch_size=0", "model.generator_optimizer.lr=1e-4", "+lr=3", *REFUSED_LATE):
+        assert gan("train", "ckpt_path=last", "trainer.max_epochs=2", wrong)[0] == 2
+        assert contents(tmp_path) == before
+    code, _, errors = gan("train", "ckpt_path=last", "trainer.max_epochs=2")
+    assert code == 0, errors
+    (run,) = (tmp_path / "outputs" / "train").iterdir()
+    settings = f"{run}/.hydra"
+    again = gan("train", "--config-path", settings, "trainer.max_epochs=0", "--config-name", "config", "ckpt_path=null")
+    assert again[0] == 0, again
+    assert len([*(tmp_path / "outputs" / "train").iterdir()]) == 2
+
+
+@pytest.mark.slow
+def test_a_checkpoint_loads_by_itself(run, tmp_path):
+    module, _ = run()
+    loaded = GAN.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert same_weights({"state_dict": module.state_dict()}, {"state_dict": loaded.state_dict()})
+    assert loaded.images_seen == module.images_seen == 64
+
+
+def test_a_checkpoint_that_was_damaged_later_is_refused(trained, tmp_path):
+    path, checkpoint = tmp_path / "a.ckpt", last_checkpoint(trained("unconditional"))
+    CheckpointIO().save_checkpoint(checkpoint, path)
+    assert same_weights(checkpoint, CheckpointIO().load_checkpoint(path))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^ckpt_path={path}: damaged"):
+        CheckpointIO().load_checkpoint(path)
+
+
+def test_a_checkpoint_callback_of_lightnings_makes_its_folder(run, tmp_path):
+    own = f"{{_target_: lightning.pytorch.callbacks.ModelCheckpoint, dirpath: '{tmp_path}/a/b', filename: mine}}"
+    run(f"+callbacks.own={own}")
+    assert (tmp_path / "a" / "b" / "mine.ckpt").is_file()

@@ -1,7 +1,4 @@
-"""The measures, a file for each family. To add one, add a `Measure` to the file of its family: it is found by itself.
-
-A measure of your own outside this package is an entry `{_target_: my_package.MyMeasure}` of `metrics.measures`.
-"""
+"""The measures, a file for each family. To add one, add a `Measure` to the file of its family."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,10 +6,10 @@ from typing import Any
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.metrics.extractor import Extractor
-from gan.metrics.measures import appearance, cas, classes, digits, distributions, memorization, neighbours
+from gan.metrics.measures import appearance, cas, digits, distributions, memorization, neighbours
 from gan.metrics.measures.base import Measure
 
-FAMILIES = (distributions, neighbours, digits, classes, memorization, appearance, cas)
+FAMILIES = (distributions, neighbours, digits, memorization, appearance, cas)
 REST = "..."
 
 MEASURES: dict[str, type[Measure]] = {

@@ -3,37 +3,14 @@
 import torch
 from torch import Tensor
 
-from gan.images import unit
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.base import Comparison, Measure
 
 LOOKS = ("mean", "std", "contrast", "sharpness")
 
 
-def appearance(images: Tensor) -> Tensor:
-    """Brightness, contrast and sharpness of each image: float32 [N, 3].
-
-    Brightness is the mean of the pixels in [0, 1]. Contrast is their standard deviation within the image (RMS contrast,
-    Peli 1990). Sharpness is the mean of sqrt(dx^2 + dy^2), dx and dy the differences to the pixel on the right and to
-    the one below (a Tenengrad with first differences), in brightness per pixel.
-
-    Args:
-        images: uint8 [N, C, H, W].
-    """
-    pixels = unit(images)
-    dx = pixels[..., :-1, 1:] - pixels[..., :-1, :-1]
-    dy = pixels[..., 1:, :-1] - pixels[..., :-1, :-1]
-    sharpness = (dx.square_() + dy.square_()).sqrt_().flatten(1).mean(1)
-    contrast, brightness = torch.std_mean(pixels.flatten(1), dim=1, correction=0)
-    return torch.stack([brightness, contrast, sharpness], dim=1)
-
-
 def quality(appearances: Tensor) -> dict[str, float]:
-    """The look of a set of images: `mean`, `std`, `contrast` and `sharpness`, all of pixels in [0, 1].
-
-    Mean and standard deviation are over all pixels of all images. Contrast and sharpness are means over the images,
-    whose `appearance` is given: [N, 3].
-    """
+    """The look of a set: mean and standard deviation of all its pixels, mean contrast and sharpness of its images."""
     return {look: value.item() for look, value in _looks(_moments(appearances).mean(0)).items()}
 
 
@@ -55,7 +32,6 @@ class Quality(Measure):
 
     name = "quality"
     values = dict.fromkeys((*LOOKS, *(f"real_{look}" for look in LOOKS)))
-    needs_appearance = True
     least_real = 1
 
     def compute(self, sets: Comparison) -> dict[str, float]:

@@ -28,14 +28,10 @@ class LabeledImages:
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """The images themselves, for a measure that trains a network on them.
+    """The images themselves, for a measure that trains a network on them, with the seed of that.
 
-    Attributes:
-        generated: None where the training images stand in for them, as in the floor.
-        training: all real images that may be trained on.
-        real: the held-out ones.
-        seed: of the training.
-        name: of the set, for a progress bar.
+    `generated` is None where the training images stand in for them, as in the floor. `real` are held out. `name` is
+    that of the set, for a progress bar.
     """
 
     generated: LabeledImages | None
@@ -75,7 +71,6 @@ class Measure(ABC):
         reads_digits: whether the extractor must classify digits.
         needs_labels: whether each generated image must have the label it was generated for.
         needs_training: whether it compares with the training images.
-        needs_appearance: whether it uses `ImageFeatures.appearance`.
         needs_pixels: whether it uses `Comparison.pixels`, which `gan evaluate` gives and a validation does not.
         only_by_name: whether it is taken only where `metrics.measures` names it, since it takes long.
         num_pixels: how many generated images should be among them.
@@ -91,7 +86,6 @@ class Measure(ABC):
     reads_digits: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
     needs_training: ClassVar[bool] = False
-    needs_appearance: ClassVar[bool] = False
     needs_pixels: ClassVar[bool] = False
     only_by_name: ClassVar[bool] = False
     num_classes: ClassVar[int | None] = None
@@ -114,10 +108,8 @@ class Measure(ABC):
     def cost(self, generated: Sequence[int], floors: Sequence[Pixels], device: torch.device) -> str | None:
         """What a measure that takes minutes will cost, in a line that is logged before anything starts.
 
-        Args:
-            generated: numbers of images of the sets to be measured that have labels.
-            floors: the real images that will be measured in place of generated ones.
-            device: that of the extractor.
+        `generated` are the numbers of images in each set that has labels, `floors` the real images measured for the
+        floor, and `device` is the extractor's.
         """
         return None
 

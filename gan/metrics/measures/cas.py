@@ -1,13 +1,10 @@
 """Classification accuracy score: whether generated digits can stand in for real ones when a classifier is trained.
 
-    gan evaluate 'metrics.measures=[fid,cas]'
-
-The classifier is a LeNet with max-pooling and batch normalization. It has nothing in common with the digit extractor,
-sees no augmented image, and is trained for a fixed number of epochs: nothing is chosen by the accuracy.
+The classifier has nothing in common with the digit extractor, sees no augmented image, and is trained for a fixed
+number of epochs: nothing is chosen by the accuracy.
 """
 
 import hashlib
-import json
 import logging
 import os
 import time
@@ -20,12 +17,12 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from gan.atomic_write import write_json
-from gan.config.bounds import COUNT
-from gan.config.values import Number
+from gan.config.bounds import COUNT, Number
 from gan.images import unit
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.extractor import full_precision
 from gan.metrics.measures.base import Comparison, LabeledImages, Measure, Pixels
+from gan.runs.records import read_json
 
 VERSION = 1  # of the classifier and its training: another one has other numbers
 BATCH_SIZE = 64
@@ -39,10 +36,7 @@ class ClassificationAccuracy(Measure):
 
     `cas_plus_real` is that of one trained on the generated and the real training images together. Its floor, which is
     here the goal, is the same classifier trained on the real training images; it is computed once and kept on the disk.
-
-    Args:
-        num_images: generated images to train on, each digit equally often.
-        epochs: of each training.
+    A model's `num_images` have each digit equally often.
     """
 
     name = "cas"
@@ -69,7 +63,7 @@ class ClassificationAccuracy(Measure):
     def cost(self, generated: Sequence[int], floors: Sequence[Pixels], device: torch.device) -> str | None:
         real, channels = len(floors[0].training), floors[0].training.images.shape[1]
         sizes = [size for count in generated for size in (count, count + real)]
-        sizes += [real for pixels in floors if _wrong(self._kept(pixels)) is None]
+        sizes += [real for pixels in floors if "wrong" not in read_json(self._kept(pixels))]
         total, speed = self.epochs * sum(sizes), images_per_second(channels, device)
         few = [f"{count:,} images, not {self.num_pixels:,}" for count in {*generated} if count < self.num_pixels]
         return (
@@ -94,7 +88,7 @@ class ClassificationAccuracy(Measure):
 
     def _of_real(self, pixels: Pixels, device: torch.device) -> Tensor:
         kept = self._kept(pixels)
-        wrong = _wrong(kept)
+        wrong = read_json(kept).get("wrong")
         if wrong is None:
             network = train(pixels.training, self.epochs, pixels.seed, "cas: real images", device)
             wrong = recognized(network, pixels.real).logical_not().nonzero()[:, 0].tolist()
@@ -119,14 +113,6 @@ class ClassificationAccuracy(Measure):
         return cache / "mnist-gan" / f"cas_{digest.hexdigest()[:24]}.json"
 
 
-def _wrong(kept: Path) -> list[int] | None:
-    """The real images that were not recognized, from the file that `_kept` names; None if it is missing or damaged."""
-    try:
-        return json.loads(kept.read_text(encoding="utf-8"))["wrong"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def classifier(channels: int) -> nn.Sequential:
     """A LeNet of 185,000 parameters: float [N, C, 28, 28] in [0, 1] -> logits [N, 10]."""
     return nn.Sequential(
@@ -138,10 +124,7 @@ def classifier(channels: int) -> nn.Sequential:
 
 
 def train(examples: LabeledImages, epochs: int, seed: int, name: str, device: torch.device) -> nn.Sequential:
-    """A classifier trained on the images, in evaluation mode; a progress bar shows its name.
-
-    Random numbers come from the seed alone, and the global generator is left as it was.
-    """
+    """A classifier trained on the images, in evaluation mode; a progress bar shows its name."""
     size = min(BATCH_SIZE, len(examples))
     batches = len(examples) // size
     images, labels = examples.images.to(device), examples.labels.to(device)
@@ -165,7 +148,7 @@ def train(examples: LabeledImages, epochs: int, seed: int, name: str, device: to
 
 
 @torch.no_grad()
-def recognized(network: nn.Sequential, examples: LabeledImages) -> Tensor:
+def recognized(network: nn.Module, examples: LabeledImages) -> Tensor:
     """Which images are classified as their labels: bool [N] on the CPU."""
     device = next(network.parameters()).device
     with full_precision(device):

@@ -1,12 +1,15 @@
-"""Which digits the extractor's classifier reads in the images."""
+"""Which digits the extractor's classifier reads in the images, and the measures of each class by itself."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
+from gan.metrics.features import ImageFeatures
 from gan.metrics.measures.base import Comparison, Measure
+from gan.metrics.measures.distributions import Gaussian, frechet_distance, frechet_influence
 
 
 class DigitAccuracy(Measure):
@@ -35,6 +38,8 @@ def correct(sets: Comparison) -> Tensor:
 
 
 class _OfClasses(Measure):
+    reads_digits = True
+
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
         return 0, 10 * num_classes  # else some classes are missing by chance
 
@@ -42,14 +47,12 @@ class _OfClasses(Measure):
 class ClassBalance(_OfClasses):
     """KL(p || uniform) = log K + sum p log p of the K classes' frequencies p, in nats: 0 when balanced, at most log K.
 
-    With the 1,000 classes of StackedMNIST and 26,000 samples this is the KL of Srivastava et al. 2017 and Metz et al.
-    2017.
+    With the 1,000 classes of StackedMNIST and 26,000 samples this is the KL of Srivastava et al. and Metz et al. 2017.
     """
 
     name = "class_balance"
     values = {"class_balance": "lower"}
     bounds = (0, math.inf)
-    reads_digits = True
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         num_images, num_classes = sets.generated.logits.shape
@@ -67,13 +70,70 @@ class Modes(_OfClasses):
 
     name = "modes"
     values = {"modes": "higher"}
-    reads_digits = True
     published_samples = {3: 26_000}
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         return {self.name: float(len(sets.generated.digits.unique()))}
 
 
-def confusion(labels: Tensor, digits: Tensor, num_classes: int) -> Tensor:
-    """int64 [K, K]: how many images of each label (row) were read as each digit (column)."""
-    return torch.bincount(labels * num_classes + digits, minlength=num_classes**2).view(num_classes, num_classes)
+class ClassFrechetDistance(Measure):
+    """The FID of each class between the images with its label; of a class with fewer than two images there is none."""
+
+    name = "class_fid"
+    values = {f"fid_class_{label}": "lower" for label in range(10)}
+    bounds = (0, math.inf)
+    in_feature_space = True
+    needs_labels = True
+    num_classes = 10
+    least_real = 2
+
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return 10 * (num_features + 1), 10 * (num_features + 1)
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {key: frechet_distance(*gaussians) for key, gaussians, _ in self._of_each_class(sets)}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        return {
+            key: resamples.means(frechet_influence(*gaussians, features))
+            for key, gaussians, features in self._of_each_class(sets)
+        }
+
+    def _of_each_class(self, sets: Comparison) -> Iterator[tuple[str, tuple[Gaussian, Gaussian], Tensor]]:
+        real = {} if sets.real.labels is None else sets.real.once(_by_class, sets.real)
+        for label, (gaussian, features) in sets.generated.once(_by_class, sets.generated).items():
+            if label in real:
+                yield f"fid_class_{label}", (real[label][0], gaussian), features
+
+
+def _by_class(images: ImageFeatures) -> dict[int, tuple[Gaussian, Tensor]]:
+    """The features of the images of each class that has two or more, and their mean and covariance."""
+    assert images.labels is not None  # the measure needs them
+    of_each = {label: images.features[images.labels == label] for label in images.labels.unique().tolist()}
+    return {label: (Gaussian.of(features), features) for label, features in of_each.items() if len(features) > 1}
+
+
+class ClassAccuracy(Measure):
+    """The digit accuracy of each digit; of a digit without images there is none."""
+
+    name = "class_accuracy"
+    values = {f"accuracy_class_{digit}": "higher" for digit in range(10)}
+    bounds = (0, 1)
+    reads_digits = True
+    needs_labels = True
+    num_classes = 10
+
+    def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
+        return 0, 100 * num_classes
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {key: shares.mean().item() for key, shares in self._of_each_digit(sets)}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        return {key: resamples.means(shares) for key, shares in self._of_each_digit(sets)}
+
+    def _of_each_digit(self, sets: Comparison) -> Iterator[tuple[str, Tensor]]:
+        labels, shares = sets.generated.labels, correct(sets)
+        assert labels is not None  # the measure needs them
+        for digit in labels.unique().tolist():
+            yield f"accuracy_class_{digit}", shares[labels == digit]

@@ -1,8 +1,4 @@
-"""Distances between two distributions of features, and the score of a distribution of logits.
-
-KID and the inception score are torchmetrics', which is given features and logits in place of images: one forward pass
-of the extractor serves all measures. Random draws come from a seed and leave the global generator unchanged.
-"""
+"""Distances between two distributions of features, and the score of a distribution of logits."""
 
 import math
 import warnings
@@ -12,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import Identity
 
-from gan.config.bounds import COUNT
-from gan.config.values import Number
+from gan.config.bounds import COUNT, Number
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.base import Comparison, Measure
 from gan.randomness import derive_seed
@@ -69,10 +65,8 @@ def root_trace_on_gpu(real: Gaussian, generated: Gaussian) -> Tensor:
 
 
 def frechet_influence(real: Gaussian, generated: Gaussian, features: Tensor) -> Tensor:
-    """How much each generated image raises the FID: float64 [N], the derivative by its weight, up to a constant.
-
-    The derivative of tr (F^T S' F)^(1/2) by S' is T / 2 with T = F (F^T S' F)^(-1/2) F^T, and S = F F^T.
-    """
+    """How much each generated image raises the FID: float64 [N], the derivative by its weight, up to a constant."""
+    # The derivative of tr (F^T S' F)^(1/2) by S' is T / 2 with T = F (F^T S' F)^(-1/2) F^T, and S = F F^T.
     squares, directions = torch.linalg.eigh(real.factor.T @ generated.covariance @ real.factor)
     smallest = squares[-1] * len(squares) * torch.finfo(squares.dtype).eps
     inverse_root = squares.clamp_min(smallest).rsqrt().where(squares > smallest, 0)
@@ -106,11 +100,7 @@ class FrechetDistance(Measure):
 
 
 class InceptionScore(Measure):
-    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over random splits (Salimans et al. 2016); 1 to K.
-
-    Args:
-        splits: at least 2, without which there is no spread.
-    """
+    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over random splits (Salimans et al. 2016); 1 to K."""
 
     name = "is"
     values = {"is": "higher", "is_std": None}
@@ -130,7 +120,7 @@ class InceptionScore(Measure):
         # A probability that underflows to 0 in a whole split would give 0 * log 0, which is NaN.
         surprises = _ordered(sets.generated.logits).double().log_softmax(1).clamp_min(-MAX_SURPRISE)
         with _seeded(sets.seed):
-            metric = InceptionScore(_PassThrough(surprises.shape[1]), splits=self.splits, sync_on_compute=False)
+            metric = InceptionScore(Identity(), splits=self.splits, sync_on_compute=False)
             metric.update(surprises)
             mean, spread = metric.compute()
         return {"is": mean.item(), "is_std": spread.item()}
@@ -144,11 +134,7 @@ class InceptionScore(Measure):
 class KernelDistance(Measure):
     """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, mean and spread over subsets (Binkowski et al. 2018).
 
-    Around 0 for sets of one distribution, on either side of it; the spread is over subsets, not over training runs.
-
-    Args:
-        subsets: number of random subsets; fewer take less time and vary more.
-        subset_size: images of each set in a subset.
+    Around 0 for sets of one distribution, on either side of it; fewer subsets take less time and vary more.
     """
 
     name = "kid"
@@ -179,7 +165,7 @@ class KernelDistance(Measure):
         generated = _ordered(sets.generated.features).float()
         with _seeded(sets.seed):
             metric = KernelInceptionDistance(
-                _PassThrough(real.shape[1]), subsets=self.subsets, subset_size=self.subset_size, sync_on_compute=False
+                Identity(), subsets=self.subsets, subset_size=self.subset_size, sync_on_compute=False
             )
             metric.update(real, real=True)
             metric.update(generated, real=False)
@@ -204,14 +190,6 @@ def _kernel_influence(sets: Comparison) -> Tensor:
 def _ordered(rows: Tensor) -> Tensor:
     # The same order whatever batches or ranks the rows came from, so that the seed alone chooses the subsets.
     return rows[rows[:, 0].argsort(stable=True)]
-
-
-class _PassThrough(nn.Identity):
-    """Stands in for torchmetrics' extractor: features come out as they went in."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
 
 
 @contextmanager

@@ -15,16 +15,12 @@ log = logging.getLogger("gan")
 
 
 class Memorization(Measure):
-    """Whether generated digits lie closer to training digits than new handwritten ones do: ratio and share.
+    """Whether generated digits lie closer to training digits than held-out ones do (after Meehan et al. 2020).
 
-    The ratio is the median distance of generated digits to their nearest training digit over the same median of
-    held-out digits: about 1 for new digits, towards 0 for copies. The share is that of generated digits closer to a
-    training digit than 99 in 100 held-out ones are: about 0.01 for new digits, towards 1 for copies, and it notices a
-    few copies among many new ones. A generator that makes only the most typical digits lowers the ratio as well: read
-    both beside recall. (The comparison of held-out and generated distances follows Meehan et al. 2020.)
-
-    Held-out digits with the features of training digits tell nothing: there is no share where one in a hundred is so,
-    and no ratio where every second one is.
+    The ratio is the median distance of generated digits to their nearest training digit over that of held-out digits:
+    about 1 for new digits, towards 0 for copies, and for a generator of the most typical digits only. The share is that
+    of generated digits closer to a training digit than 99 in 100 held-out ones are: 0.01 for new digits, towards 1 for
+    copies. There is no share where one in 100 held-out digits is a training digit, no ratio where every second is.
     """
 
     name = "memorization"

@@ -1,11 +1,11 @@
 """Nearest neighbours in feature space: precision, recall, density and coverage.
 
-Distances are Euclidean, in float64, on the device of the features. They are computed in chunks of rows, so that memory
-stays small for large sets. The measures change with the sizes of the sets: compare at equal sizes only.
+Distances are Euclidean. The measures change with the sizes of the sets: compare at equal sizes only.
 """
 
 import math
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ OF_REAL = ("recall", "coverage")  # means over the real images
 
 
 class _Neighbours(Measure):
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
     in_feature_space = True
     least_real = COVERAGE_K + 1
     least_generated = PRECISION_K + 1
@@ -42,7 +43,6 @@ class Precision(_Neighbours):
 
     name = "precision"
     values = {"precision": "higher"}
-    bounds = (0, 1)
 
 
 class Recall(_Neighbours):
@@ -50,15 +50,10 @@ class Recall(_Neighbours):
 
     name = "recall"
     values = {"recall": "higher"}
-    bounds = (0, 1)
 
 
 class Density(_Neighbours):
-    """How many 5th-neighbour balls of real samples a generated one is in, over 5 (Naeem et al. 2020).
-
-    About 1 for real samples. Unlike precision it does not take one outlier with a large ball for a wide set. Above 1,
-    the generated samples are where the real ones are densest.
-    """
+    """How many 5th-neighbour balls of real samples a generated one is in, over 5 (Naeem et al. 2020); real: about 1."""
 
     name = "density"
     values = {"density": "higher"}
@@ -70,7 +65,6 @@ class Coverage(_Neighbours):
 
     name = "coverage"
     values = {"coverage": "higher"}
-    bounds = (0, 1)
 
 
 def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -86,24 +80,13 @@ def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Te
 
 
 def radii(features: Tensor, *ks: int) -> list[Tensor]:
-    """For each k the squared distance of each of N samples, float64 [N, D], to its k-th nearest other one: float64 [N].
-
-    N must be above the largest k.
-    """
-    nearest = torch.cat(
-        [part.topk(max(ks) + 1, largest=False).values for _, part in squared_distances(features, features)]
-    )
-    # The nearest of all is the sample itself.
-    return [nearest[:, k] for k in ks]
+    """For each k the squared distance of each sample, float64 [N, D], to its k-th nearest other one: float64 [N]."""
+    squared = [part.topk(max(ks) + 1, largest=False).values for _, part in squared_distances(features, features)]
+    return [torch.cat(squared)[:, k] for k in ks]  # the nearest of all is the sample itself
 
 
 def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
-    """The nearest members of a reference set: distances float64 [N, count] and indices int64 [N, count], nearest first.
-
-    Args:
-        features: float64 [N, D].
-        reference: float64 [M, D], M at least `count`.
-    """
+    """The nearest members of a reference set: distances float64 [N, count] and indices, the nearest first."""
     found = [part.topk(count, largest=False) for _, part in squared_distances(features, reference)]
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 

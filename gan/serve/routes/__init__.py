@@ -1,1 +1,1 @@
-"""The endpoints, a file per group: the overview, the probes, those of two published services, and /v1."""
+"""The endpoints, a file per group: the pages, the probes, those of two published services, and /v1."""

@@ -7,32 +7,26 @@ from starlette.responses import FileResponse
 
 from gan.serve import schemas
 from gan.serve.access import CheckedRoute
-from gan.serve.job_store import Job, Jobs
+from gan.serve.job_store import Job
 from gan.serve.service import service_of
 
 router = APIRouter(route_class=CheckedRoute, prefix="/v1/jobs", tags=["jobs"])
-SUBMITTED: schemas.Responses = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}}
-DOWNLOAD: schemas.Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
-MISSING = {404: "There is no such job"}
+MISSING = schemas.errors({404: "There is no such job"})
+SUBMITTED = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}} | schemas.errors(
+    {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
+)
+FILE: schemas.Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
+DOWNLOAD = FILE | MISSING | schemas.errors({409: "The job is not done"})
 
 
-def _jobs(request: Request) -> Jobs:
-    jobs = service_of(request).jobs
-    assert jobs is not None  # else these endpoints are not there
-    return jobs
-
-
-async def _owner(request: Request) -> str | None:
+def _owner(request: Request) -> str | None:
     """The name of the API key, if the service needs one: then each job is that key's alone."""
     return request.state.client if service_of(request).settings.api_keys else None
 
 
-Owner = Annotated[str | None, Depends(_owner)]
-
-
-def _job(request: Request, owner: Owner, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
-    job = _jobs(request).find(identifier)
-    if job is not None and job.record.owner == owner:
+def _job(request: Request, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> Job:
+    job = service_of(request).jobs.find(identifier)
+    if job is not None and job.record.owner == _owner(request):
         return job
     raise HTTPException(404, f"There is no job {identifier}.")
 
@@ -40,57 +34,51 @@ def _job(request: Request, owner: Owner, identifier: str = Path(pattern="^[0-9a-
 JobDep = Annotated[Job, Depends(_job)]
 
 
-@router.post(
-    "",
-    status_code=202,
-    responses=SUBMITTED
-    | schemas.errors(
-        {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
-    ),
-)
-def submit(request: Request, response: Response, owner: Owner, body: schemas.JobRequest) -> schemas.JobEntry:
+@router.post("", status_code=202, responses=SUBMITTED)
+def submit(request: Request, response: Response, body: schemas.JobRequest) -> schemas.JobEntry:
     """Queues many images: one job is done at a time, behind all other requests.
 
     The result has the images that /v1/generate and `gan generate` have for these values.
     """
-    model = service_of(request).models.pick(body.model, body.version)
-    entry = _entry(request, _jobs(request).submit(body, model, owner))
+    service = service_of(request)
+    model = service.models.pick(body.model, body.version)
+    entry = _entry(request, service.jobs.submit(body, model, _owner(request)))
     response.headers["Location"] = entry.url
     return entry
 
 
 @router.get("")
-def jobs(request: Request, owner: Owner) -> schemas.JobList:
+def jobs(request: Request) -> schemas.JobList:
     """All jobs, the oldest first; with API keys, those of the own key."""
-    own = [job for job in _jobs(request).all() if job.record.owner == owner]
+    owner = _owner(request)
+    own = [job for job in service_of(request).jobs.all() if job.record.owner == owner]
     return schemas.JobList(jobs=[_entry(request, job) for job in own])
 
 
-@router.get("/{identifier}", responses=schemas.errors(MISSING))
+@router.get("/{identifier}", responses=MISSING)
 def progress(request: Request, job: JobDep) -> schemas.JobEntry:
     """How far a job is."""
     return _entry(request, job)
 
 
-@router.delete("/{identifier}", status_code=204, responses=schemas.errors(MISSING))
-def cancel(job: JobDep) -> None:
+@router.delete("/{identifier}", status_code=204, responses=MISSING)
+def cancel(request: Request, job: JobDep) -> None:
     """Cancels a job, or deletes one that has ended, with its files."""
-    job.delete()
+    service_of(request).jobs.delete(job.id)
 
 
-@router.get(
-    "/{identifier}/download",
-    response_class=FileResponse,
-    responses=DOWNLOAD | schemas.errors(MISSING | {409: "The job is not done"}),
-)
+@router.get("/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD)
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Ranges continue a broken download."""
-    if not job.result.exists():
-        raise HTTPException(409, f"Job {job.id} {'has failed' if job.error.exists() else 'is not done yet'}.")
+    if job.record.state != "done":
+        raise HTTPException(409, f"Job {job.id} {'has failed' if job.record.error else 'is not done yet'}.")
     media_type = "application/zip" if job.result.suffix == ".zip" else "application/octet-stream"
     headers = {"Cache-Control": "private, no-cache"}  # a shared cache would keep it beyond its key and its deletion
     return FileResponse(job.result, headers=headers, filename=job.result.name, media_type=media_type)
 
 
 def _entry(request: Request, job: Job) -> schemas.JobEntry:
-    return job.entry(request.url_for("progress", identifier=job.id).path)
+    url, record, jobs = request.url_for("progress", identifier=job.id).path, job.record, service_of(request).jobs
+    download = f"{url}/download" if record.state == "done" else None
+    deleted_at = record.finished_at and record.finished_at + jobs.keep
+    return record.model_copy(update={"url": url, "download": download, "deleted_at": deleted_at})

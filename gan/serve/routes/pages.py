@@ -1,4 +1,4 @@
-"""The pages: documentation at /docs and /redoc, and at /ui a page to generate digits. They need no other site."""
+"""What needs no key and no other site: an overview at /, documentation at /docs and /redoc, and the page at /ui."""
 
 import base64
 import hashlib
@@ -6,67 +6,75 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from gan.serve import schemas
 
 PAGE = Path(__file__).parent.parent / "page"
 TITLE = "MNIST GAN"
 ICON = "assets/favicon.png"
-SWAGGER = bytes(
-    get_swagger_ui_html(
+router = APIRouter()
+
+
+def _policy(scripts: str = "", styles: str = "") -> dict[str, str]:
+    """A Content-Security-Policy that allows nothing from other sites; other sites may not frame the pages either."""
+    own = f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' {styles}; img-src 'self' data: blob:"
+    more = "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    return {"Content-Security-Policy": f"{own}; {more}"}  # the worker is Redoc's search
+
+
+def _inline_script(page: HTMLResponse) -> str:
+    """The hash that allows the one inline script of a page."""
+    (script,) = re.findall(rb"<script>(.*?)</script>", page.body, re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+async def docs() -> Response:
+    """Interactive documentation of these endpoints."""
+    page = get_swagger_ui_html(
         openapi_url="openapi.json",
         title=TITLE,
         swagger_js_url="assets/swagger-ui-bundle.js",
         swagger_css_url="assets/swagger-ui.css",
         swagger_favicon_url=ICON,
-    ).body
-).decode()
-REDOC = bytes(
-    get_redoc_html(
+    )
+    page.headers.update(_policy(scripts=_inline_script(page)))
+    return page
+
+
+@router.api_route("/redoc", methods=["GET", "HEAD"], include_in_schema=False)
+async def redoc() -> Response:
+    """Documentation of these endpoints to read."""
+    page = get_redoc_html(
         openapi_url="openapi.json",
         title=TITLE,
         redoc_js_url="assets/redoc.standalone.js",
         redoc_favicon_url=ICON,
         with_google_fonts=False,
-    ).body
-).decode()
-router = APIRouter(include_in_schema=False)
+    )
+    page.headers.update(_policy(styles="'unsafe-inline'"))  # its script adds style elements
+    return page
 
 
-def _policy(scripts: str = "", styles: str = "") -> dict[str, str]:
-    """A Content-Security-Policy that allows nothing from other sites; other sites may not frame the pages either."""
-    allowed = {
-        "default-src": "'none'",
-        "script-src": f"'self' {scripts}",
-        "style-src": f"'self' {styles}",
-        "img-src": "'self' data: blob:",
-        "connect-src": "'self'",
-        "worker-src": "blob:",  # Redoc's search
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'self'",
+@router.get("/")
+async def overview(request: Request) -> schemas.Overview:
+    """The service's name and its endpoints."""
+    app, prefix = request.app, request.scope.get("root_path", "")
+    endpoints = {
+        f"{method.upper()} {prefix}{path}": operation["description"].partition("\n")[0]
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
     }
-    return {"Content-Security-Policy": "; ".join(f"{key} {value.strip()}" for key, value in allowed.items())}
-
-
-def _inline_script(html: str) -> str:
-    """The hash that allows the one inline script of a page."""
-    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
-@router.api_route("/docs", methods=["GET", "HEAD"])
-async def docs() -> Response:
-    """Interactive documentation of these endpoints."""
-    return HTMLResponse(SWAGGER, headers=_policy(scripts=_inline_script(SWAGGER)))
-
-
-@router.api_route("/redoc", methods=["GET", "HEAD"])
-async def redoc() -> Response:
-    """Documentation of these endpoints to read."""
-    return HTMLResponse(REDOC, headers=_policy(styles="'unsafe-inline'"))  # its script adds style elements
+    shown = [route for route in router.routes if isinstance(route, APIRoute)]
+    endpoints |= {f"GET {prefix}{route.path}": route.description for route in shown}
+    if app.state.service.settings.ui:
+        endpoints[f"GET {prefix}/ui/"] = "A page to generate digits with."
+    return schemas.Overview(name=app.title, version=app.version, endpoints=endpoints)
 
 
 class PageFiles(StaticFiles):
@@ -79,7 +87,7 @@ class PageFiles(StaticFiles):
 
 
 def add_pages(app: FastAPI, ui: bool) -> None:
-    """The documentation, and the page at /ui if the settings have it."""
+    """The overview and the documentation, and the page at /ui if the settings have it."""
     app.include_router(router)
     app.mount("/assets", PageFiles(packages=[("fastapi_offline", "static")]))  # of Swagger UI and Redoc
     if ui:

@@ -5,7 +5,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
-from gan.serve import published_schemas, schemas
+from gan.serve import schemas
 from gan.serve.prometheus import exposition
 from gan.serve.service import service_of
 
@@ -14,9 +14,9 @@ router = APIRouter(tags=["probes"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
-async def health(request: Request) -> published_schemas.Health:
+async def health(request: Request) -> schemas.Health:
     """Whether a model is loaded."""
-    return published_schemas.Health(status="healthy", model_loaded=service_of(request).state != "starting")
+    return schemas.Health(status="healthy", model_loaded=service_of(request).state != "starting")
 
 
 @router.head("/livez", include_in_schema=False)

@@ -17,18 +17,19 @@ from gan.serve.service import Service, service_of
 
 router = APIRouter(route_class=CheckedRoute, prefix="/v1", tags=["v1"])
 NPY = "application/octet-stream"
+FORMATS: schemas.Responses = {200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}}
 PICTURE: schemas.Responses = {
     200: {"content": {"image/png": {}}},
     304: {"description": "The client's copy, named in If-None-Match, is still right"},
 }
-GRID_IMAGES = 64
-
-
-@router.post(
-    "/generate",
-    response_model=schemas.SampleResponse,
-    responses={200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}},
+RELOAD = schemas.errors(
+    {404: "There is no model of this name", 409: "The file cannot be used; the old model stays in use"}
 )
+GRID_IMAGES = 64
+Encode = Callable[[Tensor], bytes]
+
+
+@router.post("/generate", response_model=schemas.SampleResponse, responses=FORMATS)
 async def generate(request: Request, body: schemas.SampleRequest | None = None) -> Response:
     """Images as JSON with PNG files in base64, one PNG grid, a zip of PNG files, or a NumPy array [N, C, 28, 28].
 
@@ -53,7 +54,7 @@ async def generate(request: Request, body: schemas.SampleRequest | None = None) 
             version=model.version,
         )
         return responses.json_response(content, headers)
-    formats: dict[str, tuple[Callable[[Tensor], bytes], str]] = {
+    formats: dict[str, tuple[Encode, str]] = {
         "grid": (partial(responses.grid_png, columns=body.columns), "image/png"),
         "zip": (partial(responses.zip_of_pngs, samples=samples), "application/zip"),
         "npy": (responses.npy, NPY),
@@ -75,10 +76,8 @@ async def interpolate(request: Request, body: schemas.InterpolationRequest) -> R
     if body.format == "gif":
         return Response(await responses.encoded(images, responses.gif), headers=headers, media_type="image/gif")
     content = schemas.InterpolationResponse(
+        **body.model_dump(include={"seeds", "digits", "steps"}),
         frames=await responses.encoded(images, base64_pngs),
-        seeds=body.seeds,
-        digits=body.digits,
-        steps=body.steps,
         model=model.name,
         version=model.version,
     )
@@ -102,11 +101,7 @@ async def grid_png(request: Request, query: Annotated[schemas.GridQuery, Query()
 
 
 async def _picture(
-    request: Request,
-    query: schemas.LinkQuery,
-    count: int,
-    digits: Sequence[int] | None,
-    encode: Callable[[Tensor], bytes],
+    request: Request, query: schemas.LinkQuery, count: int, digits: Sequence[int] | None, encode: Encode
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
     service = service_of(request)
@@ -129,21 +124,16 @@ async def _picture(
 async def models(request: Request) -> schemas.ModelList:
     """All models, the default among them, and the share of requests that each one gets."""
     service = service_of(request)
-    entries = [_entry(service, model) for model in service.models]
+    entries = [_entry(service, model) for model in service.models.values()]
     return schemas.ModelList(default=service.settings.default, watch=service.settings.watch, models=entries)
 
 
-@router.post(
-    "/models/{name}/reload",
-    responses=schemas.errors(
-        {404: "There is no model of this name", 409: "The file cannot be used; the old model stays in use"}
-    ),
-)
+@router.post("/models/{name}/reload", responses=RELOAD)
 async def reload(request: Request, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
     """Reads the model's file again. The old model stays in use until the new one is loaded."""
     service = service_of(request)
     if name not in service.models:
-        raise HTTPException(404, f"{name}: no such model; there is {', '.join(model.name for model in service.models)}")
+        raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.models)}")
     try:
         model = await service.reloads.reload(name)
     except UserError as error:

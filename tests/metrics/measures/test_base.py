@@ -19,8 +19,7 @@ def test_every_measure_returns_the_values_it_declares_with_intervals_around_them
         one.real.add(sets.held_out[:200], sets.held_out_labels[:200])
         one.training.add(sets.training[:200])
         one.generated.add(sets.generated[:200], sets.generated_labels[:200])
-        if one.need_pixels:
-            one.pixels = pixels
+        one.pixels = pixels
         values = one.compute()
         assert set(values) == set(measure.values)
         assert all(type(value) is float for value in values.values())

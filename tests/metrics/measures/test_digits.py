@@ -1,4 +1,4 @@
-"""Closed forms of the measures of digits that a classifier reads."""
+"""Closed forms of the measures of digits that a classifier reads; those of a class are of the images of that class."""
 
 import math
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from gan.metrics.measures.digits import ClassBalance, DigitAccuracy, Modes, confusion
+from gan.metrics import ImageMeasures
+from gan.metrics.measures.digits import ClassAccuracy, ClassBalance, DigitAccuracy, Modes
 
 
 def test_digit_accuracy(computed):
@@ -32,6 +33,29 @@ def test_modes(computed):
     assert computed(Modes(), logits=one_hot(torch.tensor([999, 0, 0, 5]), 1000)) == {"modes": 3}
 
 
-def test_confusion():
-    table = confusion(torch.tensor([0, 0, 2]), torch.tensor([0, 1, 2]), 3)
-    assert table.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+def test_fid_of_a_class_is_the_fid_of_its_images(extractor, sets):
+    whole = ImageMeasures(extractor, ["class_fid"])
+    whole.real.add(sets.held_out, sets.held_out_labels)
+    whole.generated.add(sets.generated, sets.generated_labels)
+    values = whole.compute()
+    for label in (0, 7):
+        one = ImageMeasures(extractor, ["fid"])
+        one.real.add(sets.held_out[sets.held_out_labels == label])
+        one.generated.add(sets.generated[sets.generated_labels == label])
+        assert values[f"fid_class_{label}"] == pytest.approx(one.compute()["fid"], abs=1e-4)
+
+
+def test_a_class_without_images_has_no_value(extractor, sets):
+    kept = sets.generated_labels != 4
+    measures = ImageMeasures(extractor, ["class_fid", "class_accuracy"])
+    measures.real.add(sets.held_out, sets.held_out_labels)
+    measures.generated.add(sets.generated[kept], sets.generated_labels[kept])
+    others = {f"{what}_class_{label}" for what in ("fid", "accuracy") for label in range(10) if label != 4}
+    values = measures.compute()
+    assert set(values) == others == set(measures.intervals(values, 0.9))
+
+
+def test_accuracy_of_each_class(computed):
+    logits = one_hot(torch.tensor([1, 1, 2, 2, 5]), 10)
+    values = computed(ClassAccuracy(), logits=logits, labels=torch.tensor([1, 1, 2, 3, 3]))
+    assert values == {"accuracy_class_1": 1, "accuracy_class_2": 1, "accuracy_class_3": 0}

@@ -1,4 +1,4 @@
-"""The pages and their policy; `test_page.py` has them in a browser."""
+"""The list of all endpoints, the pages and their policy; `test_page.py` has the pages in a browser."""
 
 import re
 
@@ -32,3 +32,18 @@ async def test_every_address_in_a_page_is_relative(service):
             addresses = re.findall(r"""(?:href|src|url|spec-url)(?:=|: )["']([^"']+)""", (await client.get(path)).text)
             assert len(addresses) >= 3
             assert [address for address in addresses if re.match(r"\w+:|/", address)] == []
+
+
+@pytest.mark.parametrize(("overrides", "root"), [((), ""), (("root_path=/gan", "jobs_dir=null"), "/gan")])
+async def test_every_endpoint_has_its_path_and_its_first_sentence(service, overrides, root):
+    async with service(*overrides) as client:
+        found = (await client.get("/")).json()
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    endpoints = {f"{method.upper()} {root}{path}" for path, methods in paths.items() for method in methods}
+    assert found["endpoints"].keys() == endpoints | {f"GET {root}/{page}" for page in ("docs", "redoc", "ui/")}
+    assert (f"POST {root}/v1/jobs" in endpoints) is (not overrides)
+    reload = found["endpoints"][f"POST {root}/v1/models/{{name}}/reload"]
+    assert reload == "Reads the model's file again. The old model stays in use until the new one is loaded."
+    assert found["endpoints"][f"GET {root}/docs"] == "Interactive documentation of these endpoints."
+    assert not any("\n" in sentence for sentence in found["endpoints"].values())
+    assert found["name"] == "MNIST GAN"

@@ -5,11 +5,13 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 from received import pixels
 
-pytestmark = pytest.mark.anyio
+from gan.serve.routes.published import BatchRequest, DigitRequest, GenerateRequest
 
 
+@pytest.mark.anyio
 async def test_the_first_published_service(service):
     async with service() as client:
         assert (await client.get("/")).json().keys() >= {"name", "endpoints"}
@@ -26,6 +28,7 @@ async def test_the_first_published_service(service):
         assert (await client.get("/docs")).status_code == 200
 
 
+@pytest.mark.anyio
 async def test_the_second_published_service(service, library):
     async with service() as client:
         response = (await client.post("/generate-digit", json={"digit": 7, "seed": 3})).json()
@@ -45,6 +48,7 @@ async def test_the_second_published_service(service, library):
         assert (info["noise_dimension"], info["output_size"], info["output_channels"]) == (8, "28x28", 1)
 
 
+@pytest.mark.anyio
 async def test_an_unconditional_model_says_that_it_cannot_choose_the_digit(service):
     async with service(model="unconditional") as client:
         response = (await client.post("/generate-digit", json={"digit": 7, "seed": 3})).json()
@@ -54,3 +58,26 @@ async def test_an_unconditional_model_says_that_it_cannot_choose_the_digit(servi
         assert refused.status_code == 422
         assert "model default is unconditional" in refused.json()["detail"]
         assert (await client.post("/v1/generate", json={"num_images": 2})).json()["digits"] is None
+
+
+def test_fields_have_their_defaults_and_unknown_ones_are_ignored():
+    assert GenerateRequest(style="bold").model_dump() == {"num_images": 1, "return_format": "base64"}
+    assert DigitRequest(digit=9, style="bold").model_dump() == {"digit": 9, "seed": None}
+    assert BatchRequest(batch_size=64).model_dump() == {"batch_size": 64, "grid": False}
+    assert BatchRequest().batch_size == 16
+
+
+@pytest.mark.parametrize(
+    ("schema", "fields"),
+    [
+        *((GenerateRequest, {"num_images": count}) for count in (0, "3", 1.5)),
+        (GenerateRequest, {"return_format": "png"}),
+        *((DigitRequest, {"digit": digit}) for digit in (-1, 10, "3")),
+        *((DigitRequest, {"seed": seed}) for seed in (-1, 2**63)),
+        *((BatchRequest, {"batch_size": count}) for count in (0, 65)),
+        (BatchRequest, {"grid": "yes"}),
+    ],
+)
+def test_other_values_are_refused(schema, fields):
+    with pytest.raises(ValidationError):
+        schema(**fields)

@@ -1,11 +1,13 @@
-"""Which digits can be requested from a model, and the labels of its images."""
+"""What a caller in Python asks for: a device, numbers, and digits that the model has."""
 
 import numpy as np
 import pytest
 import torch
 
+from gan.config.bounds import COUNT
 from gan.errors import UserError
 from gan.inference import DigitGenerator
+from gan.inference.arguments import find_device, interpolate_labels, number
 
 
 def test_images_show_the_requested_digits_in_turn(checkpoints):
@@ -37,3 +39,32 @@ def test_a_classifier_selects_named_digits_of_an_unconditional_model_alone(untra
         untrained().generate(2, digits=[3], select="classifier")
     with pytest.raises(UserError, match="select=classifier: name the digits"):
         untrained(None).generate(2, select="classifier")
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    assert [type(number(COUNT, "count", value)) for value in (np.int64(3), np.uint8(3), 3)] == [int] * 3
+    for wrong in (np.int64(0), np.float32(1), None):
+        with pytest.raises(UserError, match=f"count={wrong}: a whole number, 1 or more"):
+            number(COUNT, "count", wrong)
+
+
+def test_labels_pass_in_straight_lines_from_each_class_to_the_next():
+    shares = interpolate_labels(torch.tensor([0, 2, 2]), 3, 3)
+    line = [[1, 0, 0], [0.5, 0, 0.5], [0, 0, 1]]
+    assert shares.tolist() == [*line, *[[0, 0, 1]] * 3]
+    assert interpolate_labels(torch.tensor([2, 2]), 3, 3).tolist() == [2, 2, 2]  # which every network can take
+
+
+def test_a_device_that_this_machine_lacks_is_refused(checkpoints):
+    for device in ("npu", "meta", None):
+        with pytest.raises(UserError, match=f"device={device}: not on this machine"):
+            DigitGenerator.from_checkpoint(checkpoints["unconditional"], device=device)
+
+
+@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(False, False, "cpu"), (False, True, "mps"), (True, True, "cuda")])
+def test_auto_is_the_best_device_of_the_machine(monkeypatch, cuda, mps, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch, "zeros", lambda *size, device: torch.ones(*size, device="cpu"))  # it has none of them
+    assert find_device("auto") == torch.device(chosen)
+    assert find_device("cpu") == torch.device("cpu")

@@ -1,0 +1,85 @@
+"""What a caller in Python asks of a generator: a device, numbers, and digits."""
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from gan.config.bounds import Allowed, require
+from gan.errors import UserError
+from gan.threads import settle_threads
+
+Select = Literal["classifier"] | None
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name such as "cuda:1", or the best one for "auto". A UserError if this machine lacks it."""
+    settle_threads()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise UserError(f"device={name}: not on this machine; device=auto chooses the best one") from error
+    return device
+
+
+def number(allowed: Allowed, key: str, value: Any) -> Any:
+    """The value as Python's own number, which does not overflow; a UserError names the key unless it is allowed."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    allowed.require(key, plain)
+    return plain
+
+
+def requested_labels(
+    digits: Sequence[int] | None, start: int, stop: int, num_classes: int | None, image_channels: int, select: Select
+) -> Tensor | None:
+    """The labels of images start..stop-1: int64 [stop - start], or None for an unconditional model without `select`.
+
+    Image i shows digits[i mod len(digits)], of None all classes in turn; each channel shows one digit. A UserError for
+    digits that the model does not have, or a `select` that does not apply to it.
+    """
+    given = digits.tolist() if isinstance(digits, np.ndarray | Tensor) else digits
+    if not isinstance(given, Iterable | None):
+        raise UserError(f"digits={given}: a list such as [3, 1, 4], or None")
+    if select is not None:
+        require("select", select, "generate")
+        if num_classes is not None:
+            raise UserError(f"select={select}: this model is conditional and generates the requested digits without it")
+        if given is None:
+            raise UserError(f"select={select}: name the digits to select; digits is null")
+    elif num_classes is None:
+        if given is None:
+            return None
+        raise UserError(
+            f"digits={list(given)}: this model is unconditional and takes no digits; "
+            "select=classifier keeps the samples that a classifier recognizes as these digits"
+        )
+    classes = num_classes or 10**image_channels
+    choices = list(range(classes)) if given is None else list(given)
+    if not choices or not all(isinstance(digit, Real | Tensor) and digit in range(classes) for digit in choices):
+        raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")
+    return torch.tensor([choices[index % len(choices)] for index in range(start, stop)], dtype=torch.long)
+
+
+def main_classes(labels: Tensor | None, num_classes: int | None) -> Tensor | None:
+    """The class of the largest share for shares float32 [N, num_classes]: int64 [N]; anything else as it is."""
+    if isinstance(labels, Tensor) and labels.dtype == torch.float32 and labels.shape[1:] == (num_classes,):
+        return labels.argmax(1)
+    return labels
+
+
+def interpolate_labels(labels: Tensor, steps: int, num_classes: int) -> Tensor:
+    """Straight lines from each label to the next, both ends included: shares float [(N - 1) * steps, num_classes].
+
+    If all labels are the same, the label itself, int64, which a network without class embeddings can take too.
+    """
+    if bool((labels == labels[0]).all()):
+        return labels[:1].expand((len(labels) - 1) * steps)
+    shares = one_hot(labels, num_classes).float().unsqueeze(1)
+    return torch.lerp(shares[:-1], shares[1:], torch.linspace(0, 1, steps).view(1, -1, 1)).flatten(0, 1)
