@@ -1,6 +1,6 @@
 """IDX files, the format of MNIST: their names and their content.
 
-torchvision's reader takes no `.gz` file and an overlong one, and its errors name neither the file nor the fault.
+torchvision's reader cannot read a `.gz` file, does not notice an overlong one, and names neither file nor fault.
 """
 
 import gzip
@@ -31,7 +31,9 @@ def present(folder: Path) -> dict[str, Path]:
 def files_in(folder: Path) -> list[Path]:
     """The files in a folder, none if there is no folder; a UserError if they cannot be listed."""
     try:
-        return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+        return [path for path in folder.iterdir() if path.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
         raise UserError(f"data.dir: {folder.absolute()} cannot be read ({error.strerror})") from error
 
@@ -57,7 +59,11 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(content: bytes, name: str) -> Tensor:
-    """The array in an IDX file of unsigned bytes; a UserError that names the file or URL for any other content."""
+    """The array in an IDX file of unsigned bytes: uint8, of the shape in its header.
+
+    Raises:
+        UserError: the content is something else, or truncated. The error names the file or URL.
+    """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
         raise UserError(f"{name}: not an IDX file of unsigned bytes; replace this file or delete it")
     start = 4 + 4 * content[3]

@@ -7,8 +7,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gan.errors import check_installed
-
 
 class ParallelLauncher(Launcher):
     """Several jobs at a time on this machine."""
@@ -59,6 +57,8 @@ class SlurmLauncher(Launcher):
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from gan.errors import check_installed
+
         check_installed("launcher=slurm", "slurm", "submitit")
         from gan.sweeps.slurm_jobs import SlurmJob, check
 

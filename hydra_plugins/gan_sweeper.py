@@ -4,8 +4,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gan.errors import check_installed
-
 
 class GridSweeper(Sweeper):
     """Every combination of the given values."""
@@ -36,6 +34,8 @@ class OptunaSweeper(GridSweeper):
         self.n_trials, self.n_jobs, self.seed, self.pruner = n_trials, n_jobs, seed, pruner
 
     def sweep(self, arguments: list[str]) -> None:
+        from gan.errors import check_installed
+
         check_installed("sweep=optuna", "sweeps", "optuna")
         from gan.sweeps.optuna_sweep import run_search
         from gan.sweeps.sweep import Sweep

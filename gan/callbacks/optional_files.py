@@ -11,9 +11,13 @@ log = logging.getLogger("gan")
 
 
 class OptionalFiles:
-    """Warns of what cannot be written, once for each folder."""
+    """Warns of what cannot be written, once for each folder.
 
-    def __init__(self) -> None:
+    `expected` are the errors that count as that; any other is a mistake in the code, and is raised.
+    """
+
+    def __init__(self, expected: type[Exception] = Exception) -> None:
+        self.expected = expected
         self._warned: set[Path] = set()
 
     @contextmanager
@@ -22,8 +26,10 @@ class OptionalFiles:
         try:
             yield path
         except Exception as error:  # a user's network or data can make any picture fail
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # Lightning hides it
+            if not isinstance(cause, self.expected):
+                raise
             if path.parent not in self._warned:
                 self._warned.add(path.parent)
-                cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # Lightning hides it
                 reason = getattr(cause, "strerror", None) or one_line(cause)
                 log.warning("%s: not written (%s); the training is not affected", path, reason)

@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.callbacks import Timer
@@ -31,6 +31,7 @@ class LiveLines(Live):
 
     def __init__(self) -> None:
         super().__init__(console=Console(), auto_refresh=False)
+        self._streams: list[tuple[logging.StreamHandler, TextIO]] = []
 
     @staticmethod
     def possible() -> bool:

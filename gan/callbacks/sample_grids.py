@@ -26,8 +26,9 @@ MAX_COLUMNS = 10
 class SampleGrid(Callback):
     """Saves a grid of samples to `samples/` of the run's folder, and logs it with each logger that takes pictures.
 
-    The grid of a conditional model has a row for each latent and a column for each of the first ten classes, and whole
-    rows only. There is always one before and one after training. One that cannot be written costs a warning.
+    The grid of a conditional model has a row for each latent and a column for each of the first ten classes; the number
+    of images is rounded up to whole rows. There is always a grid before and one after training. A grid that cannot be
+    written costs a warning.
     """
 
     def __init__(
@@ -95,9 +96,11 @@ def grid_inputs(pl_module: GAN, seed: int, num_images: int) -> tuple[Tensor, Ten
 
 def saved_grids(run_dir: Path) -> list[tuple[Path, int, int]]:
     """The path, whole epochs and images seen of each grid in a run's folder, the oldest first."""
-    paths = sorted((run_dir / "samples").glob("epoch_*.png"))
-    matches = [(path, re.fullmatch(r"epoch_(\d+)_images_(\d+)", path.stem)) for path in paths]
-    return [(path, int(match[1]), int(match[2])) for path, match in matches if match]
+    found = []
+    for path in sorted((run_dir / "samples").glob("epoch_*.png")):
+        if match := re.fullmatch(r"epoch_(\d+)_images_(\d+)", path.stem):
+            found.append((path, int(match[1]), int(match[2])))
+    return found
 
 
 def log_picture(logger: Logger, key: str, picture: Image.Image, step: int) -> None:

@@ -23,7 +23,8 @@ class WandbRecord(Callback):
     """Keeps the W&B run's id in each checkpoint, so that a resumed run continues it, and logs the results at its end.
 
     These are a table of samples with the digit that the classifier sees in each and its confidence (only for data that
-    shows digits), as many of each class, and the best checkpoint as an artifact, with the JSON file beside it.
+    shows digits), as many of each class, and with `log_checkpoint` the best checkpoint as an artifact, whose metadata
+    is the JSON file beside it.
     """
 
     def __init__(self, directory: str, seed: int, num_images: int = 100, log_checkpoint: bool = False) -> None:
@@ -39,8 +40,10 @@ class WandbRecord(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         for measures in (each for each in trainer.callbacks if isinstance(each, ValidationMeasures)):
             for metric, better in measures.directions.items():
-                for run in _runs(trainer) if better else []:  # the summary shows the best value, and not the last
-                    best = "min" if better == "lower" else "max"
+                if better is None:
+                    continue
+                best = "min" if better == "lower" else "max"
+                for run in _runs(trainer):  # the summary shows the best value, and not the last
                     run.experiment.define_metric(metric, step_metric="images_seen", summary=best)
 
     @rank_zero_only

@@ -1,4 +1,7 @@
-"""What the values of a config may be. A command checks them before its heavy imports; constructors check their own."""
+"""What the keys and values of a config may be, checked before heavy imports; constructors check their own values.
+
+Those of `gan serve` are in `gan/serve/settings.py`. `gan.data.MNISTDataModule` checks what depends on the data.
+"""
 
 import difflib
 import json

@@ -1,7 +1,9 @@
 """What `trainer.*` may be: each flag of Lightning's Trainer either works, or is refused in one line."""
 
 import os
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -50,6 +52,7 @@ DDP = "lightning.pytorch.strategies.DDPStrategy"
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 VARIABLE = "PL_TRAINER_"  # of those that Lightning reads for flags that it was not given
 PROFILERS = ("simple", "advanced", "pytorch")
+DURATION = re.compile(r"(?P<days>\d+):(?P<hours>\d\d):(?P<minutes>\d\d):(?P<seconds>\d\d)")
 
 
 def check_trainer(cfg: DictConfig) -> None:
@@ -73,6 +76,20 @@ def check_trainer(cfg: DictConfig) -> None:
         if flag in trainer:
             value = trainer[flag]
             check(cfg, f"trainer.{flag}", OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+
+
+def check_one_process(cfg: DictConfig) -> None:
+    """Raises a UserError for a job with several processes: each of them would start the whole sweep again."""
+    if several := several_processes(cfg):
+        raise UserError(f"{several}: a job of a sweep has one process; use hardware=cpu or gpu")
+
+
+def several_processes(cfg: DictConfig) -> str | None:
+    """The setting that starts more than one process, as KEY=VALUE."""
+    devices, nodes = cfg.trainer.devices, cfg.trainer.get("num_nodes", 1)
+    if str(devices) != "1" and not (OmegaConf.is_list(devices) and len(devices) == 1):
+        return f"trainer.devices={devices}"
+    return f"trainer.num_nodes={nodes}" if nodes != 1 else None
 
 
 def _check_devices(cfg: DictConfig, key: str, value: Any) -> None:
@@ -127,13 +144,14 @@ def _check_interval(cfg: DictConfig, key: str, value: float | None) -> None:
 def _check_duration(cfg: DictConfig, key: str, value: Any) -> None:
     if value is None:
         return
-    from lightning.pytorch.callbacks import Timer
-
+    given = value
+    if isinstance(value, str) and (match := DURATION.fullmatch(value.strip())):
+        given = {unit: int(number) for unit, number in match.groupdict().items()}
     try:
-        fits = Timer(value).time_remaining()
-    except Exception:  # a wrong value can make it raise any exception
-        fits = None
-    if not fits or fits < 0:
+        fits = timedelta(**given) > timedelta(0)
+    except (TypeError, OverflowError):
+        fits = False
+    if not fits:
         allowed = "days:hours:minutes:seconds, such as 00:00:30:00, {minutes: 30}, or null"
         raise UserError(f"{key}={value}: {allowed}")
 

@@ -23,10 +23,20 @@ def require_pixels(images: Tensor) -> None:
 class TrainingBatches:
     """One epoch of shuffled batches (images, labels), on the device the images are on.
 
-    The order is a permutation from (seed, epoch), sharded over the ranks: each image once, or `images_per_epoch` of
-    them, for which a smaller data set repeats. Each rank has the same number of batches, of `batch_size` images each; a
-    last, smaller batch is dropped. `stratified` spreads each class evenly over the epoch. An item is one batch, or
-    several joined into one, as many as `steps_from` says for the batch it starts with.
+    An item is one batch, or several joined into one, as many as `steps_from` says for the batch it starts with.
+
+    The order is a permutation from (seed, epoch), sharded over the ranks. Each image comes once an epoch, and each rank
+    has the same number of batches. A last, smaller batch is dropped; its images differ from epoch to epoch.
+
+    Args:
+        images: uint8 [N, C, 28, 28].
+        labels: int64 [N].
+        batch_size: of one rank.
+        rank: of this process, of `world_size`.
+        images_per_epoch: images of an epoch on all ranks together, the first ones of its permutation. A smaller data
+            set repeats, in a new permutation each time. None is the whole data set once.
+        reshuffle: whether each epoch has an order of its own.
+        stratified: whether each class is spread evenly over the epoch, so that each batch has its share of each class.
     """
 
     def __init__(
@@ -63,7 +73,7 @@ class TrainingBatches:
             self.epoch = epoch
 
     def skip(self, images: int, batch_size: int, world_size: int) -> None:
-        """Leaves the first images out of the next iteration: those that one of these batches and ranks has done."""
+        """Leaves out of the next iteration the `images` that one of these batches has done, on all ranks together."""
         self._begun = images, batch_size, world_size
 
     def __len__(self) -> int:
@@ -111,9 +121,11 @@ def spread(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class EvaluationBatches:
-    """All images once, in their order, in batches of at most `batch_size`.
+    """All images once, in their order, in batches of at most `batch_size`. With one rank, batches are views.
 
-    Ranks have equally many batches: in DDP each forward pass exchanges buffers, and an extra one would wait forever.
+    Ranks have different images and the same number of batches: in DDP each forward pass exchanges buffers, so one rank
+    with an extra batch would wait forever. The batches of a rank differ in size by at most one. Arguments are those of
+    `TrainingBatches`; `world_size` is at most N.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:

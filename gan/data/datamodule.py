@@ -28,8 +28,18 @@ class MNISTDataModule(LightningDataModule):
     [N, C, 28, 28] and int64 [N], on the CPU. Batches are tuples (images, labels). Errors are UserErrors of one line.
 
     Args:
-        source: None is MNIST; see `gan.data.Source` for one of your own. `conf/data/shared/datamodule.yaml` explains
-            the other arguments.
+        source: None is MNIST; see `gan.data.Source` for one of your own.
+        dir: the folder of the source's files, and of downloads. Only the default one need not exist.
+        download: whether missing files may be downloaded.
+        offline_fallback: whether scikit-learn's digits are used, with a warning, if there are no files and no download.
+        batch_size: of training, per process.
+        val_size: training images held out for validation, the same for each seed. 0 trains on all of them and validates
+            on 5,000 of those.
+        val_batch_size: of validation and test, per process.
+        images_per_epoch: images of an epoch, the first ones of its order; a smaller data set repeats. None is each
+            image once.
+        stratified_batches: whether each training batch has its share of each class.
+        seed: of the order of training images, together with the epoch.
     """
 
     def __init__(

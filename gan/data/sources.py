@@ -90,11 +90,19 @@ class IDXFiles(Source):
     """Four IDX files in `dir/<layout>/raw` (torchvision's layout), `dir/raw` or `dir` itself, plain or `.gz`.
 
     Files that a user puts there may be any valid ones. Downloaded files must have the known checksums.
+
+    Args:
+        mirrors: base URLs, tried in this order; None: those of `published`.
+        timeout: seconds to wait for a mirror's answer before the next one is tried.
+
+    Attributes:
+        num_labels: labels in the files are 0..num_labels-1.
+        published: torchvision's class of these files: its name is `layout`, and it has the mirrors and checksums.
     """
 
     num_classes: int = 10
-    num_labels: int = 10  # in the files
-    published: type[datasets.MNIST]  # where they are downloaded, and their checksums
+    num_labels: int = 10
+    published: type[datasets.MNIST]
 
     def __init__(self, mirrors: Sequence[str] | None = None, timeout: float = 15) -> None:
         if isinstance(mirrors, str) or not all(isinstance(mirror, str) for mirror in mirrors or ()):

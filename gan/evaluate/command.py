@@ -31,7 +31,10 @@ log = logging.getLogger("gan")
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Values]:
-    """Measures what a config of `conf/evaluate.yaml` names; writes the table and pictures into the run's folder.
+    """Writes `metrics.json`, `metrics.md` and pictures into the run's folder.
+
+    Args:
+        cfg: of `conf/evaluate.yaml`.
 
     Returns:
         By column of the table (the checkpoints, the given images, and `floor`), the measures by name, such as

@@ -82,8 +82,8 @@ def compare(
         results = []
         for repeat in range(len(floor.parts) if one is floor else cfg.repeats):
             if pixels:
-                floors = pixels[repeat]
-                measures.pixels = floors if one is floor else _with_examples(floors, one, num_pixels, repeat)
+                of_floor = pixels[repeat]
+                measures.pixels = of_floor if one is floor else _with_examples(of_floor, one, num_pixels, repeat)
             results.append(_measure_set(measures, one, repeat, cfg, against_training=one is not floor))
         columns[one.name], intervals[one.name] = over_repeats(results)
         if folder is not None and one is not floor:

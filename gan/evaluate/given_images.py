@@ -26,12 +26,12 @@ log = logging.getLogger("gan")
 
 def images_of_file(name: str, path: str, labels: str | None, source: Source, cfg: DictConfig) -> GivenSet:
     """The images of a file or folder, and their labels from their own file or from another one."""
-    arrays, own, of_8_bits = read_images(Path(path))
-    what = f"images={path}"
+    found, what = read_images(Path(path)), f"images={path}"
+    classes, what_labels = found.labels, what
     if labels is not None:
-        own = read_labels(Path(labels))
-    pieces = progress(arrays, f"reading {name}")
-    given = _given_set(name, pieces, own, source, cfg, what, f"labels={labels}" if labels else what, of_8_bits)
+        classes, what_labels = read_labels(Path(labels)), f"labels={labels}"
+    pieces = progress(found.arrays, f"reading {name}")
+    given = _given_set(name, pieces, classes, source, cfg, what, what_labels, found.of_8_bits)
     count, have = f"{len(given.images):,}", "with" if given.labeled else "without"
     log.info("images      %s, %s of them, %s labels", path, count, have)
     return given
@@ -59,6 +59,11 @@ def measure(
 
     `resize`, `invert`, `num_samples`, `repeats`, `split`, `confidence`, `seed` and `device` are keys of
     `conf/evaluate.yaml`, which explains them.
+
+        from gan.evaluate import measure
+
+        print(measure(images, labels).markdown())
+        measure({"mine": mine, "theirs": theirs}, folder="compared").columns["mine"]["test/fid_mnist"]
 
     Args:
         images: a tensor or an array, or several by name: [N, 28, 28], [N, C, 28, 28], [N, 28, 28, C] or [N, 784];
@@ -116,6 +121,7 @@ def _given_set(
     what_labels: str,
     of_8_bits: bool = False,
 ) -> GivenSet:
+    """The images in pieces as one set; `what` and `what_labels` name them in error texts."""
     images = torch.cat([as_images(one, source.channels, cfg.resize, cfg.invert, what, of_8_bits) for one in pieces])
     classes = None if labels is None else as_labels(labels, len(images), source.num_classes, what_labels)
     brightness = images.float().mean().item()

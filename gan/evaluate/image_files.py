@@ -1,7 +1,8 @@
 """Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
 DEEPEST = 65535  # of 16 bits
 
 
-# Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255
-ReadImages = tuple[Iterable[np.ndarray], Any | None, bool]
+@dataclass(frozen=True)
+class ReadImages:
+    """Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255."""
+
+    arrays: Iterable[np.ndarray]
+    labels: Any | None
+    of_8_bits: bool = False
 
 
 def read_images(path: Path) -> ReadImages:
@@ -71,7 +77,7 @@ def _folder(folder: Path) -> ReadImages:
         raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
     if pictures:
         labels = [_label(path, folder) for path in pictures]
-        return map(_picture, pictures), None if None in labels else labels, True
+        return ReadImages(map(_picture, pictures), None if None in labels else labels, of_8_bits=True)
     return _numpy(npz) if npz else _idx(by_split.popitem()[1])
 
 
@@ -107,16 +113,20 @@ def _of_16_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
 
 def _numpy(paths: list[Path]) -> ReadImages:
     opened = [_load(path, "images") for path in paths]
-    labels = [[arrays[name] for name in LABEL_NAMES if name in arrays][:1] for arrays in opened]
     images = [_named(arrays, IMAGE_NAMES, path, "images") for arrays, path in zip(opened, paths, strict=True)]
-    return images, np.concatenate([found[0] for found in labels]) if all(labels) else None, False
+    label_names = [next((name for name in LABEL_NAMES if name in arrays), None) for arrays in opened]
+    labels = [arrays[name] for arrays, name in zip(opened, label_names, strict=True) if name is not None]
+    return ReadImages(images, np.concatenate(labels) if len(labels) == len(paths) else None)
 
 
 def _load(path: Path, key: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by their names, or that of an .npy file by the key."""
     try:
         loaded = np.load(path, allow_pickle=False)
-        return {key: loaded} if isinstance(loaded, np.ndarray) else {**loaded}
+        if isinstance(loaded, np.ndarray):
+            return {key: loaded}
+        with loaded as archive:
+            return dict(archive)
     except Exception as error:  # NumPy and zipfile raise many kinds, and a damaged header is parsed as Python text
         what = f"not a readable {path.suffix} file of numbers"
         raise UserError(f"{key}={path}: {what} ({one_line(error, 120)})") from error
@@ -137,11 +147,15 @@ def _idx(paths: list[Path]) -> ReadImages:
     files = idx.by_standard_name(
         file for parent in {path.parent for path in paths} for file in parent.glob("*") if file.is_file()
     )
-    own = [idx.standard_name(path) for path in paths]
-    of_labels = [name.replace("images", "labels").replace("idx3", "idx1") for name in own]
-    wanted = [(path.parent, name) for path, name in zip(paths, of_labels, strict=True) if name not in own]
-    beside = [files[place] for place in wanted if place in files]
+    beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
     if len(beside) < len(paths):
-        return arrays, None, False
+        return ReadImages(arrays, None)
     labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
-    return arrays, np.concatenate(labels), False
+    return ReadImages(arrays, np.concatenate(labels))
+
+
+def _labels_beside(path: Path, files: Mapping[tuple[Path, str], Path]) -> Path | None:
+    """The file of an IDX file's labels, of those beside it."""
+    own = idx.standard_name(path)
+    name = own.replace("images", "labels").replace("idx3", "idx1")
+    return None if name == own else files.get((path.parent, name))

@@ -114,6 +114,7 @@ class Floor(GivenSet):
         each = -(-cfg.num_samples // len(pools))
         num_parts = max(1, min(cfg.repeats, *(len(pool) // each for pool in pools)))
         pools = [pool[: num_parts * each] for pool in pools]
+        # The first of each pool, then the second of each, and so on
         in_turn = torch.cat([torch.arange(len(pool)) for pool in pools]).argsort(stable=True)
         self.parts = [part[: cfg.num_samples] for part in torch.cat(pools)[in_turn].split(each * len(pools))]
         if len(self.parts[0]) < cfg.num_samples:

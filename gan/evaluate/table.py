@@ -62,7 +62,11 @@ def over_repeats(results: Sequence[tuple[Values, Intervals]]) -> tuple[Values, I
 
 
 def _by_key(repeats: Sequence[Mapping[str, T]]) -> dict[str, list[T]]:
-    return {key: [one[key] for one in repeats if key in one] for one in repeats for key in one}
+    found: dict[str, list[T]] = {}
+    for values in repeats:
+        for key, value in values.items():
+            found.setdefault(key, []).append(value)
+    return found
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

@@ -143,8 +143,9 @@ class Strips:
 class LatentPath:
     """`interpolate`: images on the latent path from seed to seed, and from digit to digit. `walk`: the path is closed.
 
-    A single seed is followed by the seeds after it, in as many segments of `steps` images as `num_images` says, or else
-    in one for each of several digits. A closed path has no image twice. A UserError for what does not fit.
+    From one seed to the next there are `steps` images. A single seed is followed by the seeds after it, in as many
+    segments as `num_images` says, or else in one for each of several digits. A closed path has no image twice. A
+    UserError if `num_images` ends between two seeds, or for more digits than seeds or digits that the model lacks.
     """
 
     def __init__(
@@ -179,11 +180,14 @@ class LatentPath:
             raise UserError(f"digits={list(digits)}: the path has {len(seeds)} seeds of one digit each; add more seeds")
         labels = generator.labels(digits, 0, len(seeds))
         ends = None if labels is None else [*labels.tolist(), *labels[:1].tolist()]
-        path = [*seeds, seeds[0]] if closed else seeds
-        self._images = generator.interpolate(path, ends, steps + closed, truncation)[:, :steps].flatten(0, 1)
+        if closed:  # the last image of a segment is the first of the next one
+            images = generator.interpolate([*seeds, seeds[0]], ends, steps + 1, truncation)[:, :-1]
+        else:
+            images = generator.interpolate(seeds, ends, steps, truncation)
+        self._images = images.flatten(0, 1)
         self._labels = torch.full((count,), -1)
         if ends is not None:  # the label of the nearer end
-            nearer = (torch.arange(steps) * 2 > steps - 1 + closed).long()
+            nearer = (torch.arange(steps) * 2 > (steps if closed else steps - 1)).long()
             self._labels = torch.tensor(ends)[(torch.arange(segments).unsqueeze(1) + nearer).flatten()]
         self.default_count, self.labelled = count, ends is not None
         self.columns: int | None = steps

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from gan.config.bounds import Allowed, require
 from gan.errors import UserError
@@ -65,21 +64,3 @@ def requested_labels(
     if not choices or not all(isinstance(digit, Real | Tensor) and digit in range(classes) for digit in choices):
         raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")
     return torch.tensor([choices[index % len(choices)] for index in range(start, stop)], dtype=torch.long)
-
-
-def main_classes(labels: Tensor | None, num_classes: int | None) -> Tensor | None:
-    """The class of the largest share for shares float32 [N, num_classes]: int64 [N]; anything else as it is."""
-    if isinstance(labels, Tensor) and labels.dtype == torch.float32 and labels.shape[1:] == (num_classes,):
-        return labels.argmax(1)
-    return labels
-
-
-def interpolate_labels(labels: Tensor, steps: int, num_classes: int) -> Tensor:
-    """Straight lines from each label to the next, both ends included: shares float [(N - 1) * steps, num_classes].
-
-    If all labels are the same, the label itself, int64, which a network without class embeddings can take too.
-    """
-    if bool((labels == labels[0]).all()):
-        return labels[:1].expand((len(labels) - 1) * steps)
-    shares = one_hot(labels, num_classes).float().unsqueeze(1)
-    return torch.lerp(shares[:-1], shares[1:], torch.linspace(0, 1, steps).view(1, -1, 1)).flatten(0, 1)

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import deepcopy
 from itertools import chain, pairwise
 from threading import Lock
 
@@ -11,12 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from gan.cuda_graphs import CudaGraphs
-from gan.errors import UserError
 from gan.images import quantize
+from gan.inference.class_mixing import class_embeddings, mix_classes
 
 CHUNK = 256
 SMALLER_CHUNKS = (1, 2, 4, 8, 12, 16, 24, 32)
-ROWS = 8  # from here on, the bits of a row do not depend on how many there are, on the processors tried
 Inputs = tuple[Tensor, Tensor | None]
 
 
@@ -64,55 +62,6 @@ def forward(network: nn.Module, latents: Tensor, labels: Tensor | None) -> Tenso
     if labels is not None and labels.is_floating_point():
         return mix_classes(network, latents, labels)
     return network(latents, labels)
-
-
-def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
-    """Runs a network on mixed class embeddings. An image with the share 1 of a class is that of the class itself.
-
-    Each embedding table, which has a row for each class, is replaced by one with a row for each image:
-    sum_k shares[i, k] * embedding(k), for shares float [N, K]. They replace those of a copy, which shares all other
-    tensors with the network, so that other threads can use it meanwhile. A UserError if there are no such tables.
-    """
-    if not class_embeddings(network, shares.shape[1]):
-        raise UserError(
-            "digits: this network has no class embeddings to mix (that of an ONNX file never has); "
-            "use one digit, such as digits=[0], or the checkpoint, ckpt=FILE.ckpt"
-        )
-    mixing = deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
-    rows = at_least_rows(shares)
-    for embedding in class_embeddings(mixing, shares.shape[1]):
-        table = (rows @ embedding.weight)[: len(shares)]
-        embedding.weight = nn.Parameter(table, requires_grad=False)
-    images: Tensor = mixing(latents, torch.arange(len(latents), device=latents.device))
-    return images
-
-
-def class_embeddings(network: nn.Module, num_classes: int) -> list[nn.Embedding]:
-    """The embeddings of classes in a network."""
-    return [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.Embedding) and module.num_embeddings == num_classes
-    ]
-
-
-def at_least_rows(rows: Tensor) -> Tensor:
-    """The same rows [N, K], with zeros after them if there are fewer than `ROWS`."""
-    return pad(rows, (0, 0, 0, max(0, ROWS - len(rows))))
-
-
-class PaddedLinear(nn.Linear):
-    """A linear layer that computes with `ROWS` rows or more."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return super().forward(at_least_rows(rows))[: len(rows)]
-
-
-def pad_linear_layers(network: nn.Module) -> None:
-    """Makes each linear layer of a network a `PaddedLinear`, so that small chunks give the same bits."""
-    for layer in network.modules():
-        if type(layer) is nn.Linear:
-            layer.__class__ = PaddedLinear
 
 
 class ChunkRunner:

@@ -17,8 +17,9 @@ from gan.config.bounds import COUNT, GENERATE, OPTIONAL, SIZE, Number
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid
-from gan.inference.arguments import Select, find_device, interpolate_labels, main_classes, number, requested_labels
+from gan.inference.arguments import Select, find_device, number, requested_labels
 from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
+from gan.inference.class_mixing import interpolate_labels, main_classes
 from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export

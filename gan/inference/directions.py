@@ -1,4 +1,7 @@
-"""Directions of a generator: how a latent must move so that the digit leans, gets thicker, wider or larger."""
+"""Directions of a generator: how a latent must move so that the digit leans, gets thicker, wider or larger.
+
+They need neither labels nor the network's weights, so every generator has them, an ONNX file's too.
+"""
 
 from collections.abc import Mapping
 from copy import copy
@@ -62,7 +65,7 @@ class MovableLatents:
 
         Args:
             directions: how far, in standard deviations, such as {"slant": 1.5, "thickness": 1}; see
-                `gan.inference.directions`. Of an unconditional model the digit may change as well.
+                `gan.inference.directions.find_directions`. Of an unconditional model the digit may change as well.
 
         Raises:
             UserError: an unknown direction, an amount out of bounds, or a direction that the generator lacks.
@@ -123,7 +126,8 @@ def measure_shapes(images: Tensor) -> Tensor:
     """Slant, thickness, width and height of what uint8 images [N, C, H, W] show, by moments of their ink: float [N, 4].
 
     In pixels: the slant to the right for each pixel up, twice the area of the strokes over the length of their outline,
-    and the standard deviations of the upright digit's ink. An image without ink has zeros.
+    and the standard deviations of the upright digit's ink. An image without ink has zeros, one of several channels the
+    mean over them.
     """
     ink = unit(images).flatten(0, 1)
     mass = ink.sum((1, 2)).clamp_min(TINY)

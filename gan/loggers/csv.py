@@ -36,20 +36,24 @@ class CSVMetrics(ImageAxis, Logger):
     def follow(self, module: GAN) -> None:
         """Also deletes the rows that a resumed run logs again, and for a new run all rows."""
         super().follow(module)
-        seen = module.images_seen
-        kept = takewhile(lambda row: int(row["images_seen"] or 0) <= seen, read_rows(self.path) if seen else [])
-        if not seen:
+        if not self.path.exists():
+            return
+        rows: list[dict[str, str]] = []
+        if module.images_seen:
+            rows = list(takewhile(lambda row: int(row["images_seen"] or 0) <= module.images_seen, read_rows(self.path)))
+        else:
             self._columns = list(COUNTS)
-        if self.path.exists():
-            with self.files.writing(self.path):
-                self._rewrite(list(kept), self._columns)
+        with self.files.writing(self.path):
+            self._rewrite(rows, self._columns)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Does nothing: `.hydra/` in the run's folder has the whole configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        row: dict[str, float | None] = {"step": step, **metrics, "images_seen": self.images_at(metrics, step)}
+        row: dict[str, float | None] = {"step": step, **metrics}
+        if self.module is not None:
+            row["images_seen"] = self.images_at(metrics, step)
         row |= {name: round(value) for name in COUNTS if (value := row.get(name)) is not None}
         columns = list(dict.fromkeys([*self._columns, *COUNTS, *row]))
         with self.files.writing(self.path):

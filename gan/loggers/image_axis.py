@@ -11,14 +11,14 @@ from gan.module import GAN
 class ImageAxis:
     """A logger that places each row at the images seen; Lightning hands it the number of batches.
 
-    Lightning could take it from a metric named `step`, which what a user's callback logs does not have.
+    Lightning could take the place from a metric named `step`, but what a user's callback logs does not have one.
     """
 
     module: GAN | None = None
 
     @cached_property
     def files(self) -> OptionalFiles:
-        return OptionalFiles()
+        return OptionalFiles(expected=OSError)
 
     def follow(self, module: GAN) -> None:
         """Takes the module that counts the images; MidEpoch calls it when training starts or resumes."""

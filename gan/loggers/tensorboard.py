@@ -16,7 +16,8 @@ from gan.module import GAN
 class TensorBoardRun(ImageAxis, TensorBoardLogger):
     """Curves over the images seen; at the end the run's config as HParams, with the last value of each measure.
 
-    A resumed run writes into the same folder. TensorBoard then drops what was logged after the checkpoint.
+    A resumed run writes into the same folder. TensorBoard then drops what was logged after the checkpoint. Without the
+    package tensorboard this is a UserError.
     """
 
     hparams: dict[str, Any]

@@ -28,7 +28,8 @@ class WandbRun(ImageAxis, WandbLogger):
     A resumed run continues under its id. Online, the server keeps what a killed run logged after its checkpoint, and
     those steps are not sent again. Offline, each start writes a file of its own, and those steps are in two files.
 
-    `conf/logger/wandb.yaml` explains the arguments. What W&B does not take is a UserError, at the start of the run.
+    `conf/logger/wandb.yaml` explains the arguments. An unknown mode or a missing package is a UserError, and so is, at
+    the start of the run, the reason why W&B cannot start it.
     """
 
     _experiment: "Run | None"

@@ -15,9 +15,10 @@ Interval = tuple[float, float]
 
 
 class Resamples:
-    """Random resamples of so many generated images, drawn with replacement: the same ones for all measures.
+    """Random resamples of `generated` images, drawn with replacement: the same ones for all measures.
 
-    Images with labels are drawn again class by class: how often each digit comes was not left to chance.
+    There are R = 500 of them, and fewer, down to 200, of more than 10,000 images. Images with labels are drawn again
+    class by class: how often each digit comes was not left to chance.
     """
 
     def __init__(self, seed: int, generated: int, labels: Tensor | None) -> None:

@@ -124,10 +124,14 @@ class DigitClassifier(nn.Module):
 
 
 class DigitExtractor(Extractor):
-    """Features and logits of digits by a `DigitClassifier`, the shipped one if none is given, of a data set's classes.
+    """Features and logits of digits by a `DigitClassifier`, in fp32 on whatever device the module was moved to.
 
     Images of several channels are several digits, as in StackedMNIST: their features are joined, and their logits are
     those of the 10**C combinations, the first channel counting most: the digits a, b, c are class 100 a + 10 b + c.
+
+    Args:
+        classifier: the shipped one when not given.
+        data: the data set whose ten classes it knows.
     """
 
     reads_digits = True

@@ -74,12 +74,16 @@ class FeatureCollector:
 
     def clear(self) -> None:
         """Forgets all images."""
-        self._parts: list[tuple[Tensor, ...]] = []
+        self._parts: list[tuple[Tensor, ...]] = []  # features, logits, appearance and labels of some images
         self._all: ImageFeatures | None = None
 
     @torch.no_grad()
     def add(self, images: Tensor, labels: Tensor | None = None) -> None:
-        """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any."""
+        """Runs the extractor over uint8 images [N, C, 28, 28], with int64 labels [N] where there are any.
+
+        Raises:
+            UserError: images of another type, or another number of labels.
+        """
         if images.dtype != torch.uint8:
             raise UserError(
                 f"images to measure are uint8 in 0..255, not {images.dtype}; gan.evaluate.measure takes others"
@@ -90,6 +94,8 @@ class FeatureCollector:
         device, size = self.extractor.device, self.extractor.chunk_size
         if labels is None:
             labels = torch.full((len(images),), UNLABELED, device=device)
+        if len(labels) != len(images):
+            raise UserError(f"images to measure have a label each, and not {len(labels)} for {len(images)} images")
         for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
             chunk = chunk.to(device)
             self._parts.append((*self.extractor(chunk), appearance(chunk), chunk_labels.to(device)))
@@ -98,9 +104,11 @@ class FeatureCollector:
         """The images of all ranks, in the order of the ranks; to be called on all ranks."""
         if self._all is None:
             device = torch.device("cpu") if self.extractor.device.type == "mps" else self.extractor.device
-            shares = _of_all_ranks([torch.cat(part) for part in zip(*self._parts, strict=True)])
-            filled = [share for share in shares if share] or [[torch.empty(0, 0)] * 3 + [torch.empty(0)]]
-            features, logits, looks, labels = (torch.cat(part).to(device) for part in zip(*filled, strict=True))
+            shares = _of_all_ranks([torch.cat(column) for column in zip(*self._parts, strict=True)])
+            shares = [share for share in shares if share]  # a rank without images has no columns
+            if not shares:
+                shares = [[torch.empty(0, 0), torch.empty(0, 0), torch.empty(0, 0), torch.empty(0)]]
+            features, logits, looks, labels = (torch.cat(column).to(device) for column in zip(*shares, strict=True))
             labeled = len(labels) > 0 and bool((labels != UNLABELED).all())
             self._all = ImageFeatures(features.double(), logits, looks, labels.long() if labeled else None)
         return self._all
@@ -124,7 +132,7 @@ def _several_ranks() -> bool:
 
 
 def _of_all_ranks(share: list[Tensor]) -> list[list[Tensor]]:
-    """The tensors of each rank."""
+    """The columns of each rank."""
     if not _several_ranks():
         return [share]
     shares = [share] * dist.get_world_size()

@@ -34,6 +34,9 @@ class ImageMeasures:
         pixels: the images themselves, for measures that need them; None leaves these out.
         skipped: after `compute`, the measures that were left out, each with a one-line reason: too few images, no
             labels, no training images, or a value that is NaN.
+
+    Raises:
+        UserError: an unknown measure, or one that reads digits with an extractor that does not.
     """
 
     def __init__(
@@ -66,7 +69,8 @@ class ImageMeasures:
     def compute(self, against_training: bool = True) -> dict[str, float]:
         """The values of the measures by key, none of them NaN; to be called on all ranks.
 
-        Without `against_training` no measure compares with the training images, as for images taken from these.
+        Without `against_training` the measures that compare with the training images are left out, as for images that
+        are themselves taken from these.
         """
         sets = self.sets()
         values: dict[str, float] = {}
@@ -94,7 +98,7 @@ class ImageMeasures:
         return values
 
     def intervals(self, values: dict[str, float], confidence: float) -> dict[str, Interval]:
-        """Bootstrap confidence intervals of what `compute` returned, such as of 0.95; to be called on all ranks."""
+        """Bootstrap intervals of what `compute` returned, at a confidence such as 0.95; to be called on all ranks."""
         sets = self.sets()
         resamples = Resamples(self.seed, len(sets.generated), sets.generated.labels)
         found: dict[str, Interval] = {}

@@ -17,6 +17,9 @@ class InceptionExtractor(Extractor):
 
     torch-fidelity resizes as TensorFlow 1 did; torchmetrics' wrapper antialiases, unlike the published numbers. An
     image takes about 0.1 s on a CPU. `weights` is a file; None: that in torch's hub folder, downloaded once.
+
+    Raises:
+        UserError: there is no such file and none can be downloaded, or it is not Inception's.
     """
 
     name = "inception"

@@ -41,7 +41,8 @@ def newest_runs() -> tuple[Path | None, Path | None]:
     times = started | {run: max(time, started.get(run, 0)) for run, time in saved.items()}
     run = max(saved, key=times.__getitem__, default=None)
     newest = max([*saved, *started], key=times.__getitem__, default=None)
-    return run, None if newest == run else newest
+    without = newest if newest != run else None
+    return run, without
 
 
 def subfolders(root: Path) -> list[Path]:

@@ -60,14 +60,15 @@ class Access:
         return {"dependencies": dependencies, "responses": schemas.ERRORS | schemas.errors(refused)}
 
     async def check(self, request: Request) -> None:
-        known = not self.digests or self._has_key(request)
+        known = not self.digests or self._take_key(request)
         if self.rate_limit is not None:  # counts requests with a wrong key by their address
             await self.rate_limit.count(request.state.client)
         if not known:
             detail = "The header X-API-Key must have a valid API key."
             raise HTTPException(401, detail, {"WWW-Authenticate": "X-API-Key"})
 
-    def _has_key(self, request: Request) -> bool:
+    def _take_key(self, request: Request) -> bool:
+        """Whether the request has a valid key, which then names the client in place of the address."""
         digest = hashlib.sha256(request.headers.get(HEADER.model.name, "").encode("latin-1")).digest()
         matches = [hmac.compare_digest(digest, known) for known in self.digests]  # all of them: constant time
         if any(matches):

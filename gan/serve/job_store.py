@@ -22,8 +22,8 @@ BYTES_BESIDE_PIXELS = 200  # of an image: its label, or its names in a zip file
 RESULTS = {"npz": "digits.npz", "idx": "digits-idx.zip", "zip": "digits-png.zip"}
 
 
-class JobRecord(schemas.JobEntry):
-    """`job.json`: what the owner of a job sees, who that is, and the job's bytes: those it needs, or its result's."""
+class JobRecord(schemas.JobProgress):
+    """`job.json`: how far a job is, whose it is, and its bytes: those it needs, then those of its result."""
 
     owner: str | None
     bytes: int
@@ -100,10 +100,14 @@ class Jobs:
         record = JobRecord(
             **request.model_dump(include={"num_images", "format", "digits", "truncation"}),
             id=f"{time.time_ns():016x}{secrets.token_hex(8)}",
+            state="queued",
+            images_done=0,
             seeds=seeds,
             model=model.name,
             version=model.version,
             created_at=datetime.now(UTC),
+            finished_at=None,
+            error=None,
             owner=owner,
             bytes=model.stamp[-1] + 2 * count * (784 * channels + BYTES_BESIDE_PIXELS),  # at the end: shards and result
         )

@@ -83,18 +83,21 @@ class JobWorker:
 
     def _finish(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
         log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
+        failure = None
         try:
-            if not job.result.exists():
+            if not job.result.exists():  # else a worker was killed before it could record the end
                 self._generate(job, wait)
-            job.end()
-            log.info("job %s: done", job.id)
         except Exception as error:
             if isinstance(error, JobStopped | CancelledError) or not job.folder.exists():
                 log.info("job %s: %s", job.id, "stopped" if job.folder.exists() else "deleted")
                 return
             known = isinstance(error, UserError | OSError)
             log.warning("job %s: failed, %s", job.id, error, exc_info=None if known else error)
-            job.end(str(error) if known else "Internal error; the log of the service has more.")
+            failure = str(error) if known else "Internal error; the log of the service has more."
+        with suppress(FileNotFoundError):  # it was deleted meanwhile
+            job.end(failure)
+            if failure is None:
+                log.info("job %s: done", job.id)
 
     def _generate(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
         """Writes the shards that are missing, then the result."""

@@ -102,7 +102,8 @@ class Requests:
             self.active_requests -= counts
 
     async def _respond(self, scope: Scope, body: "_Body", send: Send) -> None:
-        stage, most = "reading", self.settings.max_body_bytes
+        stage = "reading"
+        max_body_bytes = self.settings.max_body_bytes
         refusal: tuple[int, str] | None = None
 
         async def send_and_note(message: Message) -> None:
@@ -115,12 +116,12 @@ class Requests:
         limit = asyncio.timeout(self.timeout)
         try:
             async with limit:
-                complete = await body.read(most)
+                complete = await body.read(max_body_bytes)
                 stage = "processing"
                 if complete:
                     await self.app(scope, body.replay, send_and_note)
                 elif not body.disconnected:
-                    refusal = 413, f"The body is larger than {most} bytes."
+                    refusal = 413, f"The body is larger than {max_body_bytes} bytes."
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -12,7 +12,7 @@ from gan.config import explain
 from gan.errors import UserError
 from gan.generate.modes import Samples
 from gan.inference import CHUNK, DigitGenerator, exact_sizes
-from gan.inference.chunks import pad_linear_layers
+from gan.inference.few_rows import pad_linear_layers
 from gan.serve import prometheus
 from gan.serve.settings import ModelSettings, Settings
 

@@ -115,11 +115,11 @@ class JobRequest(SeededRequest):
     format: Literal["npz", "idx", "zip"] = Field("npz", description="idx: MNIST's files, zip: PNG files; both in a zip")
 
 
-class JobEntry(BaseModel):
+class JobProgress(BaseModel):
     id: str
-    state: Literal["queued", "running", "done", "failed"] = "queued"
+    state: Literal["queued", "running", "done", "failed"]
     num_images: int
-    images_done: int = 0
+    images_done: int
     format: Literal["npz", "idx", "zip"]
     seeds: list[int]
     digits: list[int] | None
@@ -127,11 +127,14 @@ class JobEntry(BaseModel):
     model: str
     version: str
     created_at: datetime
-    finished_at: datetime | None = None
-    deleted_at: datetime | None = Field(None, description="when the service deletes a job that has ended")
-    error: str | None = Field(None, description="why the job failed")
-    url: str = ""
-    download: str | None = Field(None, description="where the result is; null until the job is done")
+    finished_at: datetime | None
+    error: str | None = Field(description="why the job failed")
+
+
+class JobEntry(JobProgress):
+    deleted_at: datetime | None = Field(description="when the service deletes a job that has ended")
+    url: str
+    download: str | None = Field(description="where the result is; null until the job is done")
 
 
 class JobList(BaseModel):

@@ -181,7 +181,8 @@ class Service:
 
     def _drain_at_sigterm(self) -> None:
         """After SIGTERM /readyz is 503 for `drain_seconds`, so that load balancers stop, before the server stops."""
-        loop, stop, seconds = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM), self.settings.drain_seconds
+        loop, seconds = asyncio.get_running_loop(), self.settings.drain_seconds
+        stop = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
             return  # outside uvicorn, as in tests
 

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import limits
 from joblib import cpu_count
@@ -31,7 +32,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"  # a label, + and a checksum
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
 ORIGIN = r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?"
-REDIS = r"rediss?://([^/]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?([/?].*)?"
 SECRET = ("api_keys", "rate_limit_storage")
 MAX_KEEP_HOURS = 100 * 366 * 24  # a date of a job stays within the years of `datetime`
 WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch
@@ -48,12 +48,6 @@ def _split(value: object) -> object:
     return parts
 
 
-def _parse(value: object) -> object:
-    if value is None:
-        return {"default": {}}
-    return json.loads(value) if isinstance(value, str) else value
-
-
 def _rate(value: str) -> str:
     try:
         items = limits.parse_many(value)
@@ -65,7 +59,12 @@ def _rate(value: str) -> str:
 
 
 def _storage(value: str) -> str:
-    if value != "memory" and not re.fullmatch(REDIS, value):
+    try:
+        address = urlsplit(value)
+        redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
+    except ValueError:  # the port
+        redis = False
+    if value != "memory" and not redis:
         raise ValueError("must be memory or the address of a Redis server, such as redis://localhost:6379/0")
     return value
 
@@ -117,8 +116,8 @@ class Settings(BaseModel):
     workers: int = Field(ge=1, le=256)
     ui: bool
     ckpt: str | None
-    models: Annotated[dict[Key, ModelSettings], BeforeValidator(_parse)]
-    default: Annotated[str, BeforeValidator(lambda name: "" if name is None else name)]
+    models: dict[Key, ModelSettings]  # after ckpt, which it takes in
+    default: Annotated[str, BeforeValidator(lambda name: "" if name is None else name)]  # "": the first, see below
     watch: bool
     device: str
     trust: Texts
@@ -151,6 +150,16 @@ class Settings(BaseModel):
     def _empty_is_null(cls, values: dict[str, Any]) -> dict[str, Any]:
         return {key: None if value in ("", "null") else value for key, value in values.items()}
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _of_ckpt(cls, value: object, info: ValidationInfo) -> object:
+        ckpt = info.data.get("ckpt")
+        if value is None:
+            return {"default": {"ckpt": ckpt}}
+        if ckpt is not None:
+            raise ValueError(f"names the files already, so leave out ckpt={ckpt}; give one of the two")
+        return json.loads(value) if isinstance(value, str) else value
+
     @field_validator("workers", mode="before")
     @classmethod
     def _number_or_auto(cls, value: object, info: ValidationInfo) -> object:
@@ -167,10 +176,7 @@ class Settings(BaseModel):
         if self.drain_seconds >= self.shutdown_timeout:
             timeout = f"shutdown_timeout={self.shutdown_timeout}"
             raise ValueError(f"drain_seconds={self.drain_seconds}: must be less than {timeout}")
-        if self.ckpt is not None:
-            if self.models != {"default": ModelSettings()}:
-                raise ValueError(f"ckpt={self.ckpt}: models names the files already; give one of the two")
-            self.models, self.ckpt = {"default": ModelSettings(ckpt=self.ckpt)}, None
+        self.ckpt = None  # it is in `models`
         if not self.models:
             raise ValueError("models={}: must have at least one model; null serves the one of ckpt")
         self.default = self.default or next(iter(self.models))
@@ -181,11 +187,10 @@ class Settings(BaseModel):
         if rest < -1e-9 or (weight is not None and abs(weight - rest) > 1e-9):
             raise ValueError(f"models: the weights must sum to 1; the others leave {rest:g} for {self.default}")
         self.models[self.default].weight = max(0.0, rest)
+        _require_ascii("api_keys", self.api_keys)
         if self.api_keys_file is not None:
             self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
             self.api_keys_file = None
-        if not all(key.isascii() for key in self.api_keys):
-            raise ValueError("api_keys: API keys must be ASCII; programs encode other characters differently")
         return self
 
     @property
@@ -208,6 +213,11 @@ def read_settings(cfg: DictConfig) -> Settings:
     raise UserError(text)
 
 
+def _require_ascii(key: str, values: Sequence[str]) -> None:
+    if not all(value.isascii() for value in values):
+        raise ValueError(f"{key}: API keys must be ASCII; programs encode other characters in a header differently")
+
+
 def _read_keys(path: Path) -> Sequence[str]:
     try:
         keys = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -216,4 +226,5 @@ def _read_keys(path: Path) -> Sequence[str]:
         raise ValueError(f"api_keys_file={path}: cannot be read ({reason})") from error
     if not keys:
         raise ValueError(f"api_keys_file={path}: has no key; write one per line")
+    _require_ascii(f"api_keys_file={path}", keys)
     return keys

@@ -26,7 +26,11 @@ log = logging.getLogger("gan")
 
 
 class Pruning(Callback):
-    """Reports each validation to a pruner, and ends the run if it says so. `directory` is the job's own."""
+    """Reports each validation to a pruner, and ends the run if it says so, but not after its last validation.
+
+    A pruner's steps are the validations, counted from 0; of the monitored value, lower is better. `directory` is the
+    job's own: the folders of the other jobs are beside it.
+    """
 
     def __init__(self, directory: str, monitor: str, pruner: BasePruner) -> None:
         self.directory, self.monitor, self.pruner = Path(directory), monitor, pruner

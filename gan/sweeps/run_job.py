@@ -5,7 +5,6 @@ import logging
 import traceback
 from pathlib import Path
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -28,6 +27,8 @@ def run_job(cfg: DictConfig) -> None:
     write_outcome(folder, *_train(cfg))
     gc.collect()  # reference cycles of the trainer would keep its networks in memory
     if cfg.compile:
+        import torch
+
         torch.compiler.reset()  # the compiler gives up after a few networks of different shapes
     job = read_job(folder)
     assert job is not None  # Hydra has written its settings

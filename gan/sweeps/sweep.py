@@ -15,12 +15,12 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from gan.config.early_checks import check, expanded
 from gan.config.overrides import ckpt_path_of, in_braces, key_of, quoted
+from gan.config.trainer_flags import check_one_process
 from gan.errors import UserError
 from gan.runs.folder import without_hydra
 from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, write_outcome
 from gan.sweeps.run_job import run_job
 from gan.sweeps.sweep_table import LOCK, write_report
-from gan.train.checks import check_one_process
 
 log = logging.getLogger("gan")
 STUDY_FILE = "study.db"

@@ -13,6 +13,7 @@ from torch import nn
 from gan.config import in_multirun
 from gan.config.bounds import require_part
 from gan.config.early_checks import check
+from gan.config.trainer_flags import check_one_process, several_processes
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.hardware import processes_started
@@ -37,7 +38,7 @@ def check_config(cfg: DictConfig) -> None:
     elif HydraConfig.initialized() and "n_trials" in cfg:
         raise UserError(f"sweep={HydraConfig.get().runtime.choices['sweep']}: a search needs gan train --multirun")
     check("train", cfg)
-    if cfg.on_divergence == "rewind" and (setting := _several_processes(cfg)):
+    if cfg.on_divergence == "rewind" and (setting := several_processes(cfg)):
         raise UserError(f"on_divergence=rewind: only with one process, not {setting}")
     for group in ("callbacks", "logger"):
         for name, part in (cfg.get(group) or {}).items():
@@ -49,20 +50,6 @@ def check_config(cfg: DictConfig) -> None:
     if directory is not None and Path(directory).absolute() != own:
         hint = "a run has one folder, hydra.run.dir=FOLDER names it"
         raise UserError(f"callbacks.checkpoints.directory={directory}: checkpoints are in {own}; {hint}")
-
-
-def check_one_process(cfg: DictConfig) -> None:
-    """Raises a UserError for a job with several processes: each of them would start the whole sweep again."""
-    if several := _several_processes(cfg):
-        raise UserError(f"{several}: a job of a sweep has one process; use hardware=cpu or gpu")
-
-
-def _several_processes(cfg: DictConfig) -> str | None:
-    """The setting that starts more than one process, as KEY=VALUE."""
-    devices, nodes = cfg.trainer.devices, cfg.trainer.get("num_nodes", 1)
-    if str(devices) != "1" and not (OmegaConf.is_list(devices) and len(devices) == 1):
-        return f"trainer.devices={devices}"
-    return f"trainer.num_nodes={nodes}" if nodes != 1 else None
 
 
 def check_model_fits_data(module: GAN, source: Source) -> None:

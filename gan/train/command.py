@@ -14,7 +14,6 @@ from typing import Any
 import lightning
 from lightning import Callback
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -35,7 +34,6 @@ from gan.hardware import check_compiler, settle_hardware, settle_precision, slur
 from gan.module import GAN
 from gan.runs.folder import accept_run, held
 from gan.runs.newest import LAST
-from gan.runs.records import read_json
 from gan.threads import forget_threads, settle_threads
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, load_weights, resume
@@ -88,11 +86,11 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         check_model_fits_data(module, datamodule.source)
         if cfg.init_from and not resume_from:
             load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
-        complete = resume(cfg, module, resume_from, datamodule.source.name) if resume_from else None
-        if resume_from and complete:
-            return module, read_json(resume_from.with_suffix(".json")).get("metrics", {})
+        end = resume(cfg, module, resume_from, datamodule.source.name) if resume_from else None
+        if end and end.is_complete:
+            return module, end.metrics
         try:
-            return module, _fit(cfg, module, datamodule, resume_from, ended=complete is not None)
+            return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
         except DivergedError as error:
             last, rewinds = output_dir / LAST, module.rewinds + 1
             if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
@@ -111,7 +109,7 @@ def _fit(
     callbacks = _built(cfg, "callbacks", Callback)
     trainer: Trainer = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *callbacks, _settings_record(cfg), *([NoMoreBatches()] if ended else [])],
+        callbacks=[MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])],
         logger=_built(cfg, "logger", Logger) or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
     )
@@ -160,15 +158,22 @@ def _built(cfg: DictConfig, group: str, kind: type) -> list[Any]:
     return list(built.values())
 
 
-def _settings_record(cfg: DictConfig) -> Callback:
+class SettingsRecord(Callback):
     """Writes `config.yaml` and `.hydra/` when training starts: what a part refuses has been refused by then."""
 
-    def write(trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if trainer.is_global_zero:
-            write_atomic(Path(cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(cfg, resolve=True))
-            accept_run()
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+        self._recorded = False
 
-    return LambdaCallback(on_train_start=write, on_fit_end=write)  # a run of no epochs never starts to train
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.is_global_zero:
+            write_atomic(Path(self.cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(self.cfg, resolve=True))
+            accept_run()
+        self._recorded = True
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not self._recorded:  # a run of no epochs never starts to train
+            self.on_train_start(trainer, pl_module)
 
 
 class CheckpointIO(TorchCheckpointIO):

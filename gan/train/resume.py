@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from joblib import cpu_count
@@ -67,11 +67,18 @@ def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWO
     return checkpoint
 
 
-def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> bool | None:
+class End(NamedTuple):
+    """What is known of a run whose training has reached its end."""
+
+    metrics: dict[str, float]  # the last ones
+    is_complete: bool  # False: it was killed before its last files were written, and they are due
+
+
+def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
     """Prepares a run on `data` that resumes, and logs which settings differ; Lightning restores the rest in `fit`.
 
     Returns:
-        None for a run that continues, else whether its last files are written; the module then has its weights.
+        None for a run that continues, else its end; the module then has its weights.
 
     Raises:
         UserError: the file cannot be read, or the networks or optimizers differ.
@@ -86,7 +93,8 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> bool | None:
     if reason := _end_reached(cfg, checkpoint):
         say("%s: %s", path, reason)
         module.on_load_checkpoint(checkpoint)
-        return elsewhere or read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
+        written = read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
+        return End(read_json(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
     say("resumed     after %s images", f"{checkpoint['images_seen']:,}")
     if (then := checkpoint.get("data")) not in (None, data):
         say("changed     data=%s, was %s; its measures are not compared with those before", data, then)

@@ -138,7 +138,9 @@ def test_a_folder_that_may_not_be_read_is_one_line(gan, tmp_path, monkeypatch, a
     monkeypatch.setattr(Path, "iterdir", iterdir)
     code, _, err = gan(*arguments)
     assert code == 2
-    assert err.splitlines()[-1].startswith(f"gan {arguments[0]}: {tmp_path}/outputs/{folder}: Permission denied for")
+    model = "model default: " if arguments[0] == "serve" else ""  # a service may have several
+    line = err.splitlines()[-1]
+    assert line.startswith(f"gan {arguments[0]}: {model}{tmp_path}/outputs/{folder}: Permission denied for")
 
 
 @pytest.mark.process

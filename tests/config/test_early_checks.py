@@ -95,7 +95,8 @@ def test_a_quoted_home_is_expanded(monkeypatch, tmp_path):
 def test_composing_and_checking_import_no_torch():
     code = (
         "import sys; from gan.config import compose; from gan.config.early_checks import check;"
-        "import gan.cli.hydra_run, gan.runs.newest; check('train', compose('train'));"
+        "import gan.cli.hydra_run, gan.runs.newest, gan.sweeps.grid_sweep;"
+        "check('train', compose('train', ['+trainer.max_time=00:00:30:00']));"
         "assert not {'torch', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

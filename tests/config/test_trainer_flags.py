@@ -3,6 +3,7 @@
 import csv
 import inspect
 import json
+import re
 from functools import lru_cache
 
 import lightning
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 
 from gan.config import compose
 from gan.config.early_checks import check
-from gan.config.trainer_flags import FLAGS, REFUSED
+from gan.config.trainer_flags import FLAGS, REFUSED, check_one_process
 from gan.errors import UserError
 from gan.train import command
 
@@ -189,3 +190,11 @@ def test_all_flags_that_work_do_so_in_one_run(run, monkeypatch, tmp_path, torchs
     best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
     assert float(measured[str(best["images_seen"])]) == pytest.approx(best["best_score"])
     assert "run_training_batch" in (tmp_path / "run" / "fit-profile.txt").read_text()
+
+
+def test_a_job_of_a_sweep_has_one_process():
+    for fits in (["hardware=cpu"], ["hardware=gpu", "trainer.devices=[3]"]):
+        check_one_process(compose("train", fits))
+    for wrong in ("trainer.devices=2", "trainer.devices=[0, 1]", "trainer.num_nodes=2"):
+        with pytest.raises(UserError, match=f"^{re.escape(wrong)}: a job of a sweep has one process"):
+            check_one_process(compose("train", ["hardware=gpu", f"++{wrong.replace(' ', '')}"]))

@@ -22,9 +22,9 @@ def idx(array):
 
 
 def read(path):
-    arrays, labels, of_8_bits = read_images(path)
-    images = torch.cat([as_images(array, 1, None, False, "", of_8_bits) for array in arrays])
-    return images.numpy(), None if labels is None else [int(label) for label in labels]
+    found = read_images(path)
+    images = torch.cat([as_images(array, 1, None, False, "", found.of_8_bits) for array in found.arrays])
+    return images.numpy(), None if found.labels is None else [int(label) for label in found.labels]
 
 
 def broken_png():

@@ -7,7 +7,7 @@ import torch
 from gan.config.bounds import COUNT
 from gan.errors import UserError
 from gan.inference import DigitGenerator
-from gan.inference.arguments import find_device, interpolate_labels, number
+from gan.inference.arguments import find_device, number
 
 
 def test_images_show_the_requested_digits_in_turn(checkpoints):
@@ -46,13 +46,6 @@ def test_numbers_of_numpy_are_those_of_python():
     for wrong in (np.int64(0), np.float32(1), None):
         with pytest.raises(UserError, match=f"count={wrong}: a whole number, 1 or more"):
             number(COUNT, "count", wrong)
-
-
-def test_labels_pass_in_straight_lines_from_each_class_to_the_next():
-    shares = interpolate_labels(torch.tensor([0, 2, 2]), 3, 3)
-    line = [[1, 0, 0], [0.5, 0, 0.5], [0, 0, 1]]
-    assert shares.tolist() == [*line, *[[0, 0, 1]] * 3]
-    assert interpolate_labels(torch.tensor([2, 2]), 3, 3).tolist() == [2, 2, 2]  # which every network can take
 
 
 def test_a_device_that_this_machine_lacks_is_refused(checkpoints):

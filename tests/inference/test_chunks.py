@@ -1,7 +1,5 @@
-"""Chunks of several sizes whose images have the same bits, and images between two classes."""
+"""Chunks of several sizes whose images have the same bits."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pytest
@@ -9,9 +7,7 @@ import torch
 from tiny_generators import save_checkpoint
 from torch import nn
 
-from gan.errors import UserError
 from gan.inference import CHUNK, DigitGenerator, chunks, exact_sizes
-from gan.inference.chunks import ROWS, at_least_rows, mix_classes, pad_linear_layers
 
 
 class Uneven(nn.Module):
@@ -72,61 +68,3 @@ def test_a_chunk_is_padded_to_the_smallest_size_that_holds_it(tmp_path):
         sizes.clear()
         assert torch.equal(generator.sample(z[:count], labels[:count]), expected[:count])
         assert sizes == padded
-
-
-def test_a_mix_of_digits_is_the_image_of_the_mixed_embeddings(untrained):
-    generator = untrained()
-    z = generator.latents(0, 0, 3)
-    shares = torch.zeros(3, 10)
-    shares[:, 2], shares[:, 7] = 0.25, 0.75
-    mixed = generator.sample(z, shares)
-    for module in generator.network.modules():
-        if isinstance(module, torch.nn.Embedding):
-            module.weight[0] = 0.25 * module.weight[2] + 0.75 * module.weight[7]
-    assert (mixed.int() - generator.sample(z, torch.zeros(3, dtype=torch.long)).int()).abs().max() <= 1
-
-
-def test_threads_that_use_the_network_at_once_do_not_disturb_each_other(untrained):
-    generator = untrained()
-    z, shares = generator.latents(0, 0, 3), torch.eye(10)[[2, 7, 7]].lerp(torch.eye(10)[[1, 0, 4]], 0.25)
-    given = (torch.tensor([1, 2, 7]), shares, shares.flip(0))
-    expected = [generator.sample(z, labels) for labels in given]
-    reached, released = threading.Event(), threading.Event()
-
-    def wait(module, inputs):
-        if threading.current_thread() is not threading.main_thread():
-            reached.set()
-            assert released.wait(30)
-
-    generator.network.register_forward_pre_hook(wait)
-    with ThreadPoolExecutor(1) as thread:
-        mixed = thread.submit(generator.sample, z, shares)
-        assert reached.wait(30)
-        found = [generator.sample(z, labels) for labels in given]
-        released.set()
-        assert torch.equal(mixed.result(), expected[1])
-    for images, right in zip(found, expected, strict=True):
-        assert torch.equal(images, right)
-
-
-def test_a_network_without_embeddings_of_classes_mixes_none():
-    for network in (torch.nn.Linear(2, 2), torch.nn.Embedding(9, 1)):
-        with pytest.raises(UserError, match=r"no class embeddings to mix .*; use one digit"):
-            mix_classes(network, torch.zeros(3, 2), torch.ones(3, 10) / 10)
-
-
-def test_a_row_is_computed_as_one_of_many():
-    network = nn.Sequential(nn.Linear(64, 300), nn.ReLU(), nn.Linear(300, 5, bias=False))
-    rows = torch.cat([torch.randn(1, 64), torch.zeros(ROWS - 1, 64)])
-    with torch.inference_mode():
-        hidden = network[:2](rows)
-        expected = network[2](torch.cat([hidden[:1], torch.zeros(ROWS - 1, 300)]))[:1]
-        names = list(network.state_dict())
-        pad_linear_layers(network)
-        assert torch.equal(network(rows[:1]), expected)
-    assert list(network.state_dict()) == names
-
-
-def test_only_few_rows_are_padded():
-    assert at_least_rows(torch.ones(3, 2)).shape == (ROWS, 2)
-    assert at_least_rows(torch.ones(9, 2)).shape == (9, 2)

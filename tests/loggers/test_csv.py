@@ -17,6 +17,12 @@ def test_rows_are_on_the_disk_at_once_and_columns_grow(tmp_path):
     assert read_rows(logger.path)[1]["val/fid_mnist"] == "3.0"
 
 
+def test_without_a_module_that_counts_images_a_row_has_none(tmp_path):
+    logger = CSVMetrics(tmp_path / "metrics.csv")
+    logger.log_metrics({"loss": 0.5}, step=3)
+    assert read_rows(logger.path) == [{"step": "3", "epoch": "", "images_seen": "", "loss": "0.5"}]
+
+
 def resume(path, images_seen):
     CSVMetrics(path).follow(SimpleNamespace(images_seen=images_seen))
 

@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import LambdaCallback
 from offline_runs import offline_runs
 
 from gan.loggers import CSVMetrics
+from gan.loggers.tensorboard import TensorBoardRun
 from gan.train import train
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,12 @@ def test_a_row_without_its_images_stands_at_those_of_the_module_or_without_one_a
     logger.follow(module)
     module.images_seen = 40
     assert (logger.images_at({"loss": 1.0}, 7), logger.images_at({"images_seen": 36.0}, 7)) == (40, 36)
+
+
+def test_a_value_that_is_no_number_is_an_error_and_no_missing_row(tmp_path):
+    pytest.importorskip("tensorboard")
+    with pytest.raises(ValueError, match="you tried to log low"):
+        TensorBoardRun(tmp_path).log_metrics({"loss": "low"}, step=1)
 
 
 @pytest.mark.parametrize("method", ["add_scalar", "add_image", "flush", "close"])

@@ -30,6 +30,11 @@ def test_float_images_are_refused(sets):
         FeatureCollector(EdgeExtractor()).add(sets.generated[:3] / 255)
 
 
+def test_images_have_a_label_each(sets):
+    with pytest.raises(UserError, match="not 4 for 3 images"):
+        FeatureCollector(EdgeExtractor()).add(sets.generated[:3], torch.arange(4))
+
+
 def test_features_of_an_extractor_with_weights_have_no_gradient(sets):
     class Weighted(EdgeExtractor):
         def __init__(self):

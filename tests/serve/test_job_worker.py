@@ -1,6 +1,7 @@
 """The work on jobs: their results, and what a stop, a restart and other workers mean for them."""
 
 import asyncio
+import errno
 import os
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from tiny_generators import save_checkpoint
 
 from gan.config import compose
 from gan.generate import generate
-from gan.serve import job_worker
+from gan.serve import job_store, job_worker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_jobs")]
 
@@ -132,7 +133,7 @@ async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):
     forgotten, young = (tmp_path / "jobs" / (32 * letter) for letter in "ab")  # of another version of the service
     for folder in (forgotten, young):
         folder.mkdir(parents=True)
-        (folder / "job.json").write_text("{}")
+        (folder / "job.json").write_text('{"num_images": 9, "format": "npz", "channels": 1, "model_bytes": 9}')
     os.utime(forgotten, (0, 0))
     async with service() as client:
         entry = await until(client, await submit(client), "done")
@@ -145,6 +146,23 @@ async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):
                 await asyncio.sleep(0.01)
         assert (await client.get(entry["download"])).status_code == 404
     assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == [young]
+
+
+async def test_a_result_is_kept_where_the_end_could_not_be_recorded_at_once(service, tmp_path, monkeypatch, caplog):
+    write, refused = job_store.write_atomic, []
+
+    def on_a_full_disk(path, content):
+        if '"done"' in content and not refused:
+            refused.append(path)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(job_store, "write_atomic", on_a_full_disk)
+    async with service() as client:
+        entry = await until(client, await submit(client), "done", "failed")
+        assert (entry["state"], entry["error"], len(refused)) == ("done", None, 1)
+        assert (await client.get(entry["download"])).status_code == 200
+    assert f"jobs_dir={tmp_path / 'jobs'}: [Errno 28] No space left on device" in caplog.messages
 
 
 async def test_a_job_that_fails_says_why_and_the_next_one_is_done(service, slow, tmp_path):

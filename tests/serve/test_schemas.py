@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gan.serve.schemas import GridQuery, InterpolationRequest, JobRequest, SampleRequest
+from gan.serve.schemas import GridQuery, InterpolationRequest, JobEntry, JobRequest, SampleRequest
 from gan.serve.settings import ModelSettings
 
 
@@ -11,6 +11,11 @@ def test_a_request_names_a_version_in_full_whatever_its_label():
     label = "v" * 64
     version = ModelSettings(ckpt="a.ckpt", version=label).version
     assert SampleRequest(version=f"{version}+0123456789ab").version.startswith(label)
+
+
+def test_clients_can_count_on_every_field_of_a_job():
+    schema = JobEntry.model_json_schema(mode="serialization")
+    assert set(schema["required"]) == schema["properties"].keys()
 
 
 @pytest.mark.parametrize(

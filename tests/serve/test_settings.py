@@ -52,6 +52,7 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["rate_limit=0/minute"], "rate_limit=0/minute: must allow at least one request"),
         (["rate_limit_storage=redis"], "rate_limit_storage: must be memory or the address of a Redis server"),
         (["rate_limit_storage='redis://a:b/0'"], "rate_limit_storage: must be memory or the address of a Redis"),
+        (["rate_limit_storage='redis://a:65536/0'"], "rate_limit_storage: must be memory or the address of a Redis"),
         (["rate_limit_storage='memcached://a'"], "such as redis://localhost:6379/0"),
         (["trusted_proxies=10.0.0.1/8"], "trusted_proxies=10.0.0.1/8: must be addresses or networks"),
         (["trusted_proxies='*,10.0.0.1'"], "trusted_proxies=*,10.0.0.1: must be addresses or networks"),
@@ -72,7 +73,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["cors_origins=a.example"], "cors_origins.0=a.example: must be as browsers send it"),
         (["queue_size=10"], "queue_size=10: must be at least max_images=1024"),
         (["drain_seconds=40"], "drain_seconds=40.0: must be less than shutdown_timeout=30"),
-        (["ckpt=a", "models={a: {ckpt: b}}"], "ckpt=a: models names the files"),
+        (["ckpt=a", "models={a: {ckpt: b}}"], "names the files already, so leave out ckpt=a"),
+        (["ckpt=a", "models={default: {}}"], "names the files already, so leave out ckpt=a"),
         (["models={a: {ckpt: b}}", "default=c"], "default=c: must be one of a"),
         (["models={a/b: {ckpt: b}}"], "models.a/b"),
         (["models={a: {cktp: b}}"], "models.a.cktp=b: "),
@@ -86,6 +88,13 @@ def test_an_error_is_one_line_that_names_the_key(overrides, words):
         read(*overrides)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_with_a_key_that_is_not_ascii_is_named(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("key\nclé\n", encoding="utf-8")
+    with pytest.raises(UserError, match=f"^api_keys_file={path}: API keys must be ASCII"):
+        read(f"api_keys_file='{path}'")
 
 
 def test_a_quoted_text_that_looks_like_a_number_is_kept():

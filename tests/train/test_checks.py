@@ -4,9 +4,7 @@ import re
 
 import pytest
 
-from gan.config import compose
 from gan.errors import UserError
-from gan.train.checks import check_one_process
 
 LIGHTNINGS = "lightning.pytorch.callbacks"
 
@@ -36,14 +34,6 @@ def test_a_setting_that_cannot_work_is_refused_before_anything_is_written(run, t
         run(*overrides)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_job_of_a_sweep_has_one_process():
-    for fits in (["hardware=cpu"], ["hardware=gpu", "trainer.devices=[3]"]):
-        check_one_process(compose("train", fits))
-    for wrong in ("trainer.devices=2", "trainer.devices=[0, 1]", "trainer.num_nodes=2"):
-        with pytest.raises(UserError, match=f"^{re.escape(wrong)}: a job of a sweep has one process"):
-            check_one_process(compose("train", ["hardware=gpu", f"++{wrong.replace(' ', '')}"]))
 
 
 def test_several_processes_that_were_started_from_outside_need_a_folder_with_a_name(gan, monkeypatch):

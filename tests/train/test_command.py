@@ -1,15 +1,17 @@
 """What a run prints and leaves, when it records its settings, and what it leaves open of a caller's."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
 from offline_runs import offline_runs
+from omegaconf import OmegaConf
 from tiny_runs import FAST, NARROW, TINY, last_checkpoint, same_weights
 
 from gan.callbacks.training_log import TrainingLog
 from gan.errors import UserError
 from gan.module import GAN
-from gan.train.command import CheckpointIO
+from gan.train.command import CheckpointIO, SettingsRecord
 
 QUICK = (*TINY, *NARROW, *FAST, "trainer.limit_train_batches=1", "logger=none")
 REFUSED_LATE = (  # by parts that are built or set up when training starts
@@ -93,6 +95,17 @@ def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
     again = gan("train", "--config-path", settings, "trainer.max_epochs=0", "--config-name", "config", "ckpt_path=null")
     assert again[0] == 0, again
     assert len([*(tmp_path / "outputs" / "train").iterdir()]) == 2
+
+
+def test_settings_are_recorded_once_also_where_training_never_starts(tmp_path):
+    cfg, trainer = OmegaConf.create({"output_dir": str(tmp_path), "seed": 3}), SimpleNamespace(is_global_zero=True)
+    started, never_started = SettingsRecord(cfg), SettingsRecord(cfg)
+    started.on_train_start(trainer, None)
+    (tmp_path / "config.yaml").unlink()
+    started.on_fit_end(trainer, None)
+    assert [*tmp_path.iterdir()] == []
+    never_started.on_fit_end(trainer, None)
+    assert OmegaConf.load(tmp_path / "config.yaml").seed == 3
 
 
 @pytest.mark.slow

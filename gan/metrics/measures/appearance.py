@@ -10,7 +10,10 @@ LOOKS = ("mean", "std", "contrast", "sharpness")
 
 
 def quality(appearances: Tensor) -> dict[str, float]:
-    """The look of a set: mean and standard deviation of all its pixels, mean contrast and sharpness of its images."""
+    """The look of a set by name, from the `appearance` [N, 3] of its images; all are of pixels in [0, 1].
+
+    `mean` and `std` are over all pixels of all images, `contrast` and `sharpness` are means over the images.
+    """
     return {look: value.item() for look, value in _looks(_moments(appearances).mean(0)).items()}
 
 

@@ -36,7 +36,7 @@ class ClassificationAccuracy(Measure):
 
     `cas_plus_real` is that of one trained on the generated and the real training images together. Its floor, which is
     here the goal, is the same classifier trained on the real training images; it is computed once and kept on the disk.
-    A model's `num_images` have each digit equally often.
+    It is trained for `epochs` on `num_images` of a model's images, each digit equally often.
     """
 
     name = "cas"

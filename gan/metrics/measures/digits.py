@@ -77,7 +77,10 @@ class Modes(_OfClasses):
 
 
 class ClassFrechetDistance(Measure):
-    """The FID of each class between the images with its label; of a class with fewer than two images there is none."""
+    """The FID of each class between the images with its label; of a class with fewer than two images there is none.
+
+    A class has a tenth of the images, so its FID is above that of all ten, for real images too: compare with the floor.
+    """
 
     name = "class_fid"
     values = {f"fid_class_{label}": "lower" for label in range(10)}

@@ -100,7 +100,7 @@ class FrechetDistance(Measure):
 
 
 class InceptionScore(Measure):
-    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over random splits (Salimans et al. 2016); 1 to K."""
+    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over 2 or more random splits (Salimans et al. 2016); 1 to K."""
 
     name = "is"
     values = {"is": "higher", "is_std": None}
@@ -134,7 +134,8 @@ class InceptionScore(Measure):
 class KernelDistance(Measure):
     """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, mean and spread over subsets (Binkowski et al. 2018).
 
-    Around 0 for sets of one distribution, on either side of it; fewer subsets take less time and vary more.
+    Around 0 for sets of one distribution, on either side of it; the spread is over subsets, not over training runs.
+    Fewer subsets take less time and vary more. Each has `subset_size` images of either set.
     """
 
     name = "kid"

@@ -80,13 +80,13 @@ def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Te
 
 
 def radii(features: Tensor, *ks: int) -> list[Tensor]:
-    """For each k the squared distance of each sample, float64 [N, D], to its k-th nearest other one: float64 [N]."""
+    """For each k < N the squared distances of samples, float64 [N, D], to their k-th nearest others: float64 [N]."""
     squared = [part.topk(max(ks) + 1, largest=False).values for _, part in squared_distances(features, features)]
     return [torch.cat(squared)[:, k] for k in ks]  # the nearest of all is the sample itself
 
 
 def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
-    """The nearest members of a reference set: distances float64 [N, count] and indices, the nearest first."""
+    """Of features, float64 [N, D], the nearest of a reference set, [M, D]: distances and indices [N, count]."""
     found = [part.topk(count, largest=False) for _, part in squared_distances(features, reference)]
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 

@@ -70,7 +70,7 @@ def cancel(request: Request, job: JobDep) -> None:
 @router.get("/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD)
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Ranges continue a broken download."""
-    if job.record.state != "done":
+    if not job.result.exists():
         raise HTTPException(409, f"Job {job.id} {'has failed' if job.record.error else 'is not done yet'}.")
     media_type = "application/zip" if job.result.suffix == ".zip" else "application/octet-stream"
     headers = {"Cache-Control": "private, no-cache"}  # a shared cache would keep it beyond its key and its deletion
@@ -78,7 +78,11 @@ def download(job: JobDep) -> FileResponse:
 
 
 def _entry(request: Request, job: Job) -> schemas.JobEntry:
-    url, record, jobs = request.url_for("progress", identifier=job.id).path, job.record, service_of(request).jobs
-    download = f"{url}/download" if record.state == "done" else None
-    deleted_at = record.finished_at and record.finished_at + jobs.keep
-    return record.model_copy(update={"url": url, "download": download, "deleted_at": deleted_at})
+    """What the owner of a job sees."""
+    record, url = job.record, request.url_for("progress", identifier=job.id).path
+    return schemas.JobEntry(
+        **record.model_dump(exclude={"owner", "bytes"}),
+        deleted_at=record.finished_at and record.finished_at + service_of(request).jobs.keep,
+        url=url,
+        download=f"{url}/download" if record.state == "done" else None,
+    )

@@ -4,6 +4,8 @@ import pytest
 from job_requests import JOB, submit, until
 from tiny_generators import save_checkpoint
 
+from gan.serve.schemas import JobEntry
+
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_jobs")]
 
 
@@ -49,4 +51,6 @@ async def test_a_job_is_its_keys_alone(service):
         assert (await client.delete(url)).status_code == 404
         assert (await client.get("/v1/jobs")).json() == {"jobs": []}
         client.headers["X-API-Key"] = "one-key"
-        assert "owner" not in await until(client, url, "done")
+        entry = await until(client, url, "done")
+        assert entry.keys() == JobEntry.model_fields.keys()  # not whose it is
+        assert (await client.get("/v1/jobs")).json() == {"jobs": [entry]}
