@@ -21,6 +21,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """
 
     _bytes: int | None = None  # while headers arrive, of these; after an error, of what was discarded
+    _arriving = 0  # bytes that are parsed now
     _refused = False
     _head = b""  # of a request that offers an upgrade, without the offer
 
@@ -30,10 +31,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._bytes = 0
+        self._bytes = -self._arriving  # they may be of pipelined requests before this one
         self._start_timer(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
+        self._arriving = len(data)
         if not self._refused:
             self._parse(data)
         if self._bytes is not None:
@@ -41,13 +43,16 @@ class LimitedProtocol(HttpToolsProtocol):
             if self._refused and self._bytes > LINGER_BYTES:
                 self.transport.abort()
             elif not self._refused and self._bytes > MAX_HEADER_BYTES:
-                self._refuse(431, f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
+                self._refuse(431, TOO_LARGE)
 
     def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # its argument is the length of the head in `data`
             self._parse(self._head + data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            too_large = isinstance(error.__context__, OverflowError)
+            self._refuse(*((431, TOO_LARGE) if too_large else (400, f"The request is not valid HTTP: {error.__context__}.")))
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not valid HTTP: {error}.")
 
