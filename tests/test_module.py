@@ -183,7 +183,8 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
             r"model\.loss\.leak=0\.1; .* model\.one_stage=false",
         ),
         ("model.penalties.r1.every=0", r"model\.penalties\.r1"),
-        ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer: Invalid learning rate"),
+        ("model.generator_optimizer.lr=-1", r"model\.generator_optimizer\.lr=-1: a number, 0 or more"),
+        ("model.generator_optimizer.betas=[2,0.9]", r"model\.generator_optimizer: Invalid beta"),
     ],
 )
 def test_impossible_values_are_refused(tiny, override, message):

@@ -21,7 +21,6 @@ from gan.atomic_write import write_atomic, write_json
 from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.validation import ValidationMeasures
 from gan.config import in_multirun
-from gan.config.overrides import quoted
 from gan.config.targets import packages_of
 from gan.data import Source
 from gan.hardware import device_name, precision_name
@@ -29,7 +28,7 @@ from gan.inference.exported_files import file_metadata, write_safetensors
 from gan.inference.network_loading import describe, weights_checksum
 from gan.metrics.extractor import CLASSIFIERS
 from gan.module import GAN
-from gan.runs.newest import BEST, LAST, resume_command
+from gan.runs.newest import BEST, LAST, path_text, resume_command
 from gan.runs.records import read_json, training_command
 from gan.trainer_types import Trainer
 
@@ -138,7 +137,7 @@ def results_table(run: Path, floor: Mapping[str, float]) -> str:
 def next_commands(run: Path, source: Source, num_classes: int | None, options: Mapping[str, Any]) -> list[str]:
     """Three commands, quoted for a shell, for a run that is complete; `options` are those of its model."""
     newest = resume_command(run) == "gan train ckpt_path=last"
-    chosen = ["ckpt=last" if newest else f"ckpt={quoted(str(run / LAST))}"]
+    chosen = ["ckpt=last" if newest else f"ckpt={path_text(run / LAST)}"]
     own = [package for package in packages_of(dict(options)) if package not in ("gan", "torch")]
     chosen += [f"trust=[{','.join(own)}]"] if own else []
     measured = [] if source.name in CLASSIFIERS or source.shows_digits else ["metrics.extractor=inception"]

@@ -62,10 +62,11 @@ class Explained(NamedTuple):
     notes: list[str]  # the comments after the last key
 
 
-def command_help(command: str, groups: Sequence[str] = ()) -> str:
+def command_help(command: str, groups: Sequence[str] = (), own_configs: Path | None = None) -> str:
     """The help of a command, or of some of its groups of configs; UserError for a group that it does not have."""
     if groups:
-        return "\n\n".join(group_help(command, group) for group in groups)
+        folders = [CONFIG_DIR, own_configs] if own_configs else [CONFIG_DIR]
+        return "\n\n".join(group_help(command, group, folders) for group in groups)
     _, title, keys, notes = explained(CONFIG_DIR / f"{command}.yaml")
     lines = [*textwrap.wrap(title, 118), "", f"usage: gan {command} [key=value ...]", ""]
     lines += [f"  {line}" for line in EXAMPLES[command]]
@@ -81,10 +82,11 @@ def command_help(command: str, groups: Sequence[str] = ()) -> str:
     return "\n".join([*lines, "", flags])
 
 
-def group_help(command: str, group: str) -> str:
+def group_help(command: str, group: str, folders: Sequence[Path]) -> str:
     if group not in groups_of(command):
         raise UserError(f"--help {group}: the groups of {command} are: {', '.join(groups_of(command)) or 'none'}")
-    choices = {file.stem: explained(file).title for file in sorted((CONFIG_DIR / group).glob("*.yaml"))}
+    files = [file for folder in folders for file in sorted((folder / group).glob("*.yaml"))]
+    choices = {file.stem: explained(file).title for file in files}
     keys = group_keys(group)
     lines = [f"{group}=NAME:", *aligned(choices)]
     return "\n".join([*lines, "", "keys:", *table(keys)] if keys else lines)
@@ -119,7 +121,7 @@ def aligned(rows: Mapping[str, str]) -> list[str]:
 def explained(file: Path) -> Explained:
     """What the comments of a config say. A key's comment stands behind it, or in the lines before it."""
     lines = file.read_text(encoding="utf-8").splitlines()
-    package = PACKAGE.match(lines[0])
+    package = PACKAGE.match(lines[0]) if lines else None
     lines = lines[1:] if package else lines
     title: list[str] = []
     while lines and lines[0].startswith("#"):

@@ -30,7 +30,7 @@ from gan.stop_signals import ended_by
 def run_hydra(command: str, options: argparse.Namespace) -> None:
     """Composes the command's config and calls the command with it, or does what one of Hydra's flags asks for."""
     if options.help or options.hydra_help:
-        print(flags_help() if options.hydra_help else command_help(command, options.overrides))
+        print(flags_help() if options.hydra_help else command_help(command, options.overrides, _own_configs(options)))
         return
     stopped_by = () if command in ("train", "serve") else (signal.SIGTERM,)  # those two have their own ways to stop
     try:
@@ -80,14 +80,21 @@ def _search_path(options: argparse.Namespace) -> ConfigSearchPath:
     main = CONFIG_DIR if options.config_path is None else expanded("--config-path", options.config_path).absolute()
     path = create_config_search_path(str(main))
     schema = SearchPathQuery(provider="schema")
-    if options.config_dir is not None:
-        folder = expanded("--config-dir", options.config_dir).absolute()
-        if not folder.is_dir():
-            raise UserError(f"--config-dir {options.config_dir}: there is no folder {folder}")
+    if folder := _own_configs(options):
         path.prepend("command-line", f"file://{folder}", schema)
     if main != CONFIG_DIR:
         path.prepend("gan", f"file://{CONFIG_DIR}", schema)
     return path
+
+
+def _own_configs(options: argparse.Namespace) -> Path | None:
+    """The folder that --config-dir names."""
+    if options.config_dir is None:
+        return None
+    folder = expanded("--config-dir", options.config_dir).absolute()
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {options.config_dir}: there is no folder {folder}")
+    return folder
 
 
 def _has_folder(hydra: Hydra, name: str, overrides: list[str]) -> bool:

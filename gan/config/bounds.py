@@ -109,6 +109,8 @@ TRAIN: dict[str, Allowed] = {
     "model.image_channels": OneOf((1, 3)),
     "model.dcgan_initialization": SWITCH,
     "model.discriminator_steps": COUNT,
+    "model.generator_optimizer.lr": Number(least=0),
+    "model.discriminator_optimizer.lr": Number(least=0),
     "model.gradient_clip_norm": Number(above=0, optional=True),
     "model.ema_half_life": Number(least=0),
     "model.ema_warmup": Number(above=0),

@@ -127,12 +127,13 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
     if "data" in given:
         return
     data = run_data(run, cfg.trust)
-    for key in given:
-        if key.startswith("data."):
-            OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(cfg, key))
+    changed = [key for key in given if key.startswith("data.")]
+    for key in changed:
+        OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(cfg, key))
     cfg.data = data
     name, folder = (data.get("source") or data)["_target_"].rpartition(".")[2], data.get("dir")
-    log.info("data        %s%s, as in the run", name, f" in {folder}" if folder else "")
+    as_there = f"as in the run, but for {', '.join(changed)}" if changed else "as in the run"
+    log.info("data        %s%s, %s", name, f" in {folder}" if folder else "", as_there)
 
 
 def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:

@@ -25,7 +25,8 @@ def newest_run(key: str = "ckpt") -> Path:
         raise UserError(f"no run with a checkpoint under {ROOT.absolute()}; `gan train` starts one")
     if without is None:
         return run
-    older = f"`{resume_command(run)}` resumes" if key == "ckpt_path" else f"`{key}={quoted(str(run / LAST))}` takes"
+    taken = shlex.quote(f"{key}={path_text(run / LAST)}")
+    older = f"`{resume_command(run)}` resumes" if key == "ckpt_path" else f"`{taken}` takes"
     raise UserError(f"{key}=last: the newest run, {without}, has no checkpoint; {older} the one before, {run}")
 
 
@@ -67,8 +68,12 @@ def resume_command(run: Path) -> str:
     if (without or saved) == run and (run / LAST).is_file():
         return "gan train ckpt_path=last"
     settings = run_arguments(run, leave_out={"ckpt_path"})
-    folder = str(run) if re.fullmatch(r"[\w/.+:@-]+", str(run), re.ASCII) else quoted(str(run))
-    return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={folder}"])
+    return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={path_text(run)}"])
+
+
+def path_text(path: Path) -> str:
+    """An absolute path as the value of an override, in Hydra's quotes if it needs them."""
+    return str(path) if re.fullmatch(r"[\w/.+:@-]+", str(path), re.ASCII) else quoted(str(path))
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:

@@ -108,10 +108,10 @@ class Requests:
 
         async def send_and_note(message: Message) -> None:
             nonlocal stage
-            stage = "sending"
             if message.get("more_body"):  # each piece of a download has the whole time
                 limit.reschedule(asyncio.get_running_loop().time() + self.timeout)
             await send(message)
+            stage = "sending"
 
         limit = asyncio.timeout(self.timeout)
         try:

@@ -6,11 +6,25 @@ from http import HTTPStatus
 from typing import cast
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gan.serve.middleware import LINGER_BYTES, LINGER_SECONDS, error_response
 
 MAX_HEADER_BYTES = 65536
+TOO_LARGE_HEADERS = f"The headers are larger than {MAX_HEADER_BYTES} bytes."
+
+
+class OneBatchAtATime(FlowControl):
+    """Reads nothing while requests wait for those before them. uvicorn reads on, and a client could fill the memory."""
+
+    def __init__(self, protocol: "LimitedProtocol") -> None:
+        super().__init__(protocol.transport)
+        self.protocol = protocol
+
+    def resume_reading(self) -> None:
+        if self.protocol.refused or not self.protocol.pipeline:
+            super().resume_reading()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -22,11 +36,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _bytes: int | None = None  # while headers arrive, of these; after an error, of what was discarded
     _arriving = 0  # bytes that are parsed now
-    _refused = False
+    refused = False
     _head = b""  # of a request that offers an upgrade, without the offer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))  # a connection's, which uvicorn's own types name
+        self.flow = OneBatchAtATime(self)
         self._start_timer(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
@@ -34,30 +49,35 @@ class LimitedProtocol(HttpToolsProtocol):
         self._bytes = -self._arriving  # they may be of pipelined requests before this one
         self._start_timer(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._bytes is not None:  # else one of those after a body, which no bound holds for
+            super().on_header(name, value)
+
     def data_received(self, data: bytes) -> None:
         self._arriving = len(data)
-        if not self._refused:
+        if not self.refused:
             self._parse(data)
         if self._bytes is not None:
             self._bytes += len(data)
-            if self._refused and self._bytes > LINGER_BYTES:
+            if self.refused and self._bytes > LINGER_BYTES:
                 self.transport.abort()
-            elif not self._refused and self._bytes > MAX_HEADER_BYTES:
-                self._refuse(431, TOO_LARGE)
+            elif not self.refused and self._bytes > MAX_HEADER_BYTES:
+                self._refuse(431, TOO_LARGE_HEADERS)
 
     def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # its argument is the length of the head in `data`
             self._parse(self._head + data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            too_large = isinstance(error.__context__, OverflowError)
-            self._refuse(*((431, TOO_LARGE) if too_large else (400, f"The request is not valid HTTP: {error.__context__}.")))
         except httptools.HttpParserError as error:
-            self._refuse(400, f"The request is not valid HTTP: {error}.")
+            if not self.refused:
+                self._refuse(400, f"The request is not valid HTTP: {error}.")
 
     def on_headers_complete(self) -> None:
         parser, self._head = self.parser, b""
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES:
+            self._refuse(431, TOO_LARGE_HEADERS)
+            raise ValueError  # ends the parser's work
         if parser.should_upgrade() and parser.get_method() != b"CONNECT":
             lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
             first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())
@@ -65,7 +85,11 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._bytes = None
         self._unset_keepalive_if_required()
-        super().on_headers_complete()
+        try:
+            super().on_headers_complete()
+        except httptools.HttpParserInvalidURLError:
+            self._refuse(400, "The target of the request is not a valid path.")
+            raise
 
     def on_message_complete(self) -> None:
         if not self._head:
@@ -79,7 +103,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Sends an error, then discards what the client still sends: closing at once could lose the error."""
-        self._refused, self._bytes = True, 0
+        self.refused, self._bytes = True, 0
         self._start_timer(LINGER_SECONDS, self.transport.abort)
         self.flow.resume_reading()
         cycle = self.cycle

@@ -150,6 +150,13 @@ class Settings(BaseModel):
     def _empty_is_null(cls, values: dict[str, Any]) -> dict[str, Any]:
         return {key: None if value in ("", "null") else value for key, value in values.items()}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise ValueError("must be a number, not a switch")  # pydantic reads true as 1
+        return value
+
     @field_validator("models", mode="before")
     @classmethod
     def _of_ckpt(cls, value: object, info: ValidationInfo) -> object:

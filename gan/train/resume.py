@@ -59,12 +59,21 @@ def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWO
     for name in fixed:
         now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
         if now != then:
-            raise UserError(f"model.{name}={now}: {path} was trained with {then}")
+            setting, now, then = _first_difference(f"model.{name}", now, then)
+            raise UserError(f"{setting}={now}: {path} was trained with {then}")
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:  # the code of a network has changed, and its arguments have not
         raise UserError(f"{key}={path}: its weights do not fit the networks; {one_line(error)}") from error
     return checkpoint
+
+
+def _first_difference(key: str, now: Any, then: Any) -> tuple[str, Any, Any]:
+    """Of two values that differ, or of the dicts that they are, the first that does, with its key."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        name = next(name for name in {**now, **then} if now.get(name) != then.get(name))
+        return _first_difference(f"{key}.{name}", now.get(name), then.get(name))
+    return key, now, then
 
 
 class End(NamedTuple):

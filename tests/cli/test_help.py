@@ -53,6 +53,18 @@ def test_the_help_of_a_group_has_its_choices_and_keys(gan, command):
     assert "--help no_such_group" in err
 
 
+def test_the_help_of_a_group_lists_own_configs(gan, tmp_path):
+    folder = tmp_path / "mine" / "loss"
+    folder.mkdir(parents=True)
+    (folder / "squares.yaml").write_text("# @package model\n# Least squares\nloss: {_target_: mine.LeastSquares}\n")
+    (folder / "empty.yaml").write_text("")
+    code, out, err = gan("train", "--config-dir", "mine", "--help", "loss")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert ["squares", "Least", "squares"] in lines
+    assert ["empty"] in lines
+
+
 def test_the_help_explains_every_key_of_a_run():
     keys = [
         *explained(CONFIG_DIR / "train.yaml").keys,

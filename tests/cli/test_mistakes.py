@@ -41,8 +41,8 @@ RUN = (*TINY, *NARROW, "~callbacks.plots")
         (["train", "model=conditional", "data=digits", "max_images=0"], "max_images=0: a whole number, 1 or"),
         (["train", "model=conditional", "data=digits", "max_images=abc"], "max_images=abc: a whole number"),
         (["train", *RUN, "seed=-1"], "seed=-1"),
-        (["train", *RUN, "model.generator_optimizer.lr=-1"], "model.generator_optimizer: Invalid learning rate"),
-        (["train", *RUN, "model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
+        (["train", *RUN, "model.generator_optimizer.lr=-1"], "model.generator_optimizer.lr=-1: a number, 0 or more"),
+        (["train", *RUN, "model.generator_optimizer.lr=abc"], "model.generator_optimizer.lr=abc: a number, 0 or more"),
         (
             ["train", *RUN, "model.generator_optimizer.betas=[0]"],
             "index out of range; it was given {'lr': 0.0002, 'b",

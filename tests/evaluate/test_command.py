@@ -53,7 +53,7 @@ def test_a_run_is_measured_with_its_own_data_unless_told_otherwise(gan, trained,
     code, out, err = gan("evaluate", f"ckpt={run}/generator.safetensors", *small, "data.val_size=200", "split=val")
     assert (code, err) == (0, "")
     assert f"generator   {run}/generator.safetensors, 64 images seen\n" in out
-    assert f"data        Digits in {tmp_path}/data, as in the run\n" in out
+    assert f"data        Digits in {tmp_path}/data, as in the run, but for data.val_size\n" in out
     code, _, err = gan("evaluate", f"ckpt={run}/checkpoints/last.ckpt", *small, "data=mnist", "data.download=false")
     assert code == 2
     assert "MNIST" in err

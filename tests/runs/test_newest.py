@@ -84,8 +84,18 @@ def test_last_is_never_an_older_run_without_a_word(started):
         f"ckpt_path=last: the newest run, {newer}, has no checkpoint; `gan train seed=3 ckpt_path=auto"
     )
     assert text.endswith(f"the one before, {older}")
-    with pytest.raises(UserError, match=r"ckpt=last: .*; `ckpt=\"/.*/older/checkpoints/last.ckpt\"` takes"):
+    with pytest.raises(UserError, match=r"ckpt=last: .*; `ckpt=/.*/older/checkpoints/last.ckpt` takes"):
         newest_run()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_checkpoint_of_an_older_run_can_be_pasted(started, name):
+    older = started(name)
+    started("newer", checkpoint=False)
+    with pytest.raises(UserError) as raised:
+        newest_run()
+    _, pasted, _ = str(raised.value).split("`")
+    assert compose("generate", shlex.split(pasted)).ckpt == str(older / "checkpoints" / "last.ckpt")
 
 
 def test_a_setting_leaves_out_the_one_that_it_replaces_and_no_other(started):

@@ -1,6 +1,7 @@
 """Connections: late or large headers, errors of the parser, upgrades, and clients that hold a connection."""
 
 import time
+from functools import partial
 
 import pytest
 from received import response
@@ -40,6 +41,8 @@ def test_an_idle_connection_is_closed_without_a_word(connect, sent):
         (b"CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET /livez HTTP/1.1\r\n" + b"X-Long: 1\r\n" * 6000, 431),
         (b"GET /livez HTTP/1.1\r\nX-Long: ", 431),
+        (b"GET /livez HTTP/1.1\r\n" + b"X-Long: 1\r\n" * 9000 + b"\r\n", 431),  # all of them at once
+        (b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 70_000), 431),
     ],
 )
 def test_an_error_of_the_parser_is_json_and_reaches_a_client_that_still_writes(connect, sent, status):
@@ -49,6 +52,45 @@ def test_an_error_of_the_parser_is_json_and_reaches_a_client_that_still_writes(c
     assert (answer[0], answer[1], answer[3]) == (status, "application/json", True)
     assert isinstance(answer[2]["detail"], str)
     assert connection.recv(1) == b""
+
+
+def test_many_requests_may_arrive_at_once(connect):
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+    connection = connect(200 * (head + b"X-Padding: %s\r\n\r\n" % (b"a" * 1000)) + head + b"Connection: close\r\n\r\n")
+    received = b"".join(iter(partial(connection.recv, 65536), b""))
+    assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1") == 201
+
+
+def test_headers_after_a_body_do_not_count(connect):
+    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n"
+    connection = connect(head + b"X-Request-ID: late\r\n\r\n")
+    received = b"".join(iter(partial(connection.recv, 65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert b"x-request-id: late" not in received
+
+
+def test_a_client_that_does_not_read_cannot_send_without_end(connect):
+    connection = connect()
+    connection.settimeout(1)
+    requests = 250 * (b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nX-Padding: %s\r\n\r\n" % (b"a" * 1000))
+
+    def write():
+        for _ in range(100):
+            connection.sendall(requests)
+
+    with pytest.raises(TimeoutError):
+        write()
+
+
+def test_who_reads_late_gets_json(connect):
+    body = b'{"num_images": 1024}'
+    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    connection = connect(20 * (head % len(body) + body) + last)
+    time.sleep(2)
+    with connection.makefile("rb") as answers:
+        types = [line for line in answers if line.startswith(b"content-type")]
+    assert set(types) == {b"content-type: application/json\r\n"}
 
 
 @pytest.mark.parametrize("together", [True, False])

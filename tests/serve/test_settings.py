@@ -45,6 +45,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
     [
         (["port=70000"], "port=70000: "),
         (["workers=0"], "workers=0: "),
+        (["workers=true"], "workers=True: must be a number, not a switch"),
+        (["keep_jobs_hours=true"], "keep_jobs_hours=True: must be a number, not a switch"),
         (["workers=many"], "workers=many: must be a whole number, or auto for what cores and memory allow"),
         (["cache_bytes=-1"], "cache_bytes=-1: "),
         (["ui=maybe"], "ui=maybe: "),

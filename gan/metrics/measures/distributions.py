@@ -49,17 +49,20 @@ def frechet_distance(real: Gaussian, generated: Gaussian) -> float:
     """
     shift = (real.mean - generated.mean).square().sum()
     spread = real.covariance.trace() + generated.covariance.trace()
-    overlap = (root_trace_on_gpu if spread.is_cuda else root_trace)(real, generated)
+    overlap = (symmetric_root_trace if spread.is_cuda else root_trace)(real, generated)
     # Rounding can make the distance of nearly equal covariances negative.
     return max(0.0, (shift + spread - 2 * overlap).item())
 
 
 def root_trace(real: Gaussian, generated: Gaussian) -> Tensor:
     """tr (S S')^(1/2) as torchmetrics computes it."""
-    return torch.linalg.eigvals(real.covariance @ generated.covariance).sqrt().real.sum()
+    try:
+        return torch.linalg.eigvals(real.covariance @ generated.covariance).sqrt().real.sum()
+    except torch.linalg.LinAlgError:  # no convergence, as for a few images repeated many times
+        return symmetric_root_trace(real, generated)
 
 
-def root_trace_on_gpu(real: Gaussian, generated: Gaussian) -> Tensor:
+def symmetric_root_trace(real: Gaussian, generated: Gaussian) -> Tensor:
     """The same from F^T S' F, which has the eigenvalues of S S' and is symmetric: GPUs have a fast solver for that."""
     return torch.linalg.eigvalsh(real.factor.T @ generated.covariance @ real.factor).clamp_min(0).sqrt().sum()
 
