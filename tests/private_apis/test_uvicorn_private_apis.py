@@ -11,17 +11,29 @@ import pytest
 def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
     httptools = pytest.importorskip("uvicorn.protocols.http.httptools_impl")
     import uvicorn
+    from uvicorn.protocols.http.flow_control import FlowControl
 
     seen = []
+
+    class Flow(FlowControl):
+        def resume_reading(self):
+            super().resume_reading()
+            seen.append("resume_reading")
 
     class Protocol(httptools.HttpToolsProtocol):
         def connection_made(self, transport):
             super().connection_made(transport)
             seen.append("connection_made")
+            assert type(self.flow) is FlowControl
+            self.flow = Flow(transport)
 
         def on_message_begin(self):
             super().on_message_begin()
             seen.append("on_message_begin")
+
+        def on_header(self, name, value):
+            super().on_header(name, value)
+            seen.append("on_header")
 
         def on_headers_complete(self):
             super().on_headers_complete()
@@ -34,7 +46,7 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
             assert before == (False, False, False)  # the request has no body, and its task runs later
             assert (self.cycle.keep_alive, self.cycle.disconnected, self.timeout_keep_alive) == (True, False, 1)
             assert isinstance(self.cycle.message_event, asyncio.Event)
-            assert not self.flow.resume_reading()
+            assert len(self.pipeline) == 0
             assert (self.url, self.headers) == (b"/", [(b"host", b"x")])
             assert not self.parser.should_upgrade()
             assert self.timeout_keep_alive_task is None
@@ -66,11 +78,13 @@ def test_uvicorns_protocol_calls_what_is_extended_and_has_what_is_called():
         await serving
 
     asyncio.run(exchanged())
-    assert list(islice(seen, 5)) == [
+    assert list(islice(seen, 7)) == [
         "connection_made",
         "on_message_begin",
+        "on_header",
         "on_headers_complete",
         "data_received",
+        "resume_reading",  # the response is complete
         "timeout_keep_alive_handler",
     ]
 
