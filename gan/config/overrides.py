@@ -1,6 +1,8 @@
 """What a single override of Hydra's grammar sets, and values as that grammar needs them."""
 
+import re
 import shlex
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -46,6 +48,11 @@ def quoted(value: str) -> str:
     """A text in Hydra's quotes: every character stands for itself."""
     quote = Quote.single if '"' in value else Quote.double
     return QuotedString(text=value, quote=quote).with_quotes().replace("${", "\\${")
+
+
+def path_text(path: Path) -> str:
+    """An absolute path as the value of an override, in Hydra's quotes if it needs them."""
+    return str(path) if re.fullmatch(r"[\w/.+:@-]+", str(path), re.ASCII) else quoted(str(path))
 
 
 def quoted_override(override: str) -> str | None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -67,11 +68,11 @@ class GivenSet:
 
     def __init__(self, name: str, images: Tensor, labels: Tensor | None, seed: int) -> None:
         self.name, self.images, self.labels, self.size = name, images, labels, len(images)
-        self.labeled = labels is not None
-        generator = torch.Generator().manual_seed(derive_seed(seed))
-        self.order = torch.randperm(len(images), generator=generator)
-        if labels is not None:
-            self.order = self.order[spread(labels[self.order], generator)]
+        self.labeled, self.seed = labels is not None, seed
+
+    @cached_property
+    def order(self) -> Tensor:
+        return random_order(len(self.images), self.labels, self.seed)
 
     def samples(self, count: int, repeat: int) -> Batches:
         for chosen in self._part(count, repeat).split(CHUNK):
@@ -106,10 +107,8 @@ class Floor(GivenSet):
 
     def __init__(self, data: MNISTDataModule, kind: Labels, num_real: int, cfg: DictConfig) -> None:
         super().__init__("floor", data.train_images, data.train_labels if data.source.num_classes else None, cfg.seed)
-        generator = torch.Generator().manual_seed(derive_seed(cfg.seed))
-        labels, order = data.train_labels, torch.randperm(len(self.images), generator=generator)
-        if cfg.num_samples < num_real:
-            order = order[spread(labels[order], generator)]
+        labels = data.train_labels
+        order = random_order(len(self.images), labels if cfg.num_samples < num_real else None, cfg.seed)
         pools = [order] if kind == "real" else [order[labels[order] == label] for label in labels.unique()]
         each = -(-cfg.num_samples // len(pools))
         num_parts = max(1, min(cfg.repeats, *(len(pool) // each for pool in pools)))
@@ -122,6 +121,13 @@ class Floor(GivenSet):
 
     def _part(self, count: int, repeat: int) -> Tensor:
         return self.parts[repeat]
+
+
+def random_order(count: int, labels: Tensor | None, seed: int) -> Tensor:
+    """Indices of images in an order that the seed chooses; with labels, each part of it has each class in its share."""
+    generator = torch.Generator().manual_seed(derive_seed(seed))
+    order = torch.randperm(count, generator=generator)
+    return order if labels is None else order[spread(labels[order], generator)]
 
 
 ImageSet = GeneratedSet | GivenSet

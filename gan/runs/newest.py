@@ -1,12 +1,11 @@
 """The newest run, and the command line that resumes a run. Imports neither torch nor Lightning."""
 
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from gan.config.hydra_flags import split_flags
-from gan.config.overrides import ckpt_path_of, key_of, quoted, replaces
+from gan.config.overrides import ckpt_path_of, key_of, path_text, quoted, replaces
 from gan.errors import UserError
 from gan.runs.records import OVERRIDES, run_arguments
 
@@ -69,11 +68,6 @@ def resume_command(run: Path) -> str:
         return "gan train ckpt_path=last"
     settings = run_arguments(run, leave_out={"ckpt_path"})
     return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={path_text(run)}"])
-
-
-def path_text(path: Path) -> str:
-    """An absolute path as the value of an override, in Hydra's quotes if it needs them."""
-    return str(path) if re.fullmatch(r"[\w/.+:@-]+", str(path), re.ASCII) else quoted(str(path))
 
 
 def continue_newest(arguments: Sequence[str]) -> list[str]:
