@@ -17,6 +17,7 @@ help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything, in the tested versions
+	@echo "next: source $(VENV)/bin/activate"
 
 $(READY): pyproject.toml constraints.txt
 	@test ! -L $(VENV) || { echo "make: $(VENV) is a link, and what it names would be emptied; remove the link" >&2; exit 1; }

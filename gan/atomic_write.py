@@ -63,9 +63,9 @@ def write_json(path: Path, content: Any) -> None:
     write_atomic(path, json.dumps(content, indent=2) + "\n")
 
 
-def remove_temporary_files(folder: Path) -> None:
-    """Deletes what killed writes have left in a folder and below it; nobody else may be writing there."""
-    for path in folder.rglob(".*"):
+def remove_temporary_files(*folders: Path) -> None:
+    """Deletes what killed writes have left in these folders, not below them; nobody else may be writing there."""
+    for path in (path for folder in folders for path in folder.glob(".*")):
         if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name) and path.is_file():
             path.unlink()
 

@@ -84,14 +84,36 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
 
 
 def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Writes a checkpoint atomically, with its checksum; an OSError that names the file if that is not possible."""
+    """Writes a checkpoint atomically, with its checksum.
+
+    Raises:
+        OSError: that is not possible; it names the file.
+        UserError: the checkpoint has what `read_checkpoint` would refuse.
+    """
+    written = serialized(checkpoint)
+    if types := refused_types(written):
+        raise UserError(
+            f"{path}: not written, it would have {', '.join(types)}; only tensors and plain values are read"
+        )
+    length = struct.pack("<H", len(CHECKSUM) + DIGITS)  # of the comment: the last two bytes of the archive
+    content = written[:-2] + length + CHECKSUM
+    write_atomic(path, content + hashlib.sha256(content).hexdigest().encode())
+
+
+def serialized(value: Any) -> bytes:
+    """What `torch.save` makes of a value."""
     import torch
 
     buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    length = struct.pack("<H", len(CHECKSUM) + DIGITS)  # of the comment: the last two bytes of the archive
-    content = buffer.getvalue()[:-2] + length + CHECKSUM
-    write_atomic(path, content + hashlib.sha256(content).hexdigest().encode())
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def refused_types(written: bytes) -> list[str]:
+    """The types in what `torch.save` has written that `read_checkpoint` refuses: none of tensors and plain values."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    return get_unsafe_globals_in_checkpoint(io.BytesIO(written))
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any]:

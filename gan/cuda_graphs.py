@@ -27,8 +27,25 @@ class CudaGraphs:
         torch.cuda.current_stream().wait_stream(self.stream)
 
     def record(self, call: Callable[[], T]) -> tuple[Callable[[], None], T]:
-        """Records one call, without running it; what it returned is overwritten by each replay."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
-            returned = call()
+        """Records one call, without running it; what it returned is overwritten by each replay.
+
+        Raises:
+            Exception: that of the call, which cannot be recorded; it can run afterwards, with the same random numbers.
+        """
+        graph, numbers = torch.cuda.CUDAGraph(), torch.cuda.get_rng_state(self.stream.device)
+        recording = torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local")
+        failure: BaseException | None = None
+        try:
+            with torch.cuda.stream(torch.cuda.current_stream()), recording:  # older torch would stay on `self.stream`
+                try:
+                    returned = call()
+                except BaseException as error:
+                    failure = error
+                    raise
+        except BaseException as error:
+            # Up to some version torch keeps the generator for a recording without an end: no random number after it.
+            fresh = torch.Generator(self.stream.device)
+            fresh.set_state(numbers)
+            torch.cuda.default_generators[self.stream.device_index].graphsafe_set_state(fresh)
+            raise failure or error from None  # the end of a recording that has failed raises as well
         return graph.replay, returned

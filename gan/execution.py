@@ -60,8 +60,15 @@ class Execution:
         self._watch: FiniteWatch | None = None
 
     def start(self, module: "GAN") -> None:
-        """Chooses how the module's steps run; to be called once its optimizers are as they shall be."""
+        """Chooses how the module's steps run; to be called once its optimizers are as they shall be.
+
+        Raises:
+            UserError: graphs are wanted and not possible, or the loader does not say the size of its batches.
+        """
         self._module, self._started = module, time.perf_counter()
+        loader = module.trainer.train_dataloader
+        if type(getattr(loader, "batch_size", None)) is not int:
+            raise UserError(f"the training loader, a {type(loader).__name__}, needs a batch_size: that of each batch")
         first_batch = module.trainer.fit_loop.total_batch_idx + 1
         self._watch = FiniteWatch(module.device, first_batch, gradients=module.trainer.precision != "16-mixed")
         self._step = self._watched
@@ -81,7 +88,7 @@ class Execution:
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
         # Autocast keeps copies of weights in bf16. In a graph or a call of several steps they would miss an update.
         torch.set_autocast_cache_enabled(hindrance is not None and steps == 1)
-        module.trainer.train_dataloader.steps_from = lambda position: min(steps, self._until_due(position))
+        loader.steps_from = lambda position: min(steps, self._until_due(position))
 
     def stop(self) -> None:
         """Frees the graphs."""
@@ -140,8 +147,6 @@ class Execution:
             if self.cuda_graph is True:
                 raise UserError(f"cuda_graph=true: this step cannot be recorded ({reason})") from error
             log.warning("%-10s  one by one: this step cannot be recorded (%s)", "steps", reason)
-            for network in (self._module.generator, self._module.discriminator):
-                network.requires_grad_(True)
             self._step = self._watched
             return self._step(step, images, labels)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from gan.cuda_graphs import CudaGraphs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gan.module import GAN
 
 StepFunction = Callable[[Step, Tensor, Tensor], StepResult]
+HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")  # inside a step
 
 
 class GraphedStep:
@@ -76,4 +78,8 @@ def hindrance_to_graphs(module: "GAN", device_type: str) -> str | None:
     for config in trainer.lr_scheduler_configs:
         if getattr(config.scheduler, "cycle_momentum", False):
             return f"{type(config.scheduler).__name__} changes the momentum"
+    for callback in trainer.callbacks:
+        for hook in HOOKS:
+            if is_overridden(hook, callback):
+                return f"{type(callback).__name__} is called in each step ({hook})"
     return None

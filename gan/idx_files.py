@@ -23,6 +23,14 @@ ALL_NAMES = NAMES["train"] + NAMES["test"]
 UNSIGNED_BYTE = 0x08
 
 
+def require_mnist_format(channels: int, num_classes: int | None) -> None:
+    """Raises a UserError unless MNIST's files can hold images and labels of such a model."""
+    if channels != 1:
+        raise UserError(f"format=idx: MNIST's files have one channel, this model has {channels}")
+    if (num_classes or 0) > 256:
+        raise UserError(f"format=idx: labels are bytes, 0 to 255, and this model has {num_classes} classes")
+
+
 def present(folder: Path) -> dict[str, Path]:
     """The path of each of the four files that is in a folder, by its name."""
     return {name: path for (_, name), path in by_standard_name(files_in(folder)).items() if name in ALL_NAMES}

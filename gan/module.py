@@ -145,7 +145,7 @@ class GAN(LightningModule):
         with torch.set_grad_enabled(step.trains_generator and self.shared_latents):
             fake = self._generate(real.labels, len(images))
         judged = Images(fake.pixels.detach().requires_grad_(one_stage), fake.labels)
-        with discriminator_optimizer.toggle_model():
+        with self.toggled_optimizer(discriminator_optimizer):
             judgement = self.objectives.discriminator(
                 real, judged, step.penalties, values.classification_weight, values.discriminator_noise
             )
@@ -155,7 +155,7 @@ class GAN(LightningModule):
             return found
         if not self.shared_latents:
             fake = self._generate(real.labels, len(images))
-        with generator_optimizer.toggle_model():
+        with self.toggled_optimizer(generator_optimizer):
             if one_stage:
                 loss, seen = self.objectives.one_stage(judgement, judged.pixels, fake)
             else:

@@ -43,9 +43,10 @@ def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
     for block in range(first, -(-stop // BLOCK)):
         needed = min(BLOCK, stop - block * BLOCK)
         rows = -(-needed // DRAWN_TOGETHER) * DRAWN_TOGETHER
-        blocks.append(torch.randn(rows, latent_dim, generator=torch.Generator().manual_seed(derive_seed(seed, block))))
+        stream = torch.Generator().manual_seed(derive_seed(seed, block))
+        blocks.append(torch.randn(rows, latent_dim, generator=stream, dtype=torch.float32, device="cpu"))
     if not blocks:
-        return torch.empty(0, latent_dim)
+        return torch.empty(0, latent_dim, dtype=torch.float32, device="cpu")
     joined = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
     return joined[start - first * BLOCK : stop - first * BLOCK]
 

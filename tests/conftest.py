@@ -3,6 +3,7 @@
 What takes long to import is imported by the fixtures that need it: pytest-xdist's controller reads this file as well.
 """
 
+import contextlib
 import gc
 import logging
 import os
@@ -23,10 +24,13 @@ import speedups
 import warm_python
 from tiny_runs import FAST, NARROW, RUNS, TINY
 
-sys.executable = str(Path(sys.prefix, "bin", "python"))  # also in a worker that is a warm one
 speedups.apply()
-gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 SLOW = ("process", "browser", "slow")  # the marks that `make test-fast` leaves out
+
+
+def pytest_configure():
+    sys.executable = str(Path(sys.prefix, "bin", "python"))  # also in a worker that is a warm one
+    gc.disable()  # until the tests are collected: imports leave little garbage, and searching them for it takes seconds
 
 
 def pytest_collection_modifyitems(items):
@@ -44,12 +48,13 @@ def pytest_collection_finish():
     gc.enable()
 
 
-def pytest_unconfigure():
-    gc.unfreeze()  # some libraries complain of what is left at the end
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):  # a worker ends without a word
+        gc.unfreeze()  # some libraries complain of what is left at the end
 
 
 def pytest_xdist_setupnodes(config, specs):
-    """The workers are warm Pythons, but where coverage counts the lines that run at the import."""
+    """The workers are warm Pythons that share the tests' imports, but where coverage counts the lines of an import."""
     import execnet
 
     folder = Path(tempfile.mkdtemp(prefix="python-"))
@@ -58,6 +63,9 @@ def pytest_xdist_setupnodes(config, specs):
     if not config.getoption("cov_source", None) and warm_python.possible(folder):
         path, lifeline = warm_python.start(folder)
         config.add_cleanup(lifeline.close)
+        with contextlib.suppress(RuntimeError):  # a test cannot be imported: each worker tells why
+            path, lifeline = warm_python.start(folder / "workers", path, config.args)
+            config.add_cleanup(lifeline.close)
         specs[:] = [execnet.XSpec(f"{spec}//python={shlex.quote(path)}") for spec in specs]
 
 

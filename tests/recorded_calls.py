@@ -61,11 +61,13 @@ class RecordedCalls:
         return nullcontext()
 
     def record(self, call):
-        random_numbers = torch.get_rng_state()
-        with Recorder() as recorder:
-            found = call()
-        recorder.undo()
-        torch.set_rng_state(random_numbers)
+        random_numbers, recorder = torch.get_rng_state(), Recorder()
+        try:
+            with recorder:
+                found = call()
+        finally:
+            recorder.undo()
+            torch.set_rng_state(random_numbers)
 
         def replay():
             RecordedCalls.replays += 1

@@ -3,14 +3,41 @@
 import copy
 import functools
 import gc
+import importlib.metadata
 import os
 import pickle
 from pathlib import Path
 
 
+def once(function, key):
+    """The function, called once for each key that is not None: each call returns a copy of what it returned then."""
+    results = {}
+
+    @functools.wraps(function)
+    def copied(*arguments, **options):
+        this = key(*arguments, **options)
+        if this is None:
+            return function(*arguments, **options)
+        if this not in results:
+            results[this] = pickle.dumps(function(*arguments, **options))
+        return pickle.loads(results[this])
+
+    return copied
+
+
+def text_of(file):
+    if isinstance(file, str | Path):
+        return Path(file).read_text(encoding="utf-8")
+    text = file.read()
+    file.seek(0)
+    return text
+
+
 def apply():
-    """From now on, this process waits for no disk, and composes the same files of conf/ once."""
+    """From now on, this process waits for no disk, and parses and composes the same text and files of conf/ once."""
+    import omegaconf.base
     from hydra._internal import config_loader_impl as hydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
 
     from gan.config import CONFIG_DIR
@@ -18,17 +45,8 @@ def apply():
     if hasattr(hydra.create_defaults_list, "__wrapped__"):
         return  # done before this process was forked
 
-    load, parsed = OmegaConf.load, {}
-
-    def load_once(file):
-        if isinstance(file, str | Path):
-            text = Path(file).read_text(encoding="utf-8")
-        else:
-            text = file.read()
-            file.seek(0)
-        if text not in parsed:
-            parsed[text] = pickle.dumps(load(file))
-        return pickle.loads(parsed[text])
+    # Each run of Lightning asks for them, by the function that was there when Lightning was imported.
+    importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
     def own_folder(repo):
         paths = [source.path for source in repo.get_sources() if source.scheme() == "file"]
@@ -50,19 +68,14 @@ def apply():
         found.config_overrides = [each for each in overrides_list if each in kept]
         return found
 
-    merge, merged = hydra.ConfigLoaderImpl._compose_config_from_defaults_list, {}
-
-    @functools.wraps(merge)
-    def merge_once(self, defaults, repo):
-        if not own_folder(repo):
-            return merge(self, defaults, repo)
-        key = repr(defaults)
-        if key not in merged:
-            merged[key] = pickle.dumps(merge(self, defaults, repo))
-        return pickle.loads(merged[key])
-
-    OmegaConf.load = staticmethod(load_once)
+    OmegaConf.load = staticmethod(once(OmegaConf.load, text_of))
+    omegaconf.base.parse = functools.cache(omegaconf.base.parse)
+    OverridesParser.parse_rule = once(OverridesParser.parse_rule, lambda parser, *text_and_rule: text_and_rule)
     hydra.create_defaults_list = choose_once
-    hydra.ConfigLoaderImpl._compose_config_from_defaults_list = merge_once
+    loader = hydra.ConfigLoaderImpl
+    loader._compose_config_from_defaults_list = once(
+        loader._compose_config_from_defaults_list,
+        lambda loader, defaults, repo: repr(defaults) if own_folder(repo) else None,
+    )
     os.fsync = lambda descriptor: None  # no test outlives a power cut
     gc.set_threshold(20_000, 20, 20)  # a config is thousands of objects, of which little is garbage

@@ -149,6 +149,7 @@ def test_compose_hands_on_every_setting_but_the_address(settings):
 
 
 def test_jobs_of_compose_are_in_a_volume_that_outlives_the_container():
+    assert f"\nVOLUME {IMAGE['GAN_SERVE_JOBS_DIR']}\n" in TEXTS["Dockerfile"]  # it must be writable, or nothing starts
     writable = [volume for volume in COMPOSE["api"]["volumes"] if not volume.get("read_only")]
     assert [volume["target"] for volume in writable] == [str(settings_of(**IMAGE).jobs_dir)]
     assert {volume["source"] for volume in writable} == VOLUMES.keys()

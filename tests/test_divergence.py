@@ -1,10 +1,13 @@
 """A value that is not finite ends a run at its step, or takes it back to the last checkpoint."""
 
+import os
+import signal
+
 import pytest
 import torch
 
 from gan.divergence import FiniteWatch
-from gan.errors import DivergedError, UserError
+from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 
 pytestmark = pytest.mark.slow
@@ -73,6 +76,20 @@ def test_a_run_goes_back_three_times_at_most(run, diverging):
     with pytest.raises(DivergedError):
         run("trainer.max_epochs=3", "on_divergence=rewind")
     assert diverging["times"] == 96
+
+
+def test_a_run_that_was_told_to_stop_does_not_go_back(run, diverging, monkeypatch):
+    diverging["times"] = 1
+
+    def told(module, *given):
+        if module.images_seen == 96:  # the step that diverges
+            os.kill(os.getpid(), signal.SIGTERM)
+        return training_step(module, *given)
+
+    training_step = GAN.training_step
+    monkeypatch.setattr(GAN, "training_step", told)
+    with pytest.raises(Stopped):
+        run("trainer.max_epochs=3", "on_divergence=rewind", "~callbacks.measures")
 
 
 def test_only_a_single_process_goes_back(run):

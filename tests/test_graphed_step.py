@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from composed_runs import FUSED, executed
+from lightning import Callback
 from recorded_calls import RecordedCalls
 
 from gan.callbacks.training_log import TrainingLog
@@ -71,10 +72,18 @@ def test_replayed_steps_are_the_eager_ones(tiny, tmp_path, options, device, grap
 
 
 def test_what_cannot_be_recorded_is_named(tiny):
+    class Watching(Callback):
+        def on_before_optimizer_step(self, *_):
+            """A replay would not call it."""
+
     anomalies, stepwise = tiny("trainer.detect_anomaly=true"), tiny()
     stepwise.model.generator_optimizer = {"_target_": "torch.optim.Adafactor"}
-    for cfg, reason in ((anomalies, "detect_anomaly"), (stepwise, "Adafactor")):
+    for cfg, callback, reason in (
+        (anomalies, Callback(), "detect_anomaly"),
+        (stepwise, Callback(), "Adafactor"),
+        (tiny(), Watching(), "Watching is called in each step"),
+    ):
         with pytest.raises(UserError, match=rf"cuda_graph=true: .*{reason}"):
-            executed(cfg, Execution(True, graphs=RecordedCalls))
+            executed(cfg, Execution(True, graphs=RecordedCalls), callback)
     with pytest.raises(UserError, match=r"cuda_graph=true: graphs need a cuda device, not cpu; auto runs without"):
         executed(tiny(), Execution(True))

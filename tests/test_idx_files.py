@@ -65,3 +65,13 @@ def test_files_must_fit_each_other(tmp_path, images, labels, culprit):
     (tmp_path / "labels").write_bytes(idx_bytes(labels))
     with pytest.raises(UserError, match=f"{tmp_path / culprit}: "):
         idx.read_split(tmp_path / "images", tmp_path / "labels", 10)
+
+
+@pytest.mark.parametrize(
+    ("channels", "num_classes", "reason"), [(3, 1000, "one channel, this model has 3"), (1, 257, "has 257 classes")]
+)
+def test_models_that_the_format_cannot_hold_are_refused(channels, num_classes, reason):
+    idx.require_mnist_format(1, 256)
+    idx.require_mnist_format(1, None)
+    with pytest.raises(UserError, match=reason):
+        idx.require_mnist_format(channels, num_classes)

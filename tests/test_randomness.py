@@ -48,3 +48,15 @@ def test_a_path_has_its_very_ends_and_no_longer_latents(latent_dim):
     assert torch.equal(path[:, -1], end)
     longest = torch.maximum(start.norm(dim=1), end.norm(dim=1))
     assert (path.norm(dim=2) <= 1.1 * longest.unsqueeze(1)).all()
+
+
+def test_latents_do_not_depend_on_a_callers_defaults():
+    expected = latents(3, 0, 20, 5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            drawn, none = latents(3, 0, 20, 5), latents(3, 0, 0, 5)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(drawn, expected)
+    assert (none.dtype, none.device.type) == (torch.float32, "cpu")

@@ -4,12 +4,13 @@ import os
 import signal
 
 import pytest
+from tiny_runs import FAST, same_weights
 from tiny_runs import last_checkpoint as last
-from tiny_runs import same_weights
 
 from gan.callbacks import checkpoints
 from gan.errors import Stopped
 from gan.stop_signals import ended_by
+from gan.train import train
 
 pytestmark = pytest.mark.slow
 
@@ -91,14 +92,17 @@ def test_a_second_interrupt_ends_at_once(run, tmp_path, at):
     assert last(tmp_path / "run")["images_seen"] == 64  # of the first epoch's end
 
 
-def test_a_signal_in_the_last_validation_ends_the_process_once_the_run_is_complete(run, tmp_path, monkeypatch):
+def test_a_signal_in_the_last_validation_ends_the_process_once_the_run_is_complete(tiny, tmp_path, monkeypatch):
     end = checkpoints.RunCheckpoints.on_validation_end
     monkeypatch.setattr(
         checkpoints.RunCheckpoints,
         "on_validation_end",
         lambda *given: (end(*given), os.kill(os.getpid(), signal.SIGTERM))[0],
     )
+    own = f"{{_target_: lightning.pytorch.callbacks.ModelCheckpoint, dirpath: '{tmp_path}'}}"
+    cfg = tiny(*FAST, f"+callbacks.own={own}")
+    cfg.callbacks = dict(reversed(cfg.callbacks.items()))  # it comes before the run's own
     with pytest.raises(Stopped) as stopped:
-        run()
+        train(cfg)
     assert stopped.value.code == 143
     assert (tmp_path / "run" / "summary.json").is_file()

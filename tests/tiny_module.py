@@ -47,12 +47,13 @@ class TinyModule(LightningModule):
 
 
 class TinyData(LightningDataModule):
-    batch_size, epoch_images = BATCH, BATCH * BATCHES
+    batch_size, epoch_images, train_images = BATCH, BATCH * BATCHES, torch.zeros(BATCH * BATCHES, 1)
+    seed, stratified_batches = 0, False
     val_images = torch.arange(30).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).to(torch.uint8)
     val_labels = torch.arange(30) % 10
 
     def train_dataloader(self):
-        return DataLoader(torch.zeros(BATCH * BATCHES, 1), batch_size=BATCH)
+        return DataLoader(self.train_images, batch_size=BATCH)
 
     def val_dataloader(self):
         return DataLoader(torch.zeros(1, 1))

@@ -29,7 +29,7 @@ SWEPT = (  # a job of a sweep: one batch, and one measure
     *NARROW,
     *("trainer.limit_train_batches=1", "callbacks.measures.measures=[fid]", "~callbacks.plots", "~callbacks.samples"),
 )
-SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4")
+SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=3")
 FAST = ("~callbacks.plots", "~callbacks.samples")
 RUNS = {
     "conditional": ("model.num_classes=10",),

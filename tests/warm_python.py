@@ -3,7 +3,8 @@
 `start(folder)` returns a path that is called as `sys.executable` is: `python -m gan train`, with any environment,
 folder and open files. It has a server fork a process that does what Python would do, with the files of the caller. It
 passes signals on to that process, ends as it ends, and takes it along when it is killed. What the process starts in
-turn with its `sys.executable` is as warm. Only the imports differ from a Python started afresh: `WARM` is there before.
+turn with its `sys.executable` is as warm. Only the imports differ from a Python started afresh: `WARM` is there before,
+and for workers of pytest, whose server is started by such a path, the tests that each of them collects.
 """
 
 import array
@@ -27,8 +28,14 @@ def possible(folder):
     return sys.platform == "linux" and len(str(folder)) <= 90  # the address of a socket is short
 
 
-def start(folder):
-    """The path of the executable, and a connection: the server ends when the last of them is closed."""
+def start(folder, python=None, tests=()):
+    """The path of the executable, and a connection: the server ends when the last of them is closed.
+
+    With paths in `tests` it has pytest collect these before it forks; `python` starts it, by default Python itself.
+
+    Raises:
+        RuntimeError: the server has ended, such as for a test that cannot be imported.
+    """
     import subprocess
     import time
 
@@ -38,12 +45,15 @@ def start(folder):
     path, address = folder / "python", str(folder / "socket")
     with FileLock(folder / "lock"):
         if not os.path.exists(address):
-            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" ask "{address}" "$@"\n')
+            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" "{address}" "$@"\n')
             path.chmod(0o755)
-            command = [sys.executable, __file__, "serve", address, str(path)]
-            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0)
+            own = f"import sys; sys.path[0] = {os.path.dirname(__file__)!r}; import warm_python"
+            code = f"{own}; warm_python.finish(warm_python.serve{(address, str(path), *tests)})"
+            command, quiet = [python or sys.executable, "-c", code], subprocess.DEVNULL
+            server = subprocess.Popen(command, stdin=quiet, stdout=quiet, process_group=0)
             while not os.path.exists(address):
-                assert server.poll() is None, "the server of warm processes has ended"
+                if server.poll() is not None:
+                    raise RuntimeError("the server of warm processes has ended")
                 time.sleep(0.05)
         lifeline = connect(address)
         lifeline.sendall(LIFELINE)
@@ -77,7 +87,7 @@ def ask(address, *arguments):
     os._exit(status)
 
 
-def serve(address, executable):
+def serve(address, executable, *tests):
     """Forks a process for each connection that asks for one. In those it returns, with the arguments for Python."""
     import gc
     import importlib
@@ -85,14 +95,22 @@ def serve(address, executable):
     import select
 
     import speedups
+    from tiny_runs import TINY
 
     before = [path for path in sys.path[1:] if path not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     speedups.apply()
     gc.disable()
     for name in WARM:
         importlib.import_module(name)
+    compose = sys.modules["gan.config"].compose
     for command in sys.modules["gan.cli.commands"].COMMANDS:
-        sys.modules["gan.config"].compose(command)
+        compose(command)
+    compose("train", TINY)
+    if tests:
+        pytest = importlib.import_module("pytest")
+        code = pytest.main(["--collect-only", "-qq", "-n", "0", "-p", "no:cacheprovider", *tests])
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            sys.exit(1)  # what was imported in part would hide the error from the workers
     gc.freeze()
     gc.enable()
     sys.executable = executable
@@ -223,6 +241,4 @@ def finish(arguments):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "ask":
-        ask(*sys.argv[2:])
-    finish(serve(*sys.argv[2:]))
+    ask(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """The run's checkpoints: the last, the best, and every N epochs, each with its metrics beside it."""
 
 import logging
+import os
 import shutil
 import time
 from pathlib import Path
@@ -33,7 +34,8 @@ class RunCheckpoints(Checkpoint):
     The best checkpoint is the one with the lowest monitored value so far; the newest until there is a monitored value.
     Beside each checkpoint is a JSON file with the metrics of its weights. Weights that are not finite are never
     written. A run that resumes in a new folder copies the best checkpoint so far into it, but not in a sweep, where a
-    job's score is its own. Values of other data are not compared.
+    job's score is its own. One that goes back in its folder keeps the best one there until it has a better one. Values
+    of other data are not compared.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class RunCheckpoints(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
         if trainer.is_global_zero:
             self.directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.directory, os.W_OK | os.X_OK):
+                raise UserError(f"hydra.run.dir: {self.directory}: Permission denied; no checkpoint could be written")
             _require_space(self.directory, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -92,11 +96,15 @@ class RunCheckpoints(Checkpoint):
         elsewhere = resumed.parent != self.directory
         if not self._comparable or (elsewhere and in_multirun()):
             self.best_score = None
-        elif elsewhere and self._older_best.exists() and not best.exists():
-            _copy(self._older_best, best)
-            _copy(self._older_best.with_suffix(".json"), best.with_suffix(".json"))
+        elif elsewhere and not best.exists() and self._older_best.exists():
+            described = self._older_best.with_suffix(".json")
+            if read_json(described).get("images_seen", 0) <= pl_module.images_seen:  # not one of a later time
+                _copy(self._older_best, best)
+                _copy(described, best.with_suffix(".json"))
         if not best.exists():
             self.best_score = None
+        elif self._comparable and (kept := read_json(best.with_suffix(".json"))).get("monitor") == self.monitor:
+            self.best_score = kept.get("best_score")  # it may be newer than a checkpoint that the run goes back to
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         loop = trainer.fit_loop
@@ -135,7 +143,7 @@ class RunCheckpoints(Checkpoint):
             log.info("%-10s  after %s images; %s%s", "interrupted", f"{pl_module.images_seen:,}", self._kept(), command)
 
     def stop_if_told(self) -> None:
-        """Ends the process after a signal that came too late to stop the training, once the run is complete."""
+        """Ends the process after a signal that came while the training ended."""
         if self._signals.received:
             self._signals.stop(self._signals.received)
 

@@ -1,16 +1,21 @@
 """The position inside an epoch: a run that ended in the middle of one resumes with the rest of it."""
 
+import logging
 from typing import Any
 
 import torch
 from lightning import Callback
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from gan.checkpoint_files import epoch_position
+from gan.data import MNISTDataModule
 from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.randomness import derive_seed
 from gan.trainer_types import Trainer
+
+log = logging.getLogger("gan")
 
 
 class MidEpoch(Callback):
@@ -19,10 +24,12 @@ class MidEpoch(Callback):
     Lightning counts an epoch that `max_time` or `max_images` ended early as done, and would start the next one. With
     this callback, which `gan train` always adds, the run ends as an undisturbed one does (bit for bit on the CPU).
 
-    A checkpoint in the middle of an epoch has two more entries. `random_states` holds for each process the states of
+    A checkpoint in the middle of an epoch has three more entries. `random_states` holds for each process the states of
     its random number generators after its last batch; without them (another number of processes) the generators are
     seeded from the position. `epoch_position` holds the images of the epoch that are done, and the batch size and the
     number of processes that it was begun with. A run that resumes with others trains on exactly the images left.
+    `epoch_order` holds what their order follows from. Where that has changed the rest of the epoch has as many images,
+    some of which have come already; the log says so.
     """
 
     def __init__(self) -> None:
@@ -39,14 +46,16 @@ class MidEpoch(Callback):
         data, world_size = trainer.datamodule, trainer.world_size
         unchanged = (batches * data.batch_size * world_size, data.batch_size, world_size)
         self._begun = checkpoint.get("epoch_position", unchanged)
+        of_epoch = data.epoch_images // (data.batch_size * world_size)
         batches_left = max(0, data.epoch_images - self._begun[0]) // (data.batch_size * world_size)
-        batches = data.epoch_images // (data.batch_size * world_size) - batches_left
+        batches = of_epoch - batches_left
+        batches_left = min(batches_left, max(0, limited(of_epoch, trainer.limit_train_batches) - batches))
 
         loops = checkpoint["loops"]["fit_loop"]
         counts, epochs = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
         total = counts["total"]["processed"]
         counts |= {"total": dict.fromkeys(counts["total"], total), "current": dict.fromkeys(counts["current"], batches)}
-        counts["is_last_batch"] = batches_left == 0  # too few images are left for a batch
+        counts["is_last_batch"] = batches_left == 0  # no whole batch is left
         for of_epoch in (epochs["total"], epochs["current"]):
             done = of_epoch["completed"]
             processed = done + counts["is_last_batch"]  # Lightning finds an unfinished epoch ready to start
@@ -55,6 +64,11 @@ class MidEpoch(Callback):
         states = checkpoint.get("random_states", [])
         if len(states) == world_size:
             self._states_to_restore = states[trainer.global_rank]
+        if self._resumes:
+            for name, now in _order_of(data).items():
+                if (then := checkpoint.get("epoch_order", {}).get(name, now)) != now:
+                    text = "changed     %s=%s, was %s; some images of this epoch come twice, others not at all"
+                    rank_zero_only(log.info)(text, name, now, then)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         """Tells the loggers where the run continues: `images_seen` is restored, and nothing is logged yet."""
@@ -94,6 +108,23 @@ class MidEpoch(Callback):
             images, batch_size, world_size = self._begun
             images += (batches - self._batches_before) * trainer.datamodule.batch_size * trainer.world_size
             checkpoint["epoch_position"] = (images, batch_size, world_size)
+            checkpoint["epoch_order"] = _order_of(trainer.datamodule)
+
+
+def limited(batches: int, limit: float) -> int:
+    """As many of an epoch's batches as `trainer.limit_train_batches` leaves: a number of them, or a share."""
+    return min(batches, limit) if type(limit) is int else int(batches * limit)
+
+
+def _order_of(data: MNISTDataModule) -> dict[str, int | bool | None]:
+    """What the order of an epoch's images follows from, by the key that sets it."""
+    length = data.epoch_images if data.stratified_batches else None  # without, each epoch is the start of a longer one
+    return {
+        "training images": len(data.train_images),
+        "data.seed": data.seed,
+        "data.stratified_batches": data.stratified_batches,
+        "data.images_per_epoch": length,
+    }
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:

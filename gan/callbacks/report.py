@@ -66,7 +66,8 @@ class RunReport(Callback):
         for name, value in {
             "device": f"{device_name(trainer.strategy.root_device)}, processes: {trainer.world_size}",
             "precision": precision_name(trainer.precision, trainer.strategy.root_device),
-            "data": f"{data.source.name}, {len(data.train_images):,} images, batches of {data.batch_size}, {length}",
+            "data": f"{data.source.name}, {len(data.train_images):,} training images in batches of {data.batch_size}",
+            "length": length,
             "parameters": f"generator {_size(pl_module.generator):,}, discriminator {_size(pl_module.discriminator):,}",
             "output": folder,
         }.items():
@@ -103,7 +104,7 @@ class RunReport(Callback):
         timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
         if any(left is not None and left <= 0 for left in timers):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
-        log.info("%-10s  %.1f minutes, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
+        log.info("%-10s  %.1f minutes in all, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor):
             log.info("\n%s", table)
         if not in_multirun():
@@ -139,8 +140,8 @@ def next_commands(run: Path, source: Source, num_classes: int | None, options: M
     """Three commands, quoted for a shell, for a run that is complete; `options` are those of its model."""
     newest = resume_command(run) == "gan train ckpt_path=last"
     chosen = ["ckpt=last" if newest else f"ckpt={path_text(run / LAST)}"]
-    own = [package for package in packages_of(dict(options)) if package not in ("gan", "torch")]
-    chosen += [f"trust=[{','.join(own)}]"] if own else []
+    own = {*packages_of(dict(options)), type(source).__module__.partition(".")[0]} - {"gan", "torch"}
+    chosen += [f"trust=[{','.join(sorted(own))}]"] if own else []
     measured = [] if source.name in CLASSIFIERS or source.shows_digits else ["metrics.extractor=inception"]
     shown = ["digits=[3,1,4]"] if num_classes == 10 else ["num_images=64"]
     commands = (["evaluate", *chosen, *measured], ["generate", *chosen, *shown], ["serve", *chosen])

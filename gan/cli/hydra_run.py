@@ -15,11 +15,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
 from hydra.types import RunMode, TaskFunction
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from gan.cli.help import command_help
-from gan.config.compose import CONFIG_DIR
-from gan.config.early_checks import check, expanded
+from gan.config.compose import CONFIG_DIR, composing
+from gan.config.early_checks import check, expanded, refuse_other_folders
+from gan.config.environment import is_later_rank
 from gan.config.hydra_flags import flags_help, unchecked_help
 from gan.config.overrides import is_of_sweep
 from gan.errors import UserError
@@ -36,10 +37,6 @@ def run_hydra(command: str, options: argparse.Namespace) -> None:
     try:
         with ended_by(*stopped_by):
             _run_hydra(command, options)
-    except (ValueError, TypeError) as error:  # Hydra's, which do not name the override
-        if not (wrong := " ".join(text for text in options.overrides if _is_wrong_choice(text))):
-            raise
-        raise UserError(f"{wrong}: a config group takes the name of one of its configs, or a list of names") from error
     finally:
         GlobalHydra.instance().clear()
 
@@ -50,6 +47,7 @@ def _run_hydra(command: str, options: argparse.Namespace) -> None:
 
     version.setbase("1.3")
     hydra = Hydra.create_main_hydra2(command, _search_path(options))
+    vars(hydra)["compose_config"] = composing(options.overrides)(hydra.compose_config)
     name, overrides = options.config_name or command, options.overrides
     if options.config_path is not None and not _has_folder(hydra, name, overrides):
         overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d_%H-%M-%S-%f}}"]
@@ -64,16 +62,6 @@ def _run_hydra(command: str, options: argparse.Namespace) -> None:
         hydra.multirun(name, task, [*overrides, "hydra.mode=MULTIRUN"])
     else:
         _run(hydra, command, name, overrides, task)
-
-
-def _is_wrong_choice(override: str) -> bool:
-    key = override.partition("=")[0]
-    if not (CONFIG_DIR / key).is_dir():
-        return False
-    value = OmegaConf.from_dotlist([override])[key]
-    if OmegaConf.is_dict(value):  # which sets values of the group
-        return False
-    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))
 
 
 def _search_path(options: argparse.Namespace) -> ConfigSearchPath:
@@ -120,11 +108,12 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
         check(command, own, config)
         if own.get("output_dir", str(folder)) != str(folder):
             raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
-        if config.hydra.job.chdir:
-            raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
+        if not is_later_rank():  # Lightning starts those without a .hydra of their own
+            refuse_other_folders(config.hydra, command)
         if folder != Path.cwd() or config.hydra.output_subdir is not None:  # else the command has no folder of its own
             _check_folder(str(config.hydra.run.dir), folder)
-        configure_log(config.hydra.job_logging, config.hydra.verbose)
+        with composing(overrides):
+            configure_log(config.hydra.job_logging, config.hydra.verbose)
         _call(task, name, config, own)
         if folder.is_dir():
             accept_run()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from gan.config import explain
 from gan.config.environment import check_environment, is_later_rank
@@ -33,7 +34,7 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         if traceback_wanted or not isinstance(error, mistakes):
             raise
         if is_first and not (isinstance(error, BrokenPipeError) and _reader_has_left()):
-            line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error)
+            line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
 
@@ -49,6 +50,6 @@ def _reader_has_left() -> bool:
 
 
 def _library_mistakes() -> tuple[type[Exception], ...]:
-    """Exceptions of Hydra and OmegaConf, and Lightning's if the command has imported it, for a wrong setting."""
+    """Exceptions of Hydra, OmegaConf and YAML, and Lightning's if the command has imported it, for a wrong setting."""
     module = sys.modules.get("lightning.fabric.utilities.exceptions")
-    return (HydraException, OmegaConfBaseException, *([module.MisconfigurationException] if module else []))
+    return (HydraException, OmegaConfBaseException, YAMLError, *([module.MisconfigurationException] if module else []))

@@ -6,12 +6,15 @@ Those of `gan serve` are in `gan/serve/settings.py`. `gan.data.MNISTDataModule` 
 import difflib
 import json
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gan.errors import UserError
+
+UNLIKE_TEXT = re.compile(r"\s*|[-+.\d][-+.\de]*|true|false|null", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,9 @@ class Allowed(ABC):
     def require(self, key: str, value: Any) -> None:
         """Raises a UserError that names the key unless it may have this value."""
         if not (self.has(value) or (value is None and self.optional)):
-            raise UserError(f"{key}={value}: {self.words()}{', or null' if self.optional else ''}")
+            unlike_text = isinstance(value, str) and UNLIKE_TEXT.fullmatch(value)
+            shown = repr(value) if unlike_text else value
+            raise UserError(f"{key}={shown}: {self.words()}{', or null' if self.optional else ''}")
 
     @abstractmethod
     def has(self, value: Any) -> bool:
@@ -71,6 +76,17 @@ class OneOf(Allowed):
     def words(self) -> str:
         words = [one if isinstance(one, str) else json.dumps(one) for one in self.values]
         return (" or " if len(words) == 2 else ", ").join(words)
+
+
+@dataclass(frozen=True)
+class Text(Allowed):
+    """A text that is not empty, or a number that stands for one."""
+
+    def has(self, value: Any) -> bool:
+        return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
+
+    def words(self) -> str:
+        return "a text"
 
 
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
@@ -154,6 +170,8 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.plots.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
     "callbacks.wandb.num_images": COUNT,
     "wandb.mode": OneOf(("online", "offline", "disabled")),
+    "wandb.project": Text(),
+    **{f"wandb.{key}": Text(optional=True) for key in ("entity", "group", "job_type", "name", "notes", "id")},
     "wandb.log_checkpoint": SWITCH,
 }
 EVALUATE: dict[str, Allowed] = {
@@ -188,7 +206,12 @@ EXPORT: dict[str, Allowed] = {
 SHARED = {key: TRAIN[key] for key in TRAIN if key == "seed" or key.startswith("data.")}
 BOUNDS = {"train": TRAIN, "evaluate": EVALUATE | SHARED, "generate": GENERATE, "export": EXPORT}
 SEARCH = "sweep=optuna and --multirun"
-KEYS_OF_CHOICES = {"wandb": "logger=wandb", "n_trials": SEARCH, "pruner": SEARCH}
+KEYS_OF_CHOICES = {
+    "wandb": "logger=wandb",
+    "n_trials": SEARCH,
+    "pruner": SEARCH,
+    "hydra.launcher.n_jobs": "launcher=parallel",
+}
 
 
 def require(key: str, value: Any, command: str = "train") -> None:
@@ -207,6 +230,8 @@ def unknown_key(key: str, known: Iterable[str], owner: str) -> str:
     if key in KEYS_OF_CHOICES:
         return f"{key}: only with {KEYS_OF_CHOICES[key]}"
     names = sorted(known)
+    if not names:
+        return f"{key}: no such key; {owner} has none, only + adds one"
     if close := difflib.get_close_matches(key.rpartition(".")[2], names):
         return f"{key}: no such key; did you mean {' or '.join(close)}?"
     return f"{key}: no such key; {owner} has {' '.join(names)}"

@@ -19,10 +19,11 @@ from hydra.core.utils import JobRuntime
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.version import VersionBase
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from gan.config.overrides import quoted
-from gan.errors import UserError
+from gan.config.overrides import key_of, quoted
+from gan.errors import UserError, one_line
 
 PACKAGED = Path(__file__).parents[1] / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
@@ -84,6 +85,35 @@ def _own_hydra() -> Iterator[None]:
         for kind in kinds:
             instances.pop(kind, None)
         instances.update(before)
+
+
+@contextmanager
+def composing(overrides: Sequence[str]) -> Iterator[None]:
+    """Turns errors that name neither the override nor the file into a UserError; Hydra's own errors name it."""
+    try:
+        yield
+    except (UserError, OmegaConfBaseException):
+        raise
+    except UnicodeDecodeError as error:
+        raise UserError(f"a config of yours is not UTF-8: {error}") from error
+    except (ValueError, TypeError, IndexError) as error:
+        if str(error).startswith("Unable to configure"):  # raised by logging.config
+            raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}") from error
+        if wrong := " ".join(text for text in overrides if _is_wrong_choice(text)):
+            told = "a config group takes the name of one of its configs, or a list of names"
+            raise UserError(f"{wrong}: {told}") from error
+        named = [text for text in overrides if repr(key_of(text).rpartition(".")[2]) in str(error)]
+        raise UserError(f"{' '.join(named or overrides)}: {one_line(error)}") from error
+
+
+def _is_wrong_choice(override: str) -> bool:
+    key = override.partition("=")[0]
+    if not (CONFIG_DIR / key).is_dir():
+        return False
+    value = OmegaConf.from_dotlist([override])[key]
+    if OmegaConf.is_dict(value):  # which sets values of the group
+        return False
+    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))
 
 
 def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:

@@ -37,7 +37,11 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     expand_home(cfg)
     _check_keys(command, cfg, cfg if whole is None else whole)
     for group in COMPOSED.get(command, ()):
-        if not (OmegaConf.is_dict(cfg[group]) and "_target_" in cfg[group]):
+        part = cfg.get(group)
+        if isinstance(part, str):
+            hint = f"`- override /{group}: {part}` in the defaults of a config chooses it"
+            raise UserError(f"{group}={part}: a text and not a config; {hint}")
+        if not (OmegaConf.is_dict(part) and "_target_" in part):
             others = "/".join(sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml")))
             raise UserError(f"{group}: has no _target_; a config of your own has one of {others} in its defaults")
     check_bounds(command, cfg)
@@ -70,17 +74,30 @@ def expand_home(cfg: DictConfig) -> None:
 
 
 def expanded(key: str, path: str) -> Path:
-    """A path with the home folder for a "~" at its start; a UserError if there is no such user."""
+    """A path with the home folder for a "~" at its start; a UserError for an empty one, or if there is no such user."""
+    if not path.strip():
+        raise UserError(f"{key}={path}: an empty path; . is the folder that you are in")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UserError(f"{key}={path}: there is no home folder {Path(path).parts[0]}") from error
 
 
+def refuse_other_folders(hydra: DictConfig, command: str = "train") -> None:
+    """Raises a UserError for settings of Hydra's that would keep from a run what it reads, or finds again."""
+    if hydra.job.chdir:
+        raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
+    if hydra.output_subdir != ".hydra" and (command == "train" or hydra.output_subdir is not None):
+        raise UserError(f"hydra.output_subdir={hydra.output_subdir}: a run is resumed with the settings in .hydra")
+
+
 def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
     known = {"output_dir", *primary_config(command), *groups_of(command)} - PACKAGED_ELSEWHERE
-    known |= {"n_trials", "pruner"} if in_multirun() else set()  # read by the search
+    known |= {"n_trials", "pruner"} if in_multirun() and whole is cfg else set()  # of a checked sweep
+    needed = {str(key) for key in primary_config(command)} - PACKAGED_ELSEWHERE - {"sweep_name"}  # read by a sweep
+    if missing := sorted(key for key in needed if key not in cfg):
+        raise UserError(f"{missing[0]}: gan {command} needs this key; leave ~{missing[0]} out")
     unread = [str(key) for key in cfg if key not in known]
     text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:
@@ -91,17 +108,27 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
             line = next(line for line in lines if line.startswith("# @package"))
             raise UserError(f"{key}: no such key; a config of the group {key} needs the first line `{line}`")
         raise UserError(unknown_key(key, known, f"gan {command}"))
-    if "metrics" in known:
-        of_metrics = {*primary_config(command).metrics}
-        if not OmegaConf.is_dict(cfg.metrics):
-            raise UserError(f"metrics={cfg.metrics}: it has {' '.join(sorted(of_metrics))}")
-        if wrong := {*cfg.metrics} - of_metrics:
-            raise UserError(unknown_key(f"metrics.{min(wrong)}", of_metrics, "metrics"))
+    for key, names in _fixed_keys(command).items():
+        if key not in cfg:
+            continue
+        if not OmegaConf.is_dict(cfg[key]):
+            raise UserError(f"{key}={cfg[key]}: it has {' '.join(sorted(names))}")
+        if wrong := {*cfg[key]} - names:
+            raise UserError(unknown_key(f"{key}.{min(wrong)}", names, key))
+
+
+def _fixed_keys(command: str) -> dict[str, set[str]]:
+    """The keys of each mapping that no constructor takes, and so would not refuse another key."""
+    primary = primary_config(command)
+    mappings = {key: primary[key] for key in primary if key != "hydra" and OmegaConf.is_dict(primary[key])}
+    if command == "train":
+        mappings["wandb"] = primary_config("logger/wandb").wandb
+    return {str(key): {str(name) for name in mapping} for key, mapping in mappings.items()}
 
 
 @cache
 def primary_config(command: str) -> Any:
-    """A command's own file."""
+    """A command's own file, or another one by its path."""
     return OmegaConf.load(CONFIG_DIR / f"{command}.yaml")
 
 

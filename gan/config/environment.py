@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 
 from gan.config.bounds import COUNT, SIZE, Number
 from gan.errors import UserError
@@ -23,9 +24,17 @@ def check_environment(command: str) -> None:
         if not value.strip():
             del os.environ[name]
         elif name in NUMBERS:
-            NUMBERS[name].require(f"environment variable {name}", int(value) if value.isdecimal() else value)
+            NUMBERS[name].require(f"environment variable {name}", _number(value))
         elif not re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*(,\s*0*[1-9]\d{0,3}\s*)*", value):
             raise UserError(f"environment variable {name}={value}: the number of threads, 1 to 9,999")
+
+
+def _number(text: str) -> int | float | str:
+    """The number that a text shows, or the text."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def whole_number(name: str, default: int) -> int:

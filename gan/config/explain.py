@@ -10,12 +10,14 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from gan.config.bounds import unknown_key
 from gan.config.compose import CONFIG_DIR
+from gan.config.early_checks import groups_of
 from gan.config.overrides import quoted_override
 from gan.config.trainer_flags import FLAGS, REFUSED
+from gan.errors import one_line
 
 
-def explain(error: BaseException) -> str:
-    """One line that says what is wrong. For a misspelt key it has the closest names."""
+def explain(error: BaseException, command: str = "train") -> str:
+    """One line that says what is wrong with a command. For a misspelt key it has the closest names."""
     if isinstance(error, OSError) and error.filename is not None:
         user = f" for the user {os.getuid()}" if isinstance(error, PermissionError) else ""
         return f"{Path(os.fsdecode(error.filename)).absolute()}: {error.strerror}{user}"
@@ -23,7 +25,7 @@ def explain(error: BaseException) -> str:
         return " ".join(str(error).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
-        return _unknown_key(cause)
+        return _unknown_key(cause, command)
     missing = getattr(error, "missing_cfg_file", None) or ""
     if isinstance(error, MissingConfigException) and "/" in missing:
         group, _, name = missing.rpartition("/")
@@ -34,17 +36,23 @@ def explain(error: BaseException) -> str:
         key, _, values = several[1].partition("=")
         forms = f"for a text: {quoted_override(several[1])}; for a list: {shlex.quote(f'{key}=[{values}]')}"
         return f"{several[1]}: {forms}; for a sweep over the values: gan train --multirun"
+    if again := re.fullmatch(r"Multiple values for (\S+)\. To override a value use 'override (\S+): (\S+)'", text):
+        group, choice = again[1], f"{again[2]}={again[3]}"
+        return f"{choice}: {group} is chosen already; no + before it, or `override /{again[2]}: {again[3]}` in defaults"
     if isinstance(error, OverrideParseException):
-        fitting = quoted_override(error.override)
-        return f"{error.override}: " + (f"needs quotes: {fitting}" if fitting else f"not an override, {text}")
+        if isinstance(error.__cause__, TypeError | ValueError):  # of a function of Hydra's, such as choice(...)
+            return f"{error.override}: {one_line(error.__cause__)}"
+        if fitting := quoted_override(error.override):
+            return f"{error.override}: needs quotes: {fitting}"
+        return f"{error.override}: not KEY=VALUE in Hydra's grammar, {text.partition(' See https')[0]}"
     return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text
 
 
-def _unknown_key(error: OmegaConfBaseException) -> str:
+def _unknown_key(error: OmegaConfBaseException, command: str) -> str:
     full_key, key = error.full_key or "", str(error.key)
     where = full_key.rpartition(".")[0]
     if where == "trainer" and key in FLAGS:
         return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
-    groups = [] if where else [path.name for path in CONFIG_DIR.iterdir() if path.is_dir()]
-    names = {*map(str, error.parent_node or {}), *groups} - {"shared", key}
-    return unknown_key(full_key, [name for name in names if not name.startswith("_")], where or "the config")
+    groups = [] if where else groups_of(command)
+    names = {*map(str, error.parent_node or {}), *groups} - {key} - ({"hydra", "output_dir"} if not where else set())
+    return unknown_key(full_key, [name for name in names if not name.startswith("_")], where or f"gan {command}")

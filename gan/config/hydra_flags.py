@@ -56,8 +56,11 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
 
     vars(flags_of_hydra)["error"] = refuse
     options = flags_of_hydra.parse_intermixed_args(list(arguments))
-    if options.resolve and not options.cfg:
-        raise UserError("--resolve: only with --cfg")
+    for name in ("resolve", "package"):
+        if getattr(options, name) and not options.cfg:
+            raise UserError(f"--{name}: only with --cfg")
+    if options.experimental_rerun:
+        raise UserError("--experimental-rerun: ckpt_path=last resumes the newest run with its settings")
     chosen = [f"--{name.replace('_', '-')}" for name in ALONE if getattr(options, name)]
     if len(chosen) > 1:
         raise UserError(f"{' '.join(chosen)}: only one of them")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
 
@@ -69,6 +69,6 @@ def quoted_override(override: str) -> str | None:
         fitting = f"{key}={quoted(value)}"
     try:
         OverridesParser.create().parse_override(fitting)
-    except OverrideParseException:  # the key itself is wrong
+    except HydraException:  # the key itself is wrong
         return None
     return shlex.quote(fitting)

@@ -137,13 +137,14 @@ class MNISTDataModule(LightningDataModule):
         except DataNotFoundError as error:
             self._fall_back(error)
             train, test = self.source.train(), self.source.test()
-        for images, labels in (train, test):
-            _require_format(images, labels, self.source)
+        for examples in (train, test):
+            _require_format(examples, self.source)
         return train, test
 
     def _composed(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
-        images, labels = self.source.compose(images, labels, split)
-        _require_format(images, labels, self.source)
+        examples = self.source.compose(images, labels, split)
+        _require_format(examples, self.source)
+        images, labels = examples
         channels, classes = self.source.channels, self.source.num_classes
         gave = f"data.source={type(self.source).__name__}: gave"
         if images.shape[1] != channels:
@@ -197,8 +198,10 @@ def _require_folder(dir: str) -> None:
         )
 
 
-def _require_format(images: Tensor, labels: Tensor, source: Source) -> None:
+def _require_format(examples: Any, source: Source) -> None:
     # `compose` may change the number of channels afterwards, so it is not checked here.
+    pair: Any = examples if isinstance(examples, tuple | list) and len(examples) == 2 else (examples, None)
+    images, labels = pair
     are_tensors = isinstance(images, Tensor) and isinstance(labels, Tensor)
     fits = are_tensors and images.dtype == torch.uint8 and images.dim() == 4 and images.shape[2:] == (28, 28)
     if not fits or len(images) == 0 or labels.dtype != torch.int64 or labels.shape != images.shape[:1]:

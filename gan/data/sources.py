@@ -19,8 +19,8 @@ from torchvision import datasets
 
 from gan.atomic_write import write_atomic
 from gan.config.bounds import Number, require
-from gan.errors import UserError
-from gan.idx_files import ALL_NAMES, NAMES, files_in, parse, present, read_bytes, read_split
+from gan.errors import UserError, one_line
+from gan.idx_files import ALL_NAMES, NAMES, files_in, parse, present, read_bytes, read_split, standard_name
 
 Split = Literal["train", "val", "test"]
 Examples = tuple[Tensor, Tensor]
@@ -114,14 +114,17 @@ class IDXFiles(Source):
 
     def prepare(self) -> None:
         if self.download and self._find() is None:
-            folder = self.dir / self.layout / "raw"
-            there, by_hand = present(folder), present(self.dir)
-            if 0 < len(by_hand) < len(ALL_NAMES):  # a user's own files must not be mixed with downloaded ones
-                missing = ", ".join(name for name in ALL_NAMES if name not in by_hand)
-                raise UserError(
-                    f"data.dir={self.dir}: {missing} are missing beside the files that are there; add them, or name a "
-                    f"folder with none of the four to download {self.layout} into it"
-                )
+            if any(standard_name(path) not in ALL_NAMES for path in self._others()):
+                raise self._not_found("nothing is downloaded beside other data")
+            folder, *others = self._folders()
+            there = present(folder)
+            for other in others:  # a user's own files must be neither mixed with downloaded ones nor passed over
+                missing = [name for name in ALL_NAMES if name not in present(other)]
+                if 0 < len(missing) < len(ALL_NAMES) and not (there and other.samefile(folder)):
+                    raise UserError(
+                        f"data.dir={self.dir}: {', '.join(missing)} are missing beside the files in {other}; add them, "
+                        f"or name a folder with none of the four to download {self.layout} into it"
+                    )
             try:
                 for packed, md5 in self.published.resources:
                     name = packed.removesuffix(".gz")
@@ -156,7 +159,9 @@ class IDXFiles(Source):
             if len(paths) == len(ALL_NAMES):
                 # The files of both data sets have the same names: MNIST in `dir` must not be taken for another one.
                 own = folder.parent.name.lower() == self.layout.lower() or self.published is MNIST.published
-                return paths if own or not _are_mnist(paths) else None
+                labels = read_bytes(paths["train-labels-idx1-ubyte"])
+                md5 = hashlib.md5(labels, usedforsecurity=False).hexdigest()
+                return paths if own or md5 != MNIST_LABELS_MD5 else None
         return None
 
     def _folders(self) -> list[Path]:
@@ -179,28 +184,23 @@ class IDXFiles(Source):
                 parse(content, url)
                 return content
             except (OSError, http.client.HTTPException, EOFError, zlib.error, ValueError) as error:
-                failures.append(f"{url}: {str(error) or type(error).__name__}")
+                failures.append(f"{url}: {one_line(error)}")
                 log.warning("Mirror failed: %s", failures[-1])
         raise self._not_found(f"the download failed ({'; '.join(failures) or 'no mirrors given'})")
 
     def _not_found(self, reason: str) -> UserError:
-        others = [path.name for folder in self._folders() for path in files_in(folder) if _looks_like_data(path)]
-        but = f" (but {', '.join(sorted(others)[:8])})" if others else ""
+        others = sorted(path.name for path in self._others())
+        but = f" (but {', '.join(others[:8])})" if others else ""
         kind = UserError if others else DataNotFoundError  # files of another form are a mistake; no files may be meant
         return kind(
             f"data.dir={self.dir}: no {self.layout} files there{but}, and {reason}; put {', '.join(ALL_NAMES)}, "
             f"plain or .gz, into {(self.dir / self.layout / 'raw').absolute()}, or use data=digits (no files)"
         )
 
-
-def _looks_like_data(path: Path) -> bool:
-    downloaded = path.parent.name == "raw" and path.name in ALL_NAMES
-    return LOOKS_LIKE_DATA.search(path.name) is not None and not downloaded
-
-
-def _are_mnist(paths: dict[str, Path]) -> bool:
-    labels = read_bytes(paths["train-labels-idx1-ubyte"])
-    return hashlib.md5(labels, usedforsecurity=False).hexdigest() == MNIST_LABELS_MD5
+    def _others(self) -> list[Path]:
+        """Files that look like data, but for those of the four that a download has left in a folder `raw`."""
+        found = [path for folder in self._folders() for path in files_in(folder) if LOOKS_LIKE_DATA.search(path.name)]
+        return [path for path in found if path.parent.name != "raw" or standard_name(path) not in ALL_NAMES]
 
 
 class MNIST(IDXFiles):

@@ -22,7 +22,7 @@ from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare
 from gan.evaluate.given_images import images_of_file
-from gan.evaluate.sets import GeneratedSet, ImageSet, Labels
+from gan.evaluate.sets import LABELS, GeneratedSet, ImageSet, Labels
 from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
 from gan.runs.records import read_json, run_data, run_folder
@@ -95,7 +95,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
 def parse_labels(value: Any, num_given: int) -> tuple[Labels, list[str | None]]:
     """The word in `labels`, "real" where there is none, and for each of the given images the file of its labels."""
     entries = _listed(value, "labels")
-    words = [entry for entry in entries if entry in ("real", "even")]
+    words = [entry for entry in entries if entry in LABELS]
     files = [None if entry is None else str(entry) for entry in entries if entry not in words]
     if files and not num_given:
         raise UserError(f"labels={value}: real or even; a file of labels needs images=")

@@ -9,13 +9,14 @@ import torch
 from omegaconf import DictConfig
 
 from gan.config import compose, instantiate
+from gan.config.bounds import OneOf
 from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import Evaluation, compare, progress
 from gan.evaluate.image_files import read_images, read_labels
 from gan.evaluate.image_formats import Images, as_images, as_labels
-from gan.evaluate.sets import GivenSet, Labels
+from gan.evaluate.sets import LABELS, GivenSet, Labels
 from gan.metrics import Extractor, Measure
 from gan.metrics.extractor import CLASSIFIERS
 
@@ -29,6 +30,8 @@ def images_of_file(name: str, path: str, labels: str | None, source: Source, cfg
     found, what = read_images(Path(path)), f"images={path}"
     classes, what_labels = found.labels, what
     if labels is not None:
+        if found.unclear is not None:
+            raise UserError(f"labels={labels}: {what} has an unclear order: {found.unclear}; write 02 in place of 2")
         classes, what_labels = read_labels(Path(labels)), f"labels={labels}"
     pieces = progress(found.arrays, f"reading {name}")
     given = _given_set(name, pieces, classes, source, cfg, what, what_labels, found.of_8_bits)
@@ -97,6 +100,7 @@ def measure(
         extractor = data.source.name if data.source.name in CLASSIFIERS else "mnist"
     cfg.metrics.update({"extractor": extractor, "measures": None if measures is None else list(measures)})
     check_bounds("evaluate", cfg)
+    OneOf(LABELS).require("floor_labels", floor_labels)
     data.prepare_data()
     data.setup()
     sets = [

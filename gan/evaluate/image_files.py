@@ -1,18 +1,19 @@
 """Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gan import idx_files as idx
 from gan.errors import UserError, one_line
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+PICTURES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".tga"}
+PICTURES |= {".pbm", ".pgm", ".ppm", ".pnm"}
 IMAGE_NAMES = ("images", "image", "samples", "x", "x_test", "x_train", "data", "arr_0")
 LABEL_NAMES = ("labels", "label", "y", "y_test", "y_train", "targets", "classes", "digits", "arr_1")
 IDX_IMAGES = re.compile(r"(?P<split>.*?)images(?P<middle>.*)idx3-ubyte", re.IGNORECASE)
@@ -22,11 +23,15 @@ DEEPEST = 65535  # of 16 bits
 
 @dataclass(frozen=True)
 class ReadImages:
-    """Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255."""
+    """Arrays of images in one order, the labels that came with them, and whether the pixels are known to be 0..255.
+
+    `unclear` says why labels of another file may be in another order; None where they are in this one.
+    """
 
     arrays: Iterable[np.ndarray]
     labels: Any | None
     of_8_bits: bool = False
+    unclear: str | None = None
 
 
 def read_images(path: Path) -> ReadImages:
@@ -38,7 +43,7 @@ def read_images(path: Path) -> ReadImages:
     """
     if path.is_dir():
         return _folder(path)
-    if path.suffix in (".npz", ".npy"):
+    if path.suffix.lower() in (".npz", ".npy"):
         return _numpy([path])
     if path.suffix.lower() in PICTURES:
         raise UserError(f"images={path}: one picture; {ALLOWED}")
@@ -49,22 +54,24 @@ def read_images(path: Path) -> ReadImages:
 
 def read_labels(path: Path) -> np.ndarray:
     """The labels of `labels=PATH`: an .npy, an .npz, an IDX file, or a text file of numbers."""
-    if path.suffix in (".npz", ".npy"):
+    if path.suffix.lower() in (".npz", ".npy"):
         arrays = _load(path, "labels")
         return _named(arrays, LABEL_NAMES if len(arrays) > 1 else tuple(arrays), path, "labels")
-    if path.suffix in (".txt", ".csv"):
+    if path.suffix.lower() in (".txt", ".csv"):
         try:
-            return np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), dtype=np.int64)
+            return np.array(path.read_text(encoding="utf-8-sig").replace(",", " ").split(), dtype=np.int64)
         except (ValueError, OverflowError, OSError) as error:
             raise UserError(f"labels={path}: not a text of whole numbers ({error})") from error
     return idx.parse(idx.read_bytes(path), f"labels={path}").numpy()
 
 
 def _folder(folder: Path) -> ReadImages:
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    files = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    try:
+        files = list(_files(folder))
+    except OSError as error:
+        raise UserError(f"images={folder}: {error.filename} cannot be read ({error.strerror})") from error
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
-    npz = [path for path in files if path.suffix == ".npz"]
+    npz = [path for path in files if path.suffix.lower() == ".npz"]
     by_split: dict[str, list[Path]] = {}
     for (parent, name), path in sorted(idx.by_standard_name(files).items()):
         if match := IDX_IMAGES.fullmatch(name):
@@ -77,8 +84,29 @@ def _folder(folder: Path) -> ReadImages:
         raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
     if pictures:
         labels = [_label(path, folder) for path in pictures]
-        return ReadImages(map(_picture, pictures), None if None in labels else labels, of_8_bits=True)
+        return ReadImages(map(_picture, pictures), None if None in labels else labels, True, _unclear_order(pictures))
     return _numpy(npz) if npz else _idx(by_split.popitem()[1])
+
+
+def _files(folder: Path, above: Sequence[Path] = ()) -> Iterator[Path]:
+    """The files in a folder and below it, by name and without hidden ones; links are followed, but not to above."""
+    own = folder.resolve()
+    for path in sorted(folder.iterdir()) if own not in above else ():
+        if path.is_dir() and not path.name.startswith("."):
+            yield from _files(path, (*above, own))
+        elif not path.name.startswith(".") and (path.is_file() or path.is_symlink()):  # a broken link is told later
+            yield path
+
+
+def _unclear_order(paths: Sequence[Path]) -> str | None:
+    """One line where the order by name, in which 10.png comes before 2.png, is not that of the numbers in the names."""
+
+    def by_number(path: Path) -> list[str]:
+        return [re.sub("[0-9]+", lambda digits: digits[0].zfill(20), part) for part in path.parts]
+
+    pairs = zip(paths, sorted(paths, key=by_number), strict=True)
+    first = next(((one.name, other.name) for one, other in pairs if one != other), None)
+    return None if first is None else f"{first[0]} is first by name, but {first[1]} by number"
 
 
 def _label(path: Path, folder: Path) -> int | None:
@@ -92,9 +120,10 @@ def _picture(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             frames, deep = getattr(picture, "n_frames", 1), picture.mode.startswith(("I", "F"))
-            clear = picture.has_transparency_data
-            mode = picture.mode if deep or (picture.mode in ("L", "RGB") and not clear) else "RGBA" if clear else "RGB"
-            pixels = np.asarray(picture.convert("L" if picture.mode == "1" else mode))[None]
+            upright = ImageOps.exif_transpose(picture)
+            grey = "L" if picture.mode in ("1", "L") else "RGB"
+            mode = picture.mode if deep else "RGBA" if upright.has_transparency_data else grey
+            pixels = np.asarray(upright.convert(mode))[None]
     except Exception as error:  # Pillow's decoders raise many kinds
         raise UserError(f"images={path}: not a readable picture ({one_line(error, 120)})") from error
     if frames > 1:

@@ -1,5 +1,6 @@
 """Images of any common form -> uint8 [N, C, 28, 28], and their labels -> int64 [N]."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ def as_labels(labels: Any, count: int, num_classes: int | None, what: str) -> Te
 
 def _tensor(values: Any, what: str) -> Tensor:
     try:
-        found = torch.as_tensor(values) if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values).copy())
+        found = values if isinstance(values, Tensor) else torch.from_numpy(_native(np.asarray(values)))
     except (TypeError, ValueError) as error:
         raise UserError(f"{what}: not an array of numbers ({error})") from error
     if found.is_complex():
@@ -75,13 +76,24 @@ def _tensor(values: Any, what: str) -> Tensor:
     return found.float() if found.is_floating_point() else found.long()
 
 
+def _native(array: np.ndarray) -> np.ndarray:
+    """A copy that is not reversed, and whose bytes are in the order of this machine."""
+    return array.astype(array.dtype.newbyteorder("="), order="C")
+
+
 def _channels_first(images: Tensor, what: str) -> Tensor:
     shape = list(images.shape)
     if not shape or 0 in shape:
         raise UserError(f"{what}: no images in an array of {shape}")
-    side = round(shape[1] ** 0.5) if len(shape) == 2 else 0
-    if side and side * side == shape[1]:
-        return images.view(-1, 1, side, side)
+    if len(shape) == 3 and 1 in shape[1:]:  # the pixels in a row
+        return _channels_first(images.flatten(1), what)
+    transposed = (len(shape) == 2 and shape[0] == SIZE**2 != shape[1]) or (
+        len(shape) == 3 and shape[0] == shape[1] != shape[2]
+    )
+    if transposed:
+        raise UserError(f"{what}: an array of {shape}, whose last axis counts the images; not {FORMS}")
+    if len(shape) == 2 and (side := math.isqrt(shape[1])) ** 2 == shape[1]:
+        return images.reshape(-1, 1, side, side)
     if len(shape) == 3:
         return images.unsqueeze(1)
     if len(shape) == 4:

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from omegaconf import DictConfig
@@ -17,6 +17,7 @@ from gan.metrics.measures.base import LabeledImages
 from gan.randomness import derive_seed
 
 Labels = Literal["real", "even"]
+LABELS = get_args(Labels)
 Batches = Iterable[tuple[Tensor, Tensor | None]]
 CHUNK = 500
 SHOWN = 200

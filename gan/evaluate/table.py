@@ -26,7 +26,8 @@ def markdown(
     Values of single classes are in a table of their own below. An arrow shows which direction is better, and the best
     of several sets but `floor` is bold.
     """
-    names = dict.fromkeys(key for values in columns.values() for key in values if not key.endswith("_spread"))
+    keys = dict.fromkeys(key for values in columns.values() for key in values)
+    names = [key for key in keys if not (key.endswith("_spread") and key.removesuffix("_spread") in keys)]
     rows = [[key for key in names if bool(OF_A_CLASS.search(key)) == of_a_class] for of_a_class in (False, True)]
     return "\n".join(_table(part, columns, better or {}, intervals or {}) for part in rows if part)
 
@@ -37,7 +38,8 @@ def _table(
     better: Mapping[str, Direction],
     intervals: Mapping[str, Intervals],
 ) -> str:
-    lines = ["| measure | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    titles = [name.replace("|", r"\|") for name in columns]
+    lines = ["| measure | " + " | ".join(titles) + " |", "| --- |" + " --- |" * len(columns)]
     for row in rows:
         of_models = [values[row] for name, values in columns.items() if name != "floor" and row in values]
         best = (min if better.get(row) == "lower" else max)(of_models) if row in better and len(of_models) > 1 else None

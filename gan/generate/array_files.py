@@ -71,7 +71,9 @@ class ArrayFiles:
         started = time.perf_counter()
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:
             for first, end in spans:
-                self._write_span(first, end, self.files((first, end) if sharded else None), bar, old)
+                files = self.files((first, end) if sharded else None)
+                check = partial(self._require_no_other, settings if sharded else None, [] if overwrite else files)
+                self._write_span(first, end, files, bar, old, check)
         seconds = time.perf_counter() - started
         if total:
             log.info("%s images in %.1f s, %s images/s", f"{total:,}", seconds, f"{total / seconds:,.0f}")
@@ -117,6 +119,13 @@ class ArrayFiles:
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 
+    def _require_no_other(self, settings: dict[str, Any] | None, files: Sequence[Path]) -> None:
+        """A UserError if another command has meanwhile recorded other settings of shards, or written the files."""
+        if settings is not None and self._recorded_settings(settings) != settings:
+            raise UserError(f"output={self.path}: another command writes other images there; name another folder")
+        if settings is None:
+            require_absent(files)
+
     def members(self, images: Iterable[Tensor], start: int, stop: int) -> dict[str, Callable[[IO[bytes]], None]]:
         """By the names of the arrays in an archive, what writes each: images start..stop-1, in pieces, and labels."""
         count = stop - start
@@ -132,9 +141,11 @@ class ArrayFiles:
         with_labels = {"labels.npy": write_labels} if self.image_format == "npz" else {}
         return {"images.npy": write_images, **with_labels}
 
-    def _write_span(self, start: int, stop: int, files: list[Path], bar: tqdm, old: Sequence[Path]) -> None:
-        """Writes a file or a pair of files in place of old ones, which stay until the new ones are complete."""
-        members = self.members(_with_progress(self.sequence.images(start, stop), bar), start, stop)
+    def _write_span(
+        self, start: int, stop: int, files: list[Path], bar: tqdm, old: Sequence[Path], check: Callable[[], None]
+    ) -> None:
+        """Writes a file or a pair of files in place of old ones, which stay until the new ones pass the check."""
+        members = self.members(_with_progress(self.sequence.images(start, stop), bar, check), start, stop)
         if self.image_format == "npz":
             write_archive(files[-1], members)
             return
@@ -146,6 +157,12 @@ class ArrayFiles:
                 path.unlink()
 
 
+def require_absent(files: Iterable[Path]) -> None:
+    """Raises a UserError for a file that another command has written since this one began."""
+    if there := [path for path in files if path.exists()]:
+        raise UserError(f"output={there[0]}: it is there already, of another command; overwrite=true replaces it")
+
+
 def write_archive(path: Path, members: Mapping[str, Callable[[IO[bytes]], None]]) -> None:
     """Writes a zip file atomically, the same bytes for the same members."""
     with atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
@@ -154,10 +171,11 @@ def write_archive(path: Path, members: Mapping[str, Callable[[IO[bytes]], None]]
                 write(member)
 
 
-def _with_progress(pieces: Iterable[Tensor], bar: tqdm) -> Iterator[Tensor]:
+def _with_progress(pieces: Iterable[Tensor], bar: tqdm, at_end: Callable[[], None]) -> Iterator[Tensor]:
     for piece in pieces:
         yield piece
         bar.update(len(piece))
+    at_end()
 
 
 def _write_array(file: IO[bytes], shape: tuple[int, ...], dtype: str, pieces: Iterable[Tensor]) -> None:

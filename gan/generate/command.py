@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, ListConfig
 
 from gan.atomic_write import atomic_file, flush_folder, write_atomic
@@ -21,8 +22,9 @@ from gan.config import settle_output_dir
 from gan.config.bounds import MAX_SHOWN
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError
-from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles
+from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles, require_absent
 from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples, Strips
+from gan.idx_files import require_mnist_format
 from gan.images import animation, enlarge, grid, pictures, png, save_gif
 from gan.inference import DigitGenerator
 from gan.inference.directions import check_directions
@@ -31,6 +33,7 @@ log = logging.getLogger("gan")
 PICTURE_ENDINGS = {"grid": ".png", "gif": ".gif", "png": ""}  # "": a folder
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 UNFINISHED = ".gan-generate-"  # how the name of the folder starts that a killed command leaves
+LOCK = ".lock"  # in such a folder, held while its command runs
 KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
 MAX_PIXELS = 2**30
 SAMPLED = ("sample", "class_sweep", "direction")
@@ -65,10 +68,8 @@ def generate(cfg: DictConfig) -> Path:
     image_format, path = _output(cfg, run_dir)
     seeds, digits, directions = parse_seeds(cfg.seeds), _parse_digits(cfg.digits), check_directions(cfg.directions)
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", cfg.device, cfg.trust).moved(directions)
-    if image_format == "idx" and generator.image_channels != 1:
-        raise UserError(f"format=idx: MNIST's files have one channel, this model has {generator.image_channels}")
-    if image_format == "idx" and (generator.num_classes or 0) > 256:
-        raise UserError(f"format=idx: labels are bytes, 0 to 255, and this model has {generator.num_classes} classes")
+    if image_format == "idx":
+        require_mnist_format(generator.image_channels, generator.num_classes)
     if isinstance(digits, str):  # "all"
         digits = list(range(generator.num_classes or 10**generator.image_channels))
     if cfg.mode in PATH_MODES:
@@ -84,7 +85,7 @@ def generate(cfg: DictConfig) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if image_format in PICTURE_ENDINGS:
-            write_pictures(image_format, path, sequence, cfg.first, cfg.first + count, cfg.scale)
+            write_pictures(image_format, path, sequence, cfg.first, cfg.first + count, cfg.scale, cfg.overwrite)
         else:
             settings = {"model": generator.info()["version"], "device": generator.device.type, "digits": digits}
             settings |= {"seeds": seeds, "directions": directions} | {key: cfg[key] for key in KEPT}
@@ -127,7 +128,7 @@ def _check_count(count: int, image_format: str, shard_size: int | None, scale: i
 def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     """The format and the absolute path of the output. An existing output is an error unless it may be replaced."""
     by_ending = {ending: name for name, ending in ENDINGS.items() if ending}
-    suffix = Path(str(cfg.output)).suffix if cfg.output is not None else ""
+    suffix = Path(str(cfg.output)).suffix.lower() if cfg.output is not None else ""
     image_format = cfg.format or by_ending.get(suffix) or ("gif" if cfg.mode == "walk" else "grid")
     if cfg.scale is not None and image_format not in PICTURE_ENDINGS:
         raise UserError(f"scale={cfg.scale}: only pictures are enlarged ({', '.join(PICTURE_ENDINGS)})")
@@ -150,12 +151,14 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
 
 
 def write_pictures(
-    image_format: str, path: Path, sequence: ImageSequence, start: int, stop: int, scale: int | None = None
+    image_format: str, path: Path, sequence: ImageSequence, start: int, stop: int, scale: int | None, overwrite: bool
 ) -> None:
     """Writes images start..stop-1, each file atomically. Without a scale a grid is large enough to look at."""
     if image_format == "png":
-        return _write_png_files(path, sequence, start, stop, scale or 1)
+        return _write_png_files(path, sequence, start, stop, scale or 1, overwrite)
     images = torch.cat(list(sequence.images(start, stop)))
+    if not overwrite:
+        require_absent([path])
     with atomic_file(path) as file:
         if image_format == "grid":
             file.write(png(enlarge(grid(images, sequence.columns), scale)))
@@ -163,14 +166,20 @@ def write_pictures(
             save_gif(animation(images, scale), file)
 
 
-def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int) -> None:
+def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: int, scale: int, overwrite: bool) -> None:
     """Names each file by index and label, in place of earlier files of this kind and of what a killed command left."""
     folder.mkdir(exist_ok=True)
     for unfinished in folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(unfinished)
+        try:
+            with FileLock(unfinished / LOCK, blocking=False):
+                shutil.rmtree(unfinished)
+        except Timeout:
+            raise UserError(f"output={folder}: another command is writing there; name another folder") from None
     old = {path for path in folder.iterdir() if re.fullmatch(r"\d{6,}(_digit_\d+)?\.png", path.name)}
+    if not overwrite:
+        require_absent(old)
     index = start
-    with TemporaryDirectory(prefix=UNFINISHED, dir=folder) as hidden:
+    with TemporaryDirectory(prefix=UNFINISHED, dir=folder) as hidden, FileLock(Path(hidden, LOCK), blocking=False):
         for images in sequence.images(start, stop):
             labels = sequence.labels(index, index + len(images)).tolist()
             for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
@@ -179,6 +188,6 @@ def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: in
             index += len(images)
         for path in old:
             path.unlink()
-        for path in Path(hidden).iterdir():
+        for path in Path(hidden).glob("*.png"):
             path.rename(folder / path.name)
     flush_folder(folder)

@@ -1,6 +1,6 @@
 """What a caller in Python asks of a generator: a device, numbers, and digits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from numbers import Real
 from typing import Any, Literal
 
@@ -44,7 +44,7 @@ def requested_labels(
     digits that the model does not have, or a `select` that does not apply to it.
     """
     given = digits.tolist() if isinstance(digits, np.ndarray | Tensor) else digits
-    if not isinstance(given, Iterable | None):
+    if not isinstance(given, Collection | None):
         raise UserError(f"digits={given}: a list such as [3, 1, 4], or None")
     if select is not None:
         require("select", select, "generate")

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from threading import Lock
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -58,10 +59,12 @@ def padded(latents: Tensor, labels: Tensor | None, size: int) -> Inputs:
 
 
 def forward(network: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
-    """Images float [N, C, 28, 28] of whole classes, or of their shares."""
-    if labels is not None and labels.is_floating_point():
-        return mix_classes(network, latents, labels)
-    return network(latents, labels)
+    """Images float [N, C, 28, 28] of whole classes, or of their shares; a caller's autocast changes none of them."""
+    with torch.autocast(latents.device.type, enabled=False):
+        if labels is not None and labels.is_floating_point():
+            return mix_classes(network, latents, labels)
+        images: Tensor = network(latents, labels)
+        return images
 
 
 class ChunkRunner:
@@ -77,6 +80,10 @@ class ChunkRunner:
             with torch.cuda.device(device):  # streams and graphs are those of the current device
                 self._graphs = CudaGraphs()
         self._recorded: dict[tuple[int, bool], tuple[Inputs, Callable[[], None], Tensor]] = {}
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        """A pickled or a deep copy starts anew: locks, streams and recorded passes belong to one process."""
+        return type(self), (self.network, self.sizes, self.device)
 
     @torch.inference_mode()
     def run(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:

@@ -16,7 +16,7 @@ from gan.config.bounds import DIRECTIONS, GENERATE
 from gan.errors import UserError
 from gan.images import quantize, unit
 from gan.inference.arguments import number
-from gan.inference.chunks import CHUNK
+from gan.inference.chunks import CHUNK, forward
 from gan.randomness import latents
 
 NUM_IMAGES = 4096
@@ -103,7 +103,7 @@ def find_directions(
     z = latents(0, 0, count, latent_dim)
     labels = torch.arange(count) % (num_classes or 1)
     images = [
-        quantize(network(part.to(device), of_part.to(device) if num_classes else None)).cpu()
+        quantize(forward(network, part.to(device), of_part.to(device) if num_classes else None)).cpu()
         for part, of_part in zip(z.split(CHUNK), labels.split(CHUNK), strict=True)
     ]
     shapes = measure_shapes(torch.cat(images)).double()

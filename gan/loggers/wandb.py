@@ -50,8 +50,8 @@ class WandbRun(ImageAxis, WandbLogger):
         check_installed("logger=wandb", "tracking", "wandb")
         require("wandb.mode", mode)
         TRAIN["wandb.mode"].require("environment variable WANDB_MODE", os.environ.get("WANDB_MODE") or mode)
-        if isinstance(tags, str):
-            raise UserError(f"wandb.tags={tags}: a list, such as [{tags}]")
+        if isinstance(tags, str) or not isinstance(tags, Sequence):
+            raise UserError(f"wandb.tags={tags}: a list, such as [first,second]")
         if mode != "online":  # W&B would connect to report its own errors
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         texts = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "name": name, "id": id}

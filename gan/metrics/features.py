@@ -39,6 +39,11 @@ class ImageFeatures:
         """The predicted classes: int64 [N]."""
         return self.logits.argmax(1)
 
+    @cached_property
+    def finite(self) -> bool:
+        """Whether no feature and no logit is NaN or infinite: linear algebra on such ones can end the process."""
+        return bool(self.features.isfinite().all()) and bool(self.logits.isfinite().all())
+
     def once(self, compute: Callable[..., T], *arguments: Any) -> T:
         """What `compute(*arguments)` returns. It is computed at the first call and kept as long as these images."""
         key = (compute, *arguments)

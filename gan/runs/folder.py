@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,28 +14,41 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.atomic_write import remove_temporary_files, write_atomic
+from gan.callbacks.optional_files import OptionalFiles
 from gan.config.compose import in_multirun
 from gan.errors import UserError
 
+OWN = (".hydra", "checkpoints", "samples", "plots")  # what a run writes below its folder; other runs may be there too
+
 
 class RunLog(logging.FileHandler):
-    """`run.log`. Lines that are logged before the run is accepted are kept until then, or dropped if it is refused."""
+    """`run.log`. Lines that are logged before the run is accepted are kept until then, or dropped if it is refused.
+
+    Lines that cannot be written, as on a full disk, cost one warning.
+    """
 
     def __init__(self, filename: str) -> None:
         super().__init__(filename, encoding="utf-8", errors="backslashreplace", delay=True)
+        self._files = OptionalFiles(expected=OSError)
         # Jobs of a sweep write at once: the sweep has made their folders.
         self.waiting: list[logging.LogRecord] | None = None if in_multirun() else []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.waiting is None:
-            super().emit(record)
-        else:
+        if self.waiting is not None:
             self.waiting.append(record)
+            return
+        with self._files.writing(Path(self.baseFilename)):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        if isinstance(error := sys.exception(), OSError):
+            raise error
+        super().handleError(record)
 
     def accept(self) -> None:
         waiting, self.waiting = self.waiting, None
         for record in waiting or []:
-            super().emit(record)
+            self.emit(record)
 
 
 @contextmanager
@@ -50,7 +64,7 @@ def held(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", blocking=False):
-            remove_temporary_files(folder)
+            remove_temporary_files(folder, *(folder / name for name in OWN))
             try:
                 yield
             except BaseException:

@@ -31,13 +31,7 @@ class Part:
 
 
 class Batcher:
-    """A queue of requests, large ones in parts, and a thread that generates their images beside the event loop.
-
-    When idle, a part starts at once. Parts that arrive while a batch is generated form the next batch. Clients that got
-    their responses together tend to send their next requests together: after a batch of several parts, the next waits
-    for as many, but at most `batch_wait_ms`. Batching does not change an image, since the network always runs on chunks
-    of sizes that give the same bits.
-    """
+    """A queue of requests, large ones in parts, and a thread that generates their images beside the event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.max_batch = settings, settings.max_batch
@@ -67,7 +61,7 @@ class Batcher:
 
     async def run(self) -> None:
         """Generates batches until it is cancelled."""
-        previous_parts = 1
+        previous_parts = 1  # clients that got their responses together tend to send their next requests together
         with ThreadPoolExecutor(1, thread_name_prefix="torch") as thread:
             while True:
                 await self._wait_for_parts(previous_parts if self.max_batch > 1 else 1)

@@ -8,11 +8,20 @@ import re
 import signal
 import socket
 import sys
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from gan.errors import UserError, check_installed
+
+if TYPE_CHECKING:  # a worker imports this file, and must then answer its supervisor before seconds of imports
+    from fastapi import FastAPI
+    from uvicorn import Config
+
+    from gan.serve.settings import Settings
 
 log = logging.getLogger("gan.serve")
 PREFIX = "GAN_SERVE_"
@@ -28,7 +37,8 @@ LOGGING = {
         "json": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"},
     },
     "loggers": {
-        "gan": {"handlers": ["text"], "level": "INFO", "propagate": False},
+        "gan": {"handlers": ["text"], "level": "WARNING", "propagate": False},
+        "gan.serve": {"level": "INFO"},
         "gan.access": {"handlers": ["json"], "level": "INFO", "propagate": False},
         "uvicorn": {"handlers": ["text"], "level": "INFO", "propagate": False},
     },
@@ -57,35 +67,63 @@ def serve(cfg: DictConfig) -> None:
     from uvicorn.supervisors import Multiprocess
 
     from gan.serve.access import check_rate_limit_storage
-    from gan.serve.app import SETTINGS, server_config
+    from gan.serve.job_store import check_jobs_dir
     from gan.serve.models import Models
     from gan.serve.prometheus import SHARED
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)
     logging.config.dictConfig(LOGGING)
+    logging.getLogger("gan").setLevel(logging.INFO)  # until uvicorn configures it again: workers load the same models
     check_rate_limit_storage(settings)
+    if settings.jobs_dir is not None:
+        check_jobs_dir(settings.jobs_dir)
     listener = bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings).values()]
-    os.environ[SETTINGS] = settings.model_dump_json()
-    config = server_config(settings, "gan.serve.app:from_environment", LOGGING)
     host, port = listener.getsockname()[:2]
-    for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SETTINGS):
+    for name in sorted(name for name in os.environ if name.startswith(PREFIX)):
         if name.removeprefix(PREFIX).lower() not in cfg:
             log.warning("%s: no such setting; conf/serve.yaml lists them", name)
     keys = f"{len(settings.api_keys)} API keys" if settings.api_keys else "no API key required"
     log.info("serving %s at http://%s:%d, %s", ", ".join(models), f"[{host}]" if ":" in host else host, port, keys)
     if settings.workers == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has stopped
-        uvicorn.Server(config).run([listener])
+        uvicorn.Server(server_config(settings, log=LOGGING)).run([listener])
         return
     with TemporaryDirectory(prefix="gan-serve-") as shared:
         os.environ[SHARED] = shared
         os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
-        supervisor = Multiprocess(config, [listener])
+        supervisor = Multiprocess(server_config(settings, Path(shared), LOGGING), [listener])
         supervisor.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
         sys.exit(STARTUP_FAILURE)  # as with one worker
+
+
+def server_config(settings: "Settings", shared: Path | None = None, log: dict | None = None) -> "Config":
+    """How uvicorn runs the application, which each worker makes for itself, with the logging `log`."""
+    from uvicorn import Config
+
+    return Config(
+        partial(_application, settings, shared),
+        factory=True,
+        http="gan.serve.protocol:LimitedProtocol",
+        ws="none",
+        lifespan="on",
+        log_config=log,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application reads them
+        workers=settings.workers,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.shutdown_timeout - settings.drain_seconds),
+        timeout_worker_healthcheck=30,
+    )
+
+
+def _application(settings: "Settings", shared: Path | None) -> "FastAPI":
+    from gan.serve.app import create_app
+
+    return create_app(settings, shared)
 
 
 def bind(host: str, port: int) -> socket.socket:

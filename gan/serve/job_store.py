@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gan.atomic_write import write_atomic
 from gan.errors import UserError
+from gan.idx_files import require_mnist_format
 from gan.serve import schemas
 from gan.serve.models import Model, stamp
 from gan.serve.settings import Settings
@@ -49,6 +50,15 @@ class Job:
             path.unlink()
         state, size = ("done", self.result.stat().st_size) if error is None else ("failed", 0)
         self.update(state=state, error=error, bytes=size, finished_at=datetime.now(UTC))
+
+
+def check_jobs_dir(folder: Path) -> None:
+    """Raises a UserError unless jobs can be kept there. It is made when the first job comes."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            f"jobs_dir={folder}: {there} is no folder that may be written; jobs_dir=null serves without jobs"
+        )
 
 
 class Jobs:
@@ -92,11 +102,11 @@ class Jobs:
         """Adds a job. A UserError for a wrong value, an HTTPException without room or if the model's file changed."""
         settings, seeds, count = self.settings, request.chosen_seeds(), request.num_images
         model.samples(seeds, request.digits)
-        channels = model.generator.image_channels
+        channels, num_classes = model.generator.image_channels, model.generator.num_classes
         if count > settings.max_job_images:
             raise UserError(f"num_images: {count} images, at most {settings.max_job_images} in a job")
-        if request.format == "idx" and channels != 1:
-            raise UserError(f"format=idx: MNIST's files have one channel, this model has {channels}")
+        if request.format == "idx":
+            require_mnist_format(channels, num_classes)
         record = JobRecord(
             **request.model_dump(include={"num_images", "format", "digits", "truncation"}),
             id=f"{time.time_ns():016x}{secrets.token_hex(8)}",

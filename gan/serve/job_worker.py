@@ -44,93 +44,90 @@ class JobSamples(Samples):
         return self.source(start, stop)
 
 
-class JobWorker:
-    """A worker's part in the jobs: deletes old ones, and does one if no other worker does."""
+async def work_on_jobs(service: "Service") -> None:
+    """Deletes old jobs and does others, until the service stops."""
+    loop, told, stopping = asyncio.get_running_loop(), "", service.stopping
 
-    def __init__(self, service: "Service") -> None:
-        self.jobs, self.service = service.jobs, service
-
-    async def run(self) -> None:
-        """Works on the jobs until the service stops."""
-        loop, told, stopping = asyncio.get_running_loop(), "", self.service.stopping
-
-        def wait(coroutine: Coroutine) -> Any:
-            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-            while loop.is_running() and self.service.alive:
-                with suppress(TimeoutError):
-                    return future.result(CHECK_SECONDS)
-            raise JobStopped  # the service ended without a shutdown
-
-        while not stopping.is_set():
-            try:
-                await asyncio.to_thread(self.work, wait)
-            except OSError as error:
-                if str(error) != told:
-                    log.warning("jobs_dir=%s: %s", self.jobs.folder, error)
-                told = str(error)
+    def wait(coroutine: Coroutine) -> Any:
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        while loop.is_running() and service.alive:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
-                    await stopping.wait()
+                return future.result(CHECK_SECONDS)
+        raise JobStopped  # the service ended without a shutdown
 
-    def work(self, wait: Callable[[Coroutine], Any]) -> None:
-        """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work."""
-        self.jobs.delete_expired()
-        if not self.jobs.unfinished():
-            return
-        with suppress(Timeout), FileLock(self.jobs.folder / ".lock", blocking=False):
-            for job in self.jobs.unfinished()[:1]:  # none if another worker has just done it
-                self._finish(job, wait)
-
-    def _finish(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
-        log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
-        failure = None
+    while not stopping.is_set():
         try:
-            if not job.result.exists():  # else a worker was killed before it could record the end
-                self._generate(job, wait)
-        except Exception as error:
-            if isinstance(error, JobStopped | CancelledError) or not job.folder.exists():
-                log.info("job %s: %s", job.id, "stopped" if job.folder.exists() else "deleted")
-                return
-            known = isinstance(error, UserError | OSError)
-            log.warning("job %s: failed, %s", job.id, error, exc_info=None if known else error)
-            failure = str(error) if known else "Internal error; the log of the service has more."
-        with suppress(FileNotFoundError):  # it was deleted meanwhile
-            job.end(failure)
-            if failure is None:
-                log.info("job %s: done", job.id)
+            await asyncio.to_thread(_work, service, wait)
+        except OSError as error:
+            if str(error) != told:
+                log.warning("jobs_dir=%s: %s", service.jobs.folder, error)
+            told = str(error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_SECONDS):
+                await stopping.wait()
 
-    def _generate(self, job: Job, wait: Callable[[Coroutine], Any]) -> None:
-        """Writes the shards that are missing, then the result."""
-        remove_temporary_files(job.folder)
-        job.update(state="running")
-        record = job.record
-        file = next(job.folder.glob("model.*"))
-        spec = ModelSettings(ckpt=str(file), version=record.version.rpartition("+")[0] or None)
-        model = Model.open(record.model, spec, self.service.settings.device, self.service.settings.trust)
-        turn = TURN if model.generator.device.type == "cpu" else CHUNK
 
-        def generated(start: int, stop: int) -> Iterator[Tensor]:
-            job.update(images_done=start)
-            for span in chunks(start, stop, turn):
-                if not job.folder.exists():
-                    raise JobStopped
-                yield wait(self.service.sample_in_turn(model, samples, *span))
+def _work(service: "Service", wait: Callable[[Coroutine], Any]) -> None:
+    """Deletes old jobs; then does the oldest unfinished one, unless another worker is at work."""
+    service.jobs.delete_expired()
+    if not service.jobs.unfinished():
+        return
+    with suppress(Timeout), FileLock(service.jobs.folder / ".lock", blocking=False):
+        for job in service.jobs.unfinished()[:1]:  # none if another worker has just done it
+            finish(service, job, wait)
 
-        def stored(start: int, stop: int) -> Iterator[Tensor]:
-            for span in chunks(start, stop, SHARD):
-                wait(self.service.turn())
-                with np.load(shards.files(span)[-1]) as arrays:
-                    yield torch.from_numpy(arrays["images"])
 
-        samples = JobSamples(model.generator, record.digits, record.seeds, record.truncation)
-        samples.source = generated
-        shards = ArrayFiles(samples, model.generator.image_channels, "npz", job.shards, "train")
-        shards.write(0, record.num_images, SHARD, {"job": job.id}, overwrite=False, progress=False)
-        job.update(images_done=record.num_images)
-        images = stored(0, record.num_images)
-        if record.format == "zip":
-            with atomic_file(job.result) as result:
-                write_zip(result, images, samples)
-        else:
-            arrays = ArrayFiles(samples, model.generator.image_channels, record.format, job.result, "train")
-            write_archive(job.result, arrays.members(images, 0, record.num_images))
+def finish(service: "Service", job: Job, wait: Callable[[Coroutine], Any]) -> None:
+    """Generates a job's result and records its end, unless the service stops or the job is deleted."""
+    log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
+    failure = None
+    try:
+        if not job.result.exists():  # else a worker was killed before it could record the end
+            _generate(service, job, wait)
+    except Exception as error:
+        if isinstance(error, JobStopped | CancelledError) or not job.folder.exists():
+            log.info("job %s: %s", job.id, "stopped" if job.folder.exists() else "deleted")
+            return
+        known = isinstance(error, UserError | OSError)
+        log.warning("job %s: failed, %s", job.id, error, exc_info=None if known else error)
+        failure = str(error) if known else "Internal error; the log of the service has more."
+    with suppress(FileNotFoundError):  # it was deleted meanwhile
+        job.end(failure)
+        if failure is None:
+            log.info("job %s: done", job.id)
+
+
+def _generate(service: "Service", job: Job, wait: Callable[[Coroutine], Any]) -> None:
+    """Writes the shards that are missing, then the result."""
+    remove_temporary_files(job.folder, job.shards)
+    job.update(state="running")
+    record, settings = job.record, service.settings
+    file = next(job.folder.glob("model.*"))
+    model = Model.open(record.model, ModelSettings(ckpt=str(file)), settings.device, settings.trust)
+    turn = TURN if model.generator.device.type == "cpu" else CHUNK
+
+    def generated(start: int, stop: int) -> Iterator[Tensor]:
+        job.update(images_done=start)
+        for span in chunks(start, stop, turn):
+            if not job.folder.exists():
+                raise JobStopped
+            yield wait(service.sample_in_turn(model, samples, *span))
+
+    def stored(start: int, stop: int) -> Iterator[Tensor]:
+        for span in chunks(start, stop, SHARD):
+            wait(service.turn())
+            with np.load(shards.files(span)[-1]) as arrays:
+                yield torch.from_numpy(arrays["images"])
+
+    samples = JobSamples(model.generator, record.digits, record.seeds, record.truncation)
+    samples.source = generated
+    shards = ArrayFiles(samples, model.generator.image_channels, "npz", job.shards, "train")
+    shards.write(0, record.num_images, SHARD, {"job": job.id}, overwrite=False, progress=False)
+    job.update(images_done=record.num_images)
+    images = stored(0, record.num_images)
+    if record.format == "zip":
+        with atomic_file(job.result) as result:
+            write_zip(result, images, samples)
+    else:
+        arrays = ArrayFiles(samples, model.generator.image_channels, record.format, job.result, "train")
+        write_archive(job.result, arrays.members(images, 0, record.num_images))

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gan.serve.prometheus import observe_request
-from gan.serve.proxies import path_in_service
 from gan.serve.routes import probes
 from gan.serve.settings import Settings
 
@@ -33,12 +32,7 @@ def error_response(status: int, detail: str, **headers: str) -> JSONResponse:
 
 
 class Requests:
-    """Gives each request an id (the client's own if it is valid), limits it, counts it, and logs it as a line of JSON.
-
-    The whole body is read before the application starts. A request that is refused in the middle of its body is read to
-    the end before its connection is closed: one that is closed while its client still writes is reset, and many clients
-    then lose the response.
-    """
+    """Gives each request an id (the client's own if it is valid), limits and counts it, and logs it as JSON."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings, self.timeout = app, settings, settings.request_timeout
@@ -48,7 +42,7 @@ class Requests:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, path = time.perf_counter(), path_in_service(scope)
+        started, path = time.perf_counter(), scope["path"].removeprefix(scope.get("root_path", ""))
         counts = path not in probes.PATHS
         client_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else uuid.uuid4().hex
@@ -65,7 +59,7 @@ class Requests:
             await send(message)
 
         try:
-            await self._limited(scope, _Body(scope, receive), send_with_id, counts)
+            await self._respond(scope, _Body(scope, receive), send_with_id, counts)
         except Exception:  # any error of a route is logged with the id that the client gets
             log.exception("request %s", request_id)
             if status != CLIENT_CLOSED_REQUEST:  # the response has begun: the server must cut the connection
@@ -91,17 +85,10 @@ class Requests:
                 }
                 access_log.info(json.dumps(line))
 
-    async def _limited(self, scope: Scope, body: "_Body", send: Send, counts: bool) -> None:
+    async def _respond(self, scope: Scope, body: "_Body", send: Send, counts: bool) -> None:
         if counts and self.active_requests >= self.settings.max_requests:
             await body.refuse(send, 503, "Too many concurrent requests; try again soon.", **{"Retry-After": "1"})
             return
-        self.active_requests += counts
-        try:
-            await self._respond(scope, body, send)
-        finally:
-            self.active_requests -= counts
-
-    async def _respond(self, scope: Scope, body: "_Body", send: Send) -> None:
         stage = "reading"
         max_body_bytes = self.settings.max_body_bytes
         refusal: tuple[int, str] | None = None
@@ -114,6 +101,7 @@ class Requests:
             stage = "sending"
 
         limit = asyncio.timeout(self.timeout)
+        self.active_requests += counts
         try:
             async with limit:
                 complete = await body.read(max_body_bytes)
@@ -130,12 +118,14 @@ class Requests:
             elif stage == "processing":
                 refusal = 504, f"The request took more than {self.timeout:g} seconds."
             # else the client does not read the response: the server cuts the connection
+        finally:
+            self.active_requests -= counts
         if refusal is not None:
             await body.refuse(send, *refusal)
 
 
 class _Body:
-    """The body of a request: read by the limits, and handed on to the application."""
+    """The body of a request: all of it is read within the limits, and then handed on to the application."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.receive = receive
@@ -164,7 +154,7 @@ class _Body:
         return {"type": "http.request", "body": self.content, "more_body": False}
 
     async def refuse(self, send: Send, status: int, detail: str, **headers: str) -> None:
-        """Sends an error, and ends it after what the client still sends, as far as the bounds allow."""
+        """Sends an error, and ends it after what the client still sends: closing at once could lose the error."""
         closing = {"Connection": "close"} if self.unread else {}
         response = error_response(status, detail, **headers, **closing)
         await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})

@@ -28,11 +28,7 @@ class OneBatchAtATime(FlowControl):
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A subclass because uvicorn neither bounds the headers, nor sends JSON, nor reads the body of a refused upgrade.
-
-    The headers of each request must arrive within uvicorn's `timeout_keep_alive`. Java's client offers an upgrade with
-    every request (https://github.com/Kludex/uvicorn/issues/2722).
-    """
+    """A subclass: uvicorn neither bounds the headers, nor sends JSON, nor reads the body of a refused upgrade."""
 
     _bytes: int | None = None  # while headers arrive, of these; after an error, of what was discarded
     _arriving = 0  # bytes that are parsed now
@@ -78,6 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES:
             self._refuse(431, TOO_LARGE_HEADERS)
             raise ValueError  # ends the parser's work
+        # Java's client offers an upgrade with every request (https://github.com/Kludex/uvicorn/issues/2722).
         if parser.should_upgrade() and parser.get_method() != b"CONNECT":
             lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
             first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())

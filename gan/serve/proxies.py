@@ -3,7 +3,6 @@
 import re
 from typing import TYPE_CHECKING
 
-from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gan.serve.settings import ROOT_PATH
@@ -17,7 +16,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
 
     def __init__(self, app: "asgi.ASGI3Application", trusted: str, root_path: str | None) -> None:
         super().__init__(app, trusted)
-        self.root_path = root_path or ""
+        self.root_path = (root_path or "").rstrip("/")
 
     async def __call__(
         self, scope: "asgi.Scope", receive: "asgi.ASGIReceiveCallable", send: "asgi.ASGISendCallable"
@@ -42,8 +41,3 @@ def _forwarded_prefix(scope: "asgi.HTTPScope") -> str | None:
     values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-prefix"]
     prefix = "".join(part.strip().rstrip("/") for value in values for part in value.split(","))
     return prefix if values and re.fullmatch(ROOT_PATH, prefix) else None
-
-
-def path_in_service(scope: Scope) -> str:
-    """The path of a request without the one that the service is served under."""
-    return scope["path"].removeprefix(scope.get("root_path", ""))

@@ -8,14 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gan.config.bounds import MAX_AMOUNT
 from gan.errors import UserError
-from gan.serve.settings import NAME, VERSION
+from gan.serve.settings import VERSION, Name
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Digit = Annotated[int, Field(ge=0, le=9)]
 Class = Annotated[int, Field(ge=0, le=999)]
 Truncation = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, description="bound of the latent values")]
 Amount = Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False)]
-ModelName = Annotated[str, Field(pattern=NAME)]
 Version = Annotated[str, Field(pattern=VERSION)]
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI takes them
 
@@ -50,7 +49,7 @@ class V1Request(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     digits: list[Class] | None = Field(None, min_length=1, description="used in turn; null: all classes")
     truncation: Truncation | None = None
-    model: ModelName | None = Field(None, description="a name from /v1/models; null: the service chooses")
+    model: Name | None = Field(None, description="a name from /v1/models; null: the service chooses")
     version: Version | None = None
 
 
@@ -147,7 +146,7 @@ class LinkQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
     seed: Seed | None = Field(None, description="null: a random seed, a new picture each time")
     truncation: Truncation | None = None
-    model: ModelName | None = Field(None, description="a name from /v1/models; null: the service chooses")
+    model: Name | None = Field(None, description="a name from /v1/models; null: the service chooses")
     version: Version | None = Field(None, description="with a version in full, the picture may be kept for ever")
 
 

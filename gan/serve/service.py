@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from fastapi import Request
@@ -23,9 +22,8 @@ from gan.generate.modes import Samples
 from gan.serve import prometheus
 from gan.serve.batching import Batcher, Inputs
 from gan.serve.job_store import Jobs
-from gan.serve.job_worker import JobStopped, JobWorker
+from gan.serve.job_worker import JobStopped, work_on_jobs
 from gan.serve.models import Model, Models
-from gan.serve.reloading import Reloads
 from gan.serve.settings import Settings
 from gan.threads import settle_threads
 
@@ -63,15 +61,14 @@ class ImageCache:
 
 
 class Service:
-    """One worker's models and queue. `shared`: a folder of all workers, see `Reloads`; None for a single worker."""
+    """One worker's models and queue. `shared`: a folder of all workers, see `Models`; None for a single worker."""
 
     jobs: Jobs  # if there is a folder for them
-    models: Models  # this one and the next from when it is no longer "starting"
-    reloads: Reloads
+    models: Models  # from when it is running
 
     def __init__(self, settings: Settings, shared: Path | None = None) -> None:
         self.settings, self.shared = settings, shared
-        self.state: Literal["starting", "ready", "draining"] = "starting"
+        self.draining = False
         self._cache, self._batcher = ImageCache(settings.cache_bytes), Batcher(settings)
         self._finding = asyncio.Lock()
         self._batching: asyncio.Task | None = None
@@ -85,15 +82,13 @@ class Service:
         """Loads the models, then generates images until the end of the block."""
         settle_threads(self.settings.threads)
         prometheus.forget_dead_workers()
-        self.models = await asyncio.to_thread(Models, self.settings)
-        self.reloads = Reloads(self.models, self.shared)
+        self.models = await asyncio.to_thread(Models, self.settings, self.shared)
         self._batching = asyncio.create_task(self._batcher.run())
         gc.collect()
         gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
-        following = asyncio.create_task(self.reloads.follow())
-        working = asyncio.create_task(JobWorker(self).run()) if self.settings.jobs_dir else None
+        following = asyncio.create_task(self.models.follow())
+        working = asyncio.create_task(work_on_jobs(self)) if self.settings.jobs_dir else None
         self._drain_at_sigterm()
-        self.state = "ready"
         try:
             yield
         finally:
@@ -131,13 +126,12 @@ class Service:
         """The images of `DigitGenerator.interpolate`, all paths in one tensor."""
         count = (len(seeds) - 1) * steps
         self.check_count(count, "steps")
-        model.require_conditional(digits)
+        model.samples(seeds, digits)  # refuses digits that the model does not have, also unused ones
 
         def inputs(start: int, stop: int) -> Inputs:
             latents, labels = model.generator.latent_path(seeds, digits, steps, truncation)
             return latents[start:stop], None if labels is None else labels[start:stop]
 
-        model.generator.labels(digits, 0, 1)  # refuses digits that the model does not have, also unused ones
         entry = ("interpolate", tuple(seeds), digits and tuple(digits[: len(seeds)]), steps, truncation)
         return await self._cached_or_new(model, count, inputs, entry)
 
@@ -150,9 +144,8 @@ class Service:
         self, model: Model, count: int, inputs: Callable[[int, int], Inputs], entry: Hashable | None
     ) -> Tensor:
         """Images from the cache, or new ones. `entry`: what was requested of the model; None: they are not cached."""
-        place = None if entry is None else (model.name, model.version, model.generator.amounts, entry)
-        found = None if place is None else self._cache.get(place)
-        if found is not None:
+        place = (model.name, model.version, model.generator.amounts, entry)
+        if entry is not None and (found := self._cache.get(place)) is not None:
             return found
         self._requests += 1
         try:
@@ -160,7 +153,7 @@ class Service:
         finally:
             self._requests -= 1
             self._last_request = time.monotonic()
-        if place is not None:
+        if entry is not None:
             self._cache.put(place, images)
         return images
 
@@ -187,9 +180,9 @@ class Service:
             return  # outside uvicorn, as in tests
 
         def drain() -> None:
-            if self.state == "draining":
+            if self.draining:
                 return
-            self.state = "draining"
+            self.draining = True
             log.info("draining: not ready; stops in %g s, after the requests in progress", seconds)
             loop.call_later(seconds, stop, signal.SIGTERM, None)
 

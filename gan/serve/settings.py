@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
 from ipaddress import ip_network
 from os.path import expanduser
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Self
 
 import limits
 from joblib import cpu_count
@@ -31,10 +32,12 @@ from gan.memory import memory_left
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"  # a label, + and a checksum
 ROOT_PATH = r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@+-]+)+"
-ORIGIN = r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?"
+ORIGIN = r"\*|(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?"
+STORAGE = r"memory|rediss?://([^/?#]*@)?([^/?#:@\[\]]+|\[[0-9a-f:.]+\])(:[0-9]+)?([/?].*)?"
 SECRET = ("api_keys", "rate_limit_storage")
 MAX_KEEP_HOURS = 100 * 366 * 24  # a date of a job stays within the years of `datetime`
 WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch
+IN_ASCII = "in ASCII: programs encode other characters in a header differently"
 
 
 def _split(value: object) -> object:
@@ -48,53 +51,38 @@ def _split(value: object) -> object:
     return parts
 
 
-def _rate(value: str) -> str:
-    try:
-        items = limits.parse_many(value)
-    except ValueError as error:
-        raise ValueError("must be a number and a period, such as 60/minute") from error
-    if any(item.amount < 1 for item in items):
-        raise ValueError("must allow at least one request per period, such as 60/minute")
-    return value
+def _valid(check: Callable[[str], object], allowed: str) -> AfterValidator:
+    """Refuses a text for which `check` returns nothing, or raises a ValueError or an ImportError."""
+
+    def validate(value: str) -> str:
+        with suppress(ValueError, ImportError):
+            if check(value):
+                return value
+        raise ValueError(f"must be {allowed}")
+
+    return AfterValidator(validate)
 
 
-def _storage(value: str) -> str:
-    try:
-        address = urlsplit(value)
-        redis = address.scheme in ("redis", "rediss") and address.hostname and address.port != 0
-    except ValueError:  # the port
-        redis = False
-    if value != "memory" and not redis:
-        raise ValueError("must be memory or the address of a Redis server, such as redis://localhost:6379/0")
-    return value
+def _allows_requests(value: str) -> bool:
+    return all(item.amount > 0 for item in limits.parse_many(value))
 
 
-def _addresses(value: str) -> str:
-    try:
-        for part in value.split(",") if value != "*" else []:
-            ip_network(part.strip())
-    except ValueError as error:
-        raise ValueError(f"must be addresses or networks separated by commas, or *; {error}") from error
-    return value
+def _are_networks(value: str) -> bool:
+    return value == "*" or all(ip_network(part.strip()) for part in value.split(","))
 
 
-def _root_path(value: str) -> str | None:
-    path = value.rstrip("/")
-    if path and not re.fullmatch(ROOT_PATH, path):
-        raise ValueError("must be a path such as /gan, of letters, digits and . _ ~ @ + -")
-    return path or None
-
-
-def _origin(value: str) -> str:
-    if value != "*" and not re.fullmatch(ORIGIN, value):
-        example = "https://example.org or http://localhost:3000"
-        raise ValueError(f"must be as browsers send it, such as {example} (lowercase, no path, no default port), or *")
-    return value
-
-
-Texts = Annotated[list[str], BeforeValidator(_split)]
+Split = BeforeValidator(_split)
 Name = Annotated[str, Field(pattern=NAME)]
 Key = Annotated[Name, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # Hydra quotes no key
+Secret = Annotated[str, _valid(str.isascii, IN_ASCII)]
+Package = Annotated[str, _valid(find_spec, "a package that can be imported here")]
+Rate = Annotated[str, _valid(_allows_requests, "one request or more per period, such as 60/minute")]
+Storage = Annotated[str, _valid(re.compile(STORAGE).fullmatch, "memory or a Redis server, such as redis://host:6379/0")]
+Networks = Annotated[str, _valid(_are_networks, "addresses or networks such as 10.0.0.0/8, separated by commas, or *")]
+ALLOWED_PATH = "a path such as /gan, of letters, digits and . _ ~ @ + -"
+RootPath = Annotated[str, _valid(re.compile(f"({ROOT_PATH})?/?").fullmatch, ALLOWED_PATH)]
+AS_SENT = "as browsers send it, such as https://example.org (lowercase, no path, no default port), or *"
+Origin = Annotated[str, _valid(re.compile(ORIGIN).fullmatch, AS_SENT)]
 
 
 class ModelSettings(BaseModel):
@@ -116,11 +104,11 @@ class Settings(BaseModel):
     workers: int = Field(ge=1, le=256)
     ui: bool
     ckpt: str | None
-    models: dict[Key, ModelSettings]  # after ckpt, which it takes in
+    models: dict[Key, ModelSettings] = Field(min_length=1)  # after ckpt, which it takes in
     default: Annotated[str, BeforeValidator(lambda name: "" if name is None else name)]  # "": the first, see below
     watch: bool
     device: str
-    trust: Texts
+    trust: Annotated[list[Package], Split]
     max_images: int = Field(ge=64)
     max_batch: int = Field(ge=1)
     batch_wait_ms: float = Field(ge=0, le=1000)
@@ -137,25 +125,13 @@ class Settings(BaseModel):
     max_job_images: int = Field(ge=1, le=MAX_INDEX)
     max_jobs_gb: float = Field(gt=0)
     keep_jobs_hours: float = Field(gt=0, le=MAX_KEEP_HOURS)
-    api_keys: Texts
+    api_keys: Annotated[list[Secret], Split]
     api_keys_file: Path | None
-    rate_limit: Annotated[str, AfterValidator(_rate)] | None
-    rate_limit_storage: Annotated[str, AfterValidator(_storage)]
-    cors_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_split)]
-    trusted_proxies: Annotated[str, AfterValidator(_addresses)]
-    root_path: Annotated[str, AfterValidator(_root_path)] | None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_null(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {key: None if value in ("", "null") else value for key, value in values.items()}
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
-            raise ValueError("must be a number, not a switch")  # pydantic reads true as 1
-        return value
+    rate_limit: Rate | None
+    rate_limit_storage: Storage
+    cors_origins: Annotated[list[Origin], Split]
+    trusted_proxies: Networks
+    root_path: RootPath | None
 
     @field_validator("models", mode="before")
     @classmethod
@@ -176,6 +152,13 @@ class Settings(BaseModel):
             raise ValueError("must be a whole number, or auto for what cores and memory allow")
         return value
 
+    @field_validator("*", mode="before")  # the last one: it is the first that is called
+    @classmethod
+    def _plain(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise ValueError("must be a number, not a switch")  # pydantic reads true as 1
+        return None if value in ("", "null") else value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.queue_size < self.max_images:
@@ -183,9 +166,6 @@ class Settings(BaseModel):
         if self.drain_seconds >= self.shutdown_timeout:
             timeout = f"shutdown_timeout={self.shutdown_timeout}"
             raise ValueError(f"drain_seconds={self.drain_seconds}: must be less than {timeout}")
-        self.ckpt = None  # it is in `models`
-        if not self.models:
-            raise ValueError("models={}: must have at least one model; null serves the one of ckpt")
         self.default = self.default or next(iter(self.models))
         if self.default not in self.models:
             raise ValueError(f"default={self.default}: must be one of {', '.join(self.models)}")
@@ -194,16 +174,9 @@ class Settings(BaseModel):
         if rest < -1e-9 or (weight is not None and abs(weight - rest) > 1e-9):
             raise ValueError(f"models: the weights must sum to 1; the others leave {rest:g} for {self.default}")
         self.models[self.default].weight = max(0.0, rest)
-        _require_ascii("api_keys", self.api_keys)
         if self.api_keys_file is not None:
             self.api_keys = [*self.api_keys, *_read_keys(self.api_keys_file)]
-            self.api_keys_file = None
         return self
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The share of each model of the requests that name no model; they sum to 1."""
-        return {name: model.weight or 0.0 for name, model in self.models.items()}
 
 
 def read_settings(cfg: DictConfig) -> Settings:
@@ -220,18 +193,12 @@ def read_settings(cfg: DictConfig) -> Settings:
     raise UserError(text)
 
 
-def _require_ascii(key: str, values: Sequence[str]) -> None:
-    if not all(value.isascii() for value in values):
-        raise ValueError(f"{key}: API keys must be ASCII; programs encode other characters in a header differently")
-
-
-def _read_keys(path: Path) -> Sequence[str]:
+def _read_keys(path: Path) -> list[str]:
     try:
-        keys = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        keys = [line.strip() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ValueError(f"api_keys_file={path}: cannot be read ({reason})") from error
+        reason = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else f"must be {IN_ASCII}"
+        raise ValueError(f"api_keys_file={path}: {reason}") from error
     if not keys:
         raise ValueError(f"api_keys_file={path}: has no key; write one per line")
-    _require_ascii(f"api_keys_file={path}", keys)
     return keys

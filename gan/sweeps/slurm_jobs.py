@@ -10,16 +10,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from submitit import SlurmExecutor
 from submitit.core.utils import FailedJobError
 from submitit.helpers import DelayedSubmission
 
+from gan.config.bounds import COUNT, SIZE, Allowed, Number, Text
 from gan.errors import UserError
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
 # Since SLURM 22.05, srun does not take over the number of cores of its job.
 SETUP = "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"
+BOUNDS: dict[str, Allowed] = {
+    "array_parallelism": COUNT,
+    "timeout_min": COUNT,
+    "max_num_timeout": SIZE,
+    "signal_delay_s": SIZE,
+    "cpus_per_task": COUNT,
+    "partition": Text(optional=True),
+    "poll_seconds": Number(above=0),
+}
 
 log = logging.getLogger("gan")
 
@@ -32,7 +42,14 @@ class SlurmJob(RemoteJob):
 
 
 def check(config: DictConfig) -> None:
-    """Raises a UserError if SLURM cannot be reached, or has jobs of an earlier start of this sweep left."""
+    """Raises a UserError for a wrong value, or if SLURM cannot be reached, or has jobs of an earlier start left."""
+    launcher = config.hydra.launcher
+    for key, allowed in BOUNDS.items():
+        allowed.require(f"hydra.launcher.{key}", launcher[key])
+    if not OmegaConf.is_dict(launcher.sbatch):
+        raise UserError(f"hydra.launcher.sbatch={launcher.sbatch}: a mapping, such as {{account: me}}")
+    if not OmegaConf.is_list(launcher.setup):
+        raise UserError(f"hydra.launcher.setup={launcher.setup}: a list of lines of shell")
     for command in ("sbatch", "squeue", "scontrol"):
         if shutil.which(command) is None:
             raise UserError(f"launcher=slurm: there is no {command} here; start the sweep on a machine of the cluster")

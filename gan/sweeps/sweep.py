@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from gan.config.early_checks import check, expanded
+from gan.config.compose import composing
+from gan.config.early_checks import check, expanded, refuse_other_folders
 from gan.config.overrides import ckpt_path_of, in_braces, key_of, quoted
 from gan.config.trainer_flags import check_one_process
 from gan.errors import UserError
@@ -65,12 +67,26 @@ class Sweep:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """A job's config; a UserError or HydraException for one that cannot work, or needs more than one process."""
-        config = self._loader.load_sweep_config(self._config, list(overrides))
+        with composing(overrides):
+            config = self._loader.load_sweep_config(self._config, list(overrides))
         if "output_dir" in config and not OmegaConf.is_interpolation(config, "output_dir"):
             raise UserError(f"output_dir={config.output_dir}: each job has a folder of its own in {self.folder}")
-        check("train", without_hydra(config), config)
-        check_one_process(config)
+        with open_dict(config.hydra.job):
+            config.hydra.job.num = config.hydra.job.id = 0  # settings may read it, and each job gets its own
+        before = HydraConfig.instance().cfg
+        HydraConfig.instance().set_config(config)
+        try:
+            check("train", without_hydra(config), config)
+            check_one_process(config)
+            self._check_wandb_id(config)
+        finally:
+            HydraConfig.instance().cfg = before
         return config
+
+    def _check_wandb_id(self, config: DictConfig) -> None:
+        named = OmegaConf.select(config, "wandb.id") is not None and not OmegaConf.is_interpolation(config.wandb, "id")
+        if named and self.swept and "wandb.id" not in map(key_of, self.swept):
+            raise UserError(f"wandb.id={config.wandb.id}: each job is a run of its own; wandb.group={config.wandb.id}")
 
     def run(self, run_jobs: Callable[[], Sequence[int]]) -> None:
         """Has the folder to itself while `run_jobs` launches jobs and returns the numbers of all that are wanted."""
@@ -85,6 +101,9 @@ class Sweep:
             raise UserError(f"sweep_name={self.name}: another process runs this sweep") from error
         log.info("%s\ntable, figure and jobs: %s", report, self.folder)
         jobs = self.jobs()
+        for number in numbers:
+            if number not in jobs:
+                log.error("job %d: %s has no settings that can be read", number, self.folder / str(number))
         if any(number not in jobs or jobs[number].status not in COMPLETE for number in numbers):
             raise SystemExit(1)
 
@@ -132,6 +151,7 @@ def _setting(override: Override) -> tuple[str, bool, bool]:
 
 
 def _refuse_settings_without_effect(config: DictConfig) -> None:
+    refuse_other_folders(config.hydra)
     sweep: Any = OmegaConf.to_container(config.hydra.sweep)
     if sweep["subdir"] != SUBDIR:
         raise UserError(f"hydra.sweep.subdir={sweep['subdir']}: the number of a job names its folder; leave this out")

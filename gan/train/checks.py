@@ -10,6 +10,7 @@ from lightning.pytorch import callbacks as lightnings
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from gan.callbacks.mid_epoch import limited
 from gan.config import in_multirun
 from gan.config.bounds import require_part
 from gan.config.early_checks import check
@@ -81,8 +82,7 @@ def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) ->
     for name, (limit, batches) in limits.items():
         if type(limit) is float and 0 < limit * batches < 1:
             raise UserError(f"trainer.limit_{name}_batches={limit}: less than one of the {batches:,} batches")
-    limit, interval = trainer.limit_train_batches, trainer.val_check_interval
-    most = min(of_training, limit) if type(limit) is int else int(of_training * limit)
+    most, interval = limited(of_training, trainer.limit_train_batches), trainer.val_check_interval
     if type(interval) is int and interval > most and trainer.check_val_every_n_epoch and trainer.limit_val_batches:
         hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
         raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")

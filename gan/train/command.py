@@ -24,7 +24,14 @@ from gan.atomic_write import write_atomic
 from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.checkpoints import RunCheckpoints
 from gan.callbacks.mid_epoch import MidEpoch
-from gan.checkpoint_files import checkpoint_path, newest_whole, read_checkpoint, write_checkpoint
+from gan.checkpoint_files import (
+    checkpoint_path,
+    newest_whole,
+    read_checkpoint,
+    refused_types,
+    serialized,
+    write_checkpoint,
+)
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
@@ -36,7 +43,7 @@ from gan.runs.folder import accept_run, held
 from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
-from gan.train.resume import checkpoint_to_resume, load_weights, resume
+from gan.train.resume import checkpoint_to_resume, load_weights, require_no_other_run, resume
 from gan.trainer_types import Trainer
 
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
@@ -59,7 +66,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     """Trains from a composed config and leaves the run's files in its folder.
 
     Args:
-        cfg: of `conf/train.yaml`, composed by Hydra or by `gan.config.compose("train", overrides)`.
+        cfg: of `conf/train.yaml`, composed by Hydra or by `gan.config.compose("train", overrides)`. Its `output_dir`
+            becomes the path of the run's folder, so that another run needs a config of its own.
 
     Returns:
         The trained module, and the last value of each logged metric.
@@ -120,11 +128,17 @@ def _fit(
     own_run, ended_well = _wandb_run(), False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
+            if trainer.is_global_zero:  # one may have ended there since this one began
+                require_no_other_run(Path(cfg.output_dir), resume_from)
             settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
             for logger in trainer.loggers:
                 logger.log_hyperparams(settings)
             trainer.fit(module, datamodule=datamodule, ckpt_path=resume_from, weights_only=True)
         ended_well = True
+    except DivergedError:
+        if cfg.on_divergence == "rewind":  # which would pass over a signal
+            _stop_if_told(trainer)
+        raise
     except SIGTERMException:  # before or after training, where there is nothing to save
         raise Stopped(143) from None
     except SystemExit as error:
@@ -139,9 +153,15 @@ def _fit(
     finally:
         if _wandb_run() is not own_run:  # else the next job of a sweep would write into it
             sys.modules["wandb"].finish(exit_code=int(not ended_well))
-    if trainer.is_global_zero and isinstance(trainer.checkpoint_callback, RunCheckpoints):
-        trainer.checkpoint_callback.stop_if_told()
+    _stop_if_told(trainer)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _stop_if_told(trainer: Trainer) -> None:
+    """Ends the first process after a signal that the training has not obeyed."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, RunCheckpoints) and trainer.is_global_zero:
+            callback.stop_if_told()
 
 
 def _wandb_run() -> Any:
@@ -177,11 +197,26 @@ class SettingsRecord(Callback):
 
 
 class CheckpointIO(TorchCheckpointIO):
-    """Atomic and durable, with a checksum; read onto the CPU."""
+    """Atomic and durable, with a checksum; read onto the CPU.
+
+    The state of a callback that could not be read again is left out, with a warning, so that the rest can be.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left_out: set[str] = set()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        kept = {}
+        for name, state in checkpoint.get("callbacks", {}).items():
+            if not (types := refused_types(serialized(state))):
+                kept[name] = state
+            elif name not in self._left_out:
+                self._left_out.add(name)
+                what = f"the state of {name} has {', '.join(types)}; only tensors and plain values are read again"
+                log.warning("callbacks: left out of checkpoints: %s", what)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(Path(path), checkpoint)
+        write_checkpoint(Path(path), {**checkpoint, "callbacks": kept})
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
         return read_checkpoint(Path(path), "ckpt_path")

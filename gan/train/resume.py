@@ -6,7 +6,7 @@
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from gan.threads import settle_threads
 LIGHTNING_DEFAULT_EPOCHS = 1000  # of a Trainer with max_epochs=None
 NETWORKS = ("generator", "discriminator", *SHAPE)
 OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
+ABSENT = "(absent)"  # of a key that one of two dicts lacks
 
 log = logging.getLogger("gan")
 
@@ -38,9 +39,8 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
         UserError: there is no such file, or the run would overwrite another one in its folder.
     """
     last = output_dir / LAST
-    another_run = any(last.parent.glob("*.ckpt"))
     if cfg.ckpt_path == "auto":
-        return newest_whole(last) if another_run else None
+        return newest_whole(last) if any(last.parent.glob("*.ckpt")) else None
     if cfg.ckpt_path == "best":
         raise UserError("ckpt_path=best: a run resumes from its last checkpoint; last, auto or a file is allowed")
     if cfg.ckpt_path == "last":
@@ -48,9 +48,15 @@ def checkpoint_to_resume(cfg: DictConfig, output_dir: Path) -> Path | None:
     if cfg.ckpt_path and Path(cfg.ckpt_path).absolute() == last:
         return newest_whole(last)
     path = checkpoint_path(cfg.ckpt_path, "ckpt_path") if cfg.ckpt_path else None
-    if another_run and (path is None or path.parent != last.parent):
-        raise UserError(f"hydra.run.dir={output_dir}: another run is there; ckpt_path=auto resumes it")
+    require_no_other_run(output_dir, path)
     return path
+
+
+def require_no_other_run(output_dir: Path, resume_from: Path | None) -> None:
+    """Raises a UserError for a folder with checkpoints of a run that is not the one to be resumed."""
+    checkpoints = (output_dir / LAST).parent
+    if any(checkpoints.glob("*.ckpt")) and (resume_from is None or resume_from.parent != checkpoints):
+        raise UserError(f"hydra.run.dir={output_dir}: another run is there; ckpt_path=auto resumes it")
 
 
 def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWORKS) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWO
     for name in fixed:
         now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
         if now != then:
-            setting, now, then = _first_difference(f"model.{name}", now, then)
+            setting, now, then = next(_differences(f"model.{name}", now, then))
             raise UserError(f"{setting}={now}: {path} was trained with {then}")
     try:
         module.load_state_dict(checkpoint["state_dict"])
@@ -68,12 +74,13 @@ def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWO
     return checkpoint
 
 
-def _first_difference(key: str, now: Any, then: Any) -> tuple[str, Any, Any]:
-    """Of two values that differ, or of the dicts that they are, the first that does, with its key."""
+def _differences(key: str, now: Any, then: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where two values differ, or the entries of dicts that they are: the key and both values."""
     if isinstance(now, dict) and isinstance(then, dict):
-        name = next(name for name in {**now, **then} if now.get(name) != then.get(name))
-        return _first_difference(f"{key}.{name}", now.get(name), then.get(name))
-    return key, now, then
+        for name in {**now, **then}:
+            yield from _differences(f"{key}.{name}", now.get(name, ABSENT), then.get(name, ABSENT))
+    elif now != then:
+        yield key, now, then
 
 
 class End(NamedTuple):
@@ -108,8 +115,8 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
     if (then := checkpoint.get("data")) not in (None, data):
         say("changed     data=%s, was %s; its measures are not compared with those before", data, then)
     for name, now in module.hparams.items():
-        if (then := checkpoint["hyper_parameters"].get(name)) != now:
-            say("changed     model.%s=%s, was %s", name, now, then)
+        for difference in _differences(f"model.{name}", now, checkpoint["hyper_parameters"].get(name)):
+            say("changed     %s=%s, was %s", *difference)
     if threads := checkpoint.get("threads"):  # another number rounds differently
         if cfg.threads is None and not os.environ.get("OMP_NUM_THREADS"):
             settle_threads(min(threads, cpu_count()))

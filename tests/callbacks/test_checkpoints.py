@@ -12,7 +12,6 @@ from tiny_runs import last_checkpoint as last
 from tiny_runs import same_weights
 
 from gan.callbacks import checkpoints
-from gan.checkpoint_files import write_checkpoint
 from gan.errors import Stopped, UserError
 from gan.metrics import ImageMeasures
 from gan.module import GAN
@@ -88,12 +87,10 @@ def test_a_run_killed_between_a_checkpoint_and_its_copies_completes_them(run, tm
 
 def test_a_run_whose_folder_was_moved_keeps_its_best_checkpoint(run, tmp_path):
     run()
-    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    content = torch.load(path, weights_only=True)
-    (state,) = (state for name, state in content["callbacks"].items() if name.startswith("RunCheckpoints"))
-    state["best_score"] = -1.0  # no epoch will be better
-    write_checkpoint(path, content)
-    best = path.with_name("best.ckpt").read_bytes()
+    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    best = path.read_bytes()
+    described = path.with_suffix(".json")
+    described.write_text(json.dumps({**json.loads(described.read_text()), "best_score": -1.0}))  # none will be better
     (tmp_path / "run").rename(tmp_path / "moved")
     run("ckpt_path=auto", "trainer.max_epochs=2", folder="moved")
     assert last(tmp_path / "moved")["images_seen"] == 128
@@ -108,6 +105,19 @@ def test_a_run_that_goes_back_describes_what_it_writes(run, tmp_path, at):
     with pytest.raises(Stopped):
         run(*quick, f"ckpt_path='{folder / 'epoch_0001.ckpt'}'")
     assert last(tmp_path / "run")["images_seen"] == json.loads((folder / "last.json").read_text())["images_seen"] == 96
+
+
+def test_a_run_that_goes_back_keeps_a_best_checkpoint_that_came_later(run, tmp_path, monkeypatch):
+    """A run in a new folder, which has no such checkpoint, does not take it there."""
+    scores = iter([5.0, 3.0, 4.0, 4.5])
+    monkeypatch.setattr(ImageMeasures, "compute", lambda self, **floor: {} if floor else {"fid": next(scores)})
+    run("trainer.max_epochs=2", "callbacks.checkpoints.every_n_epochs=1")
+    first = f"ckpt_path='{tmp_path / 'run' / 'checkpoints' / 'epoch_0001.ckpt'}'"
+    best = {}
+    for folder in ("run", "new"):
+        run(first, "trainer.max_epochs=2", folder=folder)
+        best[folder] = json.loads((tmp_path / folder / "checkpoints" / "best.json").read_text())["best_score"]
+    assert best == {"run": 3.0, "new": 4.5}
 
 
 def test_a_run_that_resumes_with_another_monitored_value_compares_it_with_itself(run, begun, tmp_path):
@@ -156,6 +166,12 @@ def test_too_little_space_is_seen_before_training(run, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"has 1,000 bytes free, and the checkpoints need \d"):
         run()
     assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_a_folder_that_may_not_be_written_is_seen_before_training(run, begun, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != begun / "checkpoints")
+    with pytest.raises(UserError, match=r"checkpoints: Permission denied; no checkpoint could be written"):
+        run("ckpt_path=auto", "trainer.max_epochs=2")
 
 
 def test_weights_that_are_not_finite_are_not_written(run, begun, tmp_path):

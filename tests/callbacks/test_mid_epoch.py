@@ -81,3 +81,22 @@ def test_an_epoch_that_became_shorter_than_what_was_done_of_it_ends(run, tmp_pat
     second = torch.cat(seen)[144:]
     assert len(second) == 96
     assert len(second.flatten(1).unique(dim=0)) >= 95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changed", "images_seen", "line"),
+    [
+        ("data.seed=5", 128, "changed     data.seed=5, was 0; some images of this epoch come twice, others not at all"),
+        ("data.val_size=900", 128, "changed     training images=600, was 1200; some images"),
+        ("trainer.limit_train_batches=2", 64, None),
+        ("trainer.limit_train_batches=1", 48, None),
+    ],
+)
+def test_another_order_is_told_and_a_lower_limit_ends_the_epoch(run, tmp_path, caplog, changed, images_seen, line):
+    caplog.set_level("INFO", "gan")
+    run("~callbacks.measures", "max_images=32")
+    module, _ = run("~callbacks.measures", "ckpt_path=auto", "trainer.max_epochs=2", changed)
+    assert module.images_seen == images_seen
+    told = [text for text in caplog.messages if text.startswith("changed") and "max_images" not in text]
+    assert [text.startswith(line) for text in told] == [True] * bool(line)

@@ -4,7 +4,6 @@ import json
 import logging
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +17,10 @@ from gan.errors import UserError
 from gan.export import export
 from gan.inference import DigitGenerator
 from gan.module import GAN
+
+
+class Clothes(FashionMNIST):
+    name = "clothes"
 
 
 @pytest.fixture
@@ -123,8 +126,8 @@ def test_the_next_commands_name_the_run(tmp_path, monkeypatch):
     evaluate, generate, _ = next_commands(other, FashionMNIST(), None, named)
     assert shlex.split(evaluate)[-1] == "trust=[my_gan]", "the data has a classifier of its own"
     assert generate.endswith("num_images=64")
-    evaluate, *_ = next_commands(other, SimpleNamespace(name="clothes", shows_digits=False), None, named)
-    assert evaluate.endswith("metrics.extractor=inception")
+    evaluate, *_ = next_commands(other, Clothes(), None, {})
+    assert shlex.split(evaluate)[3:] == [f"trust=[{__name__.partition('.')[0]}]", "metrics.extractor=inception"]
 
 
 @pytest.mark.slow

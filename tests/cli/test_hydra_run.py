@@ -15,12 +15,36 @@ import pytest
         ("generate", "mode=wlak"),
         ("export", "ckpt=nowhere.ckpt"),
         ("train", "hydra.job.chdir=true"),
+        ("train", "hydra.output_subdir=null"),
+        ("generate", "hydra.output_subdir=settings"),
+        ("train", "hydra.run.dir="),
+        ("train", "hydra.job_logging.root.level=FOO"),
+        ("train", "--multirun", "hydra.hydra_logging.root.level=FOO"),
     ],
 )
 def test_a_refused_command_makes_no_folder(gan, tmp_path, arguments):
     code, _, errors = gan(*arguments)
     assert (code, errors.count("\n")) == (2, 1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"# @package _global_\nseed: 1\n  bad: 2\n", "mapping values are not allowed here in"),
+        (b"# @package _global_\nseed: 1\nseed: 2\n", "found duplicate key seed"),
+        (
+            "# @package _global_\n# für\nseed: 1\n".encode("latin-1"),
+            "a config of yours is not UTF-8: 'utf-8' codec can't decode",
+        ),
+    ],
+)
+def test_a_damaged_config_of_ones_own_is_one_line(gan, tmp_path, text, words):
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_bytes(text)
+    code, out, err = gan("train", "--config-dir", "own", "experiment=mine")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import BOUNDS, SWITCH, Number, OneOf, require, require_part
+from gan.config.bounds import BOUNDS, SWITCH, Number, OneOf, Text, require, require_part
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 
@@ -31,7 +31,7 @@ def has(cfg, key):
 
 
 def refused_values(allowed):
-    yield "abc"
+    yield ["a", "list"] if isinstance(allowed, Text) else "abc"
     if not allowed.optional:
         yield None
     if isinstance(allowed, Number):
@@ -99,6 +99,9 @@ def test_a_part_is_a_mapping_with_a_target_or_null_where_that_is_allowed():
         (NAMES, "auto"),
         (NAMES, True),
         (OneOf(("a",), optional=True), None),
+        (Text(), "night"),
+        (Text(), 2026),
+        (Text(optional=True), None),
     ],
 )
 def test_a_value_within_its_bounds_passes(allowed, value):
@@ -112,6 +115,10 @@ def test_a_value_within_its_bounds_passes(allowed, value):
         (Number(), math.nan, "key=nan: a number"),
         (Number(), -math.inf, "key=-inf: a number"),
         (Number(), True, "key=True: a number"),
+        (Number(), "3", "key='3': a number"),
+        (SWITCH, "true", "key='true': true or false"),
+        (Text(), "", "key='': a text"),
+        (Text(), True, "key=True: a text"),
         (Number(whole=True), 2.0, "key=2.0: a whole number"),
         (Number(least=0, below=2000), 2000, "key=2000: a number, 0 or more, below 2,000"),
         (Number(above=0, most=2, optional=True), 0, "key=0: a number, above 0, 2 or less, or null"),

@@ -19,6 +19,9 @@ from gan.errors import UserError
         (["+pruner=null"], "pruner: only with sweep=optuna and --multirun"),
         (["data.dir='~no such user/mnist'"], "data.dir=~no such user/mnist: there is no home folder ~no such user"),
         (["+metrics.measure=[fid]"], "metrics.measure: no such key; did you mean measures?"),
+        (["logger=wandb", "+wandb.resume=must"], "wandb.resume: no such key; wandb has entity group id"),
+        (["~compile"], "compile: gan train needs this key; leave ~compile out"),
+        (["~data"], "data: has no _target_; "),
         (["metrics=5"], "metrics=5: it has extractor inception_weights measures"),
         (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
         (["trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, 16-mixed, bf16-mixed"),
@@ -50,6 +53,15 @@ def test_other_commands_check_their_own_keys(command, override):
         check(command, compose(command, [override]))
 
 
+@pytest.mark.parametrize(
+    ("command", "key", "has"),
+    [("doctor", "data.source", "data has dir"), ("generate", "directions.tilt", "directions has size slant")],
+)
+def test_a_key_that_nothing_would_read_is_refused(command, key, has):
+    with pytest.raises(UserError, match=f"^{key}: no such key; {has}"):
+        check(command, compose(command, [f"+{key}=1"]))
+
+
 def test_every_command_accepts_its_own_defaults_and_choices():
     for command in ("generate", "evaluate", "export", "serve", "sweeps"):
         cfg = compose(command, ["ckpt=null"] if command == "serve" else [])
@@ -68,6 +80,22 @@ def test_an_experiment_without_its_package_line_is_refused(tmp_path):
     cfg = compose("train", ["experiment=mine"], [tmp_path])
     check("train", cfg)  # a key of one's own that another setting reads
     assert cfg.model.latent_dim == 5
+
+
+def test_an_experiment_that_sets_a_group_to_a_text_is_told_how_one_is_chosen(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nmodel: dcgan_compact\n")
+    with pytest.raises(UserError, match=r"^model=dcgan_compact: .*`- override /model: dcgan_compact` in the defaults"):
+        check("train", compose("train", ["experiment=mine"], [tmp_path]))
+
+
+def test_an_experiment_overrides_what_its_search_and_launcher_say(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    chosen = "defaults:\n  - override /sweep: optuna\n  - override /launcher: parallel\n"
+    own = "n_trials: 3\ncallbacks:\n  progress_bar:\n    refresh_rate: 7\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{chosen}{own}")
+    cfg = compose("train", ["experiment=mine"], [tmp_path])
+    assert (cfg.n_trials, cfg.pruner.n_warmup_steps, cfg.callbacks.progress_bar.refresh_rate) == (3, 1, 7)
 
 
 @pytest.mark.parametrize("group", ["model", "data"])

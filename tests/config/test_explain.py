@@ -21,12 +21,31 @@ from gan.config import compose, explain
         ("loss=hing", "loss=hing: no such config; bce, bce_smoothed, hinge, relativistic, wasserstein"),
         ("logger=[csv,wand]", "logger=wand: no such config; csv, none, tensorboard, wandb"),
         ("hydra/launcher=local", "hydra/launcher=local: no such config; basic, parallel, slurm"),
+        ("hydra.launcher.n_jobs=2", "hydra.launcher.n_jobs: only with launcher=parallel"),
+        ("hydra.callbacks.a=1", "hydra.callbacks.a: no such key; hydra.callbacks has none, only + adds one"),
+        ("seed=int(abc)", "seed=int(abc): invalid literal for int() with base 10: 'abc'"),
+        (
+            "+model=stacked",
+            "model=stacked: model is chosen already; no + before it, or `override /model: stacked` in defaults",
+        ),
     ],
 )
 def test_a_wrong_name_brings_the_right_ones(override, line):
     with pytest.raises(Exception) as raised:  # noqa: PT011 (Hydra has many)
         compose("train", [override])
     assert explain(raised.value) == line
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("doctor", "foo: no such key; gan doctor has data"),
+        ("sweeps", "foo: no such key; gan sweeps has sweep_name"),
+        ("export", "foo: no such key; gan export has ckpt dtype format license measures output overwrite trust"),
+    ],
+)
+def test_a_key_of_no_command_brings_those_of_the_command(gan, command, line):
+    assert gan(command, "foo=1") == (2, "", f"gan {command}: {line}\n")
 
 
 def test_a_key_unlike_all_others_brings_all_of_them():

@@ -21,6 +21,8 @@ def test_flags_stand_anywhere():
         (["seed=1", "--config-dir"], "--config-dir"),
         (["--cfg", "jb"], "invalid choice: 'jb'"),
         (["--resolve"], "--resolve: only with --cfg"),
+        (["--package", "model"], "--package: only with --cfg"),
+        (["--experimental-rerun", "job.pickle"], "--experimental-rerun: ckpt_path=last"),
         (["--multirun", "--cfg", "job"], "--multirun --cfg: only one of them"),
     ],
 )

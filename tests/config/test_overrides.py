@@ -63,6 +63,13 @@ def test_the_line_shows_the_very_value_in_quotes(value):
     assert compose("train", shlex.split(pasted)).ckpt_path == value
 
 
+@pytest.mark.parametrize("override", ["seed = 1", " seed=1", "help"])
+def test_what_is_no_override_is_one_line(override):
+    with pytest.raises(HydraException) as raised:
+        compose("train", [override])
+    assert explain(raised.value).startswith(f"{override}: not KEY=VALUE in Hydra's grammar, ")
+
+
 def test_the_entries_of_a_list_are_quoted():
     with pytest.raises(HydraException) as raised:
         compose("evaluate", ["ckpt=[lr=0.1/a.ckpt,b.ckpt]"])

@@ -196,6 +196,7 @@ def test_overfit_batches_repeats_the_same_ones(data_dir, tmp_path):
         (lambda images, labels: (images[..., :20], labels), "images torch.uint8 [150, 1, 28, 20]"),
         (lambda images, labels: (images[:9], labels), "labels torch.int64 [150]"),
         (lambda images, labels: (images.numpy(), labels), "images ndarray"),
+        (lambda images, labels: images, "images torch.uint8 [150, 1, 28, 28] and labels NoneType"),
     ],
 )
 def test_what_a_source_composes_is_checked(data_dir, changed, words):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from miniature import made, ready
 
-from gan.data import DataNotFoundError, Digits, MNISTDataModule, StackedMNIST
+from gan.data import MNIST, DataNotFoundError, Digits, MNISTDataModule, StackedMNIST
 from gan.errors import UserError
 
 
@@ -67,3 +67,11 @@ def test_without_fallback_the_run_ends(tmp_path):
 def test_three_channels_have_no_fallback(tmp_path):
     with pytest.raises(DataNotFoundError):
         made(tmp_path, source=StackedMNIST(), offline_fallback=True).prepare_data()
+
+
+@pytest.mark.parametrize("name", ["letters-images-idx3-ubyte", "mnist.npz"])
+def test_nothing_is_downloaded_beside_other_data(tmp_path, name):
+    """A download would be trained on in place of what the folder was named for."""
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=rf"\(but {name}\), and nothing is downloaded beside other data; put "):
+        MNISTDataModule(MNIST(mirrors=[]), dir=str(tmp_path)).prepare_data()

@@ -105,12 +105,13 @@ def test_only_what_is_missing_is_downloaded(tmp_path, mirror, monkeypatch):
     assert len(source.test()[0]) == 60
 
 
-def test_half_a_set_put_there_by_hand_is_not_passed_over(tmp_path, mirror, monkeypatch):
+@pytest.mark.parametrize("folder", [".", "raw", "mnist/raw"])
+def test_half_a_set_put_there_by_hand_is_not_passed_over(tmp_path, mirror, monkeypatch, folder):
     address, _, sums = mirror
     published(monkeypatch, sums)
-    write_mnist(tmp_path / "drawn")
+    write_mnist(tmp_path / "drawn" / folder)
     for name in ALL_NAMES[2:]:
-        (tmp_path / "drawn" / name).unlink()
+        (tmp_path / "drawn" / folder / name).unlink()
     with pytest.raises(UserError, match=f"{', '.join(ALL_NAMES[2:])} are missing beside") as error:
         at(MNIST(mirrors=[address]), tmp_path / "drawn", download=True).prepare()
     assert str(error.value).startswith(f"data.dir={tmp_path / 'drawn'}: ")
@@ -140,7 +141,8 @@ def test_bad_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path, mirror, monkeypatch):
     address, _, sums = mirror
     published(monkeypatch, sums)
-    (tmp_path / "MNIST").write_text("")
+    (tmp_path / "MNIST").mkdir()
+    (tmp_path / "MNIST" / "raw").write_text("")
     with pytest.raises(UserError, match=r"data\.dir: can't write .*MNIST/raw"):
         at(MNIST(mirrors=[address]), tmp_path, download=True).prepare()
 

@@ -189,5 +189,7 @@ def test_mistakes_in_python_are_named(data):
     ):
         with pytest.raises(UserError, match=message):
             measure(*arguments, data=data)
+    with pytest.raises(UserError, match="floor_labels=Real: real or even"):
+        measure(images, data=data, floor_labels="Real")
     with pytest.raises(UserError, match="num_samples=0: a whole number, 1 or more"):
         measure(images, data=data, num_samples=0)

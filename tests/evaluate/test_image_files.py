@@ -52,6 +52,8 @@ def test_an_npz_file(tmp_path, images, labels):
     np.savez_compressed(tmp_path / "b.npz", IMAGES[:, 0])
     assert read(tmp_path / "b.npz")[1] is None
     assert read_labels(tmp_path / "a.npz").tolist() == LABELS.tolist()
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert read(tmp_path / "A.NPZ")[1] == read_labels(tmp_path / "A.NPZ").tolist() == LABELS.tolist()
 
 
 def test_an_npy_file(tmp_path):
@@ -113,7 +115,7 @@ def test_what_is_hidden_in_a_folder_is_not_read(tmp_path):
         ("test/{label}/{number:03d}{suffix}", "RGBA", ".PNG", True),
         ("{number:03d}{suffix}", "LA", ".png", False),
         ("{number:03d}{suffix}", "P", ".bmp", False),
-        ("some/{number:03d}{suffix}", "L", ".pgm", False),
+        ("some/{number:03d}{suffix}", "L", ".PNM", False),
     ],
 )
 def test_a_folder_of_pictures(tmp_path, name, mode, suffix, labeled):
@@ -127,12 +129,17 @@ def test_a_folder_of_pictures(tmp_path, name, mode, suffix, labeled):
     assert classes == (LABELS[order].tolist() if labeled else None)
 
 
-def test_pictures_of_sixteen_and_of_one_bit(tmp_path):
+def test_pictures_are_as_viewers_show_them(tmp_path):
+    """Of 16 bits and of one, with one of two colours transparent, turned as a camera says, and nearly black."""
     Image.fromarray(IMAGES[0, 0].astype(np.uint16) * 257).save(tmp_path / "a.png")
     Image.fromarray(IMAGES[1, 0] > 127).save(tmp_path / "b.png")
-    found, _ = read(tmp_path)
-    assert np.array_equal(found[0], IMAGES[0])
-    assert np.array_equal(found[1], (IMAGES[1] > 127) * 255)
+    Image.fromarray(IMAGES[1, 0] > 127).save(tmp_path / "c.png", transparency=255)
+    turned = Image.Exif()
+    turned[0x112] = 6
+    Image.fromarray(IMAGES[0, 0]).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "d.png", exif=turned)
+    Image.fromarray(np.eye(28, dtype=np.uint8)).save(tmp_path / "e.png")
+    expected = [IMAGES[0, 0], (IMAGES[1, 0] > 127) * 255, IMAGES[0, 0] * 0, IMAGES[0, 0], np.eye(28)]
+    assert np.array_equal(read(tmp_path)[0][:, 0], expected)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +165,23 @@ def test_a_file_of_several_pictures_is_refused(tmp_path, suffix):
         read(tmp_path)
 
 
-def test_a_nearly_black_picture_stays_black(tmp_path):
-    Image.fromarray(np.eye(28, dtype=np.uint8)).save(tmp_path / "a.png")
-    assert read(tmp_path)[0].max() == 1
+def test_folders_behind_links_are_read(tmp_path):
+    save_pictures(tmp_path / "theirs", "{label}/{number:02d}{suffix}")
+    (folder := tmp_path / "mine").mkdir()
+    for path in (tmp_path / "theirs").iterdir():
+        (folder / path.name).symlink_to(path)
+    (tmp_path / "theirs" / "up").symlink_to(tmp_path / "theirs")
+    assert read(folder)[1] == read(tmp_path / "theirs")[1] == sorted(LABELS.tolist())
+    (folder / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(UserError, match=r"lost\.png: not a readable picture"):
+        read(folder)
+
+
+def test_labels_of_another_file_need_a_clear_order_of_the_pictures(tmp_path):
+    save_pictures(tmp_path / "a", "{number:02d}{suffix}")
+    save_pictures(tmp_path / "b", "{number}{suffix}")
+    found = [read_images(tmp_path / name).unclear for name in "ab"]
+    assert found == [None, "10.png is first by name, but 2.png by number"]
 
 
 def test_shards_are_one_set(tmp_path):

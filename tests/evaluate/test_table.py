@@ -15,6 +15,8 @@ def test_markdown():
     both = {"a": {"x": 1.0, "x_class_3": 2.0, "y": 3.0}}
     rows = [line.split(" | ")[0] for line in markdown(both).splitlines()[2:]]
     assert rows == ["| x", "| y", "", "| measure", "| ---", "| x_class_3"]
+    table = markdown({"a|b": {"own_spread": 1.0}})  # a measure of one's own, and no spread of another one
+    assert table.splitlines() == [r"| measure | a\|b |", "| --- | --- |", "| own_spread | 1 |"]
 
 
 def test_the_best_of_several_models_is_bold_and_an_arrow_says_which_way():

@@ -33,6 +33,8 @@ class FadingGenerator(MLPGenerator):
 class LeastSquares:
     """Least-squares loss (Mao et al. 2017, arXiv:1611.04076)."""
 
+    has_threshold = False  # its logits part real from generated images at 0.5, not at 0
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return (real_logits - 1).square().mean() + fake_logits.square().mean()
 

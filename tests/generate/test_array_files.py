@@ -6,6 +6,7 @@ import pytest
 from gan.data import MNIST
 from gan.errors import UserError
 from gan.idx_files import read_split
+from gan.inference import DigitGenerator
 
 
 def test_an_npz_holds_images_and_labels(generated, model):
@@ -15,7 +16,7 @@ def test_an_npz_holds_images_and_labels(generated, model):
         assert found["labels"].dtype == np.int64
         assert found["labels"].tolist() == [i % 10 for i in range(300)]
         assert np.array_equal(found["images"], model.generate(300, seed=5).numpy())
-    with generated("b.npz", model="unconditional") as found:
+    with np.load(generated("B.NPZ", model="unconditional")) as found:
         assert found["labels"].tolist() == [-1] * 64
         assert len(np.unique(found["images"].reshape(64, -1), axis=0)) == 64
 
@@ -52,6 +53,43 @@ def test_shards_together_are_the_whole_and_finished_ones_are_kept(generated, tmp
     assert files[1].read_bytes() == content
     generated("shards", *options[::2], "num_images=400", "shard_size=200", "truncation=0.5", "overwrite=true")
     assert len(list(folder.glob("*.npz"))) == 2
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """A function that has something done while the next images are generated."""
+
+    def plan(action):
+        sample = DigitGenerator.sample_chunks
+
+        def slow(self, inputs):
+            action()
+            return sample(self, inputs)
+
+        monkeypatch.setattr(DigitGenerator, "sample_chunks", slow)
+
+    return plan
+
+
+def test_two_commands_at_once_do_not_mix_their_shards(generated, tmp_path, meanwhile):
+    options = ("a", "format=npz", "num_images=20", "shard_size=20")
+    settings = generated(*options) / "shards.json"
+    mine = settings.read_text()
+    shard = tmp_path / "a" / "images-000000000-000000019.npz"
+    shard.unlink()
+    meanwhile(lambda: settings.write_text(mine.replace("[0]", "[1]")))
+    with pytest.raises(UserError, match="another command writes other images there; name another folder"):
+        generated(*options)
+    assert not shard.exists()
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.png", "a"])
+def test_what_another_command_wrote_meanwhile_stays(generated, tmp_path, meanwhile, name):
+    path = tmp_path / name if "." in name else tmp_path / "a" / "train-images-idx3-ubyte"
+    meanwhile(lambda: path.write_text("theirs"))
+    with pytest.raises(UserError, match=r"it is there already, of another command; overwrite=true replaces it"):
+        generated(name, "num_images=2", *(() if "." in name else ["format=idx"]))
+    assert path.read_text() == "theirs"
 
 
 def test_array_jobs_share_a_folder(generated, tmp_path):

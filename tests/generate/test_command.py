@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from gan.config.bounds import BOUNDS
@@ -193,6 +194,14 @@ def test_what_a_killed_command_left_is_removed(generated, tmp_path):
     (unfinished / "000000.png").touch()
     folder = generated("pictures", "format=png", "num_images=1", model="unconditional")  # needs no overwrite=true
     assert [path.name for path in folder.iterdir()] == ["000000.png"]
+
+
+def test_a_folder_that_another_command_fills_is_left_to_it(generated, tmp_path):
+    unfinished = tmp_path / "pictures" / ".gan-generate-x"
+    unfinished.mkdir(parents=True)
+    with FileLock(unfinished / ".lock"), pytest.raises(UserError, match="another command is writing there"):
+        generated("pictures", "format=png", "num_images=1")
+    assert unfinished.is_dir()
 
 
 def test_pictures(generated):

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -37,6 +39,20 @@ def test_it_generates_with_the_averaged_weights(checkpoints):
     assert (info["epoch"], info["images_seen"], info["num_classes"], info["latent_dim"]) == (1, 64, 10, 8)
     assert info["classes"] == list(range(10))
     assert info["total_parameters"] == sum(parameter.numel() for parameter in module.generator.parameters())
+
+
+def test_a_copy_and_a_pickle_of_a_used_one_have_the_same_images(untrained):
+    generator = untrained().moved({"slant": 1})
+    images = generator.generate(3, seed=0)
+    for copy in (deepcopy(generator), pickle.loads(pickle.dumps(generator))):
+        assert torch.equal(copy.generate(3, seed=0), images)
+
+
+def test_a_callers_autocast_changes_no_image(untrained):
+    generator = untrained()
+    images = generator.generate(3, seed=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(generator.generate(3, seed=0), images)
 
 
 def test_more_latents_than_a_chunk(checkpoints):

@@ -109,7 +109,9 @@ def test_names_of_ones_own_come_first_and_numbers_are_texts_as_well(run, tmp_pat
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("wandb.tags=abc", r"wandb.tags=abc: a list, such as \[abc\]"),
+        ("wandb.tags=abc", r"^wandb.tags=abc: a list, such as \[first,second\]"),
+        ("wandb.tags=null", "^wandb.tags=None: a list"),
+        ("wandb.project=null", "^wandb.project=None: a text$"),
         (f"wandb.tags=[{'a' * 79}]", r"(?s)tags=.*79 characters"),
         ("wandb.project=a/b", "project=a/b.*Invalid project name"),
     ],

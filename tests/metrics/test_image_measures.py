@@ -132,6 +132,23 @@ def test_a_measure_that_computes_nan_or_what_another_one_does_is_left_out(extrac
         assert all(math.isfinite(end) for ends in measures.intervals(measures.compute(), 0.95).values() for end in ends)
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_features_that_are_not_finite_are_measured_by_nothing(sets, wrong):
+    class Overflowing(EdgeExtractor):
+        def forward(self, images):
+            features, logits = super().forward(images)
+            return features.masked_fill(images.flatten(1).amax(1, keepdim=True) == 0, wrong), logits
+
+    measures = ImageMeasures(Overflowing(), ["fid", "precision"])
+    measures.real.add(sets.held_out)
+    measures.generated.add(torch.zeros_like(sets.generated))
+    assert measures.compute() == {}
+    assert measures.skipped["fid"] == "fid: the extractor's features or logits of generated images are not finite"
+    measures.generated.clear()
+    measures.generated.add(sets.generated)
+    assert measures.compute().keys() == {"fid", "precision"}
+
+
 def test_an_extractor_that_reads_no_digits(sets):
     measures = ImageMeasures(EdgeExtractor())
     measures.real.add(sets.held_out)

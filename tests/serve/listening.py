@@ -3,17 +3,16 @@
 import contextlib
 import threading
 import time
-from functools import partial
 
 import uvicorn
 
-from gan.serve.app import create_app, server_config
+from gan.serve.command import server_config
 
 
 @contextlib.contextmanager
 def listening(settings):
     """The URL of a service on a free port, in a thread of this process, and a function that stops it."""
-    config = server_config(settings, partial(create_app, settings), None)
+    config = server_config(settings)
     server = uvicorn.Server(config)
     config.port = 0
     thread = threading.Thread(target=server.run)

@@ -21,7 +21,6 @@ from tiny_generators import save_checkpoint
 
 from gan.config import compose
 from gan.serve import command
-from gan.serve.app import SETTINGS
 from gan.serve.prometheus import SHARED
 
 PATIENCE = 120
@@ -93,6 +92,7 @@ def test_a_killed_service_sends_no_truncated_response_and_a_stopped_one_finishes
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
     server = serve(ckpt, "port=0", python=sys.executable)
     expected = server.generate(num_images=256, seed=3).content
+    assert "".join(server.log).count("generator   ") == 1
     with ThreadPoolExecutor(8) as clients:
         requests = [clients.submit(server.generate, num_images=256, seed=3) for _ in range(400)]
         while sum(each.done() for each in requests) < 20:
@@ -122,6 +122,7 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     server = serve(f"ckpt='{path}'", "port=0", "workers=2", "drain_seconds=0")
     workers = [int(pid) for pid in server.wait_for(r"Started server process \[(\d+)\]", 2)]
     server.wait_for("startup complete", 2)
+    assert "".join(server.log).count("generator   ") == 1  # not of each worker
     before = {server.generate(seed=seed).headers["x-model-version"] for seed in range(20)}
     for _ in range(3):
         families = text_string_to_metric_families(server.get("/metrics").text)
@@ -207,6 +208,8 @@ def test_an_error_at_startup_is_one_line(gan, loggers, tmp_path):
         for overrides, words in (
             ([ckpt, f"port={port}"], f"host=127.0.0.1, port={port}: Address already in use; port=0 takes a free one"),
             (["ckpt=nowhere.ckpt", "port=0"], "ckpt=nowhere.ckpt: there is no file"),
+            ([ckpt, "port=0", f"jobs_dir='{tmp_path / 'a.ckpt/jobs'}'"], f"jobs_dir={tmp_path / 'a.ckpt/jobs'}: "),
+            ([ckpt, "port=0", "trust=nosuchpackage"], "trust.0=nosuchpackage: must be a package"),
         ):
             code, out, err = gan("serve", "device=cpu", *overrides)
             assert (code, out, err.count("\n")) == (2, "", 1)
@@ -217,7 +220,7 @@ def test_workers_import_nothing_from_the_folder_of_the_service(monkeypatch, tmp_
     """Such as a user's own types.py, which Python would take for its own."""
     (tmp_path / "types.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
-    for name in ("PYTHONSAFEPATH", SETTINGS, SHARED):
+    for name in ("PYTHONSAFEPATH", SHARED):
         monkeypatch.setenv(name, "")  # so that it is taken back
 
     class Started:

@@ -94,17 +94,17 @@ async def test_a_service_that_starts_again_continues_with_the_same_model(service
 async def test_workers_share_the_jobs_and_one_works_at_a_time(service, monkeypatch):
     working, most = 0, 0
 
-    def counted(self, *arguments):
+    def counted(*arguments):
         nonlocal working, most
         working += 1
         most = max(most, working)
         try:
-            return finish(self, *arguments)
+            return finish(*arguments)
         finally:
             working -= 1
 
-    finish = job_worker.JobWorker._finish
-    monkeypatch.setattr(job_worker.JobWorker, "_finish", counted)
+    finish = job_worker.finish
+    monkeypatch.setattr(job_worker, "finish", counted)
     async with service() as one, service() as other:
         urls = [await submit(client, seed=seed) for seed, client in enumerate((one, other, one, other))]
         ended = [(await until(one, url, "done"))["finished_at"] for url in urls]

@@ -81,10 +81,10 @@ async def test_a_reload_does_not_interrupt(service, tmp_path):
 
 
 async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
-    from gan.serve import reloading
+    from gan.serve import models
     from gan.serve.service import Service
 
-    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(models, "CHECK_SECONDS", 0.01)
     path = save_checkpoint(tmp_path / "a.ckpt")
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -93,7 +93,7 @@ async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
     async with first.running(), second.running():
         old = second.models.default.version
         replace(path, 640)
-        new = (await first.reloads.reload("a")).version
+        new = (await first.models.reload("a")).version
         async with asyncio.timeout(20):
             while second.models.default.version == old:
                 await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ from tiny_generators import replace, save_checkpoint
 from gan.config.bounds import DIRECTIONS
 from gan.inference.directions import measure_shapes
 from gan.metrics import load_digit_classifier
-from gan.serve import reloading
+from gan.serve import models
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ def test_it_generates_and_names_the_model_without_requests_to_other_hosts(page):
 
 
 def test_it_shows_the_images_seen_and_follows_a_training(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(models, "CHECK_SECONDS", 0.05)
     path = save_checkpoint(tmp_path / "a.ckpt")
     shown = page(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true")
     first = pixels(shown.images()[0])

@@ -8,7 +8,7 @@ import pytest
 from tiny_generators import replace, save_checkpoint
 
 from gan.inference import DigitGenerator
-from gan.serve import reloading
+from gan.serve import models
 from gan.serve.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(models, "CHECK_SECONDS", 0.02)
 
 
 async def images_seen(client):
@@ -97,7 +97,7 @@ async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, 
         monkeypatch.setattr(DigitGenerator, "open", lambda *args: time.sleep(0.3) or read(*args))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await service.reloads.reload("a")
+                await service.models.reload("a")
         async with asyncio.timeout(20):
             while not (tmp_path / "a.reload").exists():
                 await asyncio.sleep(0.01)
@@ -109,7 +109,7 @@ async def test_a_file_that_is_still_being_copied_is_not_read(service, tmp_path, 
     async with service(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true") as client:
         replace(tmp_path / "b.ckpt", 640)
         content = (tmp_path / "b.ckpt").read_bytes()
-        monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.2)
+        monkeypatch.setattr(models, "CHECK_SECONDS", 0.2)
         with path.open("wb", buffering=0) as file:
             for start in range(0, len(content), len(content) // 8):
                 file.write(content[start : start + len(content) // 8])

@@ -1,8 +1,10 @@
 """Mistakes that end a sweep before its first job starts, and a launcher that fails."""
 
 import json
+import shutil
 
 import pytest
+from omegaconf import OmegaConf
 from tiny_runs import SEARCH, SWEPT
 
 
@@ -50,6 +52,12 @@ from tiny_runs import SEARCH, SWEPT
         (["launcher=slurm", "seed=1,2"], "launcher=slurm: there is no sbatch here"),
         (["launcher=parallel", "hardware=cpu_ddp", "seed=1,2"], "a job of a sweep has one process"),
         (["hydra.sweep.subdir='${seed}'", "seed=1,2"], "hydra.sweep.subdir=${seed}: the number of a job names its"),
+        (["hydra.output_subdir=null", "seed=1,2"], "hydra.output_subdir=None: a run is resumed with the settings in"),
+        (["hydra.job.chdir=true", "seed=1,2"], "hydra.job.chdir=true: a run stays in the folder"),
+        (["launcher=slurm", "hydra.launcher.poll_seconds=-1"], "hydra.launcher.poll_seconds=-1: a number, above 0"),
+        (["launcher=slurm", "hydra.launcher.timeout_min=1h"], "hydra.launcher.timeout_min=1h: a whole number, 1 or"),
+        (["launcher=slurm", "hydra.launcher.setup=module"], "hydra.launcher.setup=module: a list of lines of shell"),
+        (["logger=wandb", "wandb.id=abc", "seed=1,2"], "wandb.id=abc: each job is a run of its own; wandb.group=abc"),
         (["hydra.run.dir=here", "seed=1,2"], "hydra.run.dir=here: a sweep's folder is outputs/multirun/SWEEP_NAME"),
     ],
 )
@@ -60,6 +68,21 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, a
     assert words in out
     assert len(out.strip().splitlines()) == 1
     assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.usefixtures("no_figure")
+def test_settings_may_read_the_number_of_their_job(sweep, folder):
+    assert sweep("seed=${hydra:job.num}", "data.batch_size=8,16")[0] == 0
+    assert [OmegaConf.load(folder / name / "config.yaml").seed for name in ("0", "1")] == [0, 1]
+
+
+@pytest.mark.usefixtures("no_figure")
+def test_a_trial_whose_folder_is_gone_is_named(sweep, folder):
+    search = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "seed=choice(1,2)")
+    assert sweep(*search)[0] == 0
+    shutil.rmtree(folder / "0")
+    code, out = sweep(*search)
+    assert (code, "job 0: " in out, "has no settings that can be read" in out) == (1, True, True)
 
 
 def test_a_search_that_a_config_asks_for_is_refused_without_multirun(gan, tmp_path):

@@ -18,6 +18,8 @@ from gan.metrics import ImageMeasures, build_extractor
 from gan.module import GAN, VALIDATION_SEED
 from gan.randomness import latents
 
+QUICK = (*NARROW, "~callbacks.plots", "~callbacks.samples", "callbacks.measures.measures=[fid]")
+
 
 def two_processes(tmp_path, *arguments, python, start=("-m",)):
     """Runs `gan train hardware=cpu_ddp`; it returns when the last process that holds its output has ended."""
@@ -87,7 +89,7 @@ def test_two_processes_train_an_epoch(tmp_path, python):
 def test_a_killed_process_ends_the_other(tmp_path, python):
     """Within the seconds that gloo or Lightning take to notice, not when the process group's timeout is over."""
     lost = ("+callbacks.lost._target_=lost.Lost", "+callbacks.lost.rank=1")
-    finished = two_processes(tmp_path, *NARROW, "data.batch_size=16", "~callbacks.plots", *lost, python=python)
+    finished = two_processes(tmp_path, *QUICK, "data.batch_size=16", *lost, python=python)
     assert finished.returncode in (1, -signal.SIGKILL)  # by gloo's error, by Lightning's observer
     assert "lost another of this run's 2 processes" in finished.stderr or "terminated with code -9" in finished.stderr
     assert not list(tmp_path.rglob("*.ckpt"))
@@ -96,7 +98,7 @@ def test_a_killed_process_ends_the_other(tmp_path, python):
 @pytest.mark.process
 def test_two_processes_stop_at_the_same_batch_if_one_is_told_to(tmp_path, python):
     """It is the second process alone that gets the signal. A resumed run ends as an undisturbed one."""
-    run = (*NARROW, "data.batch_size=100", "trainer.max_epochs=1", "~callbacks.plots", "ckpt_path=auto")
+    run = (*QUICK, "data.batch_size=100", "trainer.max_epochs=1", "ckpt_path=auto")
     told = ("+callbacks.told._target_=lost.Lost", "+callbacks.told.rank=1", "+callbacks.told.number=15")
     stopped = two_processes(tmp_path, *run, *told, "+callbacks.told.batch=2", "hydra.run.dir=run", python=python)
     assert stopped.returncode == 143, stopped.stderr
@@ -114,7 +116,7 @@ def test_two_processes_stop_at_the_same_batch_if_one_is_told_to(tmp_path, python
 def test_torchrun_starts_the_processes(tmp_path, python):
     """Of a run that ends in the middle of an epoch: its checkpoint has the random states of both."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
-    run = (*NARROW, "data.batch_size=200", "max_images=800", "~callbacks.plots")
+    run = (*QUICK, "data.batch_size=200", "max_images=800")
     finished = two_processes(tmp_path, *run, "hydra.run.dir=run", start=torchrun, python=python)
     assert finished.returncode == 0, finished.stderr
     assert "processes: 2" in finished.stdout

@@ -213,9 +213,11 @@ def test_max_time_ends_with_a_checkpoint_and_is_used_up(run, tmp_path, shown, ca
 
 def test_a_resumed_run_says_what_changed(run, begun, tmp_path, caplog):
     caplog.set_level("INFO", "gan")
-    run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=0.25")
-    assert [line for line in caplog.messages if line.startswith("changed")] == [
-        "changed     model.instance_noise=0.25, was 0.1"
+    changed = ("model.instance_noise=0.25", "model.penalties.r1.every=3")
+    run("ckpt_path=auto", "trainer.max_epochs=2", *changed)
+    assert sorted(line for line in caplog.messages if line.startswith("changed")) == [
+        "changed     model.instance_noise=0.25, was 0.1",
+        "changed     model.penalties.r1.every=3, was 16",
     ]
 
 

@@ -138,6 +138,9 @@ class Measure(ABC):
         """What the sets lack for this measure, as one line; None when it can be computed."""
         if few := self.too_few(len(sets.real), len(sets.generated)):
             return few
+        given = {"real": sets.real, "generated": sets.generated, "training": sets.training}
+        if wrong := [kind for kind, images in given.items() if not images.finite]:
+            return f"{self.name}: the extractor's features or logits of {' and '.join(wrong)} images are not finite"
         if self.needs_labels and sets.generated.labels is None:
             return f"{self.name} needs the labels the images were generated for, and there are none"
         if self.needs_training and not len(sets.training):

@@ -103,7 +103,7 @@ class FrechetDistance(Measure):
 
 
 class InceptionScore(Measure):
-    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over 2 or more random splits (Salimans et al. 2016); 1 to K."""
+    """IS: exp E_x KL(p(y|x) || p(y)), mean and spread over 2 or more equal random splits (Salimans et al. 2016)."""
 
     name = "is"
     values = {"is": "higher", "is_std": None}
@@ -123,6 +123,8 @@ class InceptionScore(Measure):
         # A probability that underflows to 0 in a whole split would give 0 * log 0, which is NaN.
         surprises = _ordered(sets.generated.logits).double().log_softmax(1).clamp_min(-MAX_SURPRISE)
         with _seeded(sets.seed):
+            if left_over := len(surprises) % self.splits:  # in a split of their own they would count for more
+                surprises = surprises[torch.randperm(len(surprises))[left_over:].to(surprises.device)]
             metric = InceptionScore(Identity(), splits=self.splits, sync_on_compute=False)
             metric.update(surprises)
             mean, spread = metric.compute()

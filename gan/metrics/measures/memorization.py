@@ -9,8 +9,6 @@ from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.base import Comparison, Measure
 from gan.metrics.measures.neighbours import nearest
 
-ROUNDING = 1e-6  # a distance below this part of the largest feature is none
-
 log = logging.getLogger("gan")
 
 
@@ -40,7 +38,7 @@ class Memorization(Measure):
             "memorization_ratio": generated.median() / scale,
             "memorization_share": (generated < close).double().mean(),
         }
-        told = self._told(sets, scale, close)
+        told = self._told(scale, close)
         if missing := [key for key in values if key not in told]:
             log.warning("%s left out: held-out images have the features of training images", " and ".join(missing))
         return {key: values[key].item() for key in told}
@@ -54,12 +52,11 @@ class Memorization(Measure):
             "memorization_ratio": medians / scale,
             "memorization_share": resamples.generated_means(generated < close),
         }
-        return {key: resampled[key] for key in self._told(sets, scale, close)}
+        return {key: resampled[key] for key in self._told(scale, close)}
 
-    def _told(self, sets: Comparison, scale: Tensor, close: Tensor) -> list[str]:
+    def _told(self, scale: Tensor, close: Tensor) -> list[str]:
         """The values that held-out images at these distances from the training images can tell."""
-        least = ROUNDING * sets.training.features.abs().max().item()
-        return [key for key, distance in zip(self.values, (scale, close), strict=True) if distance > least]
+        return [key for key, distance in zip(self.values, (scale, close), strict=True) if distance > 0]
 
     def _distances(self, sets: Comparison) -> tuple[Tensor, Tensor, Tensor]:
         """Those of generated images to training ones; the median and the hundredth of those of held-out ones."""

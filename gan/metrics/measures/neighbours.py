@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import ImageFeatures
@@ -17,6 +18,7 @@ from gan.metrics.measures.base import Comparison, Measure
 CHUNK_ELEMENTS = 4_000_000
 PRECISION_K = 3
 COVERAGE_K = 5
+ROUNDING = 1e-6  # a distance below this part of the longest feature vector is none
 OF_REAL = ("recall", "coverage")  # means over the real images
 
 
@@ -68,7 +70,11 @@ class Coverage(_Neighbours):
 
 
 def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances between float64 [N, D] and [M, D]: some rows at a time, their slice and float64 [rows, M]."""
+    """Squared distances between float64 [N, D] and [M, D]: some rows at a time, their slice and float64 [rows, M].
+
+    Those of equal rows are 0, whatever `ROUNDING` has made of them.
+    """
+    longest = max(part.square().sum(1).amax().item() for part in (rows, columns))
     # Around a common center the expansion |x|^2 - 2 x.y + |y|^2 loses the fewest digits.
     center = columns.mean(0)
     rows, columns = rows - center, columns - center
@@ -76,7 +82,8 @@ def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Te
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         squared = torch.addmm(norms.unsqueeze(0), part, columns.T, alpha=-2)
-        yield slice(start, start + len(part)), squared.add_(part.square().sum(1, keepdim=True)).clamp_min_(0)
+        squared.add_(part.square().sum(1, keepdim=True))
+        yield slice(start, start + len(part)), threshold(squared, ROUNDING**2 * longest, 0, inplace=True)
 
 
 def radii(features: Tensor, *ks: int) -> list[Tensor]:

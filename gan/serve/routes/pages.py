@@ -17,6 +17,7 @@ from gan.serve import schemas
 PAGE = Path(__file__).parent.parent / "page"
 TITLE = "MNIST GAN"
 ICON = "assets/favicon.png"
+REDOC_PICTURE = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # Redoc has no option to leave it out
 router = APIRouter()
 
 
@@ -97,8 +98,16 @@ class PageFiles(StaticFiles):
 
 def add_pages(app: FastAPI, ui: bool) -> None:
     """The overview and the documentation, and the page at /ui if the settings have it."""
+    assets = PageFiles(packages=[("fastapi_offline", "static")])  # of Swagger UI and Redoc
+
+    def redoc_script(request: Request) -> Response:
+        path, _ = assets.lookup_path("redoc.standalone.js")
+        script = Path(path).read_bytes().replace(REDOC_PICTURE, b"data:,")
+        return Response(script, media_type="text/javascript", headers=_policy())
+
     app.include_router(router)
-    app.mount("/assets", PageFiles(packages=[("fastapi_offline", "static")]))  # of Swagger UI and Redoc
+    app.add_route("/assets/redoc.standalone.js", redoc_script)
+    app.mount("/assets", assets)
     if ui:
         app.add_route("/ui", lambda request: RedirectResponse("ui/"))  # relative, since it may be served under a path
         app.mount("/ui", PageFiles(directory=PAGE, html=True))

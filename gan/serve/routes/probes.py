@@ -14,9 +14,9 @@ router = APIRouter(tags=["probes"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
-async def health(request: Request) -> schemas.Health:
+async def health() -> schemas.Health:
     """Whether a model is loaded."""
-    return schemas.Health(status="healthy", model_loaded=service_of(request).state != "starting")
+    return schemas.Health(status="healthy", model_loaded=True)  # uvicorn does not listen before
 
 
 @router.head("/livez", include_in_schema=False)
@@ -32,9 +32,8 @@ async def livez(request: Request) -> schemas.ProbeStatus:
 @router.get("/readyz", responses=schemas.errors({503: "The worker is not ready"}))
 async def readyz(request: Request) -> schemas.ProbeStatus:
     """Readiness: whether the worker takes requests, from when its models are loaded until it is told to stop."""
-    service = service_of(request)
-    if service.state != "ready":
-        raise HTTPException(503, f"The service is {service.state}.", {"Retry-After": "1"})
+    if service_of(request).draining:
+        raise HTTPException(503, "The service is draining.", {"Retry-After": "1"})
     return schemas.ProbeStatus(status="ready")
 
 

@@ -168,5 +168,5 @@ async def info(request: Request) -> Info:
 
 @router.get("/gan-model-info")
 async def gan_model_info(request: Request) -> GanModelInfo:
-    """The default model, with the fields of the second service."""
+    """The default model, with the field names of the published GAN API."""
     return GanModelInfo.model_validate(service_of(request).models.default.info)

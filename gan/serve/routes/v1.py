@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from torch import Tensor
 
 from gan.errors import UserError
@@ -129,13 +129,13 @@ async def models(request: Request) -> schemas.ModelList:
 
 
 @router.post("/models/{name}/reload", responses=RELOAD)
-async def reload(request: Request, response: Response, name: str = Path(pattern=schemas.NAME)) -> schemas.ModelEntry:
+async def reload(request: Request, response: Response, name: schemas.Name) -> schemas.ModelEntry:
     """Reads the model's file again. The old model stays in use until the new one is loaded."""
     service = service_of(request)
     if name not in service.models:
         raise HTTPException(404, f"{name}: no such model; there is {', '.join(service.models)}")
     try:
-        model = await service.reloads.reload(name)
+        model = await service.models.reload(name)
     except UserError as error:
         raise HTTPException(409, f"The old model stays in use. {error}") from error
     response.headers.update({"X-Model": model.name, "X-Model-Version": model.version})

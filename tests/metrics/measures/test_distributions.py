@@ -112,6 +112,11 @@ def test_score_of_certain_balanced_and_of_uncertain_logits(inception_score):
     assert inception_score(torch.zeros(100, 10), splits=2, seed=0) == pytest.approx((1, 0))
 
 
+def test_splits_of_the_score_are_of_one_size(inception_score):
+    mean, _ = inception_score(torch.eye(21) * 1e4, splits=10, seed=0)  # n images of n classes have the score n
+    assert mean == pytest.approx(2)
+
+
 @pytest.mark.parametrize("scale", [0, 1, 1e3, 1e30])
 def test_score_is_never_nan(scale, inception_score):
     logits = torch.randn(20, 1000, generator=torch.Generator().manual_seed(0)) * scale

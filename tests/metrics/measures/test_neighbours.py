@@ -54,6 +54,15 @@ def test_one_good_image_again_and_again_is_precise_but_recalls_nothing(clouds, t
     assert coverage < 0.5
 
 
+def test_copies_are_at_no_distance(clouds, computed):
+    """By the definitions, not by how the distance of an image to itself is rounded."""
+    generator = torch.Generator().manual_seed(0)
+    real, generated = (clouds[0][torch.randperm(60, generator=generator) % 10] for _ in range(2))
+    assert torch.equal(nearest(generated, real)[0], torch.zeros(60, 1, dtype=torch.float64))
+    values = [computed(kind(), real, generated) for kind in (Precision, Recall, Density, Coverage)]
+    assert values == [{"precision": 1}, {"recall": 1}, {"density": 0}, {"coverage": 0}]  # the last two of open balls
+
+
 def test_nearest(clouds):
     distances, indices = nearest(*clouds, count=3)
     expected = torch.cdist(*clouds).sort(dim=1)

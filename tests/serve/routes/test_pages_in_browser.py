@@ -1,7 +1,5 @@
 """The documentation of the endpoints in a real Chromium, and all pages under a path."""
 
-import re
-
 import pytest
 from browsing import Page
 from listening import listening
@@ -31,10 +29,8 @@ def test_redoc_is_rendered_and_reaches_no_other_host(page):
     shown.open("redoc")
     shown.element("[role=search] input").send_keys("interpol")
     assert "Interpolate" in shown.element("[data-role='search:results'] li").text
-    elsewhere = [url for url in shown.requested("") if not url.startswith(f"{shown.url}/")]
-    assert elsewhere == ["https://cdn.redoc.ly/redoc/logo-mini.svg"]
-    (message,) = [each["message"] for each in shown.browser.get_log("browser")]
-    assert re.search(r"logo-mini\.svg.* violates .* The action has been blocked", message)
+    assert [url for url in shown.requested("") if not url.startswith(f"{shown.url}/")] == []
+    assert shown.browser.get_log("browser") == []
 
 
 def test_page_and_documentation_work_under_a_path_behind_nginx(chromium, settings, tmp_path):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 async def test_probes_of_a_service_that_is_draining(service, monkeypatch):
     async with service() as client:
         assert ((await client.get("/livez")).status_code, (await client.get("/readyz")).status_code) == (200, 200)
-        client.service.state = "draining"
+        client.service.draining = True
         refused = await client.get("/readyz")
         assert (refused.status_code, refused.json()["detail"]) == (503, "The service is draining.")
         assert (await client.get("/livez")).status_code == 200
