@@ -1,17 +1,21 @@
 """The one line that says what is wrong with a command."""
 
+import difflib
 import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from gan.config.bounds import unknown_key
 from gan.config.compose import CONFIG_DIR
 from gan.config.early_checks import groups_of
 from gan.config.overrides import quoted_override
+from gan.config.targets import leaves
 from gan.config.trainer_flags import FLAGS, REFUSED
 from gan.errors import one_line
 
@@ -44,6 +48,8 @@ def explain(error: BaseException, command: str = "train") -> str:
             return f"{error.override}: {one_line(error.__cause__)}"
         if fitting := quoted_override(error.override):
             return f"{error.override}: needs quotes: {fitting}"
+        if "=" not in error.override:
+            return f"{error.override}: settings are KEY=VALUE; gan {command} --help lists the keys"
         return f"{error.override}: not KEY=VALUE in Hydra's grammar, {text.partition(' See https')[0]}"
     return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text
 
@@ -55,4 +61,13 @@ def _unknown_key(error: OmegaConfBaseException, command: str) -> str:
         return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
     groups = [] if where else groups_of(command)
     names = {*map(str, error.parent_node or {}), *groups} - {key} - ({"hydra", "output_dir"} if not where else set())
+    deeper = [] if where else _keys_that_end_with(key, error.parent_node)
+    if deeper and not difflib.get_close_matches(key, names):
+        return f"{key}: no such key; did you mean {' or '.join(deeper)}?"
     return unknown_key(full_key, [name for name in names if not name.startswith("_")], where or f"gan {command}")
+
+
+def _keys_that_end_with(word: str, config: Any) -> list[str]:
+    """Full keys of a command's config whose last part is a word or ends with it: trainer.max_epochs for epochs."""
+    keys = [key for key, _ in leaves(OmegaConf.to_container(config)) if not key.startswith("hydra.")]
+    return [key for key in keys if f"_{key.rpartition('.')[2]}".endswith(f"_{word}")]

@@ -52,7 +52,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
     flags_of_hydra = parser()
 
     def refuse(message: str) -> NoReturn:
-        raise UserError(f"{message}; the flags are {', '.join(long_flags())}")
+        raise UserError(f"{message}; settings are KEY=VALUE, without hyphens, and the flags {', '.join(long_flags())}")
 
     vars(flags_of_hydra)["error"] = refuse
     options = flags_of_hydra.parse_intermixed_args(list(arguments))

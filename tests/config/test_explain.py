@@ -10,6 +10,7 @@ from gan.config import compose, explain
     [
         ("model.latent=3", "model.latent: no such key; did you mean latent_dim or shared_latents?"),
         ("losss=hinge", "losss: no such key; did you mean loss?"),
+        ("batch_size=64", "batch_size: no such key; did you mean data.batch_size or data.val_batch_size?"),
         ("trainr.max_epochs=3", "trainr: no such key; did you mean trainer?"),
         ("wandb.mode=offline", "wandb: only with logger=wandb"),
         ("trainer.max_epoch=3", "trainer.max_epoch: no such key; did you mean max_epochs?"),

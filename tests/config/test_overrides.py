@@ -63,11 +63,18 @@ def test_the_line_shows_the_very_value_in_quotes(value):
     assert compose("train", shlex.split(pasted)).ckpt_path == value
 
 
-@pytest.mark.parametrize("override", ["seed = 1", " seed=1", "help"])
-def test_what_is_no_override_is_one_line(override):
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("seed = 1", "not KEY=VALUE in Hydra's grammar, "),
+        (" seed=1", "not KEY=VALUE in Hydra's grammar, "),
+        ("last", "settings are KEY=VALUE; gan evaluate --help lists the keys"),
+    ],
+)
+def test_what_is_no_override_is_one_line(override, reason):
     with pytest.raises(HydraException) as raised:
-        compose("train", [override])
-    assert explain(raised.value).startswith(f"{override}: not KEY=VALUE in Hydra's grammar, ")
+        compose("evaluate", [override])
+    assert explain(raised.value, "evaluate").startswith(f"{override}: {reason}")
 
 
 def test_the_entries_of_a_list_are_quoted():

@@ -65,7 +65,7 @@ def test_wrong_numbers_and_lists_of_packages_are_refused(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["unconditional"], device="cpu")
     for arguments, line in (
         ({"num_images": 0}, "num_images=0: a whole number, 1 or more"),
-        ({"num_images": "3"}, "num_images=3: a whole number, 1 or more"),
+        ({"num_images": "3"}, "num_images='3': a whole number, 1 or more"),
         ({"num_images": 1, "seed": -1}, "seed=-1: a whole number, 0 or more"),
         ({"num_images": 1, "first": 0.5}, r"first=0\.5: a whole number, 0 or more"),
     ):
