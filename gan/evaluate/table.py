@@ -42,7 +42,7 @@ def _table(
     lines = ["| measure | " + " | ".join(titles) + " |", "| --- |" + " --- |" * len(columns)]
     for row in rows:
         of_models = [values[row] for name, values in columns.items() if name != "floor" and row in values]
-        best = (min if better.get(row) == "lower" else max)(of_models) if row in better and len(of_models) > 1 else None
+        best = (min if better.get(row) == "lower" else max)(of_models) if row in better and len({*of_models}) > 1 else None
         cells = []
         for name, values in columns.items():
             spread = f" ± {values[f'{row}_spread']:.2g}" if f"{row}_spread" in values else ""
@@ -71,12 +71,17 @@ def _by_key(repeats: Sequence[Mapping[str, T]]) -> dict[str, list[T]]:
     return found
 
 
+def _least_parts(path: Path) -> int:
+    """How many parts a name has; a job of a sweep, whose folder is a number, has the sweep's as well: lr/0/best."""
+    if path.parent.name == "checkpoints":
+        return 3 if path.parent.parent.name.isdigit() else 2
+    return 2 if path.stem == "generator" else 1  # each run has such a file
+
+
 def short_names(paths: Sequence[Path]) -> list[str]:
     """The columns' names: the run's folder and the file's name, and as much before them as tells the files apart."""
     parts = [[*(part for part in path.parent.parts if part != "checkpoints"), path.stem] for path in paths]
-    # A job of a sweep, whose folder is a number, has the sweep's name as well: lr/0/best.
-    runs = [path.parent.parent.name if path.parent.name == "checkpoints" else None for path in paths]
-    least = [1 if run is None else 3 if run.isdigit() else 2 for run in runs]
+    least = [_least_parts(path) for path in paths]
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(own[-max(depth, few) :]) for own, few in zip(parts, least, strict=True)]
         if len({*names, "floor"}) == len(names) + 1:

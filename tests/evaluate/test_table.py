@@ -48,3 +48,9 @@ def test_columns_have_names_that_tell_files_apart():
     assert named("/a/x/d.ckpt", "/a/y/d.ckpt") == ["x/d", "y/d"]
     assert named("/a/d.ckpt", "/a/d.onnx") == ["/a/d.ckpt", "/a/d.onnx"]
     assert named("/a/floor.ckpt") == ["a/floor"]
+    assert named("/gan/pretrained/generator.safetensors", "/x.npz") == ["pretrained/generator", "x"]
+
+
+def test_of_equal_values_none_is_the_best():
+    assert "| m ↑ | 10 | 10 |" in markdown({"a": {"m": 10}, "b": {"m": 10}}, {"m": "higher"})
+    assert "| m ↑ | **10** | 9 | **10** |" in markdown({"a": {"m": 10}, "b": {"m": 9}, "c": {"m": 10}}, {"m": "higher"})
