@@ -41,8 +41,8 @@ def _table(
     titles = [name.replace("|", r"\|") for name in columns]
     lines = ["| measure | " + " | ".join(titles) + " |", "| --- |" + " --- |" * len(columns)]
     for row in rows:
-        of_models = [values[row] for name, values in columns.items() if name != "floor" and row in values]
-        best = (min if better.get(row) == "lower" else max)(of_models) if row in better and len({*of_models}) > 1 else None
+        of_models = {values[row] for name, values in columns.items() if name != "floor" and row in values}
+        best = (min if better.get(row) == "lower" else max)(of_models) if row in better and len(of_models) > 1 else None
         cells = []
         for name, values in columns.items():
             spread = f" ± {values[f'{row}_spread']:.2g}" if f"{row}_spread" in values else ""
