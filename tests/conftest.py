@@ -113,21 +113,6 @@ def begun(trained, tmp_path):
     return Path(shutil.copytree(trained("unconditional"), tmp_path / "run"))
 
 
-@pytest.fixture
-def with_best_score():
-    """A function that changes what a run's last checkpoint says of its best one, and of its data."""
-    from gan.checkpoint_files import read_checkpoint, write_checkpoint
-
-    def change(run, score, **entries):
-        path = run / "checkpoints" / "last.ckpt"
-        checkpoint = read_checkpoint(path, "ckpt_path")
-        (state,) = (state for state in checkpoint["callbacks"].values() if "best_score" in state)
-        state["best_score"] = score
-        write_checkpoint(path, {**checkpoint, **entries})
-
-    return change
-
-
 def pytest_xdist_auto_num_workers(config):
     """Four more than there are cores: many tests wait for processes."""
     from joblib import cpu_count
@@ -185,25 +170,17 @@ def run(tiny):
 @pytest.fixture
 def at(monkeypatch):
     """A function that has something done at a batch of each run from then on, before the checkpoints are written."""
-    from lightning import Callback
+    from gan.callbacks.checkpoints import RunCheckpoints
 
-    from gan.train import command
-
-    class At(Callback):
-        def __init__(self, batch, action):
-            self.batch, self.action = batch, action
-
-        def on_train_batch_end(self, trainer, *_):
-            if trainer.fit_loop.total_batch_idx == self.batch:
-                self.action()
-
-    built = command._built
+    hook = RunCheckpoints.on_train_batch_end
 
     def plan(batch, action):
-        def with_action(cfg, group, kind):
-            return [*built(cfg, group, kind), *([At(batch, action)] if group == "callbacks" else [])]
+        def with_action(self, trainer, *rest):
+            if trainer.fit_loop.total_batch_idx == batch:
+                action()
+            hook(self, trainer, *rest)
 
-        monkeypatch.setattr(command, "_built", with_action)
+        monkeypatch.setattr(RunCheckpoints, "on_train_batch_end", with_action)
 
     return plan
 

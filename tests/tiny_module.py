@@ -48,7 +48,7 @@ class TinyModule(LightningModule):
 
 class TinyData(LightningDataModule):
     batch_size, epoch_images, train_images = BATCH, BATCH * BATCHES, torch.zeros(BATCH * BATCHES, 1)
-    seed, stratified_batches = 0, False
+    seed, stratified_batches, rare_share = 0, False, 0.0
     val_images = torch.arange(30).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).to(torch.uint8)
     val_labels = torch.arange(30) % 10
 

@@ -1,5 +1,6 @@
 """Overrides that make a run of any config end in a second, on embedded digits."""
 
+import json
 import os
 from pathlib import Path
 
@@ -49,3 +50,9 @@ def same_weights(first, second):
     import torch
 
     return all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())
+
+
+def change_best_score(run, score):
+    """Makes a run's best checkpoint one of another score."""
+    path = run / "checkpoints" / "best.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "best_score": score}))

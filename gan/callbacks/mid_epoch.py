@@ -46,10 +46,10 @@ class MidEpoch(Callback):
         data, world_size = trainer.datamodule, trainer.world_size
         unchanged = (batches * data.batch_size * world_size, data.batch_size, world_size)
         self._begun = checkpoint.get("epoch_position", unchanged)
-        of_epoch = data.epoch_images // (data.batch_size * world_size)
+        whole = data.epoch_images // (data.batch_size * world_size)
         batches_left = max(0, data.epoch_images - self._begun[0]) // (data.batch_size * world_size)
-        batches = of_epoch - batches_left
-        batches_left = min(batches_left, max(0, limited(of_epoch, trainer.limit_train_batches) - batches))
+        batches = whole - batches_left
+        batches_left = min(batches_left, max(0, limited(whole, trainer.limit_train_batches) - batches))
 
         loops = checkpoint["loops"]["fit_loop"]
         counts, epochs = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
@@ -116,13 +116,14 @@ def limited(batches: int, limit: float) -> int:
     return min(batches, limit) if type(limit) is int else int(batches * limit)
 
 
-def _order_of(data: MNISTDataModule) -> dict[str, int | bool | None]:
+def _order_of(data: MNISTDataModule) -> dict[str, float | None]:
     """What the order of an epoch's images follows from, by the key that sets it."""
     length = data.epoch_images if data.stratified_batches else None  # without, each epoch is the start of a longer one
     return {
         "training images": len(data.train_images),
         "data.seed": data.seed,
         "data.stratified_batches": data.stratified_batches,
+        "data.rare_share": data.rare_share,
         "data.images_per_epoch": length,
     }
 

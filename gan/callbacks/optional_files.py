@@ -32,4 +32,4 @@ class OptionalFiles:
             if path.parent not in self._warned:
                 self._warned.add(path.parent)
                 reason = getattr(cause, "strerror", None) or one_line(cause)
-                log.warning("%s: not written (%s); the training is not affected", path, reason)
+                log.warning("%s: not written (%s); the run continues without it", path, reason)

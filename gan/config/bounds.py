@@ -116,6 +116,7 @@ TRAIN: dict[str, Allowed] = {
     "data.val_batch_size": COUNT,
     "data.images_per_epoch": Number(least=1, most=MAX_EPOCH_IMAGES, whole=True, optional=True),
     "data.stratified_batches": SWITCH,
+    "data.rare_share": Number(least=0, most=1),
     "data.seed": SIZE,
     "data.source.num_images": OPTIONAL,
     "model.seed": SEED,

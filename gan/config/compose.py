@@ -103,7 +103,7 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
             told = "a config group takes the name of one of its configs, or a list of names"
             raise UserError(f"{wrong}: {told}") from error
         named = [text for text in overrides if repr(key_of(text).rpartition(".")[2]) in str(error)]
-        raise UserError(f"{' '.join(named or overrides)}: {one_line(error)}") from error
+        raise UserError(": ".join(filter(None, [" ".join(named or overrides), one_line(error)]))) from error
 
 
 def _is_wrong_choice(override: str) -> bool:

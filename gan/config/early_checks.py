@@ -94,10 +94,11 @@ def refuse_other_folders(hydra: DictConfig, command: str = "train") -> None:
 def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
     """Refuses a top-level key that is not the command's, unless another setting reads it by interpolation."""
     known = {"output_dir", *primary_config(command), *groups_of(command)} - PACKAGED_ELSEWHERE
-    known |= {"n_trials", "pruner"} if in_multirun() and whole is cfg else set()  # of a checked sweep
+    known |= {"n_trials", "pruner"} if in_multirun() and whole is cfg else set()  # a job's
     needed = {str(key) for key in primary_config(command)} - PACKAGED_ELSEWHERE - {"sweep_name"}  # read by a sweep
     if missing := sorted(key for key in needed if key not in cfg):
-        raise UserError(f"{missing[0]}: gan {command} needs this key; leave ~{missing[0]} out")
+        owned = f"a config of your own has it with {command} in its defaults"
+        raise UserError(f"{missing[0]}: gan {command} needs this key; leave ~{missing[0]} out; {owned}")
     unread = [str(key) for key in cfg if key not in known]
     text = OmegaConf.to_yaml(whole) if unread else ""
     for key in unread:
@@ -119,11 +120,10 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
 
 def _fixed_keys(command: str) -> dict[str, set[str]]:
     """The keys of each mapping that no constructor takes, and so would not refuse another key."""
-    primary = primary_config(command)
-    mappings = {key: primary[key] for key in primary if key != "hydra" and OmegaConf.is_dict(primary[key])}
+    primary: Any = OmegaConf.to_container(primary_config(command))
     if command == "train":
-        mappings["wandb"] = primary_config("logger/wandb").wandb
-    return {str(key): {str(name) for name in mapping} for key, mapping in mappings.items()}
+        primary["wandb"] = OmegaConf.to_container(primary_config("logger/wandb").wandb)
+    return {key: {*value} for key, value in primary.items() if key != "hydra" and isinstance(value, dict)}
 
 
 @cache

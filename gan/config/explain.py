@@ -61,7 +61,7 @@ def _unknown_key(error: OmegaConfBaseException, command: str) -> str:
         return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
     groups = [] if where else groups_of(command)
     names = {*map(str, error.parent_node or {}), *groups} - {key} - ({"hydra", "output_dir"} if not where else set())
-    deeper = [] if where else _keys_that_end_with(key, error.parent_node)
+    deeper = [] if where or error.parent_node is None else _keys_that_end_with(key, error.parent_node)
     if deeper and not difflib.get_close_matches(key, names):
         return f"{key}: no such key; did you mean {' or '.join(deeper)}?"
     return unknown_key(full_key, [name for name in names if not name.startswith("_")], where or f"gan {command}")

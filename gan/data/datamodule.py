@@ -1,6 +1,7 @@
 """MNISTDataModule: the images of any source, split, kept in memory, in batches."""
 
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from gan.config.bounds import require
 from gan.data.batches import EvaluationBatches, TrainingBatches, stratified_split
+from gan.data.rare_images import rare_images
 from gan.data.sklearn_digits import Digits
 from gan.data.sources import MNIST, DataNotFoundError, Examples, IDXFiles, Source, Split
 from gan.errors import UserError
@@ -39,6 +41,8 @@ class MNISTDataModule(LightningDataModule):
         images_per_epoch: images of an epoch, the first ones of its order; a smaller data set repeats. None is each
             image once.
         stratified_batches: whether each training batch has its share of each class.
+        rare_share: share of the training images of each class, those least like the others, that come twice as often;
+            see `rare_images`.
         seed: of the order of training images, together with the epoch.
     """
 
@@ -53,6 +57,7 @@ class MNISTDataModule(LightningDataModule):
         val_batch_size: int = 500,
         images_per_epoch: int | None = None,
         stratified_batches: bool = False,
+        rare_share: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -65,6 +70,7 @@ class MNISTDataModule(LightningDataModule):
         require("data.val_batch_size", val_batch_size)
         require("data.images_per_epoch", images_per_epoch)
         require("data.stratified_batches", stratified_batches)
+        require("data.rare_share", rare_share)
         require("data.seed", seed)
         self.source = source if source is not None else MNIST()
         if isinstance(self.source, IDXFiles):
@@ -75,7 +81,7 @@ class MNISTDataModule(LightningDataModule):
         self.val_size = val_size
         self.val_batch_size = val_batch_size
         self.images_per_epoch = images_per_epoch
-        self.stratified_batches = stratified_batches
+        self.stratified_batches, self.rare_share = stratified_batches, rare_share
         self.seed = seed
         self._is_set_up = False
 
@@ -106,12 +112,22 @@ class MNISTDataModule(LightningDataModule):
     @property
     def epoch_images(self) -> int:
         """Images of a training epoch, on all processes together."""
-        return self.images_per_epoch or len(self.train_images)
+        return self.images_per_epoch or len(self.train_images) + len(self._rare)
+
+    @cached_property
+    def _rare(self) -> Tensor:
+        """Indices of the training images that come twice as often."""
+        if not self.rare_share:
+            return torch.empty(0, dtype=torch.int64)
+        return rare_images(self.train_images, self.train_labels, self.rare_share)
 
     def train_dataloader(self) -> TrainingBatches:
         rank, world_size = self._rank()
+        images, labels = self.train_images, self.train_labels
+        if len(self._rare):
+            images, labels = torch.cat([images, images[self._rare]]), torch.cat([labels, labels[self._rare]])
         return TrainingBatches(
-            *self._on_device(self.train_images, self.train_labels),
+            *self._on_device(images, labels),
             batch_size=self.batch_size,
             seed=self.seed,
             rank=rank,

@@ -142,9 +142,10 @@ def _front_matter(
             for name, value in values.items()
             if not name.endswith("_spread") and "/real_" not in name
         ]
+        args = {name: evaluation[name] for name in ("num_samples", "repeats", "seed", "labels")}
         result = {
             "task": {"type": TASK},
-            "dataset": {"name": data, "type": HUB_DATASETS.get(data, data), "split": split},
+            "dataset": {"name": data, "type": HUB_DATASETS.get(data, data), "split": split, "args": args},
             "metrics": metrics,
         }
         front["model-index"] = [{"name": path.stem, "results": [result]}]

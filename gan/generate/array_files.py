@@ -72,7 +72,8 @@ class ArrayFiles:
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:
             for first, end in spans:
                 files = self.files((first, end) if sharded else None)
-                check = partial(self._require_no_other, settings if sharded else None, [] if overwrite else files)
+                kept = partial(require_absent, [] if overwrite else files)
+                check = partial(self._require_settings, settings) if sharded else kept
                 self._write_span(first, end, files, bar, old, check)
         seconds = time.perf_counter() - started
         if total:
@@ -119,12 +120,10 @@ class ArrayFiles:
             raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
         return recorded
 
-    def _require_no_other(self, settings: dict[str, Any] | None, files: Sequence[Path]) -> None:
-        """A UserError if another command has meanwhile recorded other settings of shards, or written the files."""
-        if settings is not None and self._recorded_settings(settings) != settings:
+    def _require_settings(self, settings: dict[str, Any]) -> None:
+        """Raises a UserError if another command has meanwhile recorded other settings of the shards."""
+        if self._recorded_settings(settings) != settings:
             raise UserError(f"output={self.path}: another command writes other images there; name another folder")
-        if settings is None:
-            require_absent(files)
 
     def members(self, images: Iterable[Tensor], start: int, stop: int) -> dict[str, Callable[[IO[bytes]], None]]:
         """By the names of the arrays in an archive, what writes each: images start..stop-1, in pieces, and labels."""

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny_runs import change_best_score, same_weights
 from tiny_runs import last_checkpoint as last
-from tiny_runs import same_weights
 
 from gan.callbacks import checkpoints
+from gan.checkpoint_files import write_checkpoint
 from gan.errors import Stopped, UserError
 from gan.metrics import ImageMeasures
 from gan.module import GAN
@@ -87,10 +88,8 @@ def test_a_run_killed_between_a_checkpoint_and_its_copies_completes_them(run, tm
 
 def test_a_run_whose_folder_was_moved_keeps_its_best_checkpoint(run, tmp_path):
     run()
-    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
-    best = path.read_bytes()
-    described = path.with_suffix(".json")
-    described.write_text(json.dumps({**json.loads(described.read_text()), "best_score": -1.0}))  # none will be better
+    best = (tmp_path / "run" / "checkpoints" / "best.ckpt").read_bytes()
+    change_best_score(tmp_path / "run", -1.0)  # no epoch will be better
     (tmp_path / "run").rename(tmp_path / "moved")
     run("ckpt_path=auto", "trainer.max_epochs=2", folder="moved")
     assert last(tmp_path / "moved")["images_seen"] == 128
@@ -182,10 +181,11 @@ def test_weights_that_are_not_finite_are_not_written(run, begun, tmp_path):
     assert last.read_bytes() == before
 
 
-def test_measures_of_other_data_are_not_compared(run, begun, with_best_score, caplog):
+def test_measures_of_other_data_are_not_compared(run, begun, caplog):
     caplog.set_level("INFO", "gan")
-    with_best_score(begun, 0.0, data="mnist")
+    change_best_score(begun, -1.0)
+    write_checkpoint(begun / "checkpoints" / "last.ckpt", {**last(begun), "data": "mnist"})
     run("ckpt_path=auto", "trainer.max_epochs=2")
-    last, best = (json.loads((begun / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
-    assert best["images_seen"] == last["images_seen"]
+    newest, best = (json.loads((begun / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
+    assert best["images_seen"] == newest["images_seen"]
     assert "changed     data=digits, was mnist" in caplog.text

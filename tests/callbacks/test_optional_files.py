@@ -37,7 +37,7 @@ def test_the_reason_is_one_line_and_what_is_written_well_is_silent(tmp_path, cap
             if error:
                 raise error
     reasons = {"a": "No space left on device", "b": "two lines", "c": "AssertionError"}
-    end = "; the training is not affected"
+    end = "; the run continues without it"
     assert caplog.messages == [f"{tmp_path}/{name}/1: not written ({why}){end}" for name, why in reasons.items()]
 
 
@@ -47,4 +47,4 @@ def test_an_error_that_is_none_of_the_expected_is_raised(tmp_path, caplog):
         raise ValueError("of Lightning") from OSError(28, "No space left on device")
     with pytest.raises(TypeError, match="a mistake"), files.writing(tmp_path / "a"):
         raise TypeError("a mistake")
-    assert caplog.messages == [f"{tmp_path}/a: not written (No space left on device); the training is not affected"]
+    assert caplog.messages == [f"{tmp_path}/a: not written (No space left on device); the run continues without it"]

@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_written_costs_a_warning(run, tmp_path, monkeypatc
         run()
     (warning,) = (record.message for record in caplog.records if "safetensors" in record.message)
     reason = getattr(error, "strerror", None) or str(error)
-    assert warning == f"{tmp_path}/run/generator.safetensors: not written ({reason}); the training is not affected"
+    assert warning == f"{tmp_path}/run/generator.safetensors: not written ({reason}); the run continues without it"
     assert json.loads(Path(tmp_path, "run", "summary.json").read_text(encoding="utf-8"))["images_seen"] == 64
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from gan.config import compose
 from gan.config.early_checks import check, expand_home
@@ -60,6 +61,12 @@ def test_other_commands_check_their_own_keys(command, override):
 def test_a_key_that_nothing_would_read_is_refused(command, key, has):
     with pytest.raises(UserError, match=f"^{key}: no such key; {has}"):
         check(command, compose(command, [f"+{key}=1"]))
+
+
+def test_a_config_from_a_file_is_checked_where_hydra_has_composed_none():
+    cfg = OmegaConf.create(OmegaConf.to_container(compose("train", ["output_dir=run"]), resolve=True))
+    OmegaConf.clear_resolver("now")  # Hydra registers it again for the next config
+    check("train", cfg)
 
 
 def test_every_command_accepts_its_own_defaults_and_choices():

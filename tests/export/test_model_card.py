@@ -59,7 +59,8 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     front, text = split_card(exported("conditional"))
     (result,) = front["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "fid_mnist", "name": "test/fid_mnist", "value": 0.25}]
-    assert result["dataset"] == {"name": "mnist", "type": "ylecun/mnist", "split": "test"}
+    args = {name: evaluation[name] for name in ("num_samples", "repeats", "seed", "labels")}
+    assert result["dataset"] == {"name": "mnist", "type": "ylecun/mnist", "split": "test", "args": args}
     assert "| test/fid_mnist ↓ | 0.25 ± 0.01 | 0.06 |" in text
     assert "gan train model=conditional 'logger=[csv,tensorboard]' 'logger.wandb.name=${model.x}'" in text
     assert "latent_dim: 8" in text

@@ -70,7 +70,7 @@ def test_a_log_that_cannot_be_written_costs_one_warning(tmp_path, caplog, capfd,
     for _ in range(3):
         logging.getLogger("gan").warning("a line")
     (told,) = (text for text in caplog.messages if text != "a line")
-    assert told == f"{tmp_path / 'run.log'}: not written (No space left on device); the training is not affected"
+    assert told == f"{tmp_path / 'run.log'}: not written (No space left on device); the run continues without it"
     assert "Traceback" not in capfd.readouterr().err
 
 

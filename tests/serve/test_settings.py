@@ -35,6 +35,8 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         assert read(f"cors_origins='{origins}'").cors_origins == origins.split(",")
     for proxies in ("*", "127.0.0.1, ::1, 10.0.0.0/8"):
         assert read(f"trusted_proxies='{proxies}'").trusted_proxies == proxies
+    for storage in ("memory", "redis://:a@b@host", "rediss://[FE80::1]:6379/0?ssl_cert_reqs=none"):
+        assert read(f"rate_limit_storage='{storage}'").rate_limit_storage == storage
     for path, meant in (("/gan/", "/gan/"), ("/a/b.c", "/a/b.c"), ("/", "/"), ("''", None)):
         assert read(f"root_path={path}").root_path == meant
     assert read("trust=gan").trust == ["gan"]

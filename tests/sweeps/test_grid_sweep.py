@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from tiny_runs import change_best_score
 
 pytestmark = pytest.mark.usefixtures("no_figure")
 
@@ -90,8 +91,8 @@ def test_a_sweep_that_is_to_resume_finds_its_finished_jobs(sweep, finished):
     assert (code, "0 of 2 jobs to run" in out) == (0, True)
 
 
-def test_a_job_that_resumes_another_run_has_a_score_of_its_own(sweep, folder, table, begun, with_best_score):
-    with_best_score(begun, 0.0)
+def test_a_job_that_resumes_another_run_has_a_score_of_its_own(sweep, folder, table, begun):
+    change_best_score(begun, -1.0)
     code, _ = sweep(f"ckpt_path={begun}/checkpoints/last.ckpt", "trainer.max_epochs=2")
     assert code == 0
     last, best = (json.loads((folder / "0" / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))

@@ -99,11 +99,12 @@ class PageFiles(StaticFiles):
 def add_pages(app: FastAPI, ui: bool) -> None:
     """The overview and the documentation, and the page at /ui if the settings have it."""
     assets = PageFiles(packages=[("fastapi_offline", "static")])  # of Swagger UI and Redoc
+    path, _ = assets.lookup_path("redoc.standalone.js")
+    script = Path(path).read_bytes().replace(REDOC_PICTURE, b"data:,")
 
     def redoc_script(request: Request) -> Response:
-        path, _ = assets.lookup_path("redoc.standalone.js")
-        script = Path(path).read_bytes().replace(REDOC_PICTURE, b"data:,")
-        return Response(script, media_type="text/javascript", headers=_policy())
+        headers = {**_policy(), "Cache-Control": "public, max-age=86400"}
+        return Response(script, media_type="text/javascript", headers=headers)
 
     app.include_router(router)
     app.add_route("/assets/redoc.standalone.js", redoc_script)
