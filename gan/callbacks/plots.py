@@ -14,12 +14,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from gan.atomic_write import atomic_file
-from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
 from gan.config.bounds import require
 from gan.images import enlarge, grid, save_gif, save_picture
 from gan.loggers import CSVMetrics, read_rows
 from gan.module import GAN
+from gan.optional_files import OptionalFiles
 from gan.randomness import latents, slerp
 from gan.trainer_types import Trainer
 

@@ -18,7 +18,6 @@ from lightning.pytorch.utilities.model_summary import ModelSummary
 from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
-from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.validation import ValidationMeasures
 from gan.config import in_multirun
 from gan.config.overrides import path_text
@@ -29,6 +28,7 @@ from gan.inference.exported_files import file_metadata, write_safetensors
 from gan.inference.network_loading import describe, weights_checksum
 from gan.metrics.extractor import CLASSIFIERS
 from gan.module import GAN
+from gan.optional_files import OptionalFiles
 from gan.runs.newest import BEST, LAST, resume_command
 from gan.runs.records import read_json, training_command
 from gan.trainer_types import Trainer

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from gan.callbacks.optional_files import OptionalFiles
 from gan.config.bounds import require
 from gan.images import enlarge, grid, save_picture
 from gan.module import GAN
+from gan.optional_files import OptionalFiles
 from gan.randomness import latents
 from gan.trainer_types import Trainer
 

@@ -7,13 +7,13 @@ from typing import Any
 from lightning import Callback
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.sample_grids import grid_inputs
 from gan.callbacks.validation import ValidationMeasures
 from gan.images import pictures
 from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor
 from gan.module import GAN
+from gan.optional_files import OptionalFiles
 from gan.trainer_types import Trainer
 
 TABLE_KEY = "recognized_samples"

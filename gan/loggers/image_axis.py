@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from gan.callbacks.optional_files import OptionalFiles
 from gan.module import GAN
+from gan.optional_files import OptionalFiles
 
 
 class ImageAxis:

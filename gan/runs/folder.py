@@ -14,9 +14,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.atomic_write import remove_temporary_files, write_atomic
-from gan.callbacks.optional_files import OptionalFiles
 from gan.config.compose import in_multirun
 from gan.errors import UserError
+from gan.optional_files import OptionalFiles
 
 OWN = (".hydra", "checkpoints", "samples", "plots")  # what a run writes below its folder; other runs may be there too
 

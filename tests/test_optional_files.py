@@ -5,9 +5,9 @@ import logging
 import pytest
 import torch
 
-from gan.callbacks.optional_files import OptionalFiles
 from gan.callbacks.plots import TrainingPlots
 from gan.callbacks.sample_grids import SampleGrid
+from gan.optional_files import OptionalFiles
 
 
 def test_a_picture_that_cannot_be_made_costs_a_warning(tmp_path, fit, tiny_module, monkeypatch, caplog):
