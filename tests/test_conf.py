@@ -204,8 +204,14 @@ def test_debug_compile_and_profiler(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(config, "compile_threads", 1)  # others are processes, which import torch first
     r1 = ("model.penalties.r1.weight=1", "model.penalties.r1.every=2", "trainer.limit_train_batches=2")
-    small = ("model=dcgan_compact", "model.generator.channels=[8,8]", "model.discriminator.channels=[8,8]")
-    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", *r1, *small))
+    one_layer = (
+        "model=dcgan_compact",
+        "model.generator.channels=[8]",
+        "model.generator.layers=[{kernel_size: 4, stride: 4, transposed: true}]",
+        "model.discriminator.channels=[8]",
+        "model.discriminator.layers=[{kernel_size: 4, stride: 4}]",
+    )
+    train(tiny("experiment=debug", "compile=true", "trainer.profiler=simple", "~callbacks.plots", *r1, *one_layer))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
 
 
