@@ -63,6 +63,14 @@ def write_json(path: Path, content: Any) -> None:
     write_atomic(path, json.dumps(content, indent=2) + "\n")
 
 
+def hindrance_to_writing(folder: Path) -> str | None:
+    """Why no file can be written into a folder that is there, or would be made; None if one can."""
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not there.is_dir():
+        return "Not a directory"
+    return None if os.access(there, os.W_OK) and os.access(there, os.X_OK) else "Permission denied"
+
+
 def remove_temporary_files(*folders: Path) -> None:
     """Deletes what killed writes have left in these folders, not below them; nobody else may be writing there."""
     for path in (path for folder in folders for path in folder.glob(".*")):

@@ -1,7 +1,6 @@
 """The run's checkpoints: the last, the best, and every N epochs, each with its metrics beside it."""
 
 import logging
-import os
 import shutil
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from gan.atomic_write import atomic_file, write_json
+from gan.atomic_write import atomic_file, hindrance_to_writing, write_json
 from gan.callbacks.report import finite
 from gan.config import in_multirun
 from gan.config.bounds import require
@@ -76,8 +75,8 @@ class RunCheckpoints(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
         if trainer.is_global_zero:
             self.directory.mkdir(parents=True, exist_ok=True)
-            if not os.access(self.directory, os.W_OK | os.X_OK):
-                raise UserError(f"hydra.run.dir: {self.directory}: Permission denied; no checkpoint could be written")
+            if reason := hindrance_to_writing(self.directory):
+                raise UserError(f"hydra.run.dir: {self.directory}: {reason}; no checkpoint could be written")
             _require_space(self.directory, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:

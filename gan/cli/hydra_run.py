@@ -17,6 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
+from gan.atomic_write import hindrance_to_writing
 from gan.cli.help import command_help
 from gan.config.compose import CONFIG_DIR, composing
 from gan.config.early_checks import check, expanded, refuse_other_folders
@@ -135,7 +136,5 @@ def _call(task: TaskFunction, name: str, config: DictConfig, own: DictConfig) ->
 
 
 def _check_folder(named: str, folder: Path) -> None:
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    reason = "Not a directory" if not there.is_dir() else None if os.access(there, os.W_OK) else "Permission denied"
-    if reason:
+    if reason := hindrance_to_writing(folder):
         raise UserError(f"{named}: {reason}; a run needs a folder, hydra.run.dir=FOLDER names another one")

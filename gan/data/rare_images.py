@@ -19,11 +19,11 @@ def rare_images(images: Tensor, labels: Tensor, share: float) -> Tensor:
         labels: int64 [N].
         share: 0..1.
     """
-    pixels = avg_pool2d(images.double(), 2, divisor_override=1).flatten(1)
     found = []
     for label in labels.unique():
         own = torch.nonzero(labels == label)[:, 0]
-        order = _isolation(pixels[own]).argsort(descending=True, stable=True)
+        pixels = avg_pool2d(images[own].double(), 2, divisor_override=1).flatten(1)
+        order = _isolation(pixels).argsort(descending=True, stable=True)
         found.append(own[order[: int(share * len(own))]])
     return torch.cat(found)
 

@@ -12,7 +12,7 @@ from fastapi import HTTPException
 from filelock import FileLock
 from pydantic import ValidationError
 
-from gan.atomic_write import write_atomic
+from gan.atomic_write import hindrance_to_writing, write_atomic
 from gan.errors import UserError
 from gan.idx_files import require_mnist_format
 from gan.serve import schemas
@@ -54,11 +54,8 @@ class Job:
 
 def check_jobs_dir(folder: Path) -> None:
     """Raises a UserError unless jobs can be kept there. It is made when the first job comes."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(
-            f"jobs_dir={folder}: {there} is no folder that may be written; jobs_dir=null serves without jobs"
-        )
+    if reason := hindrance_to_writing(folder.absolute()):
+        raise UserError(f"jobs_dir={folder}: {reason}; jobs_dir=null serves without jobs")
 
 
 class Jobs:
