@@ -85,9 +85,7 @@ def flush_to_disk(file: Any) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk. Windows opens no folders, and needs no such thing."""
-    if os.name == "nt":
-        return
+    """Waits until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

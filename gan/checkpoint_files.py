@@ -90,8 +90,8 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
         OSError: that is not possible; it names the file.
         UserError: the checkpoint has what `read_checkpoint` would refuse.
     """
-    written = serialized(checkpoint)
-    if types := refused_types(written):
+    written, types = serialized(checkpoint)
+    if types:
         raise UserError(
             f"{path}: not written, it would have {', '.join(types)}; only tensors and plain values are read"
         )
@@ -100,20 +100,14 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     write_atomic(path, content + hashlib.sha256(content).hexdigest().encode())
 
 
-def serialized(value: Any) -> bytes:
-    """What `torch.save` makes of a value."""
+def serialized(value: Any) -> tuple[bytes, list[str]]:
+    """What `torch.save` makes of a value, and the types in it that `read_checkpoint` refuses."""
     import torch
 
     buffer = io.BytesIO()
     torch.save(value, buffer)
-    return buffer.getvalue()
-
-
-def refused_types(written: bytes) -> list[str]:
-    """The types in what `torch.save` has written that `read_checkpoint` refuses: none of tensors and plain values."""
-    from torch.serialization import get_unsafe_globals_in_checkpoint
-
-    return get_unsafe_globals_in_checkpoint(io.BytesIO(written))
+    buffer.seek(0)
+    return buffer.getvalue(), torch.serialization.get_unsafe_globals_in_checkpoint(buffer)
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any]:

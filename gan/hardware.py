@@ -11,7 +11,7 @@ from torch import nn
 from gan.config.bounds import require
 from gan.config.compose import CONFIG_DIR
 from gan.config.environment import check_environment, in_slurm, whole_number
-from gan.errors import UserError
+from gan.errors import UserError, one_line
 
 if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
     from lightning.fabric.plugins.environments import SLURMEnvironment
@@ -119,9 +119,8 @@ def check_compiler(device: str) -> None:
     try:
         torch.compile(lambda x: x * number + 1)(torch.zeros(8, device=device))
     except Exception as error:  # of many kinds, of the compiler's own packages
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         what = "torch.compile does not work here, it needs a C++ compiler (g++, or what CXX names)"
-        raise UserError(f"compile=true: {what}; compile=false trains without ({reason[:200]})") from error
+        raise UserError(f"compile=true: {what}; compile=false trains without ({one_line(error, 200)})") from error
 
 
 def precision_name(precision: str, device: torch.device) -> str:

@@ -223,7 +223,7 @@ def logging_kept():
 
 
 @pytest.fixture
-def gan(monkeypatch, tmp_path, capsys, logging_kept):
+def gan(monkeypatch, tmp_path, capfd, logging_kept):
     """A function that runs `gan ARGUMENTS` in an empty folder: its exit code, output and errors."""
     from gan.cli import main
 
@@ -239,7 +239,6 @@ def gan(monkeypatch, tmp_path, capsys, logging_kept):
             code = ended.code
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores it after an interrupt
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return code, *capfd.readouterr()
 
     return command

@@ -106,8 +106,8 @@ def small(arguments: list[str], lengths: tuple[str, ...] = LENGTHS) -> list[str]
         if "ckpt_path" in given:
             settings["trainer.max_epochs"] = "3"  # a run that resumes has something left to do
         plots = [] if any("callbacks.plots" in text for text in rest) else ["~callbacks.plots"]
-        narrow = [] if given.get("ckpt_path") == "last" else _narrow(rest)
-        rest = [*(text for text in rest if text.partition("=")[0] not in settings), *plots, *narrow]
+        channels = [] if given.get("ckpt_path") == "last" else narrow(rest)
+        rest = [*(text for text in rest if text.partition("=")[0] not in settings), *plots, *channels]
         own_data = not (ROOT / "conf" / "data" / f"{given.get('data', 'mnist')}.yaml").is_file()
         rest += [f"{'++' if own_data and key[:5] == 'data.' else ''}{key}={value}" for key, value in settings.items()]
     elif command == "evaluate":
@@ -125,7 +125,7 @@ def _two_jobs(arguments: list[str]) -> list[str]:
     return [",".join(values.get(text, [text])) for text in arguments]
 
 
-def _narrow(arguments: list[str]) -> list[str]:
+def narrow(arguments: list[str]) -> list[str]:
     """Settings that give each layer of the chosen networks eight channels."""
     from gan.config.compose import compose  # not the one that `_run_file` replaces
 

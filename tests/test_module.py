@@ -190,3 +190,12 @@ def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):
 def test_impossible_values_are_refused(tiny, override, message):
     with pytest.raises(UserError, match=message):
         train(tiny(*([override] if isinstance(override, str) else override)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["ema_half_life=-1", "ema_warmup=0", "discriminator_steps=0", "joint_batches=no", "seed=-1", "diversity_weight=-1"],
+)
+def test_a_module_refuses_impossible_values_by_itself(tiny, wrong):
+    with pytest.raises(UserError, match=f"^model.{wrong}: "):
+        instantiate(tiny(f"model.{wrong}").model)

@@ -50,6 +50,14 @@ def test_a_path_has_its_very_ends_and_no_longer_latents(latent_dim):
     assert (path.norm(dim=2) <= 1.1 * longest.unsqueeze(1)).all()
 
 
+def test_a_path_keeps_the_length_of_its_ends():
+    start, end = torch.tensor([[3.0, 0, 0]]), torch.tensor([[0.0, 3, 0]])
+    points = slerp(start, end, steps=5)
+    torch.testing.assert_close(points.norm(dim=2), torch.full((1, 5), 3.0))
+    torch.testing.assert_close(points[0, 2], torch.tensor([4.5, 4.5, 0]).sqrt())
+    torch.testing.assert_close(slerp(start, start, steps=3), start.expand(1, 3, 3))
+
+
 def test_latents_do_not_depend_on_a_callers_defaults():
     expected = latents(3, 0, 20, 5)
     torch.set_default_dtype(torch.float64)

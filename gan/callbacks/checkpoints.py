@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from gan.atomic_write import atomic_file, hindrance_to_writing, write_json
 from gan.callbacks.report import finite
+from gan.callbacks.validation import ValidationMeasures
 from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
@@ -65,8 +66,6 @@ class RunCheckpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._saved = state_dict.get("saved", {})
-        same = self._saved.get("monitor", self.monitor) == self.monitor
-        self.best_score = state_dict["best_score"] if same else None
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
@@ -78,6 +77,12 @@ class RunCheckpoints(Checkpoint):
             if reason := hindrance_to_writing(self.directory):
                 raise UserError(f"hydra.run.dir: {self.directory}: {reason}; no checkpoint could be written")
             _require_space(self.directory, pl_module)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        key = f"callbacks.checkpoints.monitor={self.monitor}"
+        for measures in trainer.callbacks:
+            if isinstance(measures, ValidationMeasures) and measures.directions.get(self.monitor) == "higher":
+                raise UserError(f"{key}: the lowest is kept, and higher is better")
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._signals.install()
@@ -94,16 +99,15 @@ class RunCheckpoints(Checkpoint):
             self._finish_writing(trainer)
         elsewhere = resumed.parent != self.directory
         if not self._comparable or (elsewhere and in_multirun()):
-            self.best_score = None
-        elif elsewhere and not best.exists() and self._older_best.exists():
+            return
+        if elsewhere and not best.exists() and self._older_best.exists():
             described = self._older_best.with_suffix(".json")
             if read_json(described).get("images_seen", 0) <= pl_module.images_seen:  # not one of a later time
                 _copy(self._older_best, best)
                 _copy(described, best.with_suffix(".json"))
-        if not best.exists():
-            self.best_score = None
-        elif self._comparable and (kept := read_json(best.with_suffix(".json"))).get("monitor") == self.monitor:
-            self.best_score = kept.get("best_score")  # it may be newer than a checkpoint that the run goes back to
+        kept = read_json(best.with_suffix(".json")) if best.exists() else {}
+        if kept.get("monitor") == self.monitor:
+            self.best_score = kept.get("best_score")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         loop = trainer.fit_loop

@@ -175,12 +175,8 @@ def plot_progress(run_dir: Path, folder: Path) -> None:
     if not saved:
         return
     few = [_frame(*saved[i]) for i in spread(len(saved), COLLAGE_FRAMES)]
-    sheet_columns = min(4, math.ceil(math.sqrt(len(few))))
-    rows = [side_by_side(*few[i : i + sheet_columns]) for i in range(0, len(few), sheet_columns)]
-    collage = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
-    for i, row in enumerate(rows):
-        collage.paste(row, (0, i * rows[0].height))
-    save_picture(collage, folder / "progress.png")
+    columns = min(4, math.ceil(math.sqrt(len(few))))
+    save_picture(side_by_side(*few, columns=columns), folder / "progress.png")
     frames = [_frame(*saved[i]) for i in spread(len(saved), GIF_FRAMES)]
     seconds = min(0.5, 10 / len(frames))
     pause = [frames[-1]] * round(2 / seconds)
@@ -207,11 +203,11 @@ def captioned(picture: Image.Image, caption: str) -> Image.Image:
     return sheet
 
 
-def side_by_side(*pictures: Image.Image) -> Image.Image:
-    """The pictures in a row on a white sheet."""
-    sheet = Image.new("RGB", (sum(p.width for p in pictures), max(p.height for p in pictures)), "white")
-    left = 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width
+def side_by_side(*pictures: Image.Image, columns: int | None = None) -> Image.Image:
+    """The pictures on a white sheet, in one row or in rows of so many."""
+    columns = columns or len(pictures)
+    width, height = (max(sides) for sides in zip(*(picture.size for picture in pictures), strict=True))
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
+    for i, picture in enumerate(pictures):
+        sheet.paste(picture, (i % columns * width, i // columns * height))
     return sheet

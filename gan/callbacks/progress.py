@@ -92,8 +92,8 @@ class ProgressBar(LightningProgressBar):
 
     def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
         if not trainer.sanity_checking:
-            values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            self._measures = {name: value for name, value in values.items() if name.startswith("val/")}
+            measured = trainer.callback_metrics.items()
+            self._measures = {name: float(value) for name, value in measured if name.startswith("val/")}
             self._show(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -118,12 +118,11 @@ class RunReport(Callback):
 def results_table(run: Path, floor: Mapping[str, float]) -> str:
     """The measures of the last and of the best checkpoint and, where it is known, their floor; empty without any."""
     last, best = (read_json(run / path.with_suffix(".json")) for path in (LAST, BEST))
-    columns = {"last": last}
+    columns = {"last": last.get("metrics") or {}}
     if best.get("images_seen") != last.get("images_seen"):
-        columns[f"best, at {best.get('images_seen', 0):,} images"] = best
-    columns = {name: read.get("metrics") or {} for name, read in columns.items()}
+        columns[f"best, at {best.get('images_seen', 0):,} images"] = best.get("metrics") or {}
     if floor:
-        columns["floor"] = dict(floor)
+        columns["floor"] = floor
     names = sorted({name for values in columns.values() for name in values if name.startswith("val/")})
     if not names:
         return ""

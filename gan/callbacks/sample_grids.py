@@ -34,12 +34,10 @@ class SampleGrid(Callback):
     def __init__(
         self, seed: int, num_images: int = 64, every_n_batches: int | None = None, every_n_epochs: int = 1
     ) -> None:
-        require("callbacks.samples.seed", seed)
-        require("callbacks.samples.num_images", num_images)
-        require("callbacks.samples.every_n_epochs", every_n_epochs)
-        require("callbacks.samples.every_n_batches", every_n_batches)
         self.seed, self.num_images = seed, num_images
         self.every_n_batches, self.every_n_epochs = every_n_batches, every_n_epochs
+        for name in ("seed", "num_images", "every_n_epochs", "every_n_batches"):
+            require(f"callbacks.samples.{name}", getattr(self, name))
         self._files = OptionalFiles()
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -1,6 +1,5 @@
 """A run in Weights & Biases: its id in checkpoints, a table of samples and the best checkpoint at the end."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor
 from gan.module import GAN
 from gan.optional_files import OptionalFiles
+from gan.runs.records import read_json
 from gan.trainer_types import Trainer
 
 TABLE_KEY = "recognized_samples"
@@ -59,7 +59,7 @@ class WandbRecord(Callback):
     def _log_best(self, run: WandbRun) -> None:
         from wandb import Artifact
 
-        measures = json.loads(self.best.with_suffix(".json").read_text(encoding="utf-8"))
+        measures = read_json(self.best.with_suffix(".json"))
         artifact = Artifact(f"model-{run.version}", type="model", metadata=measures)
         artifact.add_file(str(self.best))
         run.experiment.log_artifact(artifact, aliases=["latest", "best"])

@@ -62,9 +62,6 @@ class ValidationMeasures(Callback):
             for measure in usable:
                 for key, better in measure.values.items():
                     self.directions[self._measures.metric_name("val", key)] = better
-        monitor = str(getattr(trainer.checkpoint_callback, "monitor", None))
-        if self.directions.get(monitor) == "higher":
-            raise UserError(f"callbacks.checkpoints.monitor={monitor}: the lowest is kept, and higher is better")
         _refuse_unknown_monitors(trainer, self.directions)
 
     def on_validation_batch_end(

@@ -5,13 +5,13 @@ import importlib
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
 from hydra.types import RunMode, TaskFunction
@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from gan.atomic_write import hindrance_to_writing
 from gan.cli.help import command_help
-from gan.config.compose import CONFIG_DIR, composing
+from gan.config.compose import CONFIG_DIR, composing, own_hydra
 from gan.config.early_checks import check, expanded, refuse_other_folders
 from gan.config.environment import is_later_rank
 from gan.config.hydra_flags import flags_help, unchecked_help
@@ -29,17 +29,22 @@ from gan.runs.folder import accept_run, without_hydra
 from gan.stop_signals import ended_by
 
 
+class ComposingHydra(Hydra):
+    """Hydra whose errors while it composes name the override or the file."""
+
+    def compose_config(self, config_name: str | None, overrides: list[str], *args: Any, **options: Any) -> DictConfig:
+        with composing(overrides):
+            return super().compose_config(config_name, overrides, *args, **options)
+
+
 def run_hydra(command: str, options: argparse.Namespace) -> None:
     """Composes the command's config and calls the command with it, or does what one of Hydra's flags asks for."""
     if options.help or options.hydra_help:
         print(flags_help() if options.hydra_help else command_help(command, options.overrides, _own_configs(options)))
         return
     stopped_by = () if command in ("train", "serve") else (signal.SIGTERM,)  # those two have their own ways to stop
-    try:
-        with ended_by(*stopped_by):
-            _run_hydra(command, options)
-    finally:
-        GlobalHydra.instance().clear()
+    with ended_by(*stopped_by), own_hydra():
+        _run_hydra(command, options)
 
 
 def _run_hydra(command: str, options: argparse.Namespace) -> None:
@@ -47,8 +52,7 @@ def _run_hydra(command: str, options: argparse.Namespace) -> None:
         getattr(importlib.import_module(f"gan.{command}.command"), command)(cfg)
 
     version.setbase("1.3")
-    hydra = Hydra.create_main_hydra2(command, _search_path(options))
-    vars(hydra)["compose_config"] = composing(options.overrides)(hydra.compose_config)
+    hydra = ComposingHydra.create_main_hydra2(command, _search_path(options))
     name, overrides = options.config_name or command, options.overrides
     if options.config_path is not None and not _has_folder(hydra, name, overrides):
         overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d_%H-%M-%S-%f}}"]
@@ -94,32 +98,30 @@ def _has_folder(hydra: Hydra, name: str, overrides: list[str]) -> bool:
 
 def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: TaskFunction) -> None:
     config = hydra.compose_config(name, [*overrides, "hydra.mode=RUN"], RunMode.RUN, with_log_configuration=True)
-    before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
-    try:
-        folder = Path(os.path.abspath(expanded("hydra.run.dir", str(config.hydra.run.dir))))
-        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
-            config.hydra.runtime.output_dir = str(folder)
-        HydraConfig.instance().set_config(config)
-        own = without_hydra(config)
-        of_hydra, of_task = config.hydra.overrides.hydra, config.hydra.overrides.task
-        for text in [*of_hydra, *(of_task if command == "train" else [])]:
-            if is_of_sweep(text):
-                raise UserError(f"{text}: only with --multirun, which starts a sweep")
-        check(command, own, config)
-        if own.get("output_dir", str(folder)) != str(folder):
-            raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
-        if not is_later_rank():  # Lightning starts those without a .hydra of their own
-            refuse_other_folders(config.hydra, command)
-        if folder != Path.cwd() or config.hydra.output_subdir is not None:  # else the command has no folder of its own
-            _check_folder(str(config.hydra.run.dir), folder)
-        with composing(overrides):
-            configure_log(config.hydra.job_logging, config.hydra.verbose)
-        _call(task, name, config, own)
-        if folder.is_dir():
-            accept_run()
-    finally:
-        HydraConfig.instance().cfg = before
+    folder = Path(os.path.abspath(expanded("hydra.run.dir", str(config.hydra.run.dir))))
+    with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(config)
+    own = without_hydra(config)
+    given = config.hydra.overrides
+    for text in [*given.hydra, *(given.task if command == "train" else [])]:
+        if is_of_sweep(text):
+            raise UserError(f"{text}: only with --multirun, which starts a sweep")
+    check(command, own, config)
+    if own.get("output_dir", str(folder)) != str(folder):
+        raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
+    if not is_later_rank():  # Lightning starts those without a .hydra of their own
+        refuse_other_folders(config.hydra, command)
+    has_folder = folder != Path.cwd() or config.hydra.output_subdir is not None
+    if has_folder and (reason := hindrance_to_writing(folder)):
+        needed = "a run needs a folder, hydra.run.dir=FOLDER names another one"
+        raise UserError(f"{config.hydra.run.dir}: {reason}; {needed}")
+    with composing(overrides):
+        configure_log(config.hydra.job_logging, config.hydra.verbose)
+    _call(task, name, config, own)
+    if folder.is_dir():
+        accept_run()
 
 
 def _call(task: TaskFunction, name: str, config: DictConfig, own: DictConfig) -> None:
@@ -133,8 +135,3 @@ def _call(task: TaskFunction, name: str, config: DictConfig, own: DictConfig) ->
         finally:
             callbacks.on_job_end(config=config, job_return=job)
             callbacks.on_run_end(config=config, config_name=name, job_return=job)
-
-
-def _check_folder(named: str, folder: Path) -> None:
-    if reason := hindrance_to_writing(folder):
-        raise UserError(f"{named}: {reason}; a run needs a folder, hydra.run.dir=FOLDER names another one")

@@ -18,20 +18,16 @@ from gan.errors import UserError
 @contextmanager
 def mistakes_in_one_line(command: str) -> Iterator[None]:
     """Ends the program with status 2 after a user's mistake, 130 after an interrupt; HYDRA_FULL_ERROR=1 prevents it."""
-    try:
-        check_environment(command)
-    except UserError as error:
-        print(f"gan {command}: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    # Processes of one run make the same mistake. The first one prints it; the others inherit HYDRA_FULL_ERROR from it.
-    is_first = command != "train" or not is_later_rank()
-    traceback_wanted = is_first and "HYDRA_FULL_ERROR" in os.environ
+    is_first, traceback_wanted = True, "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
+        check_environment(command)
+        # Processes of one run make the same mistake. The first prints it; the others inherit HYDRA_FULL_ERROR from it.
+        is_first = command != "train" or not is_later_rank()
         yield
     except BaseException as error:
         mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
-        if traceback_wanted or not isinstance(error, mistakes):
+        if (is_first and traceback_wanted) or not isinstance(error, mistakes):
             raise
         if is_first and not (isinstance(error, BrokenPipeError) and _reader_has_left()):
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error, command)

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -226,13 +226,13 @@ def require_part(key: str, value: Any, *, optional: bool = False) -> None:
         raise UserError(f"{key}={value}: {{_target_: ..., and what that takes}}{', or null' if optional else ''}")
 
 
-def unknown_key(key: str, known: Iterable[str], owner: str) -> str:
-    """The line for a key that its owner does not have: the closest of those that it has, or all of them."""
+def unknown_key(key: str, known: Iterable[str], owner: str, elsewhere: Sequence[str] = ()) -> str:
+    """The line for a key that its owner does not have: its closest ones, those `elsewhere`, or all that it has."""
     if key in KEYS_OF_CHOICES:
         return f"{key}: only with {KEYS_OF_CHOICES[key]}"
     names = sorted(known)
     if not names:
         return f"{key}: no such key; {owner} has none, only + adds one"
-    if close := difflib.get_close_matches(key.rpartition(".")[2], names):
+    if close := difflib.get_close_matches(key.rpartition(".")[2], names) or elsewhere:
         return f"{key}: no such key; did you mean {' or '.join(close)}?"
     return f"{key}: no such key; {owner} has {' '.join(names)}"

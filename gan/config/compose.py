@@ -69,14 +69,14 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         config_dirs: the user's own folders of configs, as for `--config-dir`.
     """
     folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_dirs)
-    with _own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
+    with own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
         return hydra_compose(command, [*overrides, *([f"hydra.searchpath=[{folders}]"] if folders else [])])
 
 
 @contextmanager
-def _own_hydra() -> Iterator[None]:
+def own_hydra() -> Iterator[None]:
     """Hydra's state of this process is put aside, and is back at the end: a program may use Hydra itself."""
-    kinds: tuple[type, ...] = (GlobalHydra, JobRuntime, VersionBase)
+    kinds: tuple[type, ...] = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
     instances = Singleton._instances
     before = {kind: instances.pop(kind) for kind in kinds if kind in instances}
     try:
@@ -95,11 +95,14 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
     except (UserError, OmegaConfBaseException):
         raise
     except UnicodeDecodeError as error:
-        raise UserError(f"a config of yours is not UTF-8: {error}") from error
+        folders = [source.path for source in GlobalHydra.instance().config_loader().get_search_path().get_path()]
+        files = (file for folder in folders for file in Path(folder.removeprefix("file://")).rglob("*.yaml"))
+        wrong = ", ".join(str(file) for file in files if error.object in file.read_bytes())
+        raise UserError(f"{wrong}: not UTF-8, {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         if str(error).startswith("Unable to configure"):  # raised by logging.config
             raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}") from error
-        if wrong := " ".join(text for text in overrides if _is_wrong_choice(text)):
+        if wrong := " ".join(filter(_is_wrong_choice, overrides)):
             told = "a config group takes the name of one of its configs, or a list of names"
             raise UserError(f"{wrong}: {told}") from error
         named = [text for text in overrides if repr(key_of(text).rpartition(".")[2]) in str(error)]
@@ -111,9 +114,8 @@ def _is_wrong_choice(override: str) -> bool:
     if not (CONFIG_DIR / key).is_dir():
         return False
     value = OmegaConf.from_dotlist([override])[key]
-    if OmegaConf.is_dict(value):  # which sets values of the group
-        return False
-    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))
+    names = value if isinstance(value, ListConfig) else [value]
+    return not all(isinstance(name, str | DictConfig) for name in names)  # a mapping sets values of the group
 
 
 def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:

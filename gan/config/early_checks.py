@@ -109,21 +109,16 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
             line = next(line for line in lines if line.startswith("# @package"))
             raise UserError(f"{key}: no such key; a config of the group {key} needs the first line `{line}`")
         raise UserError(unknown_key(key, known, f"gan {command}"))
-    for key, names in _fixed_keys(command).items():
-        if key not in cfg:
+    primary: Any = OmegaConf.to_container(primary_config(command))  # no constructor refuses other keys in its mappings
+    if command == "train":
+        primary["wandb"] = OmegaConf.to_container(primary_config("logger/wandb").wandb)
+    for key, names in primary.items():
+        if key == "hydra" or key not in cfg or not isinstance(names, dict):
             continue
         if not OmegaConf.is_dict(cfg[key]):
             raise UserError(f"{key}={cfg[key]}: it has {' '.join(sorted(names))}")
-        if wrong := {*cfg[key]} - names:
+        if wrong := cfg[key].keys() - names.keys():
             raise UserError(unknown_key(f"{key}.{min(wrong)}", names, key))
-
-
-def _fixed_keys(command: str) -> dict[str, set[str]]:
-    """The keys of each mapping that no constructor takes, and so would not refuse another key."""
-    primary: Any = OmegaConf.to_container(primary_config(command))
-    if command == "train":
-        primary["wandb"] = OmegaConf.to_container(primary_config("logger/wandb").wandb)
-    return {key: {*value} for key, value in primary.items() if key != "hydra" and isinstance(value, dict)}
 
 
 @cache

@@ -1,6 +1,5 @@
 """The one line that says what is wrong with a command."""
 
-import difflib
 import os
 import re
 import shlex
@@ -59,15 +58,10 @@ def _unknown_key(error: OmegaConfBaseException, command: str) -> str:
     where = full_key.rpartition(".")[0]
     if where == "trainer" and key in FLAGS:
         return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
-    groups = [] if where else groups_of(command)
-    names = {*map(str, error.parent_node or {}), *groups} - {key} - ({"hydra", "output_dir"} if not where else set())
-    deeper = [] if where or error.parent_node is None else _keys_that_end_with(key, error.parent_node)
-    if deeper and not difflib.get_close_matches(key, names):
-        return f"{key}: no such key; did you mean {' or '.join(deeper)}?"
-    return unknown_key(full_key, [name for name in names if not name.startswith("_")], where or f"gan {command}")
-
-
-def _keys_that_end_with(word: str, config: Any) -> list[str]:
-    """Full keys of a command's config whose last part is a word or ends with it: trainer.max_epochs for epochs."""
-    keys = [key for key, _ in leaves(OmegaConf.to_container(config)) if not key.startswith("hydra.")]
-    return [key for key in keys if f"_{key.rpartition('.')[2]}".endswith(f"_{word}")]
+    names = {str(name) for name in error.parent_node or {} if not str(name).startswith("_")} - {key}
+    if where:
+        return unknown_key(full_key, names, where)
+    every: Any = OmegaConf.to_container(error.parent_node or OmegaConf.create())
+    deeper = [full for full, _ in leaves(every) if f"_{full.rpartition('.')[2]}".endswith(f"_{key}")]
+    elsewhere = [full for full in deeper if not full.startswith("hydra.")]  # trainer.max_epochs for epochs
+    return unknown_key(full_key, {*names, *groups_of(command)} - {"hydra", "output_dir"}, f"gan {command}", elsewhere)

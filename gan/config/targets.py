@@ -87,9 +87,5 @@ def leaves(config: Any, key: str = "", separator: str = ".") -> Iterator[tuple[s
 
 
 def _public(package: str) -> list[str]:
-    module = importlib.import_module(package)
-    return [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "").startswith(package)
-    ]
+    found = inspect.getmembers(importlib.import_module(package), callable)
+    return [name for name, value in found if name[0] != "_" and getattr(value, "__module__", "").startswith(package)]

@@ -76,18 +76,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         run = run_folder(checkpoint)
         if run is not None and (minutes := read_json(run / "summary.json").get("minutes")) is not None:
             evaluation.columns[one.name]["train/minutes"] = minutes
-    facts = {
-        "checkpoints": [str(path) for path in paths],
-        **({"images": given} if given else {}),
-        "num_samples": cfg.num_samples,
-        "repeats": cfg.repeats,
-        "split": cfg.split,
-        "labels": labels,
-        "data": data.source.name,
-        "seed": cfg.seed,
-        "confidence": cfg.confidence,
-    }
-    evaluation.save(folder, facts)
+    evaluation.save(folder, paths, given)
     log.info("%s\npictures and numbers: %s", evaluation.markdown(), folder)
     return evaluation.columns
 

@@ -1,10 +1,9 @@
 """Measures sets of images beside their floor: what `gan evaluate` and `gan.evaluate.measure` share."""
 
-import itertools
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,19 +37,23 @@ class Evaluation:
             are means, with `<name>_spread` beside them.
         intervals: by column and name, the bounds of the confidence interval of a single repeat.
         better: which direction is better, by name.
+        facts: the settings that the values depend on.
     """
 
     columns: dict[str, Values]
     intervals: dict[str, Intervals]
     better: dict[str, Direction]
+    facts: dict[str, Any]
 
     def markdown(self) -> str:
         """The table."""
         return markdown(self.columns, self.better, self.intervals)
 
-    def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        """Writes `metrics.json`, with further facts, and `metrics.md`."""
-        content = {**facts, "better": self.better, "measures": self.columns, "intervals": self.intervals}
+    def save(self, folder: Path, checkpoints: Sequence[Path], images: Sequence[str]) -> None:
+        """Writes `metrics.json`, with the names of what was measured, and `metrics.md`."""
+        content: dict[str, Any] = {"checkpoints": [str(path) for path in checkpoints]}
+        content |= {"images": images} if images else {}
+        content |= {**self.facts, "better": self.better, "measures": self.columns, "intervals": self.intervals}
         write_json(folder / "metrics.json", content)
         write_atomic(folder / "metrics.md", self.markdown())
 
@@ -91,16 +94,18 @@ def compare(
             save_pictures(pictures, *one.shown(), real[0], data.train_images, measures)
     values = [value for measure in measures.measures.values() for value in measure.values.items()]
     better = {measures.metric_name(cfg.split, key): direction for key, direction in values if direction is not None}
-    return Evaluation(columns, intervals, better)
+    facts = {key: cfg[key] for key in ("num_samples", "repeats", "split", "seed", "confidence")}
+    return Evaluation(columns, intervals, better, {**facts, "labels": labels, "data": data.source.name})
 
 
 def folder_names(names: Sequence[str]) -> dict[str, str]:
     """By set of images, the name of the folder for its pictures: no two are the same, and none leads elsewhere."""
     folders: dict[str, str] = {}
     for name in names:
-        plain = re.sub(r"[/\\]|^\.+", "_", name)
-        numbered = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
-        folders[name] = next(folder for folder in numbered if folder not in folders.values())
+        folder = re.sub(r"[/\\]|^\.+", "_", name)
+        while folder in folders.values():
+            folder += "_2"
+        folders[name] = folder
     return folders
 
 

@@ -93,8 +93,8 @@ def measure(
         raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
     cfg = compose("evaluate")
     cfg._set_flag("allow_objects", True)
-    settings = {"num_samples": num_samples, "repeats": repeats, "split": split, "confidence": confidence, "seed": seed}
-    cfg.update({**settings, "device": device, "resize": resize, "invert": invert, "labels": floor_labels})
+    cfg.update({"num_samples": num_samples, "repeats": repeats, "split": split, "confidence": confidence, "seed": seed})
+    cfg.update({"device": device, "resize": resize, "invert": invert, "labels": floor_labels})
     data = instantiate(cfg.data) if data is None else data
     if extractor is None:
         extractor = data.source.name if data.source.name in CLASSIFIERS else "mnist"
@@ -110,8 +110,7 @@ def measure(
     path = None if folder is None else Path(folder)
     evaluation = compare(sets, data, floor_labels, cfg, path)
     if path is not None:
-        facts = {**settings, "num_samples": cfg.num_samples, "labels": floor_labels, "data": data.source.name}
-        evaluation.save(path, {"checkpoints": [], "images": list(several), **facts})
+        evaluation.save(path, [], list(several))
     return evaluation
 
 

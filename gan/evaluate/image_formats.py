@@ -65,7 +65,11 @@ def as_labels(labels: Any, count: int, num_classes: int | None, what: str) -> Te
 
 def _tensor(values: Any, what: str) -> Tensor:
     try:
-        found = values if isinstance(values, Tensor) else torch.from_numpy(_native(np.asarray(values)))
+        if isinstance(values, Tensor):
+            found = values
+        else:  # a copy that is not reversed, and whose bytes are in the order of this machine
+            array = np.asarray(values)
+            found = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
     except (TypeError, ValueError) as error:
         raise UserError(f"{what}: not an array of numbers ({error})") from error
     if found.is_complex():
@@ -74,11 +78,6 @@ def _tensor(values: Any, what: str) -> Tensor:
     if found.dtype in (torch.uint8, torch.float32, torch.float64):
         return found
     return found.float() if found.is_floating_point() else found.long()
-
-
-def _native(array: np.ndarray) -> np.ndarray:
-    """A copy that is not reversed, and whose bytes are in the order of this machine."""
-    return array.astype(array.dtype.newbyteorder("="), order="C")
 
 
 def _channels_first(images: Tensor, what: str) -> Tensor:

@@ -110,7 +110,7 @@ def _write(
     images = torch.cat(list(samples.images(0, samples.default_count)))
     enlarge(grid(images, samples.columns)).save(grid_path)
     made += f"; its images differ from the checkpoint's by {difference:.2g} at most, in [-1, 1]."
-    text = card(metadata, path, grid_path, made, evaluation, cfg.license)
+    text = card(metadata, path, made, evaluation, cfg.license)
     card_path.write_text(text, encoding="utf-8", errors="surrogateescape")
     return difference
 

@@ -50,10 +50,9 @@ latents = np.random.default_rng(0).standard_normal((16, {latent_dim}), dtype=np.
 def card(
     metadata: Mapping[str, Any],
     path: Path,
-    grid: Path,
     made: str,
-    evaluation: Mapping[str, Any] | None = None,
-    license: str | None = None,
+    evaluation: Mapping[str, Any] | None,
+    license: str | None,
 ) -> str:
     """The text of an exported file's model card; `made` says how it was written, `evaluation` is of `read_measures`."""
     onnx, classes = path.suffix == ".onnx", metadata["num_classes"]
@@ -77,7 +76,7 @@ def card(
         f"# {path.stem}",
         f"The generator of a GAN trained on {metadata['data'] or 'data that the checkpoint does not name'}. "
         f"{kind}; it generates images of 28x28 pixels with {metadata['image_channels']} channel(s).",
-        f"![{rows}]({quote(os.fsencode(grid.name))})",
+        f"![{rows}]({quote(os.fsencode(path.stem + '.png'))})",
         rows,
         "## How to use",
         USE_LIBRARY.format(**example),

@@ -39,6 +39,6 @@ def select_by_classifier(chunks: Iterator[Tensor], labels: Tensor, skip: int) ->
 
 @cache
 def classifier() -> nn.Module:
-    from gan.metrics import build_extractor  # imports torchmetrics, which takes a while
+    from gan.metrics import build_extractor  # with all measures, which few commands need
 
     return build_extractor("mnist")

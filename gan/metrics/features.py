@@ -119,16 +119,12 @@ class FeatureCollector:
         return self._all
 
 
-def is_first_rank() -> bool:
-    """Whether this process is the only one or the first of several."""
-    return not _several_ranks() or dist.get_rank() == 0
-
-
-def from_first_rank(value: T) -> T:
-    """The first rank's value, on all ranks; to be called on all ranks."""
-    holder = [value]
-    if _several_ranks():
-        dist.broadcast_object_list(holder)
+def on_first_rank(compute: Callable[[], T]) -> T:
+    """What the first rank computes, on all ranks; to be called on all ranks."""
+    if not _several_ranks():
+        return compute()
+    holder: list[Any] = [compute() if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(holder)
     return holder[0]
 
 

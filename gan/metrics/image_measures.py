@@ -7,7 +7,7 @@ from typing import Any
 
 from gan.metrics.bootstrap import Interval, Resamples, interval
 from gan.metrics.extractor import Extractor, full_precision
-from gan.metrics.features import FeatureCollector, from_first_rank, is_first_rank
+from gan.metrics.features import FeatureCollector, on_first_rank
 from gan.metrics.measures import build_measures
 from gan.metrics.measures.base import Comparison, Measure, Pixels
 
@@ -73,39 +73,44 @@ class ImageMeasures:
         are themselves taken from these.
         """
         sets = self.sets()
+        values, self.skipped = on_first_rank(lambda: self._compute(sets, against_training))
+        return values
+
+    def _compute(self, sets: Comparison, against_training: bool) -> tuple[dict[str, float], dict[str, str]]:
+        """The values, and of the measures left out the reasons."""
         values: dict[str, float] = {}
         skipped: dict[str, str] = {}
         new: list[str] = []
-        if is_first_rank():
-            with full_precision(self.extractor.device):
-                for name, measure in self.measures.items():
-                    if measure.needs_training and not against_training:
-                        continue
-                    if reason := measure.missing(sets):
-                        skipped[name] = reason
-                        continue
-                    computed = measure.compute(sets)
-                    if wrong := [key for key, value in computed.items() if math.isnan(value) or key in values]:
-                        skipped[name] = f"{name} computed NaN, or what another measure computes, as {', '.join(wrong)}"
-                        continue
-                    values |= computed
-                    if (few := measure.unreliable(sets)) and few not in self._warned:
-                        new.append(few)
-            if new:
-                self._warned.update(new)
-                log.warning("too few images to say much: %s", "; ".join(new))
-        values, self.skipped = from_first_rank((values, skipped))
-        return values
+        with full_precision(self.extractor.device):
+            for name, measure in self.measures.items():
+                if measure.needs_training and not against_training:
+                    continue
+                if reason := measure.missing(sets):
+                    skipped[name] = reason
+                    continue
+                computed = measure.compute(sets)
+                if wrong := [key for key, value in computed.items() if math.isnan(value) or key in values]:
+                    skipped[name] = f"{name} computed NaN, or what another measure computes, as {', '.join(wrong)}"
+                    continue
+                values |= computed
+                if (few := measure.unreliable(sets)) and few not in self._warned:
+                    new.append(few)
+        if new:
+            self._warned.update(new)
+            log.warning("too few images to say much: %s", "; ".join(new))
+        return values, skipped
 
     def intervals(self, values: dict[str, float], confidence: float) -> dict[str, Interval]:
         """Bootstrap intervals of what `compute` returned, at a confidence such as 0.95; to be called on all ranks."""
         sets = self.sets()
+        return on_first_rank(lambda: self._intervals(sets, values, confidence))
+
+    def _intervals(self, sets: Comparison, values: dict[str, float], confidence: float) -> dict[str, Interval]:
         resamples = Resamples(self.seed, len(sets.generated), sets.generated.labels)
-        found: dict[str, Interval] = {}
-        if is_first_rank():
-            with full_precision(self.extractor.device):
-                for measure in self.measures.values():
-                    if values.keys() & measure.values.keys():
-                        for key, rows in measure.resampled(sets, resamples).items():
-                            found[key] = interval(values[key], rows, confidence, measure.bounds)
-        return from_first_rank(found)
+        with full_precision(self.extractor.device):
+            return {
+                key: interval(values[key], rows, confidence, measure.bounds)
+                for measure in self.measures.values()
+                if values.keys() & measure.values.keys()
+                for key, rows in measure.resampled(sets, resamples).items()
+            }

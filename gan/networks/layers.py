@@ -28,15 +28,14 @@ class PixelNorm(nn.Module):
     No statistics of a batch enter it, nor anything that differs between training and evaluation.
     """
 
-    def __init__(self, num_features: int, affine: bool = True, eps: float = 1e-8) -> None:
+    def __init__(self, num_features: int, affine: bool = True) -> None:
         super().__init__()
-        self.eps = eps
         self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
 
     def forward(self, features: Tensor) -> Tensor:
         """float [N, C, H, W] -> float [N, C, H, W]."""
-        normalized = features * (features.square().mean(1, keepdim=True) + self.eps).rsqrt()
+        normalized = features * (features.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         if self.weight is None or self.bias is None:
             return normalized
         return torch.addcmul(self.bias[:, None, None], normalized, self.weight[:, None, None])

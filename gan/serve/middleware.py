@@ -35,7 +35,7 @@ class Requests:
     """Gives each request an id (the client's own if it is valid), limits and counts it, and logs it as JSON."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app, self.settings, self.timeout = app, settings, settings.request_timeout
+        self.app, self.settings = app, settings
         self.active_requests = 0  # except probes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,34 +89,31 @@ class Requests:
         if counts and self.active_requests >= self.settings.max_requests:
             await body.refuse(send, 503, "Too many concurrent requests; try again soon.", **{"Retry-After": "1"})
             return
-        stage = "reading"
-        max_body_bytes = self.settings.max_body_bytes
+        seconds, most = self.settings.request_timeout, self.settings.max_body_bytes
+        limit, sending = asyncio.timeout(seconds), False
         refusal: tuple[int, str] | None = None
 
         async def send_and_note(message: Message) -> None:
-            nonlocal stage
+            nonlocal sending
             if message.get("more_body"):  # each piece of a download has the whole time
-                limit.reschedule(asyncio.get_running_loop().time() + self.timeout)
+                limit.reschedule(asyncio.get_running_loop().time() + seconds)
             await send(message)
-            stage = "sending"
+            sending = True
 
-        limit = asyncio.timeout(self.timeout)
         self.active_requests += counts
         try:
             async with limit:
-                complete = await body.read(max_body_bytes)
-                stage = "processing"
-                if complete:
+                if await body.read(most):
                     await self.app(scope, body.replay, send_and_note)
                 elif not body.disconnected:
-                    refusal = 413, f"The body is larger than {max_body_bytes} bytes."
+                    refusal = 413, f"The body is larger than {most} bytes."
         except TimeoutError:
             if not limit.expired():
                 raise
-            if stage == "reading":
-                refusal = 408, f"The body did not arrive within {self.timeout:g} seconds."
-            elif stage == "processing":
-                refusal = 504, f"The request took more than {self.timeout:g} seconds."
+            if body.unread:
+                refusal = 408, f"The body did not arrive within {seconds:g} seconds."
+            elif not sending:
+                refusal = 504, f"The request took more than {seconds:g} seconds."
             # else the client does not read the response: the server cuts the connection
         finally:
             self.active_requests -= counts
@@ -130,11 +127,10 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.receive = receive
         headers = dict(scope["headers"])
-        length = headers.get(b"content-length", b"0")
-        self.announced = int(length[:20]) if length.isdigit() else 0
+        self.announced = int(headers.get(b"content-length", b"0"))  # the server refuses what is no number
         self.unread = self.announced > 0 or b"transfer-encoding" in headers
-        self.disconnected = self.replayed = False
-        self.content = b""
+        self.disconnected = False
+        self.content: bytes | None = None
 
     async def read(self, most: int) -> bool:
         """Whether the whole body, of up to `most` bytes, is read now."""
@@ -148,10 +144,10 @@ class _Body:
 
     async def replay(self) -> Message:
         """The body in one message, then whatever follows it."""
-        if self.replayed:
+        if self.content is None:
             return await self.receive()
-        self.replayed = True
-        return {"type": "http.request", "body": self.content, "more_body": False}
+        content, self.content = self.content, None
+        return {"type": "http.request", "body": content, "more_body": False}
 
     async def refuse(self, send: Send, status: int, detail: str, **headers: str) -> None:
         """Sends an error, and ends it after what the client still sends: closing at once could lose the error."""

@@ -39,9 +39,8 @@ class Model:
     name: str
     version: str  # the checksum of the weights, after the label of the settings and a + where there is one
     generator: DigitGenerator
-    info: dict[str, Any]  # of `DigitGenerator.info`
+    info: dict[str, Any]  # of `DigitGenerator.info`, with what `schemas.ModelEntry` has beside it
     stamp: Stamp  # of its file, taken before it was read
-    loaded_at: datetime
 
     @classmethod
     def open(cls, name: str, spec: ModelSettings, device: str, trust: Sequence[str]) -> "Model":
@@ -57,7 +56,8 @@ class Model:
         info = generator.info()
         version = info["version"] if spec.version is None else f"{spec.version}+{info['version']}"
         generator.sample(generator.latents(0, 0, 1), generator.labels(None, 0, 1))  # warm-up: the first call is slow
-        return cls(name, version, generator, info, found, datetime.now(UTC))
+        info |= {"name": name, "version": version, "path": str(path), "loaded_at": datetime.now(UTC)}
+        return cls(name, version, generator, info, found)
 
     def samples(
         self, seeds: Sequence[int], digits: Sequence[int] | None = None, truncation: float | None = None
@@ -77,8 +77,7 @@ class Models(dict[str, Model]):
         self.settings, self.shared = settings, shared
         self.shares = {name: spec.weight or 0.0 for name, spec in settings.models.items()}
         self._touched = {name: self._touch_of(name) for name in settings.models}
-        self._seen: dict[str, Stamp | None] = {}
-        self._tried: dict[str, Stamp] = {}
+        self._looks: dict[str, tuple[Stamp | None, int]] = {}  # what each file was, and how often in a row
         self._lock = asyncio.Lock()
         for name in settings.models:
             self.load(name)
@@ -145,12 +144,11 @@ class Models(dict[str, Model]):
 
     def _is_new(self, model: Model) -> bool:
         """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once."""
-        name, found = model.name, self._look(model) if self.settings.watch else None
-        settled, self._seen[name] = found == self._seen.get(name), found
-        if found is None or not settled or found in (model.stamp, self._tried.get(name)):
-            return False
-        self._tried[name] = found
-        return True
+        found = self._look(model) if self.settings.watch else None
+        before, times = self._looks.get(model.name, (None, 0))
+        times = times + 1 if found == before else 1
+        self._looks[model.name] = found, times
+        return times == 2 and found not in (None, model.stamp)
 
     def _look(self, model: Model) -> Stamp | None:
         """The stamp of a model's file now; for `last`, `best` and null that of the newest run."""

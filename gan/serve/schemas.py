@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from gan.config.bounds import MAX_AMOUNT
 from gan.errors import UserError
@@ -43,20 +43,18 @@ ERRORS = errors(
 )
 
 
-class V1Request(BaseModel):
+class V1Request(BaseModel, strict=True, extra="forbid"):
     """The fields that all requests for images under /v1 share."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
     digits: list[Class] | None = Field(None, min_length=1, description="used in turn; null: all classes")
     truncation: Truncation | None = None
     model: Name | None = Field(None, description="a name from /v1/models; null: the service chooses")
     version: Version | None = None
 
 
-class Directions(BaseModel):
+class Directions(BaseModel, strict=True, extra="forbid"):
     """How far the images move in each direction, in standard deviations."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
     slant: Amount = Field(0, description="more: leans to the right")
     thickness: Amount = Field(0, description="of the strokes")
     width: Amount = 0
@@ -140,10 +138,9 @@ class JobList(BaseModel):
     jobs: list[JobEntry]
 
 
-class LinkQuery(BaseModel):
+class LinkQuery(BaseModel, extra="forbid"):
     """What the links to pictures share."""
 
-    model_config = ConfigDict(extra="forbid")
     seed: Seed | None = Field(None, description="null: a random seed, a new picture each time")
     truncation: Truncation | None = None
     model: Name | None = Field(None, description="a name from /v1/models; null: the service chooses")
@@ -158,7 +155,7 @@ class GridQuery(LinkQuery):
     columns: int | None = Field(None, ge=1, le=1000, description="null: about as many as rows")
 
 
-class ModelEntry(BaseModel):  # most fields are read from `DigitGenerator.info`
+class ModelEntry(BaseModel):  # all fields but `share` are read from `Model.info`
     name: str
     version: str
     share: float = Field(description="its share of the requests that name no model, 0 to 1")
@@ -182,8 +179,7 @@ class ProbeStatus(BaseModel):
     status: str
 
 
-class Health(BaseModel):
-    status: str
+class Health(ProbeStatus):
     model_loaded: bool
 
 

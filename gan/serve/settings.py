@@ -17,7 +17,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -85,19 +84,17 @@ AS_SENT = "as browsers send it, such as https://example.org (lowercase, no path,
 Origin = Annotated[str, _valid(re.compile(ORIGIN).fullmatch, AS_SENT)]
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(BaseModel, extra="forbid"):
     """One model: its file, a label for its version, and its share of the requests that name no model."""
 
-    model_config = ConfigDict(extra="forbid")
     ckpt: Annotated[str, AfterValidator(expanduser)] | None = None
     version: Name | None = None
     weight: float | None = Field(default=None, ge=0, le=1)
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", allow_inf_nan=False):
     """All keys of `conf/serve.yaml`, validated."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     host: str
     port: int = Field(ge=0, le=65535)
     threads: int = Field(ge=1, le=1024)  # before workers, whose `auto` needs it

@@ -18,17 +18,15 @@ def plot(jobs: Sequence[Job], keys: Sequence[str]) -> Figure:
     """A panel with each job's score and the best so far, then one for each key, of the largest comparable group."""
     scored = comparable(jobs)[0]
     scores = [job.score for job in scored if job.score is not None]
-    count = 1 + len(keys)
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
+    columns = math.ceil(math.sqrt(1 + len(keys)))
+    rows = math.ceil((1 + len(keys)) / columns)
     figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
-    for axes in panels[count:]:
-        axes.set_axis_off()
-    _plot_over_jobs(panels[0], jobs, scored, scores)
-    for axes, key in zip(panels[1:], keys, strict=False):
-        _plot_against(axes, key, scored, scores)
-    for axes in panels[:count]:
+    for place, key in enumerate([None, *keys], start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        if key is None:
+            _plot_over_jobs(axes, jobs, scored, scores)
+        else:
+            _plot_against(axes, key, scored, scores)
         if _needs_log_scale(scores):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))

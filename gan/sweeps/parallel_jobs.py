@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from joblib import cpu_count
@@ -31,15 +31,14 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
     threads = max(1, cpu_count() // slots)
     log.info("%d jobs, %d at a time, threads of each: %d", len(batch), slots, threads)
     waiting = deque(enumerate(batch, first))
-    running: list[subprocess.Popen | None] = [None] * slots
+    running: dict[int, subprocess.Popen] = {}  # by slot
     with ended_by(*SIGNALS):
         try:
-            while waiting or any(running):
-                for slot, process in enumerate(running):
-                    if process is not None and process.poll() is None:
-                        continue
-                    running[slot] = None
-                    if waiting:
+            while waiting or running:
+                for slot in range(slots):
+                    if slot in running and running[slot].poll() is not None:
+                        del running[slot]
+                    if waiting and slot not in running:
                         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # the user's own has priority
                         if gpus:
                             environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
@@ -47,7 +46,7 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
                         running[slot] = start((job, overrides, number), environment)
                 time.sleep(POLL_SECONDS)
         finally:
-            _end([process for process in running if process is not None])
+            _end(running.values())
 
 
 def visible_gpus(accelerator: str) -> list[str]:
@@ -68,7 +67,7 @@ def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str
     return process
 
 
-def _end(processes: Sequence[subprocess.Popen]) -> None:
+def _end(processes: Collection[subprocess.Popen]) -> None:
     for process in processes:
         process.terminate()
     for process in processes:

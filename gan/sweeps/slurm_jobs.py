@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from submitit import SlurmExecutor
 from submitit.core.utils import FailedJobError
-from submitit.helpers import DelayedSubmission
+from submitit.helpers import Checkpointable
 
 from gan.config.bounds import COUNT, SIZE, Allowed, Number, Text
 from gan.errors import UserError
@@ -34,11 +34,8 @@ BOUNDS: dict[str, Allowed] = {
 log = logging.getLogger("gan")
 
 
-class SlurmJob(RemoteJob):
+class SlurmJob(Checkpointable, RemoteJob):
     """A job that submitit queues again after preemption; it resumes from its last checkpoint."""
-
-    def checkpoint(self, overrides: Sequence[str], number: int) -> DelayedSubmission:
-        return DelayedSubmission(self, overrides, number)
 
 
 def check(config: DictConfig) -> None:
@@ -79,20 +76,17 @@ def run_on_slurm(
         raise UserError(f"launcher=slurm: sbatch failed: {' '.join(str(error).split())}") from error
     ids = {job.job_id.partition("_")[0] for job in jobs}
     log.info("SLURM jobs %s; their output is in %s", " ".join(sorted(ids)), _folder(job.config))
+    queue = ids
     try:
-        while _are_queued(ids):
+        while ids & queue:
             time.sleep(poll_seconds)
+            try:
+                queue = _queue()
+            except UserError as error:  # SLURM may answer the next time
+                log.warning("%s", error)
     except KeyboardInterrupt:
         log.info("the jobs continue without this process; `scancel %s` ends them", " ".join(sorted(ids)))
         raise
-
-
-def _are_queued(ids: set[str]) -> bool:
-    try:
-        return bool(ids & _queue())
-    except UserError as error:  # SLURM may answer the next time
-        log.warning("%s", error)
-        return True
 
 
 def _folder(config: DictConfig) -> Path:

@@ -73,14 +73,10 @@ class Sweep:
             raise UserError(f"output_dir={config.output_dir}: each job has a folder of its own in {self.folder}")
         with open_dict(config.hydra.job):
             config.hydra.job.num = config.hydra.job.id = 0  # settings may read it, and each job gets its own
-        before = HydraConfig.instance().cfg
         HydraConfig.instance().set_config(config)
-        try:
-            check("train", without_hydra(config), config)
-            check_one_process(config)
-            self._check_wandb_id(config)
-        finally:
-            HydraConfig.instance().cfg = before
+        check("train", without_hydra(config), config)
+        check_one_process(config)
+        self._check_wandb_id(config)
         return config
 
     def _check_wandb_id(self, config: DictConfig) -> None:

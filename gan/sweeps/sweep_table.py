@@ -56,13 +56,11 @@ def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell
 def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """The text of sweep.md."""
     cells = [columns, ["---"] * len(columns), *([_text(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
-    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = [[f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)] for row in cells]
     counts = {status: sum(job.status == status for job in jobs) for status in (FINISHED, PRUNED, FAILED, UNFINISHED)}
     summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no jobs"
-    text = f"# Sweep {name}: {summary}\n\n" + "\n".join(lines) + "\n"
+    text = f"# Sweep {name}: {summary}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in padded)
     if counts[PRUNED]:
         text += f"\n{_saving(jobs)}\n"
     best, before = best_jobs(jobs), "Measures are those of each job's best checkpoint. "

@@ -24,14 +24,7 @@ from gan.atomic_write import write_atomic
 from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.checkpoints import RunCheckpoints
 from gan.callbacks.mid_epoch import MidEpoch
-from gan.checkpoint_files import (
-    checkpoint_path,
-    newest_whole,
-    read_checkpoint,
-    refused_types,
-    serialized,
-    write_checkpoint,
-)
+from gan.checkpoint_files import checkpoint_path, newest_whole, read_checkpoint, serialized, write_checkpoint
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
@@ -209,7 +202,8 @@ class CheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         kept = {}
         for name, state in checkpoint.get("callbacks", {}).items():
-            if not (types := refused_types(serialized(state))):
+            _, types = serialized(state)
+            if not types:
                 kept[name] = state
             elif name not in self._left_out:
                 self._left_out.add(name)

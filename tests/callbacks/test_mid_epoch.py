@@ -56,7 +56,7 @@ def test_a_run_that_resumes_with_another_batch_size_trains_on_the_rest(run, tmp_
     """With batches of 600 no batch is left of the 1,200 images, and the next epoch begins."""
     seen, step = [], GAN.training_step
     monkeypatch.setattr(GAN, "training_step", lambda self, *given: (seen.append(given[0][0]), step(self, *given))[1])
-    whole = ("trainer.limit_train_batches=1.0", "trainer.max_epochs=100")
+    whole = ("trainer.limit_train_batches=1.0", "trainer.max_epochs=100", "~callbacks.measures")
     run(*whole, "data.batch_size=60", "max_images=900", folder="20")
     shutil.copytree(tmp_path / "20", tmp_path / "600")
     begun = list(seen)

@@ -3,10 +3,9 @@ import shutil
 import signal
 
 import pytest
-import torch
 from PIL import Image
 
-from gan.callbacks.plots import TrainingPlots, series, slerp, spread
+from gan.callbacks.plots import TrainingPlots, series, spread
 from gan.callbacks.sample_grids import SampleGrid
 from gan.loggers import CSVMetrics
 
@@ -59,16 +58,6 @@ def test_an_interrupted_run_has_its_pictures(tmp_path, fit, tiny_module):
     finally:
         signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
     assert plots(tmp_path) == PICTURES | {"losses.png", "learning_rates.png"}
-
-
-def test_slerp_keeps_ends_and_length():
-    start, end = torch.tensor([[3.0, 0, 0]]), torch.tensor([[0.0, 3, 0]])
-    points = slerp(start, end, steps=5)
-    torch.testing.assert_close(points[:, 0], start)
-    torch.testing.assert_close(points[:, -1], end)
-    torch.testing.assert_close(points.norm(dim=2), torch.full((1, 5), 3.0))
-    torch.testing.assert_close(points[0, 2], torch.tensor([4.5, 4.5, 0]).sqrt())
-    torch.testing.assert_close(slerp(start, start, steps=3), start.expand(1, 3, 3))
 
 
 def test_series_places_values_at_images_seen():

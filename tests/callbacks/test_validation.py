@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
+from tiny_runs import FAST
 
 from gan.errors import UserError
 from gan.loggers.csv import read_rows
+from gan.train import train
 
 OWN = ("'metrics.extractor={_target_: my_gan.EdgeExtractor}'", "'metrics.measures=[fid,{_target_: my_gan.MeanShift}]'")
 
@@ -33,8 +36,12 @@ def test_own_measure_and_extractor_choose_the_best(run, tmp_path):
     assert f'"best_score": {metrics["val/fid_edges"]:.4f}'[:-3] in saved
 
 
-def test_measures_without_the_monitored_one_are_kept(run, tmp_path, caplog):
-    run("metrics.measures=[is]")
+def test_measures_without_the_monitored_one_are_kept(tiny, tmp_path, caplog):
+    """Beside a checkpoint callback of one's own that keeps the highest value."""
+    own = f"{{_target_: {ModelCheckpoint.__module__}.ModelCheckpoint, monitor: val/is_mnist, mode: max}}"
+    cfg = tiny(*FAST, "metrics.measures=[is]", f"+callbacks.own={own}")
+    cfg.callbacks = dict(reversed(cfg.callbacks.items()))  # it comes before the run's own
+    train(cfg)
     saved = json.loads((tmp_path / "run" / "checkpoints" / "last.json").read_text())
     assert "val/is_mnist" in saved["metrics"]
     lines = [line for line in caplog.messages if "is not measured" in line]

@@ -10,18 +10,7 @@ from gan.cli.help import EXAMPLES, explained, group_keys
 from gan.config import CONFIG_DIR
 from gan.config.compose import compose
 from gan.config.early_checks import check, groups_of
-
-
-def own_keys(node, prefix=""):
-    """The keys of a command's own file."""
-    for name in node:
-        if not prefix and name in ("defaults", "hydra"):
-            continue
-        value = node._get_node(name)
-        if OmegaConf.is_dict(value):
-            yield from own_keys(value, f"{name}.")
-        else:
-            yield f"{prefix}{name}"
+from gan.config.targets import leaves
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -29,7 +18,9 @@ def test_every_key_has_a_line_and_a_comment(gan, command):
     code, out, err = gan(command, "--help")
     assert (code, err) == (0, "")
     keys = explained(CONFIG_DIR / f"{command}.yaml").keys
-    assert [key.name for key in keys if key.default] == list(own_keys(OmegaConf.load(CONFIG_DIR / f"{command}.yaml")))
+    own = leaves(OmegaConf.to_container(OmegaConf.load(CONFIG_DIR / f"{command}.yaml")))
+    in_file = [key for key, _ in own if key.partition(".")[0] not in ("defaults", "hydra")]
+    assert [key.name for key in keys if key.default] == in_file
     assert [key.name for key in keys if not key.comment] == []
     lines = [line.strip() for line in out.splitlines()]
     of_keys = lines[lines.index("keys:") + 1 :][: len(keys)]
@@ -70,7 +61,7 @@ def test_the_help_explains_every_key_of_a_run():
         *explained(CONFIG_DIR / "train.yaml").keys,
         *(key for group in groups_of("train") for key in group_keys(group)),
     ]
-    names = {key.name for key in keys}
+    names = tuple(f"{key.name}." for key in keys)
     choices = (
         "model=conditional",
         "logger=[csv,tensorboard,wandb]",
@@ -79,25 +70,11 @@ def test_the_help_explains_every_key_of_a_run():
         "launcher=slurm",
     )
     missing = [
-        path
-        for path, node in leaves(compose("train", choices))
-        if not node._is_interpolation() and not names & {path, *map(".".join, beginnings(path.split(".")))}
+        key
+        for key, value in leaves(OmegaConf.to_container(compose("train", choices)))
+        if "${" not in str(value) and "._" not in key and not f"{key}.".startswith(names)
     ]
     assert missing == []
-
-
-def leaves(node, prefix=""):
-    """The keys of a config that hold a value, and what follows from no other key."""
-    for name in node:
-        child = node._get_node(name)
-        if OmegaConf.is_dict(child) and not child._is_interpolation() and len(child):
-            yield from leaves(child, f"{prefix}{name}.")
-        elif not name.startswith("_"):
-            yield f"{prefix}{name}", child
-
-
-def beginnings(words):
-    return (words[:count] for count in range(1, len(words)))
 
 
 def test_the_help_of_train_fits_a_screen(gan):

@@ -73,12 +73,6 @@ def test_a_library_that_is_broken_ends_no_other_line(checked, monkeypatch):
     assert found["disk"][1]
 
 
-@pytest.fixture
-def no_programs(monkeypatch):
-    """A machine on which no program is found."""
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-
-
 @pytest.mark.parametrize(("left", "helps"), [(GIB, False), (GIB // 2, True)])
 def test_little_memory_or_disk_is_told_with_what_takes_it(monkeypatch, left, helps):
     monkeypatch.setattr(checks, "memory_left", lambda: left)
@@ -87,12 +81,6 @@ def test_little_memory_or_disk_is_told_with_what_takes_it(monkeypatch, left, hel
     assert memory.text == f"{left / GIB} GiB left"
     assert disk.text.startswith(f"{left / GIB} GiB left in /")
     assert (memory.command or "").startswith("ps ") == (disk.command or "").startswith("du ") == helps
-
-
-@pytest.mark.usefixtures("no_programs")
-def test_programs_that_are_missing_have_the_command_that_installs_them():
-    assert checks.compiler().command.endswith("apt-get install g++")
-    assert checks.chromium().command.endswith("apt-get install chromium chromium-driver")
 
 
 def test_the_compiler_is_the_one_that_torch_takes(monkeypatch):
@@ -110,30 +98,27 @@ def test_a_card_that_torch_does_not_find_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("here", "user", "command"),
+    ("check", "here", "user", "command"),
     [
-        ("apk", 1000, "sudo apk add g++"),
-        ("apk", 0, "apk add g++"),
-        ("brew", 1000, "brew install gcc"),
-        (None, 1000, "sudo apt-get install g++"),
+        (checks.compiler, "apk", 1000, "sudo apk add g++"),
+        (checks.compiler, "apk", 0, "apk add g++"),
+        (checks.compiler, "brew", 1000, "brew install gcc"),
+        (checks.compiler, None, 1000, "sudo apt-get install g++"),
+        (checks.chromium, None, 1000, "sudo apt-get install chromium chromium-driver"),
     ],
 )
-def test_the_package_manager_that_is_here_installs(monkeypatch, here, user, command):
+def test_the_package_manager_that_is_here_installs(monkeypatch, check, here, user, command):
     monkeypatch.setattr("os.geteuid", lambda: user)
     monkeypatch.setattr(shutil, "which", lambda name: name if name == here else None)
-    assert checks.compiler().command == command
+    assert check().command == command
 
 
-@pytest.fixture
-def no_packages(monkeypatch):
+def test_what_is_not_installed_has_the_command_that_helps(monkeypatch):
     def version(name):
         raise metadata.PackageNotFoundError(name)
 
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(checks, "version", version)
-
-
-@pytest.mark.usefixtures("no_programs", "no_packages")
-def test_what_is_not_installed_has_the_command_that_helps():
     command = checks.program().command
     assert "activate" in command or "PATH" in command
     assert checks.libraries().command.endswith("-m pip install mnist-gan")

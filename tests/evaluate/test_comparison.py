@@ -95,18 +95,12 @@ def test_labels_without_a_meaning_are_neither_generated_nor_given_to_the_floor(c
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
-def test_a_floor_of_fewer_images_is_told(checkpoints, measured, caplog):
-    measured(checkpoints["conditional"], "metrics.measures=[fid]", "num_samples=1300")
-    assert "the floor is of 1200 images, not 1300: there are no more" in caplog.messages
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
-def test_the_floor_has_a_spread_of_its_own(checkpoints, measured):
+def test_the_floor_has_a_spread_of_its_own_and_tells_when_it_is_of_fewer_images(checkpoints, measured, caplog):
     columns, folder = measured(checkpoints["conditional"], "repeats=2", "metrics.measures=[fid]")
     assert columns["floor"]["test/fid_mnist_spread"] > 0
-    once, _ = measured(checkpoints["conditional"], "metrics.measures=[fid]")
+    once, _ = measured(checkpoints["conditional"], "metrics.measures=[fid]", "num_samples=1300")
     assert set(once["floor"]) == {"test/fid_mnist"}
+    assert "the floor is of 1200 images, not 1300: there are no more" in caplog.messages
     table = json.loads((folder / "metrics.json").read_text())
     assert table["intervals"].keys() == table["measures"].keys()
 

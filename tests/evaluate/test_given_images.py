@@ -106,19 +106,15 @@ def test_measures_and_extractors_of_ones_own_are_objects_or_configs(data):
         assert set(result.columns["images"]) == {"test/mean_shift_edges", "test/fid_edges"}
 
 
-def test_light_images_are_warned_of(data, caplog):
+def test_light_and_nearly_black_images_are_warned_of(data, caplog):
+    images = data.train_images[:100]
     with caplog.at_level(logging.WARNING, logger="gan"):
-        for invert in (False, True):
-            measure(255 - data.train_images[:100], data=data, measures=["modes"], invert=invert)
-    (line,) = [record.message for record in caplog.records if "light" in record.message]
-    assert line.endswith("invert=true inverts the images")
-
-
-def test_nearly_black_images_are_warned_of(data, caplog):
-    with caplog.at_level(logging.WARNING, logger="gan"):
-        measure({"black": data.train_images[:100] // 64, "real": data.train_images[:100]}, data=data, measures=["fid"])
-    (line,) = [record.message for record in caplog.records if "nearly black" in record.message]
-    assert line.startswith("images (black): nearly black, with a mean pixel of 0.")
+        measure({"light": 255 - images, "black": images // 64, "real": images}, data=data, measures=["modes"])
+        measure(255 - images, data=data, measures=["modes"], invert=True)
+    light, black = [record.message for record in caplog.records if record.message.startswith("images (")]
+    assert light.startswith("images (light): mostly light")
+    assert light.endswith("invert=true inverts the images")
+    assert black.startswith("images (black): nearly black, with a mean pixel of 0.")
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -20,21 +20,16 @@ def digits():
 
 @pytest.fixture
 def seen(digits):
-    """A function from generated images to what the extractor saw of real and of these."""
+    """A function from generated images to what an extractor saw of real and of these."""
 
-    def compared(images, labels=None):
-        measures = ImageMeasures(build_extractor("mnist"))
-        measures.real.add(*digits)
+    def compared(images, labels=None, real=digits, extractor=None):
+        measures = ImageMeasures(extractor or build_extractor("mnist"), ["fid"])
+        measures.real.add(*real)
         measures.generated.add(images, labels)
-        return compared_sets(measures)
+        sets = measures.sets()
+        return sets.real, sets.generated
 
     return compared
-
-
-def compared_sets(measures):
-    """What the extractor saw of the real and of the generated images."""
-    sets = measures.sets()
-    return sets.real, sets.generated
 
 
 def panels(figure):
@@ -68,23 +63,18 @@ def test_the_plane_is_that_of_the_real_images(digits, seen):
     torch.testing.assert_close(points.abs(), torch.tensor(expected)[order].abs())
 
 
-def test_several_digits_are_coloured_by_the_first(digits):
-    images, labels = digits
-    measures = ImageMeasures(build_extractor("mnist"))
-    measures.real.add(images[:30].view(10, 3, 28, 28), labels[:30].view(10, 3) @ torch.tensor([100, 10, 1]))
-    measures.generated.add(images[:30].view(10, 3, 28, 28))
-    (_, real_digits), (_, read) = panels(feature_map(*compared_sets(measures), reads_digits=True))
+def test_several_digits_are_coloured_by_the_first(digits, seen):
+    images, labels = digits[0][:30].view(10, 3, 28, 28), digits[1][:30]
+    compared = seen(images, real=(images, labels.view(10, 3) @ torch.tensor([100, 10, 1])))
+    (_, real_digits), (_, read) = panels(feature_map(*compared, reads_digits=True))
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(real_digits, labels[:30:3][order])
+    assert torch.equal(real_digits, labels[::3][order])
     assert (real_digits == read).float().mean() >= 0.8
 
 
-def test_without_an_extractor_that_reads_digits_points_have_the_colours_of_labels(digits):
+def test_without_an_extractor_that_reads_digits_points_have_the_colours_of_labels(digits, seen):
     images, labels = digits
-    measures = ImageMeasures(EdgeExtractor(), ["fid"])
-    measures.real.add(images, labels)
-    measures.generated.add(images)
-    figure = feature_map(*compared_sets(measures), reads_digits=False)
+    figure = feature_map(*seen(images, extractor=EdgeExtractor()), reads_digits=False)
     (_, real_classes), (_, generated_classes) = panels(figure)
     assert sorted(real_classes.tolist()) == sorted(labels.tolist())
     assert set(generated_classes.tolist()) == {0}
@@ -112,8 +102,10 @@ def test_it_is_saved_with_the_other_pictures(digits, tmp_path):
     measures = ImageMeasures(build_extractor("mnist"), ["fid"])
     measures.real.add(images, labels)
     measures.generated.add(generator.generate(MAP_POINTS + 1, seed=0), generator.labels(None, 0, MAP_POINTS + 1))
-    assert "2,000 generated" in feature_map(*compared_sets(measures), reads_digits=True).axes[1].get_title()
+    sets = measures.sets()
+    figure = feature_map(sets.real, sets.generated, reads_digits=True)
+    assert "2,000 generated" in figure.axes[1].get_title()
     shown = (generator.generate(200, seed=0), generator.labels(None, 0, 200))
     save_pictures(tmp_path, *shown, images, images, measures)
-    feature_map(*compared_sets(measures), reads_digits=True).savefig(tmp_path / "again.png", dpi=150)
+    figure.savefig(tmp_path / "again.png", dpi=150)
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "features.png").read_bytes()

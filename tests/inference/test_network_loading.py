@@ -27,24 +27,21 @@ class Hostile:
         return os.mkdir, (self.path,)
 
 
-def altered(path, **changes):
-    """The file again with other values in its hyperparameters; None leaves a value out."""
+def altered(path, weights=lambda weights: weights, **changes):
+    """The file again with other weights, and other values in its hyperparameters; None leaves a value out."""
     saved = torch.load(path, weights_only=True)
     options = {**saved["hyper_parameters"], **changes}
     saved["hyper_parameters"] = {name: value for name, value in options.items() if value is not None}
+    saved["state_dict"] = weights(saved["state_dict"])
     torch.save(saved, path)
 
 
-def named_by_a_number(path):
-    saved = torch.load(path, weights_only=True)
-    saved["state_dict"][1] = torch.zeros(1)
-    torch.save(saved, path)
+def named_by_a_number(weights):
+    return {**weights, 1: torch.zeros(1)}
 
 
-def diverged(path):
-    saved = torch.load(path, weights_only=True)
-    saved["state_dict"] = {name: value * math.nan for name, value in saved["state_dict"].items()}
-    torch.save(saved, path)
+def diverged(weights):
+    return {name: value * math.nan for name, value in weights.items()}
 
 
 @pytest.mark.parametrize(
@@ -62,8 +59,8 @@ def diverged(path):
         (lambda path, trap: altered(path, generator=3), "of another version of this project; .* generator"),
         (lambda path, trap: altered(path, latent_dim=9), "its weights do not fit its generator"),
         (lambda path, trap: altered(path, latent_dim=10**12), "its weights do not fit its generator"),
-        (lambda path, trap: named_by_a_number(path), "its weights do not fit its generator"),
-        (lambda path, trap: diverged(path), "the output of its generator is not finite"),
+        (lambda path, trap: altered(path, named_by_a_number), "its weights do not fit its generator"),
+        (lambda path, trap: altered(path, diverged), "the output of its generator is not finite"),
         (lambda path, trap: altered(path, latent_dim="x"), "model.generator: "),
         (lambda path, trap: altered(path, generator={"_target_": "os.mkdir", "path": trap}), "os.mkdir: only what is"),
         (lambda path, trap: altered(path, generator={"_target_": "gan.networks.Gone"}), "gan.networks.Gone: not there"),

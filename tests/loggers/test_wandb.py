@@ -86,12 +86,6 @@ def test_jobs_of_a_multirun_are_runs_of_one_group_and_a_failing_one_is_marked(ga
         assert [images for images, _ in run.curve("train/loss_generator")] == curve
 
 
-@pytest.mark.parametrize("mode", ["on", "false"])
-def test_a_wrong_mode_is_refused(run, mode):
-    with pytest.raises(UserError, match=rf"(?i)wandb.mode={mode}: online, offline, disabled"):
-        run("logger=wandb", f"wandb.mode={mode}")
-
-
 def test_a_wrong_mode_in_the_environment_is_refused_by_its_name(run, monkeypatch):
     """W&B reads it, and refuses it, also where the config says otherwise."""
     monkeypatch.setenv("WANDB_MODE", "rubbish")
@@ -109,6 +103,8 @@ def test_names_of_ones_own_come_first_and_numbers_are_texts_as_well(run, tmp_pat
 @pytest.mark.parametrize(
     ("override", "words"),
     [
+        ("wandb.mode=on", "^wandb.mode=on: online, offline, disabled"),
+        ("wandb.mode=false", "(?i)^wandb.mode=false: online, offline, disabled"),
         ("wandb.tags=abc", r"^wandb.tags=abc: a list, such as \[first,second\]"),
         ("wandb.tags=null", "^wandb.tags=None: a list"),
         ("wandb.project=null", "^wandb.project=None: a text$"),

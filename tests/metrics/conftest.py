@@ -35,6 +35,21 @@ def extractor():
 
 
 @pytest.fixture(scope="session")
+def collected(extractor):
+    """A function from what to measure and images, with labels or without, to an `ImageMeasures` that was given them."""
+
+    def given(wanted, real=None, generated=None, training=None, extractor=extractor):
+        measures = ImageMeasures(extractor, wanted)
+        collectors = (measures.real, measures.generated, measures.training)
+        for collector, images in zip(collectors, (real, generated, training), strict=True):
+            if images is not None:
+                collector.add(*(images if isinstance(images, tuple) else [images]))
+        return measures
+
+    return given
+
+
+@pytest.fixture(scope="session")
 def sets():
     """Images uint8 [599, 1, 28, 28] and labels, three times; `generated` is what a perfect generator would make."""
     source = Digits()
@@ -55,12 +70,10 @@ def pixels(sets, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def measures(extractor, sets):
+def measures(extractor, sets, collected):
     """All measures, with the real and the training set given; a test resets the generated one first."""
-    measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subsets": 5, "subset_size": 200}}))
-    measures.real.add(sets.held_out, sets.held_out_labels)
-    measures.training.add(sets.training)
-    return measures
+    wanted = build_measures(None, extractor, {"kid": {"subsets": 5, "subset_size": 200}})
+    return collected(wanted, (sets.held_out, sets.held_out_labels), training=sets.training)
 
 
 @pytest.fixture

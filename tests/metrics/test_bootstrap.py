@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan.metrics import ImageMeasures, build_measures
+from gan.metrics import build_measures
 from gan.metrics.bootstrap import Resamples, interval
 from gan.metrics.measures.distributions import Gaussian, frechet_distance, frechet_influence
 
@@ -68,12 +68,11 @@ def _fid(real, generated):
     return frechet_distance(Gaussian.of(real), generated)
 
 
-def test_it_is_as_wide_as_the_values_of_other_images_spread(extractor, sets):
+def test_it_is_as_wide_as_the_values_of_other_images_spread(extractor, sets, collected):
     """Of 300 images each, drawn from 1,198; FID and KID are linearized, the others are computed again."""
     chosen = build_measures(["fid", "kid", "is", "precision", "density", "digit_accuracy", "quality"], extractor)
     chosen[1].subsets, chosen[1].subset_size, chosen[1].least_real, chosen[1].least_generated = 20, 200, 200, 200
-    measures = ImageMeasures(extractor, chosen)
-    measures.real.add(sets.held_out, sets.held_out_labels)
+    measures = collected(chosen, (sets.held_out, sets.held_out_labels))
     images = torch.cat([sets.generated, sets.training])
     generator = torch.Generator().manual_seed(0)
     values, widths = [], []

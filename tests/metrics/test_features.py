@@ -7,7 +7,6 @@ import torch
 from my_gan import EdgeExtractor
 
 from gan.errors import UserError
-from gan.metrics import ImageMeasures
 from gan.metrics.features import FeatureCollector, appearance
 from gan.metrics.measures import appearance as looks
 from gan.metrics.measures import distributions, neighbours
@@ -24,18 +23,14 @@ def test_labels_are_those_of_a_set_in_which_every_image_has_one(sets):
     assert len(samples.all()) == 0
 
 
-def test_float_images_are_refused(sets):
-    """They would be nearly black."""
+def test_float_images_and_other_numbers_of_labels_are_refused(sets):
     with pytest.raises(UserError, match=r"uint8 in 0\.\.255, not torch\.float32"):
-        FeatureCollector(EdgeExtractor()).add(sets.generated[:3] / 255)
-
-
-def test_images_have_a_label_each(sets):
+        FeatureCollector(EdgeExtractor()).add(sets.generated[:3] / 255)  # they would be nearly black
     with pytest.raises(UserError, match="not 4 for 3 images"):
         FeatureCollector(EdgeExtractor()).add(sets.generated[:3], torch.arange(4))
 
 
-def test_features_of_an_extractor_with_weights_have_no_gradient(sets):
+def test_features_of_an_extractor_with_weights_have_no_gradient(sets, collected):
     class Weighted(EdgeExtractor):
         def __init__(self):
             super().__init__()
@@ -45,24 +40,20 @@ def test_features_of_an_extractor_with_weights_have_no_gradient(sets):
             features, logits = super().forward(images)
             return features, logits * self.weight
 
-    measures = ImageMeasures(Weighted(), ["is"])
-    measures.generated.add(sets.generated)
+    measures = collected(["is"], generated=sets.generated, extractor=Weighted())
     assert not measures.sets().generated.logits.requires_grad
     assert math.isfinite(measures.compute()["is"])
 
 
-def test_new_real_images_replace_what_was_computed_of_the_old(extractor, sets):
-    grown, fresh = (ImageMeasures(extractor, ["precision", "coverage"]) for _ in range(2))
-    for measures in (grown, fresh):
-        measures.generated.add(sets.generated)
-    grown.real.add(sets.held_out)
+def test_new_real_images_replace_what_was_computed_of_the_old(sets, collected):
+    grown = collected(["precision", "coverage"], sets.held_out, sets.generated)
     grown.compute()
     grown.real.add(sets.training)
-    fresh.real.add(torch.cat([sets.held_out, sets.training]))
+    fresh = collected(["precision", "coverage"], torch.cat([sets.held_out, sets.training]), sets.generated)
     assert grown.compute() == pytest.approx(fresh.compute(), abs=0.005)
 
 
-def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkeypatch):
+def test_statistics_of_the_real_images_are_computed_once(sets, collected, monkeypatch):
     calls = []
     for module, name in ((distributions.Gaussian, "of"), (neighbours, "radii"), (looks, "quality")):
         original = getattr(module, name)
@@ -72,8 +63,7 @@ def test_statistics_of_the_real_images_are_computed_once(extractor, sets, monkey
             return original(first, *others)
 
         monkeypatch.setattr(module, name, counted)
-    measures = ImageMeasures(extractor, ["fid", "precision", "recall", "coverage", "quality"])
-    measures.real.add(sets.held_out)
+    measures = collected(["fid", "precision", "recall", "coverage", "quality"], sets.held_out)
     for _ in range(2):
         measures.generated.clear()
         measures.generated.add(sets.generated[:500])

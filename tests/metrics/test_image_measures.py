@@ -50,9 +50,8 @@ def test_batches_and_order_change_nothing(measures, measure, sets, size):
     assert measures.compute() == pytest.approx(whole, rel=1e-3, abs=1e-4)
 
 
-def test_real_images_stay_and_generated_ones_go(extractor, sets):
-    measures = ImageMeasures(extractor, ["fid"])
-    measures.real.add(sets.held_out)
+def test_real_images_stay_and_generated_ones_go(sets, collected):
+    measures = collected(["fid"], sets.held_out)
     results = []
     for images in (sets.generated, sets.training, sets.generated):
         measures.generated.clear()
@@ -64,11 +63,10 @@ def test_real_images_stay_and_generated_ones_go(extractor, sets):
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 20, 150])
-def test_few_images_give_reasons_instead_of_nan(extractor, sets, count):
-    measures = ImageMeasures(extractor)
-    measures.real.add(sets.held_out[:count], sets.held_out_labels[:count])
-    measures.generated.add(sets.generated[:count], sets.generated_labels[:count])
-    measures.training.add(sets.training[:count])
+def test_few_images_give_reasons_instead_of_nan(sets, collected, count):
+    real, generated = (sets.held_out, sets.held_out_labels), (sets.generated, sets.generated_labels)
+    few = [tuple(part[:count] for part in parts) for parts in (real, generated)]
+    measures = collected(None, *few, sets.training[:count])
     result = measures.compute()
     assert all(math.isfinite(value) for value in result.values())
     assert measures.skipped["kid"] == (
@@ -86,20 +84,21 @@ def test_identical_black_images_give_numbers(measure):
     assert result["class_balance"] == pytest.approx(math.log(10))
 
 
-def test_three_channels_are_three_digits(extractor, sets):
+def test_three_channels_are_three_digits(extractor, sets, collected):
     def stacked(images, labels):
         images, labels = images[:597].view(199, 3, 28, 28), labels[:597].view(199, 3)
         return images, (labels * torch.tensor([100, 10, 1])).sum(1)
 
-    measures = ImageMeasures(extractor, build_measures(None, extractor, {"kid": {"subset_size": 100, "subsets": 2}}))
-    measures.real.add(*stacked(sets.held_out, sets.held_out_labels))
-    measures.generated.add(*stacked(sets.generated, sets.generated_labels))
-    measures.training.add(stacked(sets.training, sets.training_labels)[0])
+    measures = collected(
+        build_measures(None, extractor, {"kid": {"subset_size": 100, "subsets": 2}}),
+        stacked(sets.held_out, sets.held_out_labels),
+        stacked(sets.generated, sets.generated_labels),
+        stacked(sets.training, sets.training_labels),
+    )
     result = measures.compute()
     assert set(measures.skipped) == {"class_fid", "class_accuracy"}  # of ten classes
     assert all(math.isfinite(value) for value in result.values())
-    single = ImageMeasures(extractor, ["digit_accuracy"])
-    single.generated.add(sets.generated[:597], sets.generated_labels[:597])
+    single = collected(["digit_accuracy"], generated=(sets.generated[:597], sets.generated_labels[:597]))
     # All three digits have to be right.
     assert result["digit_accuracy"] <= single.compute()["digit_accuracy"]
     assert 150 < result["modes"] <= 199
@@ -114,7 +113,7 @@ def test_nearest_training_images(measures, extractor, sets):
     assert (distances.diff(dim=1) >= 0).all()
 
 
-def test_a_measure_that_computes_nan_or_what_another_one_does_is_left_out(extractor, sets):
+def test_a_measure_that_computes_nan_or_what_another_one_does_is_left_out(sets, collected):
     class Undeclared(MeanShift):
         name = "fid"
         values = {}
@@ -123,9 +122,8 @@ def test_a_measure_that_computes_nan_or_what_another_one_does_is_left_out(extrac
             return {"mean_shift": 0.0}
 
     for wrong, key in ((MeanShift(math.nan), "mean_shift"), (Undeclared(), "fid")):
-        measures = ImageMeasures(extractor, ["modes", MeanShift(), wrong] if key == "fid" else ["modes", wrong])
-        measures.real.add(sets.held_out[:50])
-        measures.generated.add(sets.generated[:50])
+        wanted = ["modes", MeanShift(), wrong] if key == "fid" else ["modes", wrong]
+        measures = collected(wanted, sets.held_out[:50], sets.generated[:50])
         assert all(math.isfinite(value) and value > 0 for value in measures.compute().values())
         reason = f"{key} computed NaN, or what another measure computes, as mean_shift"
         assert measures.skipped == {key: reason}
@@ -133,15 +131,14 @@ def test_a_measure_that_computes_nan_or_what_another_one_does_is_left_out(extrac
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_features_that_are_not_finite_are_measured_by_nothing(sets, wrong):
+def test_features_that_are_not_finite_are_measured_by_nothing(sets, collected, wrong):
     class Overflowing(EdgeExtractor):
         def forward(self, images):
             features, logits = super().forward(images)
             return features.masked_fill(images.flatten(1).amax(1, keepdim=True) == 0, wrong), logits
 
-    measures = ImageMeasures(Overflowing(), ["fid", "precision"])
-    measures.real.add(sets.held_out)
-    measures.generated.add(torch.zeros_like(sets.generated))
+    black = torch.zeros_like(sets.generated)
+    measures = collected(["fid", "precision"], sets.held_out, black, extractor=Overflowing())
     assert measures.compute() == {}
     assert measures.skipped["fid"] == "fid: the extractor's features or logits of generated images are not finite"
     measures.generated.clear()
@@ -149,10 +146,8 @@ def test_features_that_are_not_finite_are_measured_by_nothing(sets, wrong):
     assert measures.compute().keys() == {"fid", "precision"}
 
 
-def test_an_extractor_that_reads_no_digits(sets):
-    measures = ImageMeasures(EdgeExtractor())
-    measures.real.add(sets.held_out)
-    measures.generated.add(sets.generated)
+def test_an_extractor_that_reads_no_digits(sets, collected):
+    measures = collected(None, sets.held_out, sets.generated, extractor=EdgeExtractor())
     assert {"fid", "is", "precision", "sharpness"} <= set(measures.compute())
     assert not {"digit_accuracy", "class_balance", "modes"} & set(measures.measures)
     with pytest.raises(UserError, match=r"metrics\.measures=\['modes'\]: with metrics\.extractor=edges any of"):

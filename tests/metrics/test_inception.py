@@ -66,10 +66,9 @@ def test_frozen_and_drawn_from_nothing(inception, weights):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_measures(inception, sets):
-    measures = ImageMeasures(inception, ["precision", "recall", "quality"])
-    measures.real.add(sets.held_out[:6])
-    measures.generated.add(sets.held_out[:4])
+def test_measures(inception, sets, collected):
+    wanted = ["precision", "recall", "quality"]
+    measures = collected(wanted, sets.held_out[:6], sets.held_out[:4], extractor=inception)
     assert measures.compute()["precision"] == 1
     with pytest.raises(UserError, match=r"metrics\.measures=\['digit_accuracy'\]"):
         ImageMeasures(inception, ["digit_accuracy"])

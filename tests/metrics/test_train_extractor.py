@@ -17,7 +17,7 @@ from gan.evaluate import evaluate
 from gan.idx_files import ALL_NAMES
 from gan.images import unit
 from gan.metrics import DigitClassifier, build_extractor, extractor
-from gan.metrics.train_extractor import ClassifierInTraining, augment, fold_batch_norm, main
+from gan.metrics.train_extractor import ClassifierInTraining, augment, fold_batch_norm, main, save
 from gan.metrics.train_extractor import train as train_classifier
 from gan.train import train
 
@@ -86,10 +86,11 @@ def test_without_its_classifier_training_goes_on_and_says_how_to_get_one(stand_i
         evaluate(compose("evaluate", [f"ckpt='{checkpoint}'", *data, f"output_dir='{tmp_path / 'evaluated'}'"]))
 
 
-def test_a_classifier_of_other_data_is_refused(stand_in, script, tmp_path):
-    script(*stand_in("fashion_mnist"), "--epochs", "1")
+@pytest.mark.usefixtures("stand_in")
+def test_a_classifier_of_other_data_is_refused(tmp_path):
+    for name in LAYOUTS:
+        save(DigitClassifier(), tmp_path / f"{name}_classifier.safetensors", {"data": "fashion_mnist"})
     assert build_extractor("fashion_mnist").data == "fashion_mnist"
-    (tmp_path / "fashion_mnist_classifier.safetensors").rename(tmp_path / "kmnist_classifier.safetensors")
     with pytest.raises(UserError, match=r"kmnist_classifier.*: it knows the classes of fashion_mnist, not of kmnist"):
         build_extractor("kmnist")
 

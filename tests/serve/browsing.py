@@ -1,10 +1,10 @@
 """The page in Chromium. What takes long to import is imported when a browser is there."""
 
-import base64
 import io
 import json
 
 import numpy as np
+import received
 import torch
 from PIL import Image
 
@@ -90,8 +90,7 @@ def pixels_on_screen(element):
 
 def pixels(element):
     """An image as the service sent it, uint8 [28, 28]."""
-    content = element.get_attribute("src").removeprefix("data:image/png;base64,")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+    return received.pixels(element.get_attribute("src").removeprefix("data:image/png;base64,"))
 
 
 def classify(classifier, elements):

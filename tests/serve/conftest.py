@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from listening import listening
 from omegaconf import OmegaConf
 from prometheus_client.parser import text_string_to_metric_families
-from tiny_generators import save_checkpoints
+from tiny_generators import save_checkpoint, save_checkpoints
 
 from gan.config import compose
 from gan.inference import DigitGenerator
@@ -83,12 +83,18 @@ def library(checkpoints):
 
 
 @pytest.fixture
+def ckpt(tmp_path):
+    """A checkpoint of this test's own, which it may replace."""
+    return save_checkpoint(tmp_path / "a.ckpt")
+
+
+@pytest.fixture
 def settings(checkpoints, tmp_path, read_overrides):
-    """A function from overrides to settings; the model is conditional unless the test names another."""
+    """A function from overrides to settings; the model is conditional unless the test names another, or a file."""
 
     def read(*overrides, model="conditional"):
         named = any(text.startswith("models=") for text in overrides)
-        file = [] if named else [f"ckpt='{checkpoints[model]}'"]
+        file = [] if named else [f"ckpt='{checkpoints.get(model, model)}'"]
         return read_overrides(f"jobs_dir='{tmp_path / 'jobs'}'", *file, *overrides)
 
     return read
@@ -114,13 +120,14 @@ def service(settings):
 
 @pytest.fixture
 def hold(monkeypatch):
-    """An event; while it is cleared, no image is generated. Its `reached` is set when a batch has begun."""
+    """An event; while it is cleared, no image is generated. Its `reached` is set when a batch then waits for it."""
     released, sample = threading.Event(), DigitGenerator.sample
     released.reached = threading.Event()
     released.set()
 
     def sample_when_released(self, *inputs):
-        released.reached.set()
+        if not released.is_set():
+            released.reached.set()
         assert released.wait(30)
         return sample(self, *inputs)
 

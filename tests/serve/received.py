@@ -17,4 +17,5 @@ def response(connection):
 
 
 def pixels(text):
+    """The image of a PNG file in base64, uint8 [28, 28] or [28, 28, 3]."""
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))

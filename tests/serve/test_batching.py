@@ -3,20 +3,14 @@
 import asyncio
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.anyio
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_flood_of_requests_is_batched_or_refused(service, metric, hold):
     async with service("queue_size=100", "max_images=64", "max_batch=64") as client:
         hold.clear()
-        hold.reached.clear()
         refused, batches = metric("gan_queue_full_total"), metric("gan_batch_images_count")
         requests = [asyncio.create_task(client.post("/v1/generate", json={}))]
         assert await asyncio.to_thread(hold.reached.wait, 20)

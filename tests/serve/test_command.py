@@ -15,9 +15,8 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-import torch
 from prometheus_client.parser import text_string_to_metric_families
-from tiny_generators import save_checkpoint
+from tiny_generators import replace, save_checkpoint
 
 from gan.config import compose
 from gan.serve import command
@@ -117,9 +116,8 @@ def test_a_killed_service_sends_no_truncated_response_and_a_stopped_one_finishes
 
 
 @pytest.mark.process
-def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serve, tmp_path):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    server = serve(f"ckpt='{path}'", "port=0", "workers=2", "drain_seconds=0")
+def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serve, ckpt):
+    server = serve(f"ckpt='{ckpt}'", "port=0", "workers=2", "drain_seconds=0")
     workers = [int(pid) for pid in server.wait_for(r"Started server process \[(\d+)\]", 2)]
     server.wait_for("startup complete", 2)
     assert "".join(server.log).count("generator   ") == 1  # not of each worker
@@ -129,11 +127,9 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
         samples = {sample.name: sample.value for family in families for sample in family.samples}
         assert samples["gan_images_total"] == 20
 
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint["state_dict"] = {name: value + 0.1 for name, value in checkpoint["state_dict"].items()}
-    torch.save(checkpoint, path)
+    replace(ckpt, 640)
     new = server.client.post("/v1/models/default/reload").json()["version"]
-    server.wait_for(f"version {new} loaded, 320 images seen", 2)
+    server.wait_for(f"version {new} loaded, 640 images seen", 2)
     assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new} != before
 
     os.kill(workers[0], signal.SIGKILL)

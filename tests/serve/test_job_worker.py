@@ -1,6 +1,5 @@
 """The work on jobs: their results, and what a stop, a restart and other workers mean for them."""
 
-import asyncio
 import errno
 import os
 import zipfile
@@ -8,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+import waiting
 from job_requests import JOB, submit, until
 from tiny_generators import save_checkpoint
 
@@ -68,19 +68,17 @@ async def test_an_unconditional_model_has_images_without_labels(service, tmp_pat
     assert zipfile.ZipFile(tmp_path / "2.zip").namelist()[119] == "000119_seed7.png"
 
 
-async def test_a_service_that_starts_again_continues_with_the_same_model(service, generated, tmp_path, slow):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    served = (f"models={{default: {{ckpt: '{path}', version: v1}}}}",)
+async def test_a_service_that_starts_again_continues_with_the_same_model(service, generated, ckpt, slow):
+    served = (f"models={{default: {{ckpt: '{ckpt}', version: v1}}}}",)
     async with service(*served) as client:
         slow.seconds = 0.1
         url = await submit(client)
-        async with asyncio.timeout(30):
-            while not 0 < (await client.get(url)).json()["images_done"] < 250:
-                await asyncio.sleep(0.01)
-    shard = next((tmp_path / "jobs").glob("*/shards/images-000000000-000000099.npz"))
+        first = "jobs/*/shards/images-000000000-000000099.npz"
+        await waiting.until(lambda: any(ckpt.parent.glob(first)))
+    (shard,) = ckpt.parent.glob(first)
     written = shard.stat().st_mtime_ns
     (shard.parent / f".images.npz.{'0' * 32}").write_bytes(b"what a kill leaves")
-    save_checkpoint(path, num_classes=None)
+    save_checkpoint(ckpt, num_classes=None)
     async with service(*served) as client:
         assert shard.stat().st_mtime_ns == written
         slow.seconds = 0.0
@@ -141,9 +139,8 @@ async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):
         (record,) = (path for path in (tmp_path / "jobs").glob("*/job.json") if path.parent != young)
         old = datetime.now(UTC) - timedelta(hours=25)
         record.write_text(record.read_text().replace(entry["finished_at"], old.isoformat()))
-        async with asyncio.timeout(20):
-            while (await client.get("/v1/jobs")).json()["jobs"] or forgotten.exists():
-                await asyncio.sleep(0.01)
+        await waiting.until(lambda: not forgotten.exists() and not record.exists())
+        assert (await client.get("/v1/jobs")).json()["jobs"] == []
         assert (await client.get(entry["download"])).status_code == 404
     assert [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()] == [young]
 

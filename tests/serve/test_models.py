@@ -1,17 +1,22 @@
-"""Several models: shares, versions and reloads."""
+"""Several models: shares and versions; and a model's file that is replaced while the service runs."""
 
 import asyncio
 import collections
 import io
+import os
 import shutil
+import time
 
 import numpy as np
 import pytest
 from tiny_generators import replace, save_checkpoint
+from waiting import until
 
 from gan.errors import UserError
 from gan.inference import DigitGenerator
+from gan.serve import models
 from gan.serve.models import Models
+from gan.serve.service import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +25,24 @@ pytestmark = pytest.mark.anyio
 def two(checkpoints):
     a, b = checkpoints["conditional"], checkpoints["unconditional"]
     return f"models={{stable: {{ckpt: '{a}', version: v1}}, trial: {{ckpt: '{b}', weight: 0.25}}}}"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Workers look for new files at once."""
+    monkeypatch.setattr(models, "CHECK_SECONDS", 0.02)
+
+
+async def images_seen(client):
+    (model,) = (await client.get("/v1/models")).json()["models"]
+    return model["images_seen"]
+
+
+async def until_seen(client, count):
+    async def seen():
+        return await images_seen(client) == count
+
+    await until(seen)
 
 
 async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
@@ -34,21 +57,20 @@ async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
         assert all(versions[a.headers["x-model"]] == a.headers["x-model-version"] for a in responses)
 
 
-async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, tmp_path):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, ckpt):
+    async with service(f"models={{a: {{ckpt: '{ckpt}'}}}}") as client:
 
         async def generate():
             response = await client.post("/v1/generate", json={"seed": 5})
             return response.headers["x-model-version"], response.content
 
         before = await generate()
-        path.write_bytes(b"no checkpoint")
+        ckpt.write_bytes(b"no checkpoint")
         refused = await client.post("/v1/models/a/reload")
         assert refused.status_code == 409
         assert "The old model stays in use." in refused.json()["detail"]
         assert await generate() == before
-        replace(path, 640)
+        replace(ckpt, 640)
         entry = (await client.post("/v1/models/a/reload")).json()
         after = await generate()
         assert after[0] == entry["version"] != before[0]
@@ -57,46 +79,34 @@ async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_i
         assert (await client.post("/v1/models/..%2Fa.ckpt/reload")).status_code == 404
 
 
-async def test_a_model_without_room_is_refused_and_the_old_one_stays(service, tmp_path, monkeypatch, caplog):
+async def test_a_model_without_room_is_refused_and_the_old_one_stays(service, monkeypatch, caplog):
     def no_room(*_):
         raise RuntimeError("CUDA out of memory.")
 
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+    async with service() as client:
         monkeypatch.setattr(DigitGenerator, "open", no_room)
-        refused = await client.post("/v1/models/a/reload")
-        assert (refused.status_code, "model a: CUDA out of memory." in refused.text) == (409, True)
-        assert "model a: the old one stays in use, model a: CUDA out of memory." in caplog.messages
+        refused = await client.post("/v1/models/default/reload")
+        assert (refused.status_code, "model default: CUDA out of memory." in refused.text) == (409, True)
+        assert "model default: the old one stays in use, model default: CUDA out of memory." in caplog.messages
         assert (await client.post("/v1/generate", json={"seed": 5})).status_code == 200
 
 
-async def test_a_reload_does_not_interrupt(service, tmp_path):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
-        replace(path, 640)
+async def test_a_reload_does_not_interrupt(service, ckpt):
+    async with service(model=ckpt) as client:
+        replace(ckpt, 640)
         requests = [client.post("/v1/generate", json={"seed": seed}) for seed in range(30)]
-        reloads = [client.post("/v1/models/a/reload") for _ in range(3)]
+        reloads = [client.post("/v1/models/default/reload") for _ in range(3)]
         responses = await asyncio.gather(*requests[:15], *reloads, *requests[15:])
         assert {response.status_code for response in responses} == {200}
 
 
-async def test_other_workers_follow_a_reload(settings, tmp_path, monkeypatch):
-    from gan.serve import models
-    from gan.serve.service import Service
-
-    monkeypatch.setattr(models, "CHECK_SECONDS", 0.01)
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    read = settings(f"models={{a: {{ckpt: '{path}'}}}}")
-    first, second = Service(read, shared), Service(read, shared)
+async def test_other_workers_follow_a_reload(settings, ckpt):
+    first, second = (Service(settings(model=ckpt), ckpt.parent) for _ in range(2))
     async with first.running(), second.running():
         old = second.models.default.version
-        replace(path, 640)
-        new = (await first.models.reload("a")).version
-        async with asyncio.timeout(20):
-            while second.models.default.version == old:
-                await asyncio.sleep(0.01)
+        replace(ckpt, 640)
+        new = (await first.models.reload("default")).version
+        await until(lambda: second.models.default.version != old)
         assert second.models.default.version == new != old
 
 
@@ -140,3 +150,98 @@ async def test_an_exported_file_is_served(service, files, trained):
             images[ending] = np.load(io.BytesIO(response.content)).astype(int)
     assert np.array_equal(images["ckpt"], images["safetensors"])
     assert np.abs(images["ckpt"] - images["onnx"]).max() <= 1
+
+
+async def test_new_checkpoints_are_served_without_a_failed_request(service, ckpt):
+    async with service("watch=true", "cache_bytes=0", model=ckpt) as client:
+        assert (await client.get("/v1/models")).json()["watch"] is True
+        stop, responses = asyncio.Event(), []
+
+        async def ask(seed):
+            while not stop.is_set():
+                responses.append(await client.post("/v1/generate", json={"seed": seed}))
+                await asyncio.sleep(0.005)  # as a network would, it lets others run
+
+        clients = [asyncio.create_task(ask(seed)) for seed in range(4)]
+        await until(lambda: responses)
+        for count in (480, 640, 960):
+            replace(ckpt, count)
+            await until_seen(client, count)
+            enough = len(responses) + 8
+            await until(lambda enough=enough: len(responses) >= enough)
+        stop.set()
+        await asyncio.gather(*clients)
+        assert {response.status_code for response in responses} == {200}
+        assert len({response.headers["x-model-version"] for response in responses}) == 4  # the first one too
+
+
+async def test_a_damaged_file_is_one_line_and_the_next_good_one_is_taken(service, ckpt, caplog):
+    async with service("watch=true", model=ckpt) as client:
+        before = (await client.get("/v1/models")).json()
+        ckpt.write_bytes(ckpt.read_bytes()[:-500])
+        await until(lambda: "the old one stays in use" in caplog.text)
+        ckpt.unlink()
+        await asyncio.sleep(0.3)
+        assert (await client.get("/v1/models")).json() == before
+        assert (await client.post("/v1/generate", json={})).status_code == 200
+        (line,) = [line for line in caplog.messages if "the old one stays in use" in line]
+        assert line.startswith(f"model default: the old one stays in use, ckpt={ckpt}: not a readable checkpoint (")
+        replace(ckpt, 640)
+        await until_seen(client, 640)
+
+
+async def test_an_unexpected_error_does_not_end_the_watch(service, ckpt, caplog, monkeypatch):
+    async with service("watch=true", model=ckpt) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(DigitGenerator, "open", lambda *_: {}["a"])
+            replace(ckpt, 480)
+            await until(lambda: "the old one stays in use" in caplog.text)
+        assert "KeyError" in caplog.text
+        replace(ckpt, 640)
+        await until_seen(client, 640)
+
+
+async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, ckpt, monkeypatch):
+    service = Service(settings(model=ckpt), ckpt.parent)
+    async with service.running():
+        replace(ckpt, 640)
+        read = DigitGenerator.open
+        monkeypatch.setattr(DigitGenerator, "open", lambda *args: time.sleep(0.3) or read(*args))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await service.models.reload("default")
+        await until((ckpt.parent / "default.reload").exists)
+        assert service.models.default.info["images_seen"] == 640
+
+
+async def test_a_file_that_is_still_being_copied_is_not_read(service, ckpt, caplog, monkeypatch):
+    async with service("watch=true", model=ckpt) as client:
+        other = ckpt.with_name("b.ckpt")
+        replace(other, 640)
+        content = other.read_bytes()
+        monkeypatch.setattr(models, "CHECK_SECONDS", 0.2)
+        with ckpt.open("wb", buffering=0) as file:
+            for start in range(0, len(content), len(content) // 8):
+                file.write(content[start : start + len(content) // 8])
+                await asyncio.sleep(0.05)
+        await until_seen(client, 640)
+    assert "stays in use" not in caplog.text
+
+
+async def test_the_newest_run_is_followed(service, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    last = save_checkpoint(tmp_path / "outputs/train/a/checkpoints/last.ckpt")
+    os.utime(last, (1, 1))
+    async with service("models={a: {ckpt: last}}", "watch=true") as client:
+        new = save_checkpoint(tmp_path / "outputs/train/b/checkpoints/last.ckpt")
+        replace(new, 640)
+        await until_seen(client, 640)
+        assert (await client.get("/v1/models")).json()["models"][0]["path"] == str(new)
+
+
+async def test_without_watch_a_new_file_waits_for_a_reload(service, ckpt):
+    async with service(model=ckpt) as client:
+        replace(ckpt, 640)
+        await asyncio.sleep(0.3)
+        assert await images_seen(client) == 320
+        assert (await client.post("/v1/models/default/reload")).json()["images_seen"] == 640

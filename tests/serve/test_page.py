@@ -10,7 +10,7 @@ import pytest
 import torch
 from browsing import classify, pixels, pixels_on_screen
 from PIL import Image
-from tiny_generators import replace, save_checkpoint
+from tiny_generators import replace
 
 from gan.config.bounds import DIRECTIONS
 from gan.inference.directions import measure_shapes
@@ -41,17 +41,16 @@ def test_it_generates_and_names_the_model_without_requests_to_other_hosts(page):
     assert shown.browser.get_log("browser") == []
 
 
-def test_it_shows_the_images_seen_and_follows_a_training(page, tmp_path, monkeypatch):
+def test_it_shows_the_images_seen_and_follows_a_training(page, ckpt, monkeypatch):
     monkeypatch.setattr(models, "CHECK_SECONDS", 0.05)
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    shown = page(f"models={{a: {{ckpt: '{path}'}}}}", "watch=true")
+    shown = page("watch=true", model=ckpt)
     first = pixels(shown.images()[0])
     assert shown["images-seen"].text == "The generator has seen 320 images. This page follows its training."
     shown.interpolated()
     frame = shown["frame"].get_attribute("src")
     shown.generate(seed="x")  # a field in the middle of a change stays as it is
     shown.error()
-    replace(path, 1640)
+    replace(ckpt, 1640)
     shown.until(lambda: "has seen 1,640 images." in shown["images-seen"].text)
     shown.until(lambda: (pixels(shown.images()[0]) != first).any())
     shown.until(lambda: shown["frame"].get_attribute("src") != frame)
@@ -167,11 +166,10 @@ def test_downloads_have_the_images_on_the_page(page):
     assert Image.open(shown.download(shown["gif"], "gif")).n_frames == 33
 
 
-def test_images_of_a_model_that_was_replaced_are_not_saved(page, tmp_path):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    shown = page(f"models={{a: {{ckpt: '{path}'}}}}")
+def test_images_of_a_model_that_was_replaced_are_not_saved(page, ckpt):
+    shown = page(f"models={{a: {{ckpt: '{ckpt}'}}}}")
     shown.interpolated()
-    replace(path, 640)
+    replace(ckpt, 640)
     httpx.post(f"{shown.url}/v1/models/a/reload").raise_for_status()
     for button, form in ((shown.element("#downloads button"), "generate"), (shown["gif"], "interpolate")):
         button.click()

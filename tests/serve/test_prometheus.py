@@ -5,7 +5,7 @@ import os
 import psutil
 import pytest
 from job_requests import submit, until
-from tiny_generators import replace, save_checkpoint
+from tiny_generators import replace
 
 from gan.serve import prometheus
 
@@ -22,13 +22,12 @@ def test_methods_that_http_does_not_define_share_a_label(metric):
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick_jobs")
-async def test_the_images_seen_are_those_of_the_served_model_whatever_the_jobs_use(service, slow, metric, tmp_path):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    async with service(f"models={{a: {{ckpt: '{path}'}}}}") as client:
+async def test_the_images_seen_are_those_of_the_served_model_whatever_the_jobs_use(service, slow, metric, ckpt):
+    async with service(f"models={{a: {{ckpt: '{ckpt}'}}}}") as client:
         assert metric("gan_model_images_seen", model="a") == 320
         slow.seconds = 0.05
         _, waiting = await submit(client), await submit(client)
-        replace(path, 640)
+        replace(ckpt, 640)
         assert (await client.post("/v1/models/a/reload")).status_code == 200
         assert metric("gan_model_images_seen", model="a") == 640
         slow.seconds = 0.0

@@ -118,7 +118,8 @@ def test_an_offer_to_upgrade_is_passed_over_and_the_body_read(connect, together)
         (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", [408]),
     ],
 )
-def test_an_error_of_the_parser_does_not_take_the_place_of_an_earlier_response(connect, fault, later):
+def test_an_error_of_the_parser_does_not_take_the_place_of_an_earlier_response(connect, monkeypatch, fault, later):
+    monkeypatch.setattr(middleware, "LINGER_IDLE_SECONDS", 0.2)
     body = b'{"num_images": 200}'
     head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     connection = connect(head % len(body) + body + fault)

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.anyio
 PREFIX = "X-Forwarded-Prefix"
 
 
-async def root_of(client, path="/", **headers):
+async def root_of(client, prefix=None):
     """The path that the service gives its endpoints."""
-    response = await client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    response = await client.get("/", headers={} if prefix is None else {PREFIX: prefix})
     (docs,) = re.findall(r"GET (\S*)/docs", " ".join(response.json()["endpoints"]))
     return docs
 
@@ -34,12 +34,12 @@ async def test_a_prefix_comes_from_a_trusted_proxy_or_else_from_the_settings(ser
             ('/"><script>', ""),
             ("", ""),
         ):
-            assert await root_of(client, X_Forwarded_Prefix=header) == root
+            assert await root_of(client, header) == root
     async with service("trusted_proxies=192.0.2.1") as client:
-        assert await root_of(client, X_Forwarded_Prefix="/gan") == ""
+        assert await root_of(client, "/gan") == ""
     async with service("root_path=/digits/", "trusted_proxies='*'") as client:
         assert await root_of(client) == "/digits"
-        assert await root_of(client, X_Forwarded_Prefix="/gan") == "/gan"
+        assert await root_of(client, "/gan") == "/gan"
 
 
 @pytest.mark.parametrize("start", ["", "/gan"], ids=["the proxy removes the path", "the proxy leaves the path"])

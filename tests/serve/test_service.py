@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+import waiting
 from job_requests import submit, until
 
 from gan import threads
@@ -64,9 +65,7 @@ async def test_directions_that_are_found_during_an_interpolation_are_the_right_o
         assert await asyncio.to_thread(reached.wait, 30)
         body = {"num_images": 4, "seed": 7, "directions": {name: 2}, "format": "npy"}
         moved = asyncio.create_task(client.post("/v1/generate", json=body))
-        async with asyncio.timeout(30):
-            while "directions" not in vars(generator):
-                await asyncio.sleep(0.01)
+        await waiting.until(lambda: "directions" in vars(generator))
         released.set()
         assert (await path).status_code == 200
         images = np.load(io.BytesIO((await moved).content))
@@ -77,7 +76,6 @@ async def test_a_job_is_behind_the_requests(service, hold, monkeypatch):
     monkeypatch.setattr(service_module, "MAX_WAIT_SECONDS", 60.0)
     async with service() as client:
         hold.clear()
-        hold.reached.clear()
         requests = [asyncio.create_task(client.post("/v1/generate", json={})) for _ in range(3)]
         assert await asyncio.to_thread(hold.reached.wait, 20)
         turn = asyncio.create_task(client.service.turn())

@@ -89,18 +89,18 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["api_keys_file=nowhere"], "api_keys_file=nowhere: cannot be read (No such file or directory)"),
     ],
 )
-def test_an_error_is_one_line_that_names_the_key(overrides, words):
+def test_an_error_is_one_line_that_names_the_key(read_overrides, overrides, words):
     with pytest.raises(UserError) as caught:
-        read(*overrides)
+        read_overrides(*overrides)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_with_a_key_that_is_not_ascii_is_named(tmp_path):
+def test_a_file_with_a_key_that_is_not_ascii_is_named(read_overrides, tmp_path):
     path = tmp_path / "keys"
     path.write_text("key\nclé\n", encoding="utf-8")
     with pytest.raises(UserError, match=f"^api_keys_file={path}: must be in ASCII"):
-        read(f"api_keys_file='{path}'")
+        read_overrides(f"api_keys_file='{path}'")
 
 
 def test_a_quoted_text_that_looks_like_a_number_is_kept():
@@ -110,19 +110,19 @@ def test_a_quoted_text_that_looks_like_a_number_is_kept():
 
 
 @pytest.mark.parametrize("override", ["api_keys={secret-key: 1}", "rate_limit_storage='redis:/:secret-key@host'"])
-def test_an_error_does_not_reveal_a_secret(override):
+def test_an_error_does_not_reveal_a_secret(read_overrides, override):
     with pytest.raises(UserError) as caught:
-        read(override)
+        read_overrides(override)
     assert "secret-key" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("cores", "threads", "gib", "workers"), [(4, 1, 16, 4), (4, 2, 16, 2), (4, 1, 2, 2), (2, 4, 16, 1), (4, 1, 0.25, 1)]
 )
-def test_workers_fit_the_cores_and_the_memory(monkeypatch, cores, threads, gib, workers):
+def test_workers_fit_the_cores_and_the_memory(read_overrides, monkeypatch, cores, threads, gib, workers):
     monkeypatch.setattr(settings_module, "cpu_count", lambda: cores)
     monkeypatch.setattr(settings_module, "memory_left", lambda: int(gib * 2**30))
-    assert read("workers=auto", f"threads={threads}").workers == workers
+    assert read_overrides("workers=auto", f"threads={threads}").workers == workers
 
 
 def test_variables_of_a_kubernetes_service_are_passed_over(monkeypatch, capsys):

@@ -59,24 +59,10 @@ def sweep(gan):
 
 
 @pytest.fixture
-def sweep_of_processes(monkeypatch, tmp_path, capfd, logging_kept):
-    """As `sweep`, of jobs that are processes of their own; what these print is part of the output."""
-    from gan.cli import main
-
-    monkeypatch.chdir(tmp_path)
+def sweep_of_processes(sweep, monkeypatch):
+    """As `sweep`, of jobs that are processes of their own and import what this one does."""
     monkeypatch.setenv("PYTHONPATH", WITH_EXTENSION)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # remembered, so that what the command sets is taken back
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", [*LINE, *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        try:
-            code = main()
-        except SystemExit as ended:
-            code = ended.code
-        return code, "".join(capfd.readouterr())
-
-    return command
+    return sweep
 
 
 @pytest.fixture

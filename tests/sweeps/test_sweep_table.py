@@ -4,21 +4,20 @@ import json
 import shlex
 
 from gan.sweeps.job_records import read_jobs
-from gan.sweeps.sweep_table import best_jobs, varying, write_report
+from gan.sweeps.sweep_table import best_jobs, markdown, table, varying, write_report
 
 
 def test_the_table_has_the_settings_that_differ(job, tmp_path):
     job("0", ["model=dcgan", "lr=0.001", "sweep_name=a", "c=[1,2]"], 3.0)
     of_sweep = ["sweep=optuna", "+pruner.n_startup_trials=2", "launcher=slurm"]
     job("1", [*of_sweep, "model=dcgan", "lr=0.1", "sweep_name=b", "c=[1,2]", "note='a|b'"], 2.0)
-    write_report(tmp_path / "s", running=False)
+    report = write_report(tmp_path / "s", running=False)
     assert (tmp_path / "s" / "sweep.png").read_bytes().startswith(b"\x89PNG")
     header, first, _ = (tmp_path / "s" / "sweep.csv").read_text().splitlines()
     assert header == "job,status,lr,note,val/fid_mnist,images,minutes"
     assert first == "0,finished,0.001,,3.0,320,1.5"
     (best,) = best_jobs(read_jobs(tmp_path / "s"))
     assert best.name == "1"
-    report = write_report(tmp_path / "s", running=False)
     assert r"a\|b" in report
     words = ["--config-dir", "/my configs", "model=dcgan", "lr=0.1", "c=[1,2]", "note='a|b'"]
     assert f"    {shlex.join(['gan', 'train', *words])}\n" in report
@@ -36,7 +35,7 @@ def test_pruned_jobs_are_never_the_best_and_say_what_they_saved(job, tmp_path):
         *(("finished", None, None), ("pruned", 960, 4.5), ("pruned", None, None)),
     ]
     assert [best.name for best in best_jobs(jobs)] == ["0"]
-    text = write_report(tmp_path / "s", running=False)
+    text = markdown("s", jobs, *table(jobs, running=False))
     assert "# Sweep s: 1 finished, 2 pruned" in text
     words = "Pruned: 1 (after 320 images), 2 (after 320 images). That saved 960 of 1,920 images, and about 4.5 of 9.0"
     assert words in text
@@ -55,13 +54,13 @@ def test_values_of_other_measures_or_data_are_not_compared(job, tmp_path):
         (folder / "summary.json").write_text(json.dumps({"minutes": 1.5, "data": data}))
         measured = {"images_seen": 320, "monitor": monitor, "metrics": {monitor: score}}
         (folder / "checkpoints" / "best.json").write_text(json.dumps(measured))
-    text = write_report(tmp_path / "s", running=False)
+    jobs = read_jobs(tmp_path / "s")
+    text = markdown("s", jobs, *table(jobs, running=False))
     lowest = [line.removeprefix("Measures are those of each job's best checkpoint. ") for line in text.splitlines()]
     assert [line for line in lowest if line.startswith("The lowest")] == [
         "The lowest val/fid_mnist of mnist, 2, is that of job 3:",
         "The lowest val/fid_mnist of digits, 1, is that of job 1:",
         "The lowest val/kid_mnist of mnist, 0.1, is that of job 2:",
     ]
-    jobs = read_jobs(tmp_path / "s")
     lines = {line.get_label(): line.get_ydata() for line in plot(jobs, varying(jobs)).axes[0].get_lines()}
     assert list(lines["job"]) == [3.0, 2.0]

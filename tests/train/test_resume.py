@@ -94,25 +94,22 @@ def test_two_epochs_are_one_and_a_resumed_one(run, whole, tmp_path):
 def test_init_from_takes_the_weights_alone(run, trained):
     path = trained("unconditional") / "checkpoints" / "last.ckpt"
     first = GAN.load_from_checkpoint(path)
-    second, _ = run(f"init_from='{path}'", "trainer.limit_train_batches=1", "model.generator_optimizer.lr=0")
+    quick = ("~callbacks.measures", "trainer.limit_train_batches=1")
+    second, _ = run(f"init_from='{path}'", *quick, "model.generator_optimizer.lr=0")
     for name, parameter in first.generator.named_parameters():
         assert torch.equal(parameter, second.generator.get_parameter(name))
     assert second.images_seen == 16
 
 
-def test_a_run_that_resumes_reads_no_weights_to_start_from(run, begun, tmp_path):
-    module, _ = run("~callbacks.measures", "init_from=deleted.ckpt", "ckpt_path=auto", "trainer.max_epochs=2")
-    assert module.images_seen == 128
-
-
-def test_restored_threads_are_at_most_the_cores(run, begun, tmp_path, monkeypatch):
-    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+def test_a_run_that_resumes_reads_no_weights_to_start_from_and_takes_threads_up_to_the_cores(run, begun, monkeypatch):
+    path = begun / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     write_checkpoint(path, {**content, "threads": 10_000})
     settled = []
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr("gan.train.resume.settle_threads", lambda threads: settled.append(threads))
-    run("~callbacks.measures", "ckpt_path=auto", "trainer.max_epochs=2")
+    module, _ = run("~callbacks.measures", "init_from=deleted.ckpt", "ckpt_path=auto", "trainer.max_epochs=2")
+    assert module.images_seen == 128
     assert settled == [cpu_count()]
 
 
@@ -214,7 +211,7 @@ def test_max_time_ends_with_a_checkpoint_and_is_used_up(run, tmp_path, shown, ca
 def test_a_resumed_run_says_what_changed(run, begun, tmp_path, caplog):
     caplog.set_level("INFO", "gan")
     changed = ("model.instance_noise=0.25", "model.penalties.r1.every=3")
-    run("ckpt_path=auto", "trainer.max_epochs=2", *changed)
+    run("~callbacks.measures", "ckpt_path=auto", "trainer.max_epochs=2", *changed)
     assert sorted(line for line in caplog.messages if line.startswith("changed")) == [
         "changed     model.instance_noise=0.25, was 0.1",
         "changed     model.penalties.r1.every=3, was 16",
@@ -224,7 +221,7 @@ def test_a_resumed_run_says_what_changed(run, begun, tmp_path, caplog):
 def test_a_finished_run_is_left_as_it_is(run, tmp_path):
     for overrides in (("max_images=100", "trainer.limit_train_batches=1.0"), ("trainer.max_epochs=1",)):
         folder = overrides[0]
-        module, _ = run(*overrides, folder=folder)
+        module, _ = run("~callbacks.measures", *overrides, folder=folder)
         last, summary = tmp_path / folder / "checkpoints" / "last.ckpt", tmp_path / folder / "summary.json"
         before = last.read_bytes(), summary.read_bytes()
         again, metrics = run(*overrides, "ckpt_path=auto", folder=folder)

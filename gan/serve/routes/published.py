@@ -2,16 +2,15 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import Tensor
 
+from gan.generate.modes import Samples
 from gan.images import base64_pngs
 from gan.serve.access import CheckedRoute
-from gan.serve.models import Model
 from gan.serve.responses import encoded, grid_png, image_or_grid_png, json_response, model_headers
 from gan.serve.schemas import Digit, Seed
 from gan.serve.service import service_of
@@ -19,13 +18,7 @@ from gan.serve.service import service_of
 router = APIRouter(route_class=CheckedRoute, tags=["published services"])
 
 
-class PublishedRequest(BaseModel):
-    """A request to a published service's endpoint. Unknown fields are ignored."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class ImageRequest(PublishedRequest):
+class ImageRequest(BaseModel, strict=True):  # here and below, unknown fields are ignored
     num_images: int = Field(1, ge=1)
 
 
@@ -47,7 +40,7 @@ class Info(BaseModel):  # read from `DigitGenerator.info`
     device: str
 
 
-class DigitRequest(PublishedRequest):
+class DigitRequest(BaseModel, strict=True):
     digit: Digit | None = None
     seed: Seed | None = None
 
@@ -62,7 +55,7 @@ class DigitResponse(BaseModel):
     note: str
 
 
-class BatchRequest(PublishedRequest):
+class BatchRequest(BaseModel, strict=True):
     batch_size: int = Field(16, ge=1, le=64)
     grid: bool = False
 
@@ -94,27 +87,27 @@ class GanModelInfo(BaseModel):  # read from `DigitGenerator.info`
     device: str
 
 
-def _classes(model: Model, seed: int) -> Sequence[int] | None:
-    """All classes in turn. The first depends on the seed, so that a single image is not always a 0."""
-    count = model.generator.num_classes
-    return None if count is None else [(seed + index) % count for index in range(count)]
-
-
-async def _generate(request: Request, count: int) -> tuple[Model, Tensor, dict[str, str]]:
-    """The chosen model, its images for a random seed, and the headers that name both."""
+async def _generate(
+    request: Request, count: int, seed: int | None = None, digit: int | None = None
+) -> tuple[Samples, Tensor, dict[str, str]]:
+    """The samples of a model, their images, and the headers that name it. An unconditional model ignores the digit."""
     service = service_of(request)
-    model, seed = service.models.pick(), secrets.randbits(48)
-    images = await service.sample(model, model.samples([seed], _classes(model, seed)), count)
-    return model, images, model_headers(model, [seed])
+    model, chosen = service.models.pick(), secrets.randbits(48) if seed is None else seed
+    digits, classes = None, model.generator.num_classes
+    if classes is not None:  # all in turn; the first depends on the seed, so that a single image is not always a 0
+        digits = [(chosen + index) % classes for index in range(classes)] if digit is None else [digit]
+    samples = model.samples([chosen], digits)
+    images = await service.sample(model, samples, count, cached=seed is not None)
+    return samples, images, model_headers(model, [chosen])
 
 
 @router.post("/generate", response_model=GenerateResponse)
 async def generate(request: Request, body: GenerateRequest | None = None) -> Response:
     """Images from a random seed, as PNG files in base64."""
     body = body or GenerateRequest()
-    model, images, headers = await _generate(request, body.num_images)
+    samples, images, headers = await _generate(request, body.num_images)
     pngs = await encoded(images, base64_pngs)
-    content = GenerateResponse(images=pngs, num_images=len(pngs), latent_dim=model.generator.latent_dim)
+    content = GenerateResponse(images=pngs, num_images=len(pngs), latent_dim=samples.generator.latent_dim)
     return json_response(content, headers)
 
 
@@ -128,23 +121,18 @@ async def generate_image(request: Request, body: ImageRequest | None = None) -> 
 @router.post("/generate-digit", response_model=DigitResponse)
 async def generate_digit(request: Request, body: DigitRequest | None = None) -> Response:
     """One image for a digit and a seed; `note` says whether the model could be given the digit."""
-    service = service_of(request)
     body = body or DigitRequest()
-    seed = secrets.randbits(48) if body.seed is None else body.seed
-    model = service.models.pick()
-    conditional = model.generator.num_classes is not None
-    digits = [body.digit] if conditional and body.digit is not None else _classes(model, seed)
-    images = await service.sample(model, model.samples([seed], digits), 1, cached=body.seed is not None)
-    if digits is not None:
+    samples, images, headers = await _generate(request, 1, body.seed, body.digit)
+    if samples.digits is not None:
         choice = "as requested" if body.digit is not None else "chosen by the seed, since none was requested"
-        note = f"The model is conditional: it generated a {digits[0]}, {choice}."
+        note = f"The model is conditional: it generated a {samples.digits[0]}, {choice}."
     elif body.digit is not None:
         note = f"The model is unconditional: it cannot generate a {body.digit} on request; the seed decides the digit."
     else:
         note = "The model is unconditional: the seed decides the digit."
     (image,) = await encoded(images, base64_pngs)
-    content = DigitResponse(image=image, requested_digit=body.digit, seed=seed, note=note)
-    return json_response(content, model_headers(model, [seed]))
+    content = DigitResponse(image=image, requested_digit=body.digit, seed=samples.seeds[0], note=note)
+    return json_response(content, headers)
 
 
 @router.post("/generate-digits-batch", response_model=BatchGridResponse | BatchImagesResponse)

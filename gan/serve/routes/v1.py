@@ -143,6 +143,4 @@ async def reload(request: Request, response: Response, name: schemas.Name) -> sc
 
 
 def _entry(service: Service, model: Model) -> schemas.ModelEntry:
-    known = {"name": model.name, "version": model.version, "loaded_at": model.loaded_at}
-    known |= {"share": service.models.shares[model.name], "path": str(model.generator.path)}
-    return schemas.ModelEntry.model_validate(model.info | known)
+    return schemas.ModelEntry.model_validate(model.info | {"share": service.models.shares[model.name]})

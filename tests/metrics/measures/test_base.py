@@ -4,21 +4,20 @@ import logging
 
 import pytest
 
-from gan.metrics import MEASURES, ImageMeasures, build_measures
+from gan.metrics import MEASURES, build_measures
 from gan.metrics.measures.cas import ClassificationAccuracy
 from gan.metrics.measures.distributions import KernelDistance
 
 
-def test_every_measure_returns_the_values_it_declares_with_intervals_around_them(extractor, sets, pixels):
+def test_every_measure_returns_the_values_it_declares_with_intervals_around_them(extractor, sets, pixels, collected):
     measures = {measure.name: measure for measure in build_measures([*MEASURES], extractor)}
     assert list(measures) == list(MEASURES)
     own = {"kid": KernelDistance(2, 100), "cas": ClassificationAccuracy(num_images=100, epochs=1)}
     chosen = [own.get(name, name) for name in measures]
+    real, generated = (sets.held_out, sets.held_out_labels), (sets.generated, sets.generated_labels)
+    few = [tuple(part[:200] for part in parts) for parts in (real, generated)]
     for entry, measure in zip(chosen, measures.values(), strict=True):
-        one = ImageMeasures(extractor, [entry])
-        one.real.add(sets.held_out[:200], sets.held_out_labels[:200])
-        one.training.add(sets.training[:200])
-        one.generated.add(sets.generated[:200], sets.generated_labels[:200])
+        one = collected([entry], *few, sets.training[:200])
         one.pixels = pixels
         values = one.compute()
         assert set(values) == set(measure.values)
@@ -43,10 +42,8 @@ def test_every_measure_returns_the_values_it_declares_with_intervals_around_them
         ("quality", 20, None),
     ],
 )
-def test_measures_of_few_images_warn_once(extractor, sets, caplog, name, count, warning):
-    measures = ImageMeasures(extractor, build_measures([name], extractor, {"kid": {"subset_size": 100, "subsets": 2}}))
-    measures.real.add(sets.held_out[:count], sets.held_out_labels[:count])
-    measures.generated.add(sets.generated[:count], sets.generated_labels[:count])
+def test_measures_of_few_images_warn_once(sets, collected, caplog, name, count, warning):
+    measures = collected([name], sets.held_out[:count], (sets.generated[:count], sets.generated_labels[:count]))
     with caplog.at_level(logging.WARNING, logger="gan"):
         measures.compute()
         measures.compute()
@@ -54,17 +51,14 @@ def test_measures_of_few_images_warn_once(extractor, sets, caplog, name, count, 
     assert [record.message for record in caplog.records] == expected
 
 
-def test_what_is_not_given_is_named(extractor, sets):
-    measures = ImageMeasures(extractor, ["digit_accuracy", "memorization", "modes"])
-    measures.real.add(sets.held_out)
-    measures.generated.add(sets.generated)
+def test_what_is_not_given_is_named(sets, collected):
+    measures = collected(["digit_accuracy", "memorization", "modes"], sets.held_out, sets.generated)
     assert set(measures.compute()) == {"modes"}
     assert set(measures.skipped) == {"digit_accuracy", "memorization"}
 
 
-def test_a_measure_of_ten_classes_is_left_out_of_more(extractor, sets):
-    measures = ImageMeasures(extractor, ["class_fid", "modes"])
-    measures.real.add(sets.held_out, sets.held_out_labels)
-    measures.generated.add(sets.generated, sets.generated_labels + 10)
+def test_a_measure_of_ten_classes_is_left_out_of_more(sets, collected):
+    generated = sets.generated, sets.generated_labels + 10
+    measures = collected(["class_fid", "modes"], (sets.held_out, sets.held_out_labels), generated)
     assert set(measures.compute()) == {"modes"}
     assert measures.skipped == {"class_fid": "class_fid is of 10 classes, and there are more"}

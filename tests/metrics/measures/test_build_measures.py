@@ -4,17 +4,14 @@ import pytest
 from my_gan import EdgeExtractor, MeanShift
 
 from gan.errors import UserError
-from gan.metrics import MEASURES, ImageMeasures, build_measures
+from gan.metrics import MEASURES, build_measures
 from gan.metrics.measures.distributions import KernelDistance
 
 SHIFT = {"_target_": "my_gan.MeanShift", "scale": 2.0}
 
 
-def test_a_measure_is_chosen_by_name_by_target_or_as_an_object(sets, extractor):
-    wanted = ["fid", SHIFT, KernelDistance(subsets=2, subset_size=100)]
-    measures = ImageMeasures(extractor, wanted)
-    measures.real.add(sets.held_out)
-    measures.generated.add(sets.generated)
+def test_a_measure_is_chosen_by_name_by_target_or_as_an_object(sets, collected):
+    measures = collected(["fid", SHIFT, KernelDistance(subsets=2, subset_size=100)], sets.held_out, sets.generated)
     values = measures.compute()
     assert list(values) == ["fid", "mean_shift", "kid", "kid_std"]
     seen = measures.sets()

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from gan.metrics import ImageMeasures
 from gan.metrics.measures.digits import ClassAccuracy, ClassBalance, DigitAccuracy, Modes
 
 
@@ -33,23 +32,18 @@ def test_modes(computed):
     assert computed(Modes(), logits=one_hot(torch.tensor([999, 0, 0, 5]), 1000)) == {"modes": 3}
 
 
-def test_fid_of_a_class_is_the_fid_of_its_images(extractor, sets):
-    whole = ImageMeasures(extractor, ["class_fid"])
-    whole.real.add(sets.held_out, sets.held_out_labels)
-    whole.generated.add(sets.generated, sets.generated_labels)
-    values = whole.compute()
+def test_fid_of_a_class_is_the_fid_of_its_images(sets, collected):
+    real, generated = (sets.held_out, sets.held_out_labels), (sets.generated, sets.generated_labels)
+    values = collected(["class_fid"], real, generated).compute()
     for label in (0, 7):
-        one = ImageMeasures(extractor, ["fid"])
-        one.real.add(sets.held_out[sets.held_out_labels == label])
-        one.generated.add(sets.generated[sets.generated_labels == label])
+        one = collected(["fid"], *(images[labels == label] for images, labels in (real, generated)))
         assert values[f"fid_class_{label}"] == pytest.approx(one.compute()["fid"], abs=1e-4)
 
 
-def test_a_class_without_images_has_no_value(extractor, sets):
+def test_a_class_without_images_has_no_value(sets, collected):
     kept = sets.generated_labels != 4
-    measures = ImageMeasures(extractor, ["class_fid", "class_accuracy"])
-    measures.real.add(sets.held_out, sets.held_out_labels)
-    measures.generated.add(sets.generated[kept], sets.generated_labels[kept])
+    generated = sets.generated[kept], sets.generated_labels[kept]
+    measures = collected(["class_fid", "class_accuracy"], (sets.held_out, sets.held_out_labels), generated)
     others = {f"{what}_class_{label}" for what in ("fid", "accuracy") for label in range(10) if label != 4}
     values = measures.compute()
     assert set(values) == others == set(measures.intervals(values, 0.9))

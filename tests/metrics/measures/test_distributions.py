@@ -8,7 +8,7 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gan.errors import UserError
-from gan.metrics import ImageMeasures, build_measures
+from gan.metrics import build_measures
 from gan.metrics.measures import distributions
 from gan.metrics.measures.distributions import Gaussian, InceptionScore, KernelDistance
 
@@ -137,11 +137,9 @@ def test_draws_come_from_the_seed_and_not_from_the_order(features, kernel_distan
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_measures_of_a_validation_seed_no_gpu(extractor, sets, monkeypatch):
+def test_measures_of_a_validation_seed_no_gpu(sets, collected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPUs were seeded"))
-    measures = ImageMeasures(extractor, ["fid", "is", KernelDistance(2, 100)])
-    measures.real.add(sets.held_out[:200])
-    measures.generated.add(sets.generated[:200])
+    measures = collected(["fid", "is", KernelDistance(2, 100)], sets.held_out[:200], sets.generated[:200])
     assert measures.compute().keys() >= {"fid", "is", "kid"}
 
 

@@ -9,9 +9,8 @@ from gan.serve.schemas import JobEntry
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_jobs")]
 
 
-async def test_refusals_are_one_sentence(service, tmp_path, checkpoints):
-    path = save_checkpoint(tmp_path / "a.ckpt")
-    models = f"a: {{ckpt: '{path}'}}, colour: {{ckpt: '{checkpoints['colour']}'}}"
+async def test_refusals_are_one_sentence(service, ckpt, checkpoints):
+    models = f"a: {{ckpt: '{ckpt}'}}, colour: {{ckpt: '{checkpoints['colour']}'}}"
     async with service(f"models={{{models}}}", "max_job_images=1000") as client:
         for body, words in (
             ({"num_images": 1001}, "num_images: 1001 images, at most 1000 in a job"),
@@ -25,7 +24,7 @@ async def test_refusals_are_one_sentence(service, tmp_path, checkpoints):
         ):
             response = await client.post("/v1/jobs", json=JOB | body)
             assert (response.status_code, words in response.json()["detail"]) == (422, True), response.text
-        save_checkpoint(path)
+        save_checkpoint(ckpt)
         changed = await client.post("/v1/jobs", json=JOB | {"model": "a"})
         assert changed.status_code == 409
         assert "has changed since model a was loaded from it; reload the model first." in changed.json()["detail"]
@@ -33,9 +32,9 @@ async def test_refusals_are_one_sentence(service, tmp_path, checkpoints):
         await submit(client, model="a")
         assert (await client.get(f"/v1/jobs/{'0' * 32}")).status_code == 404
         assert (await client.get("/v1/jobs/..%2Fa")).status_code in (404, 422)
-    async with service(f"jobs_dir='{path}'") as client:
+    async with service(f"jobs_dir='{ckpt}'") as client:
         refused = await client.post("/v1/jobs", json=JOB)
-        assert (refused.status_code, refused.json()["detail"]) == (507, f"jobs_dir={path}: File exists")
+        assert (refused.status_code, refused.json()["detail"]) == (507, f"jobs_dir={ckpt}: File exists")
         assert (await client.get("/v1/jobs")).json() == {"jobs": []}
         assert (await client.get(f"/v1/jobs/{'0' * 32}")).status_code == 404
     async with service("jobs_dir=null") as client:

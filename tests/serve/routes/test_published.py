@@ -10,8 +10,9 @@ from received import pixels
 
 from gan.serve.routes.published import BatchRequest, DigitRequest, GenerateRequest
 
+pytestmark = pytest.mark.anyio
 
-@pytest.mark.anyio
+
 async def test_the_first_published_service(service):
     async with service() as client:
         assert (await client.get("/")).json().keys() >= {"name", "endpoints"}
@@ -28,7 +29,6 @@ async def test_the_first_published_service(service):
         assert (await client.get("/docs")).status_code == 200
 
 
-@pytest.mark.anyio
 async def test_the_second_published_service(service, library):
     async with service() as client:
         response = (await client.post("/generate-digit", json={"digit": 7, "seed": 3})).json()
@@ -48,7 +48,6 @@ async def test_the_second_published_service(service, library):
         assert (info["noise_dimension"], info["output_size"], info["output_channels"]) == (8, "28x28", 1)
 
 
-@pytest.mark.anyio
 async def test_an_unconditional_model_says_that_it_cannot_choose_the_digit(service):
     async with service(model="unconditional") as client:
         response = (await client.post("/generate-digit", json={"digit": 7, "seed": 3})).json()
