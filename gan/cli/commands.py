@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import gan
+from gan.cli.closed_output import reader_may_leave
 from gan.errors import UserError
 
 COMMANDS = {
@@ -29,6 +30,7 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+@reader_may_leave()
 def main() -> int:
     """Entry point of the console script. Returns the exit status; SystemExit for a mistake, or an interrupt."""
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -1,7 +1,6 @@
 """A user's mistake becomes one line on stderr and an exit status."""
 
 import os
-import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from gan.cli.closed_output import reader_has_left
 from gan.config import explain
 from gan.config.environment import check_environment, is_later_rank
 from gan.errors import UserError
@@ -29,20 +29,10 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
         if (is_first and traceback_wanted) or not isinstance(error, mistakes):
             raise
-        if is_first and not (isinstance(error, BrokenPipeError) and _reader_has_left()):
+        if is_first and not (isinstance(error, BrokenPipeError) and reader_has_left()):
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
-
-
-def _reader_has_left() -> bool:
-    """Whether nobody reads standard output any more, as with `| head`; what is still printed is then discarded."""
-    output, poll = 1, select.poll()
-    poll.register(output, 0)
-    left = any(event & select.POLLERR for _, event in poll.poll(0))
-    if left:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return left
 
 
 def _library_mistakes() -> tuple[type[Exception], ...]:

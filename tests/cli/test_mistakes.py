@@ -147,7 +147,15 @@ def test_a_connection_that_breaks_is_told_while_somebody_reads(gan, monkeypatch)
 
 
 @pytest.mark.process
-def test_a_reader_that_leaves_ends_the_help_without_a_word(python):
-    command = f"'{python}' -m gan train --help model | true"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["--help", "train --help model", "generate 'ckpt={ckpt}' num_images=1 format=png"])
+def test_a_reader_that_leaves_stops_no_work_and_gets_no_traceback(
+    python, trained, tmp_path, monkeypatch, command, unbuffered
+):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = command.format(ckpt=trained("unconditional") / "checkpoints/last.ckpt")
+    done = subprocess.run(
+        ["bash", "-c", f"'{python}' -m gan {command} | true"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert (done.stdout, done.stderr) == ("", "")
+    assert len([*tmp_path.rglob("*.png")]) == ("generate" in command)
