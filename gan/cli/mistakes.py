@@ -11,7 +11,7 @@ from yaml import YAMLError
 
 from gan.cli.closed_output import reader_has_left
 from gan.config import explain
-from gan.config.environment import check_environment, is_later_rank
+from gan.config.environment import check_environment, is_first_of_machine
 from gan.errors import UserError
 
 
@@ -22,8 +22,8 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
         check_environment(command)
-        # Processes of one run make the same mistake. The first prints it; the others inherit HYDRA_FULL_ERROR from it.
-        is_first = command != "train" or not is_later_rank()
+        # Processes of one run make the same mistake. The first of each machine prints it, whose disk may be another.
+        is_first = command != "train" or is_first_of_machine()
         yield
     except BaseException as error:
         mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())

@@ -52,3 +52,9 @@ def is_later_rank() -> bool:
     if "LOCAL_RANK" in os.environ and ("NODE_RANK" in os.environ or whole_number("WORLD_SIZE", 1) > 1):
         return whole_number("RANK", whole_number("LOCAL_RANK", 0)) != 0
     return in_slurm() and whole_number("SLURM_STEP_NUM_TASKS", 1) > 1 and whole_number("SLURM_PROCID", 0) != 0
+
+
+def is_first_of_machine() -> bool:
+    """Whether no process before this one belongs to the same run on the same machine."""
+    local_rank = "LOCAL_RANK" if "LOCAL_RANK" in os.environ else "SLURM_LOCALID"
+    return not is_later_rank() or whole_number(local_rank, 1) == 0

@@ -131,10 +131,12 @@ def test_a_process_of_its_own_is_never_silent(gan, monkeypatch, name):
     assert gan("train", "modl=3")[2].count("\n") == 1
 
 
-def test_a_later_rank_of_one_run_is_silent(gan, monkeypatch):
-    for name, value in {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2"}.items():
+@pytest.mark.parametrize(("local_rank", "lines"), [("1", 0), ("0", 1)])
+def test_of_one_run_the_first_process_of_each_machine_tells_a_mistake(gan, monkeypatch, local_rank, lines):
+    for name, value in {"LOCAL_RANK": local_rank, "RANK": "3", "WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    assert gan("train", "modl=3") == (2, "", "")
+    code, out, err = gan("train", "modl=3")
+    assert (code, out, err.count("\n")) == (2, "", lines)
 
 
 def test_a_connection_that_breaks_is_told_while_somebody_reads(gan, monkeypatch):

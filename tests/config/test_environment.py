@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gan.config.environment import NUMBERS, check_environment, is_later_rank
+from gan.config.environment import NUMBERS, check_environment, is_first_of_machine, is_later_rank
 from gan.errors import UserError
 
 
@@ -49,20 +49,21 @@ def test_numbers_empty_variables_and_those_that_a_command_never_reads_pass(monke
 
 
 @pytest.mark.parametrize(
-    ("environment", "later"),
+    ("environment", "later", "first_of_machine"),
     [
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}, True),
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, False),
-        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, False),  # a variable that stayed behind, and no step of srun
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_NAME": "bash"}, False),
-        ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "0"}, True),
-        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, False),
-        ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "3"}, False),
-        ({"NODE_RANK": "0", "LOCAL_RANK": "1"}, True),
-        ({"RANK": "3"}, False),
+        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}, True, False),
+        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}, True, True),
+        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, False, True),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, False, True),  # a variable that stayed behind, and no step of srun
+        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_NAME": "bash"}, False, True),
+        ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "0"}, True, True),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, False, True),
+        ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "3"}, False, True),
+        ({"NODE_RANK": "0", "LOCAL_RANK": "1"}, True, False),
+        ({"RANK": "3"}, False, True),
     ],
 )
-def test_only_later_processes_of_one_run_are_silent(monkeypatch, environment, later):
+def test_the_place_of_a_process_among_those_of_one_run(monkeypatch, environment, later, first_of_machine):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert is_later_rank() == later
+    assert (is_later_rank(), is_first_of_machine()) == (later, first_of_machine)
