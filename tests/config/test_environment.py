@@ -48,14 +48,17 @@ def test_numbers_empty_variables_and_those_that_a_command_never_reads_pass(monke
         check_environment("evaluate")
 
 
+STEP = {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
+
+
 @pytest.mark.parametrize(
     ("environment", "later", "first_of_machine"),
     [
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}, True, False),
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}, True, True),
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, False, True),
+        (STEP | {"SLURM_PROCID": "1"}, True, False),
+        (STEP | {"SLURM_PROCID": "1", "SLURM_LOCALID": "0"}, True, True),
+        (STEP | {"SLURM_PROCID": "0"}, False, True),
         ({"SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, False, True),  # a variable that stayed behind, and no step of srun
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_NAME": "bash"}, False, True),
+        (STEP | {"SLURM_PROCID": "1", "SLURM_JOB_NAME": "bash"}, False, True),
         ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "0"}, True, True),
         ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, False, True),
         ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "3"}, False, True),
