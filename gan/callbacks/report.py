@@ -27,6 +27,7 @@ from gan.hardware import device_name, precision_name
 from gan.inference.exported_files import file_metadata, write_safetensors
 from gan.inference.network_loading import describe, weights_checksum
 from gan.metrics.extractor import CLASSIFIERS
+from gan.metrics.measures.base import ARROWS, Direction
 from gan.module import GAN
 from gan.optional_files import OptionalFiles
 from gan.runs.newest import BEST, LAST, resume_command
@@ -85,7 +86,8 @@ class RunReport(Callback):
                 facts = describe(network, options, data.name, trainer.current_epoch, pl_module.images_seen)
                 facts |= {"version": weights_checksum(network), "command": command}
                 write_safetensors(network, {"network": name, **file_metadata(facts)}, path)
-        floor = next((each.floor(trainer) for each in trainer.callbacks if isinstance(each, ValidationMeasures)), {})
+        measures = next((each for each in trainer.callbacks if isinstance(each, ValidationMeasures)), None)
+        floor, better = (measures.floor(trainer), measures.directions) if measures else ({}, {})
         summary = {
             "command": command or shlex.join(sys.argv),
             "data": data.name,
@@ -105,7 +107,7 @@ class RunReport(Callback):
         if any(left is not None and left <= 0 for left in timers):
             log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
         log.info("%-10s  %.1f minutes in all, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
-        if table := results_table(folder, floor):
+        if table := results_table(folder, floor, better):
             log.info("\n%s", table)
         if not in_multirun():
             commands = next_commands(folder, data, pl_module.num_classes, options)
@@ -115,7 +117,7 @@ class RunReport(Callback):
         return self._minutes_before + (time.perf_counter() - self._started) / 60
 
 
-def results_table(run: Path, floor: Mapping[str, float]) -> str:
+def results_table(run: Path, floor: Mapping[str, float], better: Mapping[str, Direction | None]) -> str:
     """The measures of the last and of the best checkpoint and, where it is known, their floor; empty without any."""
     last, best = (read_json(run / path.with_suffix(".json")) for path in (LAST, BEST))
     columns = {"last": last.get("metrics") or {}}
@@ -128,8 +130,9 @@ def results_table(run: Path, floor: Mapping[str, float]) -> str:
         return ""
     rows = [["measure", *columns]]
     for name in names:
-        values = [each.get(name) for each in columns.values()]
-        rows.append([name, *("-" if value is None else f"{value:.4g}" for value in values)])
+        values = [values.get(name) for values in columns.values()]
+        cells = ["-" if value is None else f"{value:.4g}" for value in values]
+        rows.append([f"{name}{ARROWS[better.get(name)]}", *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from gan.metrics.bootstrap import Interval
-from gan.metrics.measures.base import Direction
+from gan.metrics.measures.base import ARROWS, Direction
 
 T = TypeVar("T")
 Values = dict[str, float]
 Intervals = dict[str, Interval]
 OF_A_CLASS = re.compile(r"_class_\d+")
-ARROWS = {"lower": " ↓", "higher": " ↑"}
 
 
 def markdown(
@@ -49,7 +48,7 @@ def _table(
             bounds = " [{:.4g}, {:.4g}]".format(*intervals[name][row]) if row in intervals.get(name, {}) else ""
             cell = f"{values[row]:.4g}{spread}{bounds}" if row in values else "-"
             cells.append(f"**{cell}**" if name != "floor" and best is not None and values.get(row) == best else cell)
-        lines.append(f"| {row}{ARROWS.get(better.get(row, ''), '')} | " + " | ".join(cells) + " |")
+        lines.append(f"| {row}{ARROWS[better.get(row)]} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

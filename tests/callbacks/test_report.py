@@ -96,16 +96,16 @@ def checkpoints(run, **files):
 
 def test_the_table_has_the_last_the_best_and_the_floor(tmp_path):
     run = checkpoints(tmp_path / "run", last=(3000, 2.5), best=(2000, 1.25))
-    assert results_table(run, {"val/fid_mnist": 0.03125}).splitlines() == [
-        "measure        last  best, at 2,000 images  floor",
-        "val/fid_mnist  2.5   1.25                   0.03125",
+    assert results_table(run, {"val/fid_mnist": 0.03125}, {"val/fid_mnist": "lower"}).splitlines() == [
+        "measure          last  best, at 2,000 images  floor",
+        "val/fid_mnist ↓  2.5   1.25                   0.03125",
     ]
 
 
 def test_a_best_checkpoint_that_is_the_last_has_no_column_and_an_unknown_floor_neither(tmp_path):
     run = checkpoints(tmp_path / "run", last=(3000, 2.5), best=(3000, 2.5))
-    assert results_table(run, {}).splitlines() == ["measure        last", "val/fid_mnist  2.5"]
-    assert results_table(tmp_path / "nothing", {}) == ""
+    assert results_table(run, {}, {}).splitlines() == ["measure        last", "val/fid_mnist  2.5"]
+    assert results_table(tmp_path / "nothing", {}, {}) == ""
 
 
 def test_the_next_commands_name_the_run(tmp_path, monkeypatch):

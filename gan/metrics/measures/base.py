@@ -13,6 +13,7 @@ from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import ImageFeatures
 
 Direction = Literal["lower", "higher"]
+ARROWS: Mapping[str | None, str] = {"lower": " ↓", "higher": " ↑", None: ""}
 
 
 @dataclass(frozen=True, eq=False)
