@@ -39,13 +39,16 @@ def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
     Row i depends only on (seed, i, latent_dim). Rows are drawn in blocks of a fixed size, so that any range is cheap.
     """
     first = start // BLOCK
-    blocks = [torch.empty(0, latent_dim, dtype=torch.float32, device="cpu")]
+    blocks = []
     for block in range(first, -(-stop // BLOCK)):
         needed = min(BLOCK, stop - block * BLOCK)
         rows = -(-needed // DRAWN_TOGETHER) * DRAWN_TOGETHER
         stream = torch.Generator().manual_seed(derive_seed(seed, block))
         blocks.append(torch.randn(rows, latent_dim, generator=stream, dtype=torch.float32, device="cpu"))
-    return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
+    if not blocks:
+        return torch.empty(0, latent_dim, dtype=torch.float32, device="cpu")
+    joined = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+    return joined[start - first * BLOCK : stop - first * BLOCK]
 
 
 def truncate(z: Tensor, limit: float) -> Tensor:

@@ -8,17 +8,20 @@ from omegaconf import DictConfig
 class GridSweeper(Sweeper):
     """Every combination of the given values."""
 
+    hydra_context: HydraContext
+    config: DictConfig
+
     def __init__(self, params: dict[str, str]) -> None:
         self.params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.run = config, hydra_context
+        self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> None:
         from gan.sweeps.grid_sweep import run_grid
         from gan.sweeps.sweep import Sweep
 
-        run_grid(Sweep(*self.run, self.params, arguments))
+        run_grid(Sweep(self.config, self.hydra_context, self.params, arguments))
 
 
 class OptunaSweeper(GridSweeper):
@@ -37,5 +40,5 @@ class OptunaSweeper(GridSweeper):
         from gan.sweeps.optuna_sweep import run_search
         from gan.sweeps.sweep import Sweep
 
-        sweep = Sweep(*self.run, self.params, arguments)
+        sweep = Sweep(self.config, self.hydra_context, self.params, arguments)
         run_search(sweep, self.n_trials, self.n_jobs, self.seed, self.pruner)

@@ -53,6 +53,7 @@ def test_each_loss_is_one_choice_with_every_model(model):
         published.model = {"one_stage": model in ("conditional", "stacked")}  # such steps need a slope
         brings = {name: penalty.weight for name, penalty in published.get("penalties", {}).items()}
         assert plain(cfg.model.loss) == plain(published.loss)
+        assert brings.get("wgan_gp", 10) == 10  # as published
         assert weights(cfg) == {**brings, **own}
         assert type(instantiate(cfg.model).objectives.loss).__name__ == published.loss._target_.rpartition(".")[2]
 

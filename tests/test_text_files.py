@@ -60,8 +60,8 @@ def test_files_are_utf8_in_a_locale_that_is_not(gan, trained, tmp_path, c_locale
 
 
 def test_a_terminal_that_lacks_a_character_ends_no_command(gan, monkeypatch, tmp_path):
-    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
-    monkeypatch.setattr(sys, "stdout", ascii_only)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
     code, _, err = gan("generate", "ckpt=pretrained", "digits=[3]", "output='ü.png'", "device=cpu")
     assert (code, (tmp_path / "ü.png").is_file()) == (0, True), err
-    assert b"\\xfc.png" in ascii_only.buffer.getvalue()
+    assert b"\\xfc.png" in written.getvalue()

@@ -66,6 +66,8 @@ class RunCheckpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._saved = state_dict.get("saved", {})
+        same = self._saved.get("monitor", self.monitor) == self.monitor
+        self.best_score = state_dict["best_score"] if same else None
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
@@ -99,15 +101,16 @@ class RunCheckpoints(Checkpoint):
             self._finish_writing(trainer)
         elsewhere = resumed.parent != self.directory
         if not self._comparable or (elsewhere and in_multirun()):
-            return
-        if elsewhere and not best.exists() and self._older_best.exists():
+            self.best_score = None
+        elif elsewhere and not best.exists() and self._older_best.exists():
             described = self._older_best.with_suffix(".json")
             if read_json(described).get("images_seen", 0) <= pl_module.images_seen:  # not one of a later time
                 _copy(self._older_best, best)
                 _copy(described, best.with_suffix(".json"))
-        kept = read_json(best.with_suffix(".json")) if best.exists() else {}
-        if kept.get("monitor") == self.monitor:
-            self.best_score = kept.get("best_score")
+        if not best.exists():
+            self.best_score = None
+        elif self._comparable and (kept := read_json(best.with_suffix(".json"))).get("monitor") == self.monitor:
+            self.best_score = kept.get("best_score")  # it may be newer than a checkpoint that the run goes back to
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
         loop = trainer.fit_loop

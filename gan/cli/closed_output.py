@@ -1,31 +1,36 @@
-"""Standard output that nobody reads any more, as with `| head`."""
+"""Standard output whose reader may leave before the end, as with `| head`."""
 
-import atexit
-import logging
+import io
 import os
-import select
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 
 
-@contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """Without a reader work goes on, and what only prints ends with status 2; nothing prints a traceback."""
-    logging.raiseExceptions = False
-    atexit.register(reader_has_left)  # before Python writes what it still holds
-    try:
-        yield
-    except BrokenPipeError as error:
-        if reader_has_left():
-            raise SystemExit(2) from error
-        raise
+class Output(io.TextIOWrapper):
+    """What nobody reads any more is discarded, so that work goes on and nothing prints a traceback."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._discard()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._discard()
+
+    def _discard(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
 
-def reader_has_left() -> bool:
-    """Whether that is so; what is still printed is then discarded."""
-    output, poll = 1, select.poll()
-    poll.register(output, 0)
-    left = any(event & select.POLLERR for _, event in poll.poll(0))
-    if left:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return left
+def outlive_reader() -> None:
+    """Makes standard output an `Output`, which also escapes characters that a terminal lacks."""
+    old = sys.stdout
+    if type(old) is io.TextIOWrapper:
+        encoding, by_line, at_once = old.encoding, old.line_buffering, old.write_through
+        new = Output(old.detach(), encoding, "backslashreplace", line_buffering=by_line, write_through=at_once)
+        if old is sys.__stdout__:  # whose width is the terminal's
+            sys.__stdout__ = new  # type: ignore[misc]
+        sys.stdout = new

@@ -1,12 +1,11 @@
 """The command line: `gan COMMAND [overrides]`. Heavy imports wait until a command runs."""
 
-import io
 import os
 import sys
 from collections.abc import Sequence
 
 import gan
-from gan.cli.closed_output import reader_may_leave
+from gan.cli.closed_output import outlive_reader
 from gan.errors import UserError
 
 COMMANDS = {
@@ -30,11 +29,9 @@ def usage() -> str:
     return "\n".join(lines)
 
 
-@reader_may_leave()
 def main() -> int:
     """Entry point of the console script. Returns the exit status; SystemExit for a mistake, or an interrupt."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a character ends no command
+    outlive_reader()
     if len(sys.argv) < 2:
         from gan.cli.menu import choose
 

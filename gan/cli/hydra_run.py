@@ -33,7 +33,8 @@ class ComposingHydra(Hydra):
     """Hydra whose errors while it composes name the override or the file."""
 
     def compose_config(self, config_name: str | None, overrides: list[str], *args: Any, **options: Any) -> DictConfig:
-        with composing(overrides):
+        typed = [text for text in overrides if text != "hydra.mode=RUN"]  # which `_run` adds
+        with composing(typed):
             return super().compose_config(config_name, overrides, *args, **options)
 
 

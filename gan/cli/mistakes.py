@@ -9,7 +9,6 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gan.cli.closed_output import reader_has_left
 from gan.config import explain
 from gan.config.environment import check_environment, is_first_of_machine
 from gan.errors import UserError
@@ -22,14 +21,15 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
         check_environment(command)
-        # Processes of one run make the same mistake. The first of each machine prints it, whose disk may be another.
+        # Processes of one run make the same mistake. The first of each machine prints it: disks may differ. Those that
+        # Lightning starts inherit HYDRA_FULL_ERROR.
         is_first = command != "train" or is_first_of_machine()
         yield
     except BaseException as error:
         mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
         if (is_first and traceback_wanted) or not isinstance(error, mistakes):
             raise
-        if is_first and not (isinstance(error, BrokenPipeError) and reader_has_left()):
+        if is_first:
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error

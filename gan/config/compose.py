@@ -95,10 +95,7 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
     except (UserError, OmegaConfBaseException):
         raise
     except UnicodeDecodeError as error:
-        folders = [source.path for source in GlobalHydra.instance().config_loader().get_search_path().get_path()]
-        files = (file for folder in folders for file in Path(folder.removeprefix("file://")).rglob("*.yaml"))
-        wrong = ", ".join(str(file) for file in files if error.object in file.read_bytes())
-        raise UserError(f"{wrong}: not UTF-8, {error}") from error
+        raise UserError(f"a config of yours is not UTF-8: {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         if str(error).startswith("Unable to configure"):  # raised by logging.config
             raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}") from error
@@ -114,8 +111,9 @@ def _is_wrong_choice(override: str) -> bool:
     if not (CONFIG_DIR / key).is_dir():
         return False
     value = OmegaConf.from_dotlist([override])[key]
-    names = value if isinstance(value, ListConfig) else [value]
-    return not all(isinstance(name, str | DictConfig) for name in names)  # a mapping sets values of the group
+    if OmegaConf.is_dict(value):  # which sets values of the group
+        return False
+    return not all(isinstance(name, str) for name in (value if isinstance(value, ListConfig) else [value]))
 
 
 def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:

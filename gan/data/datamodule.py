@@ -1,7 +1,6 @@
 """MNISTDataModule: the images of any source, split, kept in memory, in batches."""
 
 import logging
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from gan.config.bounds import TRAIN, require
+from gan.config.bounds import require
 from gan.data.batches import EvaluationBatches, TrainingBatches, stratified_split
 from gan.data.rare_images import rare_images
 from gan.data.sklearn_digits import Digits
@@ -65,6 +64,14 @@ class MNISTDataModule(LightningDataModule):
         if not isinstance(source, Source | None):
             raise UserError(f"data.source={source}: {{_target_: gan.data.MNIST}}, another gan.data.Source, or null")
         require("data.download", download)
+        require("data.offline_fallback", offline_fallback)
+        require("data.batch_size", batch_size)
+        require("data.val_size", val_size)
+        require("data.val_batch_size", val_batch_size)
+        require("data.images_per_epoch", images_per_epoch)
+        require("data.stratified_batches", stratified_batches)
+        require("data.rare_share", rare_share)
+        require("data.seed", seed)
         self.source = source if source is not None else MNIST()
         if isinstance(self.source, IDXFiles):
             _require_folder(dir)
@@ -76,8 +83,6 @@ class MNISTDataModule(LightningDataModule):
         self.images_per_epoch = images_per_epoch
         self.stratified_batches, self.rare_share = stratified_batches, rare_share
         self.seed = seed
-        for name in (name for name in vars(self) if f"data.{name}" in TRAIN):
-            require(f"data.{name}", getattr(self, name))
         self._is_set_up = False
 
     def prepare_data(self) -> None:
@@ -196,10 +201,14 @@ def _require_folder(dir: str) -> None:
     if not isinstance(dir, str | Path) or not str(dir):
         raise UserError(f"data.dir={dir}: the path of a folder")
     path = Path(dir).expanduser().absolute()
-    if os.path.isfile(path):
+    try:
+        kind = "folder" if path.is_dir() else "file" if path.exists() else None
+    except OSError as error:
+        raise UserError(f"data.dir={dir}: {path} cannot be read ({error.strerror})") from error
+    if kind == "file":
         raise UserError(f"data.dir={dir}: {path} is a file, not a folder")
     # A run records its folder as an absolute path, so the default comes in both forms.
-    if not os.path.isdir(path) and path != Path(DEFAULT_DIR).absolute():
+    if kind is None and path != Path(DEFAULT_DIR).absolute():
         raise UserError(
             f"data.dir={dir}: there is no folder {path}; make it, if the data set is to be downloaded there"
         )

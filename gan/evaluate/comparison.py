@@ -1,5 +1,6 @@
 """Measures sets of images beside their floor: what `gan evaluate` and `gan.evaluate.measure` share."""
 
+import itertools
 import logging
 import re
 import time
@@ -102,10 +103,9 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     """By set of images, the name of the folder for its pictures: no two are the same, and none leads elsewhere."""
     folders: dict[str, str] = {}
     for name in names:
-        folder = re.sub(r"[/\\]|^\.+", "_", name)
-        while folder in folders.values():
-            folder += "_2"
-        folders[name] = folder
+        plain = re.sub(r"[/\\]|^\.+", "_", name)
+        numbered = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+        folders[name] = next(folder for folder in numbered if folder not in folders.values())
     return folders
 
 

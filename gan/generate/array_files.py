@@ -61,10 +61,12 @@ class ArrayFiles:
         spans = [(start, stop)]
         if shard_size is not None:
             spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
-            while old:  # a killed command then resumes
-                old.pop().unlink()
         elif any(_span(path) for path in old) and self._recorded_settings(settings):
             old.append(self.path / SETTINGS)
+        if sharded:  # a killed command then resumes
+            for path in old:
+                path.unlink()
+            old = []
         total = sum(end - first for first, end in spans)
         started = time.perf_counter()
         with tqdm(total=total, unit=" images", unit_scale=True, disable=None if progress else True, leave=False) as bar:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,10 @@ def build_network(
     """
     key, packages = "model.generator", ["gan.networks"]
     own = locate(spec["_target_"], key, packages, trust).__module__.startswith("gan.networks.")
-    with torch.device("meta" if own else "cpu"), _SkipNormal() if own else nullcontext():
+    with ExitStack() as without_memory:
+        if own:
+            without_memory.enter_context(torch.device("meta"))
+            without_memory.enter_context(_SkipNormal())
         network: nn.Module = build(spec, key, packages, trust, **{name: shape[name] for name in SHAPE})
     # Tensors of a file may be unaligned, and then additions run in another order. Copies are aligned.
     copies = {

@@ -36,11 +36,15 @@ class CSVMetrics(ImageAxis, Logger):
     def follow(self, module: GAN) -> None:
         """Also deletes the rows that a resumed run logs again, and for a new run all rows."""
         super().follow(module)
-        if self.path.exists():
+        if not self.path.exists():
+            return
+        rows: list[dict[str, str]] = []
+        if module.images_seen:
             rows = list(takewhile(lambda row: int(row["images_seen"] or 0) <= module.images_seen, read_rows(self.path)))
-            self._columns = self._columns if module.images_seen else list(COUNTS)
-            with self.files.writing(self.path):
-                self._rewrite(rows, self._columns)
+        else:
+            self._columns = list(COUNTS)
+        with self.files.writing(self.path):
+            self._rewrite(rows, self._columns)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Does nothing: `.hydra/` in the run's folder has the whole configuration."""

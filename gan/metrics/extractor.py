@@ -130,13 +130,13 @@ class DigitExtractor(Extractor):
     those of the 10**C combinations, the first channel counting most: the digits a, b, c are class 100 a + 10 b + c.
 
     Args:
-        data: the data set whose ten classes it knows.
         classifier: that of the data set in this package when not given.
+        data: the data set whose ten classes it knows.
     """
 
     reads_digits = True
 
-    def __init__(self, data: str = "mnist", classifier: DigitClassifier | None = None) -> None:
+    def __init__(self, classifier: DigitClassifier | None = None, data: str = "mnist") -> None:
         super().__init__()
         self.name, self.data = data, None if data == "mnist" else data  # that of MNIST reads digits of any data
         self.classifier = classifier if classifier is not None else load_digit_classifier(data=data)
@@ -218,7 +218,7 @@ def build_extractor(
         UserError: another name; weights that are missing, altered or of another network; not an `Extractor`.
     """
     if chosen in CLASSIFIERS:
-        extractor: Any = DigitExtractor(chosen)
+        extractor: Any = DigitExtractor(data=chosen)
     elif chosen == "inception":
         from gan.metrics.inception import InceptionExtractor
 

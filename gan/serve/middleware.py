@@ -127,7 +127,8 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.receive = receive
         headers = dict(scope["headers"])
-        self.announced = int(headers.get(b"content-length", b"0"))  # the server refuses what is no number
+        length = headers.get(b"content-length", b"").lstrip(b"0")  # digits alone; int() refuses thousands of zeros
+        self.announced = int(length or b"0")
         self.unread = self.announced > 0 or b"transfer-encoding" in headers
         self.disconnected = False
         self.content: bytes | None = None

@@ -1,6 +1,5 @@
 """A job in a process of its own: `python -m gan.sweeps.remote_job` reads a pickled job and its arguments from stdin."""
 
-import io
 import os
 import pickle
 import sys
@@ -10,6 +9,8 @@ from collections.abc import Sequence
 from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
+
+from gan.cli.closed_output import outlive_reader
 
 
 class RemoteJob:
@@ -38,8 +39,7 @@ def import_paths() -> dict[str, str]:
 
 
 def main() -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    outlive_reader()
     job, *arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:

@@ -76,17 +76,20 @@ def run_on_slurm(
         raise UserError(f"launcher=slurm: sbatch failed: {' '.join(str(error).split())}") from error
     ids = {job.job_id.partition("_")[0] for job in jobs}
     log.info("SLURM jobs %s; their output is in %s", " ".join(sorted(ids)), _folder(job.config))
-    queue = ids
     try:
-        while ids & queue:
+        while _are_queued(ids):
             time.sleep(poll_seconds)
-            try:
-                queue = _queue()
-            except UserError as error:  # SLURM may answer the next time
-                log.warning("%s", error)
     except KeyboardInterrupt:
         log.info("the jobs continue without this process; `scancel %s` ends them", " ".join(sorted(ids)))
         raise
+
+
+def _are_queued(ids: set[str]) -> bool:
+    try:
+        return bool(ids & _queue())
+    except UserError as error:  # SLURM may answer the next time
+        log.warning("%s", error)
+        return True
 
 
 def _folder(config: DictConfig) -> Path:

@@ -18,6 +18,7 @@ RUN = (*TINY, *NARROW, "~callbacks.plots")
         (["train", "model.latnt_dim=3"], "model.latnt_dim: no such key; did you mean latent_dim"),
         (["train", "loss=null"], "loss=null: a config group takes the name of one of its configs"),
         (["train", "data=[1,2]"], "data=[1,2]: a config group takes the name of one of its configs"),
+        (["train", "callbacks=[{a: 1}]"], "callbacks=[{a: 1}]: a config group takes the name of one of its configs"),
         (["train", *RUN, "output_dir=elsewhere"], "output_dir=elsewhere: a run has one folder, hydra.run.dir=FOLDER"),
         (["train", *RUN, "callbacks.checkpoints.monitor=[1]"], "callbacks.checkpoints.monitor=[1]: the name of a"),
         (["train", *RUN, "metrics.extractor=inception", "metrics.inception_weights=5"], "weights=5: a file, or null"),
@@ -156,8 +157,7 @@ def test_a_reader_that_leaves_stops_no_work_and_gets_no_traceback(
 ):
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     command = command.format(ckpt=trained("unconditional") / "checkpoints/last.ckpt")
-    done = subprocess.run(
-        ["bash", "-c", f"'{python}' -m gan {command} | true"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert (done.stdout, done.stderr) == ("", "")
+    line = f"'{python}' -m gan {command} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
     assert len([*tmp_path.rglob("*.png")]) == ("generate" in command)

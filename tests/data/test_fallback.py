@@ -38,6 +38,8 @@ def test_a_folder_that_was_given_must_exist(tmp_path, monkeypatch):
         tmp_path / "mistyped": "there is no folder",
         tmp_path / "file": "is a file, not a folder",
         tmp_path / "file" / "below": "there is no folder",
+        tmp_path / ("long" * 100): "cannot be read",
+        "/dev/null": "is a file, not a folder",
         "": "the path of a folder",
     }.items():
         with pytest.raises(UserError, match=rf"^data\.dir={given}: .*{words}.*$"):

@@ -1,6 +1,7 @@
 import csv
 from types import SimpleNamespace
 
+import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gan.loggers import CSVMetrics, read_rows
@@ -36,6 +37,13 @@ def test_a_resumed_run_keeps_what_was_logged_up_to_its_checkpoint(tmp_path):
     assert [row["step"] for row in read_rows(logger.path)] == ["10", "10", "20", "20"]
     resume(logger.path, 0)
     assert read_rows(logger.path) == []
+
+
+@pytest.mark.parametrize("text", ["epoch,loss\n1,2\n", "step,epoch,images_seen,loss\n1,1,0,2\n1,1,many,2\n"])
+def test_a_new_run_starts_the_file_afresh_whatever_it_has(tmp_path, text):
+    (tmp_path / "metrics.csv").write_text(text)
+    resume(tmp_path / "metrics.csv", 0)
+    assert (tmp_path / "metrics.csv").read_text().splitlines() == ["step,epoch,images_seen"]
 
 
 def test_a_row_cut_off_by_a_kill_is_ignored(tmp_path):

@@ -53,7 +53,7 @@ def test_an_impossible_extractor_is_one_line(chosen, message):
     ],
 )
 def test_a_classifier_reads_its_own_classes(known, source, reason):
-    found = DigitExtractor(known, DigitClassifier()).misfit(source())
+    found = DigitExtractor(DigitClassifier(), known).misfit(source())
     assert found is None if reason is None else found.startswith(f"metrics.extractor={known}: {reason}")
 
 

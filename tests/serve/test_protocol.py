@@ -61,6 +61,11 @@ def test_many_requests_may_arrive_at_once(connect):
     assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1") == 201
 
 
+def test_zeros_before_a_length_do_not_count(connect):
+    head = b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+    assert response(connect(head + b"0" * 5000 + b"2\r\nConnection: close\r\n\r\n{}"))[0] == 200
+
+
 def test_headers_after_a_body_do_not_count(connect):
     head = b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n"
     connection = connect(head + b"X-Request-ID: late\r\n\r\n")
