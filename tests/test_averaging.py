@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gan.averaging import AverageDecay, update_average
+from gan.errors import UserError
 
 
 def test_half_life():
@@ -12,6 +13,12 @@ def test_half_life():
     assert AverageDecay(100, 1).after(50, 10**6) ** 2 == pytest.approx(0.5)
     assert AverageDecay(100, 0.5).after(10, 40) == pytest.approx(0.5**0.5)
     assert AverageDecay(0).after(64, 64) is None
+
+
+@pytest.mark.parametrize(("half_life", "warmup", "key"), [(-1, 0.05, "ema_half_life"), (0, 0, "ema_warmup")])
+def test_impossible_values_are_refused(half_life, warmup, key):
+    with pytest.raises(UserError, match=rf"model\.{key}="):
+        AverageDecay(half_life, warmup)
 
 
 @pytest.mark.parametrize("as_tensor", [False, True])

@@ -6,7 +6,12 @@ import sys
 
 
 class Output(io.TextIOWrapper):
-    """What nobody reads any more is discarded, so that work goes on and nothing prints a traceback."""
+    """Standard output that discards what nobody reads any more: work continues, and no traceback is printed."""
+
+    def __init__(self, old: io.TextIOWrapper) -> None:
+        buffering = old.line_buffering, old.write_through
+        super().__init__(old.buffer, old.encoding, "backslashreplace", None, *buffering)
+        self._old = old  # when it is deleted, it closes the buffer of both
 
     def write(self, text: str, /) -> int:
         try:
@@ -27,10 +32,5 @@ class Output(io.TextIOWrapper):
 
 def outlive_reader() -> None:
     """Makes standard output an `Output`, which also escapes characters that a terminal lacks."""
-    old = sys.stdout
-    if type(old) is io.TextIOWrapper:
-        encoding, by_line, at_once = old.encoding, old.line_buffering, old.write_through
-        new = Output(old.detach(), encoding, "backslashreplace", line_buffering=by_line, write_through=at_once)
-        if old is sys.__stdout__:  # whose width is the terminal's
-            sys.__stdout__ = new  # type: ignore[misc]
-        sys.stdout = new
+    if type(sys.stdout) is io.TextIOWrapper:
+        sys.stdout = Output(sys.stdout)

@@ -33,7 +33,7 @@ class ComposingHydra(Hydra):
     """Hydra whose errors while it composes name the override or the file."""
 
     def compose_config(self, config_name: str | None, overrides: list[str], *args: Any, **options: Any) -> DictConfig:
-        typed = [text for text in overrides if text != "hydra.mode=RUN"]  # which `_run` adds
+        typed = [text for text in overrides if not text.startswith("hydra.mode=")]  # which this file adds
         with composing(typed):
             return super().compose_config(config_name, overrides, *args, **options)
 

@@ -130,7 +130,7 @@ class DigitExtractor(Extractor):
     those of the 10**C combinations, the first channel counting most: the digits a, b, c are class 100 a + 10 b + c.
 
     Args:
-        classifier: that of the data set in this package when not given.
+        classifier: the shipped one when not given.
         data: the data set whose ten classes it knows.
     """
 
@@ -139,7 +139,7 @@ class DigitExtractor(Extractor):
     def __init__(self, classifier: DigitClassifier | None = None, data: str = "mnist") -> None:
         super().__init__()
         self.name, self.data = data, None if data == "mnist" else data  # that of MNIST reads digits of any data
-        self.classifier = classifier if classifier is not None else load_digit_classifier(data=data)
+        self.classifier = classifier if classifier is not None else load_digit_classifier()
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,16 +171,18 @@ def load_digit_classifier(path: Path | None = None, data: str = "mnist") -> Digi
     from safetensors import SafetensorError
 
     file = weights_file(data) if path is None else Path(path)
-    if path is None and data != "mnist" and not file.is_file():
-        raise ExtractorMissingError(
-            f"metrics.extractor={data}: there is no {file}; `python -m gan.metrics.train_extractor data={data}` "
-            "trains it, metrics.extractor=inception measures without it"
-        )
     try:
         tensors, metadata = unpack(file)
+        expected = CHECKSUM if path is None and data == "mnist" else metadata.get("sum")
+    except FileNotFoundError:
+        if path is None and data != "mnist":
+            raise ExtractorMissingError(
+                f"metrics.extractor={data}: there is no {file}; `python -m gan.metrics.train_extractor data={data}` "
+                "trains it, metrics.extractor=inception measures without it"
+            ) from None
+        raise UserError(f"{file}: the digit extractor's weights are missing; reinstall the package") from None
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file}: not a readable safetensors file ({error}); reinstall the package") from None
-    expected = CHECKSUM if path is None and data == "mnist" else metadata.get("sum")
     if (known := metadata.get("data", "mnist")) != data:
         raise UserError(f"{file}: it knows the classes of {known}, not of {data}")
     if (found := tensors_checksum(tensors)) != expected:
@@ -218,7 +220,7 @@ def build_extractor(
         UserError: another name; weights that are missing, altered or of another network; not an `Extractor`.
     """
     if chosen in CLASSIFIERS:
-        extractor: Any = DigitExtractor(data=chosen)
+        extractor: Any = DigitExtractor(load_digit_classifier(data=chosen), chosen)
     elif chosen == "inception":
         from gan.metrics.inception import InceptionExtractor
 

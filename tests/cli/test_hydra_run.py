@@ -33,7 +33,10 @@ def test_a_refused_command_makes_no_folder(gan, tmp_path, arguments):
     [
         (b"# @package _global_\nseed: 1\n  bad: 2\n", "mapping values are not allowed here in"),
         (b"# @package _global_\nseed: 1\nseed: 2\n", "found duplicate key seed"),
-        ("# @package _global_\n# für\nseed: 1\n".encode("latin-1"), "not UTF-8: 'utf-8' codec can't decode"),
+        (
+            "# @package _global_\n# für\nseed: 1\n".encode("latin-1"),
+            "a config of yours is not UTF-8: 'utf-8' codec can't decode",
+        ),
     ],
 )
 def test_a_damaged_config_of_ones_own_is_one_line(gan, tmp_path, text, words):

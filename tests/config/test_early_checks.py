@@ -25,8 +25,13 @@ from gan.errors import UserError
         (["~data"], "data: has no _target_; "),
         (["metrics=5"], "metrics=5: it has extractor inception_weights measures"),
         (["data.batch_size=0"], "data.batch_size=0: a whole number, 1 or more"),
+        (["trainer.precision=fp8"], "trainer.precision=fp8: auto, 32-true, 16-mixed, bf16-mixed"),
+        (["trainer.accelerator=npu"], "trainer.accelerator=npu: auto, cpu, gpu, cuda, mps"),
+        (["cuda_graph=1"], "cuda_graph=1: auto, true, false"),
         (["data.download=no"], "data.download=no: true or false"),
+        (["trainer.max_epochs=-5"], "trainer.max_epochs=-5"),
         (["init_from=nowhere.ckpt"], "init_from=nowhere.ckpt: there is no file"),
+        (["model.loss.label_smoothing=2"], "model.loss.label_smoothing=2"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(overrides, line):

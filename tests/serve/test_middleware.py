@@ -48,14 +48,27 @@ async def test_each_piece_of_a_download_has_the_whole_time(settings):
     assert [message.get("body") for message in sent] == [None, *[b"piece"] * 5]
 
 
-async def test_a_body_within_the_bound_that_is_not_valid_is_refused_in_words(service):
-    """`test_refusals.py` has larger ones, and `test_protocol.py` late ones."""
+async def test_bodies_are_bounded(service):
     async with service("max_body_bytes=1024") as client:
-        assert (await client.post("/v1/generate", content=b" " * 1025)).status_code == 413
+
+        async def pieces():
+            for _ in range(100):
+                yield b" " * 100
+
+        async def nothing():
+            await asyncio.sleep(60)
+            yield b""
+
+        announced = await client.post("/v1/generate", content=b" " * 1025)
+        unannounced = await client.post("/v1/generate", content=pieces())
+        for response in (announced, unannounced):
+            assert (response.status_code, response.json()["detail"]) == (413, "The body is larger than 1024 bytes.")
         for body in (b"{", b"\xff\xfe", b"[" * 1000, b"nul", b'{"seed": 1' + b"0" * 900 + b"}", b'{"truncation": NaN}'):
             response = await client.post("/v1/generate", content=body, headers={"content-type": "application/json"})
             assert response.status_code in (400, 422)
             assert isinstance(response.json()["detail"], str)
+    async with service("request_timeout=0.1") as client:
+        assert (await client.post("/v1/generate", content=nothing())).status_code == 408
 
 
 async def test_a_client_that_disconnects_gets_no_response_and_stops_nothing(service, caplog):
