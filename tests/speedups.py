@@ -25,6 +25,24 @@ def once(function, key):
     return copied
 
 
+def by_pickle(deepcopy):
+    """OmegaConf's own deep copy of a container, in a quarter of its time; the copy's parent is not copied."""
+
+    @functools.wraps(deepcopy)
+    def copied(node, memo):
+        if node._get_flag("allow_objects"):
+            return deepcopy(node, memo)
+        parent, node.__dict__["_parent"] = node.__dict__["_parent"], None
+        try:
+            result = pickle.loads(pickle.dumps(node, pickle.HIGHEST_PROTOCOL))
+        finally:
+            node.__dict__["_parent"] = parent
+        result.__dict__["_parent"] = parent
+        return result
+
+    return copied
+
+
 def text_of(file):
     if isinstance(file, str | Path):
         return Path(file).read_text(encoding="utf-8")
@@ -38,7 +56,7 @@ def apply():
     import omegaconf.base
     from hydra._internal import config_loader_impl as hydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, ListConfig, OmegaConf
 
     from gan.config import CONFIG_DIR
 
@@ -68,6 +86,8 @@ def apply():
         found.config_overrides = [each for each in overrides_list if each in kept]
         return found
 
+    for container in (DictConfig, ListConfig):
+        container.__deepcopy__ = by_pickle(container.__deepcopy__)
     OmegaConf.load = staticmethod(once(OmegaConf.load, text_of))
     omegaconf.base.parse = functools.cache(omegaconf.base.parse)
     OverridesParser.parse_rule = once(OverridesParser.parse_rule, lambda parser, *text_and_rule: text_and_rule)

@@ -111,6 +111,7 @@ def serve(address, executable, *tests):
         code = pytest.main(["--collect-only", "-qq", "-n", "0", "-p", "no:cacheprovider", *tests])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             sys.exit(1)  # what was imported in part would hide the error from the workers
+        importlib.import_module("wandb.sdk.launch")  # a second of imports for the first run that W&B tracks
     gc.freeze()
     gc.enable()
     sys.executable = executable
