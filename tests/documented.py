@@ -33,6 +33,7 @@ LENGTHS = ("trainer.max_epochs", "max_images", "data.images_per_epoch", "data.va
 MOST = {
     "num_images": 160,
     "num_samples": 200,
+    "repeats": 3,
     "shard_size": 80,
     "n_trials": 2,
     "hydra.sweeper.n_trials": 2,
