@@ -48,7 +48,8 @@ def update_average(average: nn.Module, current: nn.Module, decay: float | Tensor
         torch._foreach_copy_(list(average.buffers()), buffers)
 
 
-def share_buffers(average: nn.Module) -> None:
+def share_buffers(average: nn.Module, processes: int) -> None:
     """Gives all processes those of the first: each has the running statistics of its own last batch."""
-    for buffer in average.buffers():
-        torch.distributed.broadcast(buffer, 0)
+    if processes > 1:
+        for buffer in average.buffers():
+            torch.distributed.broadcast(buffer, 0)

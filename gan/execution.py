@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from gan.config.bounds import require
 from gan.cuda_graphs import CudaGraphs
+from gan.data.batches import require_pixels
 from gan.divergence import FiniteWatch
 from gan.errors import UserError, one_line
 from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
@@ -44,6 +45,7 @@ class Execution:
     _module: "GAN"  # from `start` to `stop`, as is the step
     _step: StepFunction
     _started: float | None  # None once the first steps have been counted
+    _autocast_cache: bool  # whether it was on before
 
     def __init__(
         self,
@@ -87,11 +89,13 @@ class Execution:
             rank_zero_only(log.info)("%-10s  one by one: %s", "steps", hindrance)
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
         # Autocast keeps copies of weights in bf16. In a graph or a call of several steps they would miss an update.
+        self._autocast_cache = torch.is_autocast_cache_enabled()
         torch.set_autocast_cache_enabled(hindrance is not None and steps == 1)
         loader.steps_from = lambda position: min(steps, self._until_due(position))
 
     def stop(self) -> None:
-        """Frees the graphs."""
+        """Frees the graphs, and gives autocast its cache again."""
+        torch.set_autocast_cache_enabled(self._autocast_cache)
         self._watch = None
         del self._step, self._module
 
@@ -114,6 +118,7 @@ class Execution:
             labels: int64 [batches * N].
             batch_idx: place of the first batch in its epoch.
         """
+        require_pixels(images)
         module, trainer = self._module, self._module.trainer
         size = trainer.train_dataloader.batch_size
         batches = list(zip(images.split(size), labels.split(size), strict=True))
@@ -131,7 +136,7 @@ class Execution:
                     assert not isinstance(config.scheduler, ReduceLROnPlateau)  # `build_schedule` refuses it
                     config.scheduler.step()
             ends_epoch = batch_idx + number + 1 - first == trainer.num_training_batches
-            if (number + 1) % trainer.log_every_n_steps == 0 or ends_epoch:
+            if ends_epoch or (number + 1) % (trainer.log_every_n_steps or math.inf) == 0:  # Lightning's 0: never
                 logged.append(LoggedStep(number, module.images_seen, found))
         self._count(len(batches), optimizer_steps)
         return logged
@@ -180,4 +185,7 @@ class Execution:
         images = trainer.train_dataloader.batch_size * trainer.world_size
         budgets = [budget for each in trainer.callbacks if (budget := getattr(each, "max_images", None)) is not None]
         due += [math.ceil((budget - module.images_seen) / images) for budget in budgets if budget > module.images_seen]
+        if trainer.max_steps > 0:  # which counts the steps of both optimizers
+            steps = module.steps.discriminator_steps
+            due.append((trainer.max_steps - trainer.global_step) * steps // (steps + 1))
         return max(1, min([trainer.num_training_batches - position, *due]))

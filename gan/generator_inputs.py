@@ -17,6 +17,8 @@ def check_inputs(z: Tensor, labels: Tensor | None, latent_dim: int, num_classes:
     right = f"{call}(torch.randn(16, {latent_dim}), labels=torch.arange(16) % {num_classes})"
     if not isinstance(z, Tensor) or z.dtype != torch.float32 or z.dim() != 2 or z.shape[1] != latent_dim:
         raise UserError(f"z={_kind(z)}: latents are a float32 tensor [N, {latent_dim}]")
+    if z.device.type == "cpu" and not bool(z.isfinite().all()):  # a GPU would have to be waited for
+        raise UserError(f"z={_kind(z)}: latents are finite numbers, and some of these are not")
     if num_classes is None:
         if labels is not None:
             raise UserError(f"labels={_kind(labels)}: this model is unconditional and takes none")

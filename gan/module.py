@@ -11,7 +11,6 @@ from torch import Tensor
 
 from gan.averaging import AverageDecay, share_buffers, update_average
 from gan.config.bounds import require, require_part
-from gan.data.batches import require_pixels
 from gan.divergence import require_finite_weights
 from gan.execution import Execution
 from gan.generator_inputs import check_inputs
@@ -115,20 +114,16 @@ class GAN(LightningModule):
 
         adversarial = build_loss(loss, trust)
         self.objectives = Objectives(self.discriminator, adversarial, num_classes, joint_batches, diversity_weight)
-        self.steps = StepPlan(
-            discriminator_steps,
-            build_penalties(penalties, trust),
-            Fading("model.instance_noise", instance_noise, instance_noise_images),
-            Fading("model.classification_weight", classification_weight, classification_images),
-            AverageDecay(ema_half_life, ema_warmup),
-        )
+        noise = Fading("model.instance_noise", instance_noise, instance_noise_images)
+        classification = Fading("model.classification_weight", classification_weight, classification_images)
+        average = AverageDecay(ema_half_life, ema_warmup)
+        self.steps = StepPlan(discriminator_steps, build_penalties(penalties, trust), noise, classification, average)
         check_classification(classification_weight, num_classes)
         if one_stage:
             check_one_stage(self.discriminator, adversarial, shared_latents, image_channels, num_classes)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, list[LoggedStep]]:
         """A `step` on each batch that the loader gave: one, or several joined into one, see `Execution`."""
-        require_pixels(batch[0])
         return {"logged": self.execution.run(*batch, batch_idx)}
 
     def step(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
@@ -183,8 +178,15 @@ class GAN(LightningModule):
             labels = balanced_labels(count, self.num_classes, self.device)
         return Images(self.generator(torch.randn(count, self.latent_dim, device=self.device), labels), labels)
 
+    def setup(self, stage: str) -> None:
+        """A fit by a trainer that has trained nothing is a new run from these weights, unless it loads a checkpoint."""
+        self.objectives.network = self.discriminator  # another one may have taken its place
+        if stage == "fit" and not self.trainer.global_step:
+            self.images_seen, self.resumed = 0, Resumed({}, [])
+
     def on_train_start(self) -> None:
         self.execution.start(self)
+        GAN.on_train_epoch_start(self)  # a run that resumes may begin its epoch without
 
     def on_train_end(self) -> None:
         self.execution.stop()
@@ -194,8 +196,7 @@ class GAN(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._validated = 0
-        if self.trainer.world_size > 1:
-            share_buffers(self.generator_ema)
+        share_buffers(self.generator_ema, self.trainer.world_size)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """As many generated images as the batch has real ones (uint8), the same at each validation, and their labels.
@@ -245,6 +246,5 @@ class GAN(LightningModule):
         make_portable(checkpoint["optimizer_states"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.images_seen = checkpoint["images_seen"]
-        self.rewinds = max(self.rewinds, checkpoint.get("rewinds", 0))
+        self.images_seen, self.rewinds = checkpoint["images_seen"], max(self.rewinds, checkpoint.get("rewinds", 0))
         self.resumed = Resumed(checkpoint.get("hyper_parameters", {}), checkpoint.get("lr_schedulers", []))

@@ -30,7 +30,7 @@ def balanced_labels(count: int, num_classes: int, device: torch.device) -> Tenso
     turns = math.ceil(count / num_classes)
     if device.type == "cuda":
         return torch.rand(turns, num_classes, device=device).argsort(1).flatten()[:count]
-    return torch.cat([torch.randperm(num_classes) for _ in range(turns)])[:count].to(device)
+    return torch.cat([torch.randperm(num_classes, device="cpu") for _ in range(turns)])[:count].to(device)
 
 
 def latents(seed: int, start: int, stop: int, latent_dim: int) -> Tensor:
@@ -61,7 +61,7 @@ def truncate(z: Tensor, limit: float) -> Tensor:
         z: float32 of any shape.
         limit: positive. A smaller limit gives cleaner images that are more alike.
     """
-    low = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
+    low = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64, device=z.device))
     inside = torch.special.ndtri(low + (1 - 2 * low) * torch.special.ndtr(z.double()))
     return inside.clamp_(-limit, limit).float()
 
@@ -74,7 +74,7 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """
     directions = [torch.nn.functional.normalize(point, dim=1) for point in (start, end)]
     angle = (directions[0] * directions[1]).sum(1).clamp(-1, 1).acos().view(-1, 1, 1)
-    t = torch.linspace(0, 1, steps, device=start.device).view(1, -1, 1)
+    t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).view(1, -1, 1)
     # Shares are exactly 0 and 1 at the ends.
     shares = [torch.where(angle.sin() < ALIGNED, s, torch.sin(s * angle) / angle.sin()) for s in (1 - t, t)]
     return shares[0] * start.unsqueeze(1) + shares[1] * end.unsqueeze(1)

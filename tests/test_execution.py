@@ -60,6 +60,15 @@ def test_an_epoch_ends_with_its_last_batch_however_long_the_last_call_is(tiny, s
     executed(tiny("trainer.limit_train_batches=5", "trainer.max_epochs=2"), Execution(False, steps), ends := Ends())
     calls = len(ends.seen) // 2
     assert ends.seen == 2 * [*[False] * (calls - 1), True]
+    assert torch.is_autocast_cache_enabled()  # the caller's again
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_run_ends_with_the_max_steps_of_a_trainer_of_ones_own(tiny, steps):
+    """Lightning counts the steps of both networks. Its log_every_n_steps=0, for no rows, leaves the epoch's last."""
+    cfg = tiny("trainer.limit_val_batches=0", "trainer.log_every_n_steps=0", "+trainer.max_steps=5")
+    module, trainer = executed(cfg, Execution(False, steps), TrainingLog())
+    assert (module.images_seen, trainer.global_step) == (3 * 16, 6)
 
 
 def test_calls_of_many_batches_end_where_something_is_due(tiny, tmp_path):

@@ -29,6 +29,7 @@ def test_what_fits_the_model_is_taken(z, labels, num_classes):
         (Z[0], None, None, "z=float32 [8]: latents"),
         (Z[:, 1:], torch.zeros(3).long(), 10, "z=float32 [3, 7]: latents"),
         ([0.0] * 8, None, None, "z=list: latents"),
+        (Z.log(), None, None, "z=float32 [3, 8]: latents are finite numbers, and some of these are not"),
         (Z, torch.zeros(3).long(), None, "labels=int64 [3]: this model is unconditional and takes none"),
         (Z, None, 5, "a class for each image: sample(torch.randn(16, 8), labels=torch.arange(16) % 5)"),
         (Z, torch.zeros(3), 10, "labels=float32 [3]: an int64 tensor [3], one class for each latent: sample("),

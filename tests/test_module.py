@@ -6,6 +6,7 @@ import pytest
 import torch
 from composed_runs import ONE_STAGE, ClippedNorms, fit, same
 from lightning import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.precision import MixedPrecision
 
 from gan.config import instantiate
@@ -154,6 +155,45 @@ def test_schedules_count_generator_steps(tiny):
     generator, discriminator = trainer.optimizers
     assert generator.param_groups[0]["lr"] == pytest.approx(0.001 * 0.5**2)
     assert discriminator.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_a_fit_from_no_checkpoint_is_a_new_run_from_the_weights_there(tiny):
+    """Its rates fall over its own length; a trainer that has trained already continues."""
+    linear = "{_target_: gan.schedules.LinearDecay, start: 0.0}"
+    cfg = tiny(f"model.generator_schedule={linear}", "trainer.limit_train_batches=2", "trainer.limit_val_batches=0")
+    module, first = fit(cfg)
+    begun = state(module.generator)
+    second = instantiate(cfg.trainer, logger=False, enable_checkpointing=False)
+    second.fit(module, first.datamodule)
+    assert not same(begun, state(module.generator))
+    assert module.images_seen == 2 * 16
+    assert [module.lr_schedulers().lr_lambdas[0](step) for step in range(3)] == [1.0, 0.5, 0.0]
+    second.fit_loop.max_epochs = 2
+    second.fit(module, first.datamodule)
+    assert module.images_seen == 4 * 16
+
+
+def test_a_checkpoint_of_an_epochs_last_batch_resumes_with_the_random_numbers_of_the_next(tiny, tmp_path):
+    """Lightning's own checkpoints may be of that time. It then leaves out the hook that an epoch starts with."""
+    cfg = tiny("trainer.limit_train_batches=2", "trainer.limit_val_batches=0", "trainer.max_epochs=2")
+
+    def ended(ckpt_path=None):
+        module = instantiate(cfg.model)
+        checkpoints = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=4)
+        trainer = instantiate(cfg.trainer, callbacks=[checkpoints], logger=False)
+        trainer.fit(module, instantiate(cfg.data), ckpt_path=ckpt_path)
+        return state(module)
+
+    assert same(ended(), ended(tmp_path / "step=4.ckpt"))
+
+
+def test_a_discriminator_in_the_place_of_the_first_is_the_one_that_learns(tiny):
+    cfg = tiny("trainer.limit_train_batches=1", "trainer.limit_val_batches=0")
+    module = instantiate(cfg.model)
+    module.discriminator = copy.deepcopy(module.discriminator)
+    before = state(module.discriminator)
+    instantiate(cfg.trainer, logger=False, enable_checkpointing=False).fit(module, instantiate(cfg.data))
+    assert not same(before, state(module.discriminator))
 
 
 def test_generate_is_deterministic_and_leaves_the_random_numbers_alone(tiny):

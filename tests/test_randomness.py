@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan.randomness import BLOCK, balanced_labels, derive_seed, latents, slerp
+from gan.randomness import BLOCK, balanced_labels, derive_seed, latents, slerp, truncate
 
 
 def test_any_range_is_a_slice_of_the_whole():
@@ -60,10 +60,14 @@ def test_a_path_keeps_the_length_of_its_ends():
 
 def test_latents_do_not_depend_on_a_callers_defaults():
     expected = latents(3, 0, 20, 5)
+    near, path = truncate(expected, 1.0), slerp(expected[:10], expected[10:], steps=4)
     torch.set_default_dtype(torch.float64)
     try:
         with torch.device("meta"):
             drawn, none = latents(3, 0, 20, 5), latents(3, 0, 0, 5)
+            assert torch.equal(truncate(drawn, 1.0), near)
+            assert torch.equal(slerp(drawn[:10], drawn[10:], steps=4), path)
+            assert balanced_labels(4, 3, torch.device("cpu")).device.type == "cpu"
     finally:
         torch.set_default_dtype(torch.float32)
     assert torch.equal(drawn, expected)

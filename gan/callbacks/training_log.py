@@ -1,6 +1,7 @@
 """What the steps found, as rows for the loggers, with the images per second."""
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -80,7 +81,8 @@ class TrainingLog(Callback):
             row = {f"train/{name}": value for name, value in values.items()}
             self._watch_discriminator(pl_module, row)
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
-            if (step.batch + 1) % trainer.log_every_n_steps == 0 or trainer.should_stop:
+            every = trainer.log_every_n_steps or math.inf  # Lightning's 0: never
+            if (step.batch + 1) % every == 0 or trainer.should_stop:
                 for logger in trainer.loggers:
                     logger.log_metrics({**row, "epoch": trainer.current_epoch}, step=step.batch)
                     logger.save()

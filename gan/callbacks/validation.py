@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from gan.errors import UserError
@@ -63,6 +64,10 @@ class ValidationMeasures(Callback):
                 for key, better in measure.values.items():
                     self.directions[self._measures.metric_name("val", key)] = better
         _refuse_unknown_monitors(trainer, self.directions)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        if trainer.state.fn == TrainerFn.VALIDATING:  # without a fit
+            self.on_fit_start(trainer, pl_module)
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: GAN, outputs: tuple[Tensor, Tensor | None], batch: Sequence[Tensor], *_: int

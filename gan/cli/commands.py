@@ -25,7 +25,7 @@ def usage() -> str:
     lines = ["usage: gan COMMAND [key=value ...]", "", "commands:"]
     lines += [f"  {name:10}{text}" for name, text in COMMANDS.items()]
     lines += ["", "gan COMMAND --help explains a command's keys and shows examples; gan --version prints the version"]
-    lines += ['eval "$(gan -sc install=bash)" lets Tab complete commands and keys (also fish)']
+    lines += ['eval "$(gan -sc install=bash)" lets Tab complete commands and keys (also fish, zsh)']
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from gan.config.compose import CONFIG_DIR, composing, own_hydra
 from gan.config.early_checks import check, expanded, refuse_other_folders
 from gan.config.environment import is_later_rank
 from gan.config.hydra_flags import flags_help, unchecked_help
-from gan.config.overrides import is_of_sweep
+from gan.config.overrides import as_typed, is_of_sweep
 from gan.errors import UserError
 from gan.runs.folder import accept_run, without_hydra
 from gan.stop_signals import ended_by
@@ -106,7 +106,7 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
     HydraConfig.instance().set_config(config)
     own = without_hydra(config)
     given = config.hydra.overrides
-    for text in [*given.hydra, *(given.task if command == "train" else [])]:
+    for text in as_typed(given.hydra) + (as_typed(given.task) if command == "train" else []):
         if is_of_sweep(text):
             raise UserError(f"{text}: only with --multirun, which starts a sweep")
     check(command, own, config)

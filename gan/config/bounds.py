@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from gan.errors import UserError
@@ -50,7 +51,8 @@ class Number(Allowed):
     whole: bool = False
 
     def has(self, value: Any) -> bool:
-        is_number = type(value) is int or (type(value) is float and not self.whole)
+        is_number = type(value) is int and (self.whole or abs(value) < 2**63)  # torch takes no greater ones
+        is_number |= type(value) is float and not self.whole
         return is_number and self.least <= value <= self.most and self.above < value < self.below
 
     def words(self) -> str:
@@ -89,6 +91,19 @@ class Text(Allowed):
         return "a text"
 
 
+@dataclass(frozen=True)
+class PathOf(Allowed):
+    """The path of what it says; a number is none, since it may have been typed with other digits."""
+
+    what: str
+
+    def has(self, value: Any) -> bool:
+        return isinstance(value, str | PurePath)
+
+    def words(self) -> str:
+        return f"the path of a {self.what}"
+
+
 COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
 SWITCH = OneOf((True, False))
@@ -96,12 +111,15 @@ SEED = Number(least=0, below=2**32, whole=True)
 MAX_INDEX = 10**15
 MAX_SHOWN = 10_000  # images in one picture or animation
 MAX_EPOCH_IMAGES = 10**8  # the order of an epoch's images is in memory
+PICTURES = ("samples", "plots", "wandb")  # the callbacks that make some
 DIRECTIONS = ("slant", "thickness", "width", "size")
 MAX_AMOUNT = 5  # standard deviations along a direction
 
 TRAIN: dict[str, Allowed] = {
     "seed": SEED,
     "max_images": OPTIONAL,
+    "ckpt_path": PathOf("file", optional=True),
+    "init_from": PathOf("file", optional=True),
     "compile": SWITCH,
     "deterministic": SWITCH,
     "threads": Number(least=1, most=1024, whole=True, optional=True),
@@ -109,6 +127,7 @@ TRAIN: dict[str, Allowed] = {
     "on_divergence": OneOf(("stop", "rewind")),
     "steps_per_execution": OPTIONAL,
     "n_trials": COUNT,
+    "data.dir": PathOf("folder"),
     "data.download": SWITCH,
     "data.offline_fallback": SWITCH,
     "data.batch_size": COUNT,
@@ -124,17 +143,13 @@ TRAIN: dict[str, Allowed] = {
     "model.latent_dim": COUNT,
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": OneOf((1, 3)),
-    "model.dcgan_initialization": SWITCH,
     "model.discriminator_steps": COUNT,
-    "model.generator_optimizer.lr": Number(least=0),
-    "model.discriminator_optimizer.lr": Number(least=0),
+    **{f"model.{network}_optimizer.lr": Number(least=0) for network in ("generator", "discriminator")},
     "model.gradient_clip_norm": Number(above=0, optional=True),
     "model.ema_half_life": Number(least=0),
     "model.ema_warmup": Number(above=0),
-    "model.one_stage": SWITCH,
-    "model.joint_batches": SWITCH,
-    "model.shared_latents": SWITCH,
-    "model.paired_labels": SWITCH,
+    "model.dcgan_initialization": SWITCH,
+    **{f"model.{name}": SWITCH for name in ("one_stage", "joint_batches", "shared_latents", "paired_labels")},
     "model.classification_weight": Number(least=0),
     "model.classification_images": Number(above=0, optional=True),
     "model.diversity_weight": Number(least=0),
@@ -152,14 +167,11 @@ TRAIN: dict[str, Allowed] = {
     "trainer.log_every_n_steps": COUNT,
     "trainer.val_check_interval": Number(above=0, optional=True),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps")),
-    "trainer.benchmark": SWITCH,
+    **{f"trainer.{name}": SWITCH for name in ("benchmark", "detect_anomaly", "inference_mode", "enable_progress_bar")},
     "trainer.deterministic": OneOf((True, False, "warn"), optional=True),
-    "trainer.detect_anomaly": SWITCH,
-    "trainer.inference_mode": SWITCH,
-    "trainer.enable_progress_bar": SWITCH,
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
-    "callbacks.samples.seed": SEED,
-    "callbacks.samples.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
+    **{f"callbacks.{name}.seed": SEED for name in PICTURES},
+    **{f"callbacks.{name}.num_images": Number(least=1, most=MAX_SHOWN, whole=True) for name in PICTURES},
     "callbacks.samples.every_n_epochs": COUNT,
     "callbacks.samples.every_n_batches": OPTIONAL,
     "callbacks.checkpoints.every_n_epochs": SIZE,
@@ -167,9 +179,7 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.checkpoints.keep_last": COUNT,
     "callbacks.budget.max_images": OPTIONAL,
     "callbacks.progress_bar.refresh_rate": SIZE,
-    "callbacks.plots.seed": SEED,
-    "callbacks.plots.num_images": Number(least=1, most=MAX_SHOWN, whole=True),
-    "callbacks.wandb.num_images": COUNT,
+    "callbacks.wandb.log_checkpoint": SWITCH,
     "wandb.mode": OneOf(("online", "offline", "disabled")),
     "wandb.project": Text(),
     **{f"wandb.{key}": Text(optional=True) for key in ("entity", "group", "job_type", "name", "notes", "id")},

@@ -48,7 +48,8 @@ def when(condition: bool, value: Any, otherwise: Any) -> Any:
 
 def extractor_name(chosen: str | DictConfig) -> str:
     """`${extractor_name:${metrics.extractor}}` in a config: the name that ends its metrics' names, `val/fid_mnist`."""
-    return chosen if isinstance(chosen, str) else getattr(pydoc.locate(chosen._target_), "name", chosen._target_)
+    target = chosen.get("_target_") if isinstance(chosen, DictConfig) else None
+    return str(chosen if target is None else getattr(pydoc.locate(target), "name", target))
 
 
 def classifier_of(source: str | None) -> str:
@@ -120,7 +121,7 @@ def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:
     """Hydra's `instantiate`; a UserError for a value that is refused, a key too many, or a name that does not exist."""
     try:
         return hydra.utils.instantiate(cfg, **extra)
-    except InstantiationException as error:
+    except (InstantiationException, TypeError) as error:  # the latter for a flag of Hydra's, such as _recursive_
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         text, _, key = str(error).partition("\nfull_key: ")

@@ -47,6 +47,9 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     check_bounds(command, cfg)
     if command == "train":
         check_trainer(cfg)
+    extractor, weights = (OmegaConf.select(cfg, f"metrics.{key}") for key in ("extractor", "inception_weights"))
+    if weights is not None and isinstance(extractor, str) and extractor != "inception":
+        raise UserError(f"metrics.inception_weights={weights}: only with metrics.extractor=inception")
     resumes = cfg.get("ckpt_path") is not None  # and does not read `init_from` then
     for key in ("ckpt", "ckpt_path", "init_from"):
         if key in cfg and command != "serve" and not (resumes and key == "init_from"):

@@ -2,13 +2,22 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these change nothing in a job
+
+
+def as_typed(overrides: Sequence[str]) -> list[str]:
+    """Those of a composed config; to read one from it would resolve the `${...}` in its text, in the wrong place."""
+    texts: Any = OmegaConf.to_container(overrides)
+    return texts
 
 
 def key_of(override: str) -> str:

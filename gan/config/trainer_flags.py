@@ -149,7 +149,7 @@ def _check_duration(cfg: DictConfig, key: str, value: Any) -> None:
         given = {unit: int(number) for unit, number in match.groupdict().items()}
     try:
         fits = timedelta(**given) > timedelta(0)
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
         allowed = "days:hours:minutes:seconds, such as 00:00:30:00, {minutes: 30}, or null"

@@ -63,6 +63,7 @@ class MNISTDataModule(LightningDataModule):
         super().__init__()
         if not isinstance(source, Source | None):
             raise UserError(f"data.source={source}: {{_target_: gan.data.MNIST}}, another gan.data.Source, or null")
+        require("data.dir", dir)
         require("data.download", download)
         require("data.offline_fallback", offline_fallback)
         require("data.batch_size", batch_size)
@@ -198,7 +199,7 @@ class MNISTDataModule(LightningDataModule):
 
 
 def _require_folder(dir: str) -> None:
-    if not isinstance(dir, str | Path) or not str(dir):
+    if not str(dir):
         raise UserError(f"data.dir={dir}: the path of a folder")
     path = Path(dir).expanduser().absolute()
     try:

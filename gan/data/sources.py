@@ -105,12 +105,12 @@ class IDXFiles(Source):
     published: type[datasets.MNIST]
 
     def __init__(self, mirrors: Sequence[str] | None = None, timeout: float = 15) -> None:
-        if isinstance(mirrors, str) or not all(isinstance(mirror, str) for mirror in mirrors or ()):
+        are_texts = isinstance(mirrors, Sequence | None) and all(isinstance(mirror, str) for mirror in mirrors or ())
+        if isinstance(mirrors, str) or not are_texts:
             raise UserError(f"data.source.mirrors={mirrors}: a list of base addresses, or null")
         Number(above=0).require("data.source.timeout", timeout)
         self.layout = self.published.__name__
-        self.mirrors = self.published.mirrors if mirrors is None else mirrors
-        self.timeout = timeout
+        self.mirrors, self.timeout = self.published.mirrors if mirrors is None else mirrors, timeout
 
     def prepare(self) -> None:
         if self.download and self._find() is None:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from packaging.requirements import Requirement
 
 import gan
+from gan.config.bounds import require
 from gan.errors import UserError, one_line, pip_install
 from gan.memory import memory_left
 from gan.runs.newest import newest_runs, resume_command
@@ -39,6 +40,7 @@ class Finding(NamedTuple):
 
 def doctor(cfg: DictConfig) -> str:
     """Prints and returns a table with a line for each thing. Below what is missing is the command that helps."""
+    require("data.dir", cfg.data.dir)
     by_name: dict[str, Callable[[], Finding]] = {
         "gan": program,
         "libraries": libraries,

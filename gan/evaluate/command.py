@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.checkpoint_files import checkpoint_path
 from gan.config import instantiate, settle_output_dir
 from gan.config.early_checks import check_bounds
-from gan.config.overrides import key_of
+from gan.config.overrides import as_typed, key_of
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare
@@ -47,6 +47,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     check_bounds("evaluate", cfg)
     given = [str(path) for path in _listed(cfg.images, "images")]
     _refuse_repeated("images", given)
+    for key, unset in (("resize", None), ("invert", False)):
+        if cfg[key] != unset and not given:
+            raise UserError(f"{key}={cfg[key]}: only for given images; there is no images=")
     labels, label_files = parse_labels(cfg.labels, len(given))
     for name in given:
         if not (Path(name).is_file() or Path(name).is_dir()):
@@ -112,7 +115,7 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
     run = run_folder(path)
     if run is None or not HydraConfig.initialized():
         return
-    given = [key_of(text) for text in HydraConfig.get().overrides.task]
+    given = [key_of(text) for text in as_typed(HydraConfig.get().overrides.task)]
     if "data" in given:
         return
     data = run_data(run, cfg.trust)

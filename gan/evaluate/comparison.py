@@ -4,6 +4,7 @@ import itertools
 import logging
 import re
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,8 +68,8 @@ def compare(
     Lowers the config's `num_samples` where given images are fewer.
     """
     real = (data.test_images, data.test_labels) if cfg.split == "test" else (data.val_images, data.val_labels)
-    _settle_num_samples(sets, cfg)
-    measures = choose_measures(cfg, data.source, sets, num_real=len(real[0]))
+    lowered = _settle_num_samples(sets, cfg)
+    measures = choose_measures(cfg, data.source, sets, len(real[0]), lowered)
     floor = Floor(data, labels, len(real[0]), cfg)
     pixels = _pixels(data, real, cfg) if any(measure.needs_pixels for measure in measures.measures.values()) else []
     num_pixels = max((measure.num_pixels for measure in measures.measures.values()), default=0)
@@ -109,18 +110,20 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _settle_num_samples(sets: Sequence[ImageSet], cfg: DictConfig) -> None:
-    """All columns are of equally many images, since most measures change with their number."""
+def _settle_num_samples(sets: Sequence[ImageSet], cfg: DictConfig) -> bool:
+    """Lowers `num_samples` to the smallest set, as most measures change with the number; returns whether it did."""
     count, name = min((one.size, one.name) for one in sets)
     if count < cfg.repeats:
         raise UserError(f"repeats={cfg.repeats}: {name} has {count} images")
-    if count < cfg.num_samples * cfg.repeats:
-        lowered = count // cfg.repeats
-        log.warning(
-            f"num_samples={cfg.num_samples}, repeats={cfg.repeats}: {name} has {count:,} images, so each set and the "
-            f"floor are measured on {lowered:,}"
-        )
-        cfg.num_samples = lowered
+    if count >= cfg.num_samples * cfg.repeats:
+        return False
+    lowered = count // cfg.repeats
+    log.warning(
+        f"num_samples={cfg.num_samples}, repeats={cfg.repeats}: {name} has {count:,} images, so each set and the "
+        f"floor are measured on {lowered:,}"
+    )
+    cfg.num_samples = lowered
+    return True
 
 
 def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig) -> list[Pixels]:
@@ -138,20 +141,31 @@ def _with_examples(pixels: Pixels, one: ImageSet, count: int, repeat: int) -> Pi
     return replace(pixels, generated=one.examples(count, repeat), name=one.name) if one.labeled else None
 
 
-def choose_measures(cfg: DictConfig, source: Source, sets: Sequence[ImageSet], num_real: int) -> ImageMeasures:
-    """The measures named in `metrics.measures`; of the others, if it wants them, all that fit the data and are fast."""
+def choose_measures(
+    cfg: DictConfig, source: Source, sets: Sequence[ImageSet], num_real: int, lowered: bool = False
+) -> ImageMeasures:
+    """The measures named in `metrics.measures`; of the others, if it wants them, all that fit the data and are fast.
+
+    Where `num_samples` was lowered to what images there are, others that take more are left out.
+    """
     extractor = build_extractor(cfg.metrics.extractor, cfg.metrics.inception_weights, find_device(cfg.device))
     if reason := extractor.misfit(source):
         raise UserError(reason)
     wanted = [REST] if cfg.metrics.measures is None else cfg.metrics.measures
+    built = build_measures(wanted, extractor)
+    if not built:
+        raise UserError("metrics.measures=[]: name at least one; null: all that have a meaning")
     rest = [name for name, kind in MEASURES.items() if name not in wanted and not kind.only_by_name]
-    chosen, too_large = [], []
-    for measure in build_measures(wanted, extractor):
+    chosen, left_out = [], defaultdict(list)
+    for measure in built:
         fits = measure.num_classes in (None, source.num_classes)
         slow = extractor.slow and (measure.needs_training or measure.num_classes is not None)
         if REST in wanted and measure.name in rest:
             if measure.least_real > num_real:
-                too_large.append(measure.name)
+                left_out[f"{source.name} has {num_real}"].append(measure.name)
+                continue
+            if lowered and measure.least_generated > cfg.num_samples:
+                left_out[f"each set has {cfg.num_samples}"].append(measure.name)
                 continue
             if slow or not fits:
                 continue
@@ -169,8 +183,8 @@ def choose_measures(cfg: DictConfig, source: Source, sets: Sequence[ImageSet], n
                 "num_samples=%d: published numbers of %s are of %d samples", cfg.num_samples, measure.name, published
             )
         chosen.append(measure)
-    if too_large:
-        log.warning("left out, as %s has %d images: %s", source.name, num_real, ", ".join(too_large))
+    for reason, names in left_out.items():
+        log.warning("left out, as %s images: %s", reason, ", ".join(names))
     return ImageMeasures(extractor, chosen, seed=cfg.seed)
 
 

@@ -4,6 +4,7 @@ A model card and a grid of samples are written beside it. Before that, the new f
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ log = logging.getLogger("gan")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 TOLERANCE = {"float32": 1e-4, "float16": 0.02}
 BATCHES = (1, 2, 7, 64)
+IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 def export(cfg: DictConfig) -> Path:
@@ -69,7 +71,7 @@ def _output(cfg: DictConfig, folder: Path) -> tuple[str, Path]:
     """The format and the file's absolute path; all values of the config are checked."""
     check_bounds("export", cfg)
     form = cfg.format or ("onnx" if str(cfg.output).endswith(".onnx") else "safetensors")
-    if not isinstance(cfg.license, str | None):
+    if cfg.license is not None and not (isinstance(cfg.license, str) and IDENTIFIER.fullmatch(cfg.license)):
         raise UserError(f"license={cfg.license}: an identifier such as mit, or null")
     if form == "onnx":
         if cfg.dtype != "float32":

@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, ListConfig
 
-from gan.atomic_write import atomic_file, flush_folder, write_atomic
+from gan.atomic_write import atomic_file, flush_folder, hindrance_to_writing, write_atomic
 from gan.config import settle_output_dir
 from gan.config.bounds import MAX_SHOWN
 from gan.config.early_checks import check_bounds
@@ -147,6 +147,8 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     taken = path.exists() if ending else any(not file.name.startswith(UNFINISHED) for file in files)
     if taken and not cfg.overwrite:
         raise UserError(f"output={path}: it is there already; overwrite=true replaces it")
+    if reason := hindrance_to_writing(path.parent if ending else path):
+        raise UserError(f"output={path}: it cannot be written there ({reason})")
     return image_format, path
 
 

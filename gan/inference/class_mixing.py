@@ -41,8 +41,13 @@ def class_embeddings(network: nn.Module, num_classes: int) -> list[nn.Embedding]
 
 
 def main_classes(labels: Tensor | None, num_classes: int | None) -> Tensor | None:
-    """The class of the largest share for shares float32 [N, num_classes]: int64 [N]; anything else as it is."""
+    """The class of the largest share for shares float32 [N, num_classes]: int64 [N]; anything else as it is.
+
+    Raises a UserError for shares that are not finite.
+    """
     if isinstance(labels, Tensor) and labels.dtype == torch.float32 and labels.shape[1:] == (num_classes,):
+        if not bool(labels.isfinite().all()):
+            raise UserError("labels: shares of classes are finite numbers, and some of these are not")
         return labels.argmax(1)
     return labels
 

@@ -24,8 +24,10 @@ def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.
         saved = checkpoint["state_dict"].items()
         weights = {name.removeprefix(prefix): value for name, value in saved if name.startswith(prefix)}
         network = build_network(options["generator"], options, weights, trust)
+        if not isinstance(data := checkpoint.get("data"), str | None):
+            raise UserError(f"its data={data}: the name of a data set, or None")
     epoch, images_seen = checkpoint["epoch"] + 1, checkpoint["images_seen"]
-    return network, describe(network, options, checkpoint.get("data"), epoch, images_seen)
+    return network, describe(network, options, data, epoch, images_seen)
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def prefixed_errors(prefix: str, otherwise: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"{prefix}: {error}") from error
+        raise UserError(f"{prefix}: {' '.join(str(error).split())}") from error
     except Exception as error:
         raise UserError(f"{prefix}: {otherwise} ({one_line(error)})") from error
 

@@ -29,13 +29,20 @@ log = logging.getLogger("gan.serve")
 
 
 class CheckedRoute(APIRoute):
-    """A route that asks `app.state.access` first, before anything of the request is read or judged."""
+    """A route that asks `app.state.access` first, before anything of the request is read or judged.
+
+    Under /v1, where unknown fields are refused, so is a query that the route would not read.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
+        reads_no_query = self.path.startswith("/v1/") and not self.dependant.query_params
 
         async def checked(request: Request) -> Response:
             await request.app.state.access.check(request)
+            if reads_no_query and request.query_params:
+                name = next(iter(request.query_params))
+                raise HTTPException(422, f"{name}: no query is read here; a POST has its values in its JSON body")
             return await handler(request)
 
         return checked

@@ -149,7 +149,7 @@ class LinkQuery(BaseModel, extra="forbid"):
 
 class GridQuery(LinkQuery):
     digits: str | None = Field(
-        None, pattern=r"^\d{1,3}(,\d{1,3})*$", description="used in turn, such as 3,1,4; null: all classes"
+        None, pattern=r"^[0-9]{1,3}(,[0-9]{1,3})*$", description="used in turn, such as 3,1,4; null: all classes"
     )
     num_images: int | None = Field(None, ge=1, description="null: one per digit, or 64")
     columns: int | None = Field(None, ge=1, le=1000, description="null: about as many as rows")

@@ -21,7 +21,7 @@ from gan.config import instantiate
 from gan.config.bounds import COUNT, require, require_part
 from gan.errors import UserError
 from gan.randomness import derive_seed
-from gan.sweeps.job_records import PRUNED, UNFINISHED, Job, settings
+from gan.sweeps.job_records import FINISHED, PRUNED, UNFINISHED, Job, settings
 from gan.sweeps.sweep import STUDY_FILE, STUDY_NAME, Sweep
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
@@ -63,6 +63,9 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: Dict
             jobs = sweep.jobs()
             for trial in trials:
                 _tell(study, trial, jobs.get(trial.number))
+            finished = [job for job in jobs.values() if job.status == FINISHED]
+            if finished and all(job.score is None for job in finished):
+                raise UserError(f"callbacks.checkpoints.monitor={monitor}: no job measures it; a search compares it")
         return [trial.number for trial in _valid_trials(study)]
 
     sweep.run(run_jobs)

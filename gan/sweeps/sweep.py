@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from gan.config.compose import composing
 from gan.config.early_checks import check, expanded, refuse_other_folders
-from gan.config.overrides import ckpt_path_of, in_braces, key_of, quoted
+from gan.config.overrides import as_typed, ckpt_path_of, in_braces, key_of, quoted
 from gan.config.trainer_flags import check_one_process
 from gan.errors import UserError
 from gan.runs.folder import without_hydra
@@ -151,6 +151,6 @@ def _refuse_settings_without_effect(config: DictConfig) -> None:
     sweep: Any = OmegaConf.to_container(config.hydra.sweep)
     if sweep["subdir"] != SUBDIR:
         raise UserError(f"hydra.sweep.subdir={sweep['subdir']}: the number of a job names its folder; leave this out")
-    for text in config.hydra.overrides.hydra:
+    for text in as_typed(config.hydra.overrides.hydra):
         if text.lstrip("+").startswith("hydra.run."):
             raise UserError(f"{text}: a sweep's folder is outputs/multirun/SWEEP_NAME, or hydra.sweep.dir=FOLDER")

@@ -14,6 +14,7 @@ from gan.callbacks.mid_epoch import limited
 from gan.config import in_multirun
 from gan.config.bounds import require_part
 from gan.config.early_checks import check
+from gan.config.overrides import as_typed
 from gan.config.trainer_flags import check_one_process, several_processes
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
@@ -25,6 +26,7 @@ UNFIT: dict[type[Callback], str] = {
     lightnings.LearningRateFinder: "a sweep compares learning rates",
     lightnings.GradientAccumulationScheduler: "data.batch_size=N sets the batch size",
     lightnings.ModelPruning: "leave it out",
+    lightnings.StochasticWeightAveraging: "model.ema_half_life averages the generator's weights",
 }
 
 
@@ -32,7 +34,7 @@ def check_config(cfg: DictConfig) -> None:
     """Raises a UserError for the first value that cannot work. Data and model check theirs when they are built."""
     # Without a name, each process started by torchrun or srun would make a folder of the second in which it started.
     several = (processes_started() or 1) > 1 and HydraConfig.initialized()
-    if several and not any(text.startswith("hydra.run.dir=") for text in HydraConfig.get().overrides.hydra):
+    if several and not any(text.startswith("hydra.run.dir=") for text in as_typed(HydraConfig.get().overrides.hydra)):
         raise UserError("hydra.run.dir: several processes need one folder; name it, hydra.run.dir=outputs/train/NAME")
     if in_multirun():
         check_one_process(cfg)
@@ -47,6 +49,8 @@ def check_config(cfg: DictConfig) -> None:
     if OmegaConf.select(cfg, "callbacks.checkpoints") is None:
         hint = "every_n_epochs=0 keeps last.ckpt and best.ckpt only"
         raise UserError(f"callbacks.checkpoints=null: a run without checkpoints could not be resumed; {hint}")
+    if cfg.max_images is not None and OmegaConf.select(cfg, "callbacks.budget") is None:
+        raise UserError(f"max_images={cfg.max_images}: only with callbacks.budget, which ends the run")
     directory, own = OmegaConf.select(cfg, "callbacks.checkpoints.directory"), Path(cfg.output_dir, "checkpoints")
     if directory is not None and Path(directory).absolute() != own:
         hint = "a run has one folder, hydra.run.dir=FOLDER names it"

@@ -78,11 +78,12 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     resume_from = checkpoint_to_resume(cfg, output_dir)
 
     lightning.seed_everything(cfg.seed, verbose=False)
-    datamodule: MNISTDataModule = instantiate(cfg.data)
+    datamodule: MNISTDataModule = _of_kind(MNISTDataModule, cfg, "data", instantiate(cfg.data))
     rank_zero_only(datamodule.prepare_data)()  # an error of the data ends the run before it starts other processes
     rewinds = 0
     while True:
-        module: GAN = instantiate(cfg.model, trust=packages_of(OmegaConf.to_container(cfg.model, resolve=True)))
+        trust = packages_of(OmegaConf.to_container(cfg.model, resolve=True))
+        module: GAN = _of_kind(GAN, cfg, "model", instantiate(cfg.model, trust=trust))
         module.rewinds = rewinds
         check_model_fits_data(module, datamodule.source)
         if cfg.init_from and not resume_from:
@@ -108,12 +109,13 @@ def _fit(
     settle_precision(cfg.trainer, module, datamodule.batch_size)
     module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     callbacks = _built(cfg, "callbacks", Callback)
-    trainer: Trainer = instantiate(
+    built = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])],
+        callbacks=[MidEpoch(), SettingsRecord(cfg), *callbacks, *([NoMoreBatches()] if ended else [])],
         logger=_built(cfg, "logger", Logger) or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
     )
+    trainer: Trainer = _of_kind(lightning.Trainer, cfg, "trainer", built)
     if isinstance(cfg.trainer.get("profiler"), str):  # one of Lightning's by its name reports in the run's folder
         trainer.profiler.dirpath, trainer.profiler.filename = cfg.output_dir, "profile"
     check_batches(trainer, datamodule, module)
@@ -165,28 +167,32 @@ def _wandb_run() -> Any:
 def _built(cfg: DictConfig, group: str, kind: type) -> list[Any]:
     """The objects of a config group, without entries that are null; a UserError for one of another kind."""
     built = {name: part for name, part in instantiate(cfg.get(group) or {}).items() if part is not None}
-    for name, part in built.items():
-        if not isinstance(part, kind):
-            raise UserError(f"{group}.{name}._target_={cfg[group][name]._target_}: not a {kind.__name__} of Lightning")
-    return list(built.values())
+    return [_of_kind(kind, cfg, f"{group}.{name}", part) for name, part in built.items()]
+
+
+def _of_kind(kind: type, cfg: DictConfig, key: str, part: Any) -> Any:
+    """What the config at a key has built; a UserError if it is of another kind."""
+    if not isinstance(part, kind):
+        target, package = OmegaConf.select(cfg, key)._target_, kind.__module__.partition(".")[0]
+        raise UserError(f"{key}._target_={target}: not a {kind.__name__} of {package}")
+    return part
 
 
 class SettingsRecord(Callback):
-    """Writes `config.yaml` and `.hydra/` when training starts: what a part refuses has been refused by then."""
+    """Writes `config.yaml` and `.hydra/` when the first epoch starts: what a part refuses has been refused by then."""
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
         self._recorded = False
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.is_global_zero:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not self._recorded and trainer.is_global_zero:
             write_atomic(Path(self.cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(self.cfg, resolve=True))
             accept_run()
         self._recorded = True
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not self._recorded:  # a run of no epochs never starts to train
-            self.on_train_start(trainer, pl_module)
+        self.on_train_epoch_start(trainer, pl_module)  # a run of no epochs has no other one
 
 
 class CheckpointIO(TorchCheckpointIO):

@@ -6,6 +6,8 @@ import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 from tiny_runs import FAST
 
+from gan.callbacks.validation import ValidationMeasures
+from gan.config import instantiate
 from gan.errors import UserError
 from gan.loggers.csv import read_rows
 from gan.train import train
@@ -51,6 +53,13 @@ def test_measures_without_the_monitored_one_are_kept(tiny, tmp_path, caplog):
 def test_a_monitored_value_that_should_be_high_is_refused(run):
     with pytest.raises(UserError, match=r"monitor=val/is_mnist: the lowest is kept, and higher is better"):
         run("metrics.measures=[is]", "callbacks.checkpoints.monitor=val/is_mnist")
+
+
+def test_it_measures_without_a_fit(tiny):
+    cfg = tiny(*FAST)
+    trainer = instantiate(cfg.trainer, logger=False, callbacks=[ValidationMeasures(measures=["fid"])])
+    (values,) = trainer.validate(instantiate(cfg.model), instantiate(cfg.data), verbose=False)
+    assert values["val/fid_mnist"] > 0
 
 
 @pytest.mark.parametrize("measures", ["fid", "5"])

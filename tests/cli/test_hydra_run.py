@@ -1,6 +1,7 @@
 """A refused command leaves nothing on the disk."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,11 @@ def test_what_sets_up_a_sweep_is_refused_without_one(gan, tmp_path, arguments):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_setting_may_read_another_one_beside_it(gan):
+    own = "model.discriminator_optimizer.lr=${..generator_optimizer.lr}"
+    assert "model.num_classes=5" in gan("train", "data=digits", own, "model.num_classes=5")[2]
+
+
 def test_other_commands_refuse_it_too(gan):
     refused = "gan generate: hydra.sweep.dir=x: only with --multirun, which starts a sweep\n"
     assert gan("generate", "hydra.sweep.dir=x") == (2, "", refused)
@@ -80,8 +86,9 @@ def test_a_run_without_a_folder_is_one_line(gan, tmp_path):
 
 
 def test_only_a_run_with_a_folder_needs_one_that_it_may_write(gan, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    Path("mine").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path).name == "mine")
     assert "Permission denied; a run needs a folder" in gan("train", "data=digits")[2]
     assert "a run needs a folder" not in gan("doctor")[2]
-    code, _, err = gan("generate", "ckpt=pretrained", "num_images=1", "output=one.png")
+    code, _, err = gan("generate", "ckpt=pretrained", "num_images=1", "output=mine/one.png")
     assert (code, err) == (0, "")

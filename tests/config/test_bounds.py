@@ -3,13 +3,14 @@
 import inspect
 import math
 import re
+from pathlib import Path
 
 import lightning
 import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import BOUNDS, SWITCH, Number, OneOf, Text, require, require_part
+from gan.config.bounds import BOUNDS, SWITCH, Number, OneOf, PathOf, Text, require, require_part
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 
@@ -31,7 +32,7 @@ def has(cfg, key):
 
 
 def refused_values(allowed):
-    yield ["a", "list"] if isinstance(allowed, Text) else "abc"
+    yield ["a", "list"] if isinstance(allowed, Text | PathOf) else "abc"
     if not allowed.optional:
         yield None
     if isinstance(allowed, Number):
@@ -102,6 +103,8 @@ def test_a_part_is_a_mapping_with_a_target_or_null_where_that_is_allowed():
         (Text(), "night"),
         (Text(), 2026),
         (Text(optional=True), None),
+        (PathOf("file"), "a.ckpt"),
+        (PathOf("folder"), Path("data")),
     ],
 )
 def test_a_value_within_its_bounds_passes(allowed, value):
@@ -116,6 +119,7 @@ def test_a_value_within_its_bounds_passes(allowed, value):
         (Number(), -math.inf, "key=-inf: a number"),
         (Number(), True, "key=True: a number"),
         (Number(), "3", "key='3': a number"),
+        (Number(), 2**63, "key=9223372036854775808: a number"),
         (SWITCH, "true", "key='true': true or false"),
         (Text(), "", "key='': a text"),
         (Text(), True, "key=True: a text"),
@@ -128,6 +132,8 @@ def test_a_value_within_its_bounds_passes(allowed, value):
         (NAMES, None, "key=None: auto, true, false"),
         (OneOf(("a", "b")), "c", "key=c: a or b"),
         (OneOf(("a",), optional=True), ["a"], "key=['a']: a, or null"),
+        (PathOf("file", optional=True), ["a"], "key=['a']: the path of a file, or null"),
+        (PathOf("folder"), 2026, "key=2026: the path of a folder"),
     ],
 )
 def test_another_value_is_refused_in_one_line(allowed, value, line):

@@ -31,6 +31,10 @@ from gan.errors import UserError
         (["data.download=no"], "data.download=no: true or false"),
         (["trainer.max_epochs=-5"], "trainer.max_epochs=-5"),
         (["init_from=nowhere.ckpt"], "init_from=nowhere.ckpt: there is no file"),
+        (["metrics.inception_weights=a.pth"], "metrics.inception_weights=a.pth: only with metrics.extractor=inception"),
+        (["ckpt_path=[a.ckpt]"], "ckpt_path=['a.ckpt']: the path of a file, or null"),
+        (["init_from=[]"], "init_from=[]: the path of a file, or null"),
+        (["data=digits", "data.dir=null"], "data.dir=None: the path of a folder"),
         (["model.loss.label_smoothing=2"], "model.loss.label_smoothing=2"),
     ],
 )

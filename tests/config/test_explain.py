@@ -49,6 +49,10 @@ def test_a_key_of_no_command_brings_those_of_the_command(gan, command, line):
     assert gan(command, "foo=1") == (2, "", f"gan {command}: {line}\n")
 
 
+def test_an_interpolation_without_such_a_key_is_told_by_the_key_that_has_it(gan):
+    assert gan("train", "seed=${sed}") == (2, "", "gan train: seed: Interpolation key 'sed' not found\n")
+
+
 def test_a_key_unlike_all_others_brings_all_of_them():
     with pytest.raises(Exception) as raised:  # noqa: PT011
         compose("train", ["callbacks.samples.zzz=1"])

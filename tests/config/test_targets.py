@@ -27,6 +27,11 @@ def test_nothing_else_is_reached(target):
         locate(target, "model.loss", ["gan.losses", "torch.optim"], ())
 
 
+def test_a_package_alone_is_nothing_to_build():
+    with pytest.raises(UserError, match=r"^model\.loss\._target_=fractions: "):
+        locate("fractions", "model.loss", ["gan.losses"], ["fractions"])
+
+
 def test_trust_allows_a_package():
     assert locate("fractions.Fraction", "model.loss", ["gan.losses"], ["fractions"])(1, 2) == 0.5
 

@@ -122,6 +122,7 @@ def test_values_that_change_nothing_pass():
             "trainer.val_check_interval=0.5: a whole number of batches where",
         ),
         (["trainer.max_time=8"], "trainer.max_time=8: days"),
+        (["trainer.max_time={minutes: nan}"], "trainer.max_time={'minutes': nan}: days"),
         (["trainer.max_time={weeks: many}"], "trainer.max_time={'weeks': 'many'}: days"),
         (["trainer.max_time=00:00:00:00"], "trainer.max_time=00:00:00:00: days"),
         (["trainer.profiler={dirpath: x}"], "trainer.profiler={'dirpath': 'x'}: {_target_"),

@@ -75,6 +75,9 @@ def test_missing_files_are_told_in_one_line(tmp_path, call):
 def test_mirrors_are_a_list():
     with pytest.raises(UserError, match=r"data\.source\.mirrors=https://a\.org/: a list of base addresses, or null"):
         MNIST(mirrors="https://a.org/")
+    for wrong in (-1, {"a": 1}):
+        with pytest.raises(UserError, match=r"data\.source\.mirrors=.*1}?: a list of base addresses, or null"):
+            MNIST(mirrors=wrong)
     with pytest.raises(UserError, match=r"data\.source\.timeout=fast: a number, above 0"):
         MNIST(timeout="fast")
 

@@ -11,6 +11,7 @@ import gan as package
 from gan.config import compose
 from gan.doctor import command as checks
 from gan.doctor.command import doctor
+from gan.errors import UserError
 
 GIB = 2**30
 
@@ -61,6 +62,12 @@ def test_nothing_is_missing_where_everything_is_found(checked, monkeypatch, tmp_
     assert {name: text for name, (state, text, _) in found.items() if state == "missing"} == {}
     assert found["mnist"][1] == f"in {tmp_path / 'mine'}"
     assert found["compiler"][1].startswith("/usr/bin/g++")
+
+
+def test_what_is_no_path_is_refused(checked):
+    for wrong in ("null", "[mine]"):
+        with pytest.raises(UserError, match=r"data\.dir=.*: the path of a folder"):
+            checked(f"data.dir={wrong}")
 
 
 def test_a_library_that_is_broken_ends_no_other_line(checked, monkeypatch):

@@ -109,10 +109,10 @@ def test_the_floor_has_a_spread_of_its_own_and_tells_when_it_is_of_fewer_images(
 def chosen():
     """A function from overrides to the names of the measures of one set of images."""
 
-    def names(*overrides, source=None, labeled=True, num_real=297):
+    def names(*overrides, source=None, labeled=True, num_real=297, lowered=False):
         cfg = compose("evaluate", ["data=digits", "device=cpu", *overrides])
         sets = [SimpleNamespace(labeled=labeled)]
-        return {*choose_measures(cfg, source or Digits(), sets, num_real).measures}
+        return {*choose_measures(cfg, source or Digits(), sets, num_real, lowered).measures}
 
     return names
 
@@ -124,6 +124,15 @@ def test_measures_that_the_data_is_too_small_for_are_left_out(chosen, caplog):
     assert caplog.messages == ["left out, as digits has 297 images: kid"]
     assert "kid" in chosen("num_samples=1000", num_real=1000)
     assert chosen("metrics.measures=[...,cas]") >= {"cas", "fid"}
+
+
+def test_measures_that_given_images_are_too_few_for_are_left_out(chosen, caplog):
+    names = chosen("num_samples=48", num_real=1000, lowered=True)
+    assert not {"is", "kid"} & names
+    assert {"fid", "coverage", "quality"} <= names
+    assert caplog.messages == ["left out, as each set has 48 images: is, kid"]
+    with pytest.raises(UserError, match="is takes at least 100 generated images, not 48"):
+        chosen("num_samples=48", "metrics.measures=[is]", lowered=True)
 
 
 def test_published_numbers_of_other_sizes_are_warned_of(chosen, caplog):

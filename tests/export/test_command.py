@@ -43,6 +43,7 @@ def test_what_is_there_stays(exported, tmp_path, name):
         (["output=digits.onnx", "format=safetensors"], "output=digits.onnx: with format=safetensors"),
         (["output=digits.onnx", "dtype=float16"], "dtype=float16: format=onnx takes float32"),
         (["license=5"], "license=5: an identifier such as mit"),
+        (["license=' '"], "license= : an identifier such as mit"),
         (["output=/dev/null/digits.safetensors"], "cannot be written there"),
         (["measures=nowhere.json"], "measures=nowhere.json: not a metrics.json"),
         (["ckpt=nowhere.ckpt"], "ckpt=nowhere.ckpt: there is no file"),

@@ -131,8 +131,9 @@ def test_each_allowed_format_and_split_is_known():
     assert BOUNDS["generate"]["split"].values == tuple(NAMES)
 
 
-def test_an_output_that_cannot_be_written_is_named(generated, tmp_path):
+def test_an_output_that_cannot_be_written_is_named(generated, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(DigitGenerator, "open", lambda *_: pytest.fail("it was read"))
     with pytest.raises(UserError, match=r"output=.*file/a\.npz: it cannot be written there"):
         generated("file/a.npz", "num_images=2")
     (tmp_path / "folder.npz").mkdir()

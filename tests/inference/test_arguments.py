@@ -50,7 +50,7 @@ def test_numbers_of_numpy_are_those_of_python():
 
 
 def test_a_device_that_this_machine_lacks_is_refused(checkpoints):
-    for device in ("npu", "meta", None):
+    for device in ("npu", "meta", None, 2**64):
         with pytest.raises(UserError, match=f"device={device}: not on this machine"):
             DigitGenerator.from_checkpoint(checkpoints["unconditional"], device=device)
 

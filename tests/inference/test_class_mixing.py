@@ -1,5 +1,6 @@
 """Images between two classes."""
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,8 @@ def test_a_mix_of_digits_is_the_image_of_the_mixed_embeddings(untrained):
     shares = torch.zeros(3, 10)
     shares[:, 2], shares[:, 7] = 0.25, 0.75
     mixed = generator.sample(z, shares)
+    with pytest.raises(UserError, match=r"^labels: shares of classes are finite numbers"):
+        generator.sample(z, shares * math.nan)
     for module in generator.network.modules():
         if isinstance(module, torch.nn.Embedding):
             module.weight[0] = 0.25 * module.weight[2] + 0.75 * module.weight[7]

@@ -107,7 +107,7 @@ def test_truncation_keeps_latents_within_its_limit(untrained):
     variance = 1 - 2 * 0.5 * np.exp(-0.125) / np.sqrt(2 * np.pi) / 0.38292492  # of a normal within +-0.5
     assert inside.var().item() == pytest.approx(variance, rel=0.02)
     assert not torch.equal(generator.generate(5, seed=0, truncation=0.5), generator.generate(5, seed=0))
-    for wrong in (0, -1, float("nan"), "x"):
+    for wrong in (0, -1, float("nan"), "x", 2**63):
         with pytest.raises(UserError, match="truncation="):
             generator.generate(1, truncation=wrong)
 

@@ -64,6 +64,8 @@ def diverged(weights):
         (lambda path, trap: altered(path, latent_dim="x"), "model.generator: "),
         (lambda path, trap: altered(path, generator={"_target_": "os.mkdir", "path": trap}), "os.mkdir: only what is"),
         (lambda path, trap: altered(path, generator={"_target_": "gan.networks.Gone"}), "gan.networks.Gone: not there"),
+        (lambda path, trap: altered(path, generator={"_target_": "two\nlines"}), "two lines: only what is"),
+        (lambda path, trap: torch.save(torch.load(path) | {"data": ["mnist"]}, path), r"data=\['mnist'\]: the"),
     ],
 )
 def test_a_bad_checkpoint_is_one_line_and_nothing_of_it_runs(tmp_path, damage, message):

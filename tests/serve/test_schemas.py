@@ -29,7 +29,7 @@ def test_clients_can_count_on_every_field_of_a_job():
         (InterpolationRequest, {"seeds": [[1, 2]]}, {"seeds": [[1]]}),
         (InterpolationRequest, {"steps": [2, 64]}, {"steps": [1, 65]}),
         (JobRequest, {"num_images": [1]}, {"num_images": [0, "1"]}),
-        (GridQuery, {"digits": ["3", "3,141"]}, {"digits": ["", "3,", "1000"]}),
+        (GridQuery, {"digits": ["3", "3,141"]}, {"digits": ["", "3,", "1000", "\u0663"]}),
         (GridQuery, {"columns": [1, "1000"]}, {"columns": [0, 1001]}),
     ],
 )

@@ -59,6 +59,14 @@ def test_a_search_counts_failures_and_jobs_at_a_time(sweep, table, monkeypatch, 
     assert "no setting to search over" in sweep(*space)[1]
 
 
+@pytest.mark.slow
+def test_a_search_ends_where_its_first_job_measures_nothing(sweep, folder):
+    code, out = sweep(*SEARCH, "data.batch_size=choice(8,16)", "trainer.limit_val_batches=0")
+    assert code == 2
+    assert "callbacks.checkpoints.monitor=val/fid_mnist: no job measures it; a search compares it" in out
+    assert not (folder / "1").exists()
+
+
 def test_a_search_that_was_killed_while_it_recorded_a_trial_records_the_rest(tmp_path):
     import optuna
 

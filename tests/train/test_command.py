@@ -19,6 +19,7 @@ REFUSED_LATE = (  # by parts that are built or set up when training starts
     "model.generator_schedule={_target_: torch.optim.lr_scheduler.ReduceLROnPlateau}",
     "+callbacks.own={_target_: lightning.pytorch.callbacks.LearningRateMonitor}",
     "callbacks.checkpoints.directory=elsewhere",
+    "cuda_graph=true",
 )
 
 
@@ -101,7 +102,7 @@ def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
 def test_settings_are_recorded_once_also_where_training_never_starts(tmp_path):
     cfg, trainer = OmegaConf.create({"output_dir": str(tmp_path), "seed": 3}), SimpleNamespace(is_global_zero=True)
     started, never_started = SettingsRecord(cfg), SettingsRecord(cfg)
-    started.on_train_start(trainer, None)
+    started.on_train_epoch_start(trainer, None)
     (tmp_path / "config.yaml").unlink()
     started.on_fit_end(trainer, None)
     assert [*tmp_path.iterdir()] == []

@@ -104,6 +104,9 @@ async def _picture(
     request: Request, query: schemas.LinkQuery, count: int, digits: Sequence[int] | None, encode: Encode
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
+    given = request.query_params
+    if repeated := [name for name in given if len(given.getlist(name)) > 1]:
+        raise UserError(f"{repeated[0]}: given more than once")
     service = service_of(request)
     model = service.models.pick(query.model, query.version)
     service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right

@@ -63,6 +63,7 @@ async def test_a_wrong_link_is_one_sentence_even_if_the_client_has_a_copy(servic
             ("/v1/digits/3.png?seed=-1", "seed: "),
             ("/v1/digits/3.png?sed=1", "sed: Extra inputs are not permitted"),
             ("/v1/grid.png?digits=3,", "digits: "),
+            ("/v1/grid.png?seed=1&columns=2&columns=3", "columns: given more than once"),
             ("/v1/grid.png?num_images=65", "num_images: 65 images, at most 64 in one request"),
             ("/v1/grid.png?model=other", "model=other, version=null: no such model"),
         ):
@@ -79,6 +80,8 @@ async def test_errors_are_one_sentence(service):
             ("/v1/generate", {"digits": [0] * 8, "seeds": list(range(9))}, "num_images: 72 images, at most 64"),
             ("/v1/generate", {"digits": [12]}, "digits=[12]: digits are 0 to 9"),
             ("/v1/generate", {"seed": 1, "seeds": [2]}, "give one of the two"),
+            ("/v1/generate?seed=7", {}, "seed: no query is read here; a POST has its values in its JSON body"),
+            ("/v1/models/default/reload?wait=1", {}, "wait: no query is read here"),
             ("/v1/generate", {"sed": 1}, "sed: Extra inputs are not permitted"),
             ("/v1/generate", {"directions": {"slnat": 1}}, "directions.slnat: Extra inputs are not permitted"),
             ("/v1/generate", {"directions": {"slant": 6}}, "directions.slant: Input should be less than or equal to 5"),
