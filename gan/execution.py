@@ -77,14 +77,10 @@ class Execution:
         if self.compile:
             module.generator.compile()
             module.discriminator.compile()
-        hindrance = (
-            "cuda_graph=false" if self.cuda_graph is False else hindrance_to_graphs(module, self.graphs.device_type)
-        )
+        hindrance = self.hindrance(module)
         if hindrance is None:
             make_capturable(module.trainer.optimizers)
             self._step = GraphedStep(self._watched, self.graphs())
-        elif self.cuda_graph is True:
-            raise UserError(f"cuda_graph=true: {hindrance}; auto runs without")
         elif module.device.type == "cuda":
             rank_zero_only(log.info)("%-10s  one by one: %s", "steps", hindrance)
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
@@ -92,6 +88,15 @@ class Execution:
         self._autocast_cache = torch.is_autocast_cache_enabled()
         torch.set_autocast_cache_enabled(hindrance is not None and steps == 1)
         loader.steps_from = lambda position: min(steps, self._until_due(position))
+
+    def hindrance(self, module: "GAN") -> str | None:
+        """Why the steps of a fit are not graphs; None if they are. A UserError where they have to be."""
+        if self.cuda_graph is False:
+            return "cuda_graph=false"
+        hindrance = hindrance_to_graphs(module, self.graphs.device_type)
+        if hindrance and self.cuda_graph is True:
+            raise UserError(f"cuda_graph=true: {hindrance}; auto runs without")
+        return hindrance
 
     def stop(self) -> None:
         """Frees the graphs, and gives autocast its cache again."""

@@ -180,13 +180,13 @@ class GAN(LightningModule):
 
     def setup(self, stage: str) -> None:
         """A fit by a trainer that has trained nothing is a new run from these weights, unless it loads a checkpoint."""
-        self.objectives.network = self.discriminator  # another one may have taken its place
+        self.objectives.network = self.discriminator  # the caller may have replaced it
         if stage == "fit" and not self.trainer.global_step:
             self.images_seen, self.resumed = 0, Resumed({}, [])
 
     def on_train_start(self) -> None:
         self.execution.start(self)
-        GAN.on_train_epoch_start(self)  # a run that resumes may begin its epoch without
+        GAN.on_train_epoch_start(self)  # Lightning leaves this hook out where it resumes inside an epoch
 
     def on_train_end(self) -> None:
         self.execution.stop()

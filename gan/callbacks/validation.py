@@ -66,7 +66,7 @@ class ValidationMeasures(Callback):
         _refuse_unknown_monitors(trainer, self.directions)
 
     def on_validation_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        if trainer.state.fn == TrainerFn.VALIDATING:  # without a fit
+        if trainer.state.fn == TrainerFn.VALIDATING:  # `trainer.validate` has no start of a fit
             self.on_fit_start(trainer, pl_module)
 
     def on_validation_batch_end(

@@ -51,7 +51,7 @@ class Number(Allowed):
     whole: bool = False
 
     def has(self, value: Any) -> bool:
-        is_number = type(value) is int and (self.whole or abs(value) < 2**63)  # torch takes no greater ones
+        is_number = type(value) is int and (self.whole or abs(value) < 2**63)  # torch overflows on greater ones
         is_number |= type(value) is float and not self.whole
         return is_number and self.least <= value <= self.most and self.above < value < self.below
 
@@ -93,12 +93,12 @@ class Text(Allowed):
 
 @dataclass(frozen=True)
 class PathOf(Allowed):
-    """The path of what it says; a number is none, since it may have been typed with other digits."""
+    """The path of a file or a folder. A number is refused: 1e3 is read as 1000.0, which is another name."""
 
     what: str
 
     def has(self, value: Any) -> bool:
-        return isinstance(value, str | PurePath)
+        return isinstance(value, str | PurePath) and str(value) != ""
 
     def words(self) -> str:
         return f"the path of a {self.what}"

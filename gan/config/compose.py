@@ -121,7 +121,7 @@ def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:
     """Hydra's `instantiate`; a UserError for a value that is refused, a key too many, or a name that does not exist."""
     try:
         return hydra.utils.instantiate(cfg, **extra)
-    except (InstantiationException, TypeError) as error:  # the latter for a flag of Hydra's, such as _recursive_
+    except (InstantiationException, TypeError) as error:  # a wrong flag of Hydra's own, _recursive_=5
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         text, _, key = str(error).partition("\nfull_key: ")

@@ -35,7 +35,7 @@ def explain(error: BaseException, command: str = "train") -> str:
         there = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
         return f"{group}={name}: no such config; {', '.join(there)}"
     text = " ".join(str(error).partition("Config search path")[0].split())
-    if isinstance(error, OmegaConfBaseException) and error.full_key:  # such as ${...} without such a key
+    if isinstance(error, OmegaConfBaseException) and error.full_key:  # such as ${sed} where there is no key sed
         return f"{error.full_key}: {text.partition(' full_key: ')[0]}"
     if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
         key, _, values = several[1].partition("=")

@@ -15,7 +15,7 @@ SWEEP_KEYS = ("sweep", "sweep_name", "n_trials", "pruner", "launcher")  # these 
 
 
 def as_typed(overrides: Sequence[str]) -> list[str]:
-    """Those of a composed config; to read one from it would resolve the `${...}` in its text, in the wrong place."""
+    """The overrides as plain text: reading one from the config would resolve a `${...}` in it, relative to the list."""
     texts: Any = OmegaConf.to_container(overrides)
     return texts
 

@@ -23,7 +23,7 @@ def locate(path: str, key: str, packages: Sequence[str], trust: Sequence[str]) -
     module_name, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name, None)
-    except (ImportError, ValueError) as error:  # without a dot in it, such as a name alone
+    except (ImportError, ValueError) as error:  # the latter for a name without a module
         raise UserError(f"{key}._target_={path}: {error}") from error
     if not callable(found) or not under(getattr(found, "__module__", None) or ""):
         raise UserError(f"{key}._target_={path}: not there; {packages[0]} has {', '.join(_public(packages[0]))}")

@@ -142,7 +142,7 @@ def _with_examples(pixels: Pixels, one: ImageSet, count: int, repeat: int) -> Pi
 
 
 def choose_measures(
-    cfg: DictConfig, source: Source, sets: Sequence[ImageSet], num_real: int, lowered: bool = False
+    cfg: DictConfig, source: Source, sets: Sequence[ImageSet], num_real: int, lowered: bool
 ) -> ImageMeasures:
     """The measures named in `metrics.measures`; of the others, if it wants them, all that fit the data and are fast.
 
@@ -154,7 +154,7 @@ def choose_measures(
     wanted = [REST] if cfg.metrics.measures is None else cfg.metrics.measures
     built = build_measures(wanted, extractor)
     if not built:
-        raise UserError("metrics.measures=[]: name at least one; null: all that have a meaning")
+        raise UserError("metrics.measures=[]: name at least one; null: all that fit the data")
     rest = [name for name, kind in MEASURES.items() if name not in wanted and not kind.only_by_name]
     chosen, left_out = [], defaultdict(list)
     for measure in built:

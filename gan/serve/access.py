@@ -31,7 +31,7 @@ log = logging.getLogger("gan.serve")
 class CheckedRoute(APIRoute):
     """A route that asks `app.state.access` first, before anything of the request is read or judged.
 
-    Under /v1, where unknown fields are refused, so is a query that the route would not read.
+    Under /v1 it refuses a query where none is read.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -42,7 +42,8 @@ class CheckedRoute(APIRoute):
             await request.app.state.access.check(request)
             if reads_no_query and request.query_params:
                 name = next(iter(request.query_params))
-                raise HTTPException(422, f"{name}: no query is read here; a POST has its values in its JSON body")
+                hint = "; values go into the JSON body" if self.body_field else ""
+                raise HTTPException(422, f"{name}: no query parameter is read here{hint}")
             return await handler(request)
 
         return checked

@@ -65,7 +65,7 @@ def run_search(sweep: Sweep, n_trials: int, n_jobs: int, seed: int, pruner: Dict
                 _tell(study, trial, jobs.get(trial.number))
             finished = [job for job in jobs.values() if job.status == FINISHED]
             if finished and all(job.score is None for job in finished):
-                raise UserError(f"callbacks.checkpoints.monitor={monitor}: no job measures it; a search compares it")
+                raise UserError(f"callbacks.checkpoints.monitor={monitor}: no job measures it, but it guides a search")
         return [trial.number for trial in _valid_trials(study)]
 
     sweep.run(run_jobs)

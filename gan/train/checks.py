@@ -49,8 +49,6 @@ def check_config(cfg: DictConfig) -> None:
     if OmegaConf.select(cfg, "callbacks.checkpoints") is None:
         hint = "every_n_epochs=0 keeps last.ckpt and best.ckpt only"
         raise UserError(f"callbacks.checkpoints=null: a run without checkpoints could not be resumed; {hint}")
-    if cfg.max_images is not None and OmegaConf.select(cfg, "callbacks.budget") is None:
-        raise UserError(f"max_images={cfg.max_images}: only with callbacks.budget, which ends the run")
     directory, own = OmegaConf.select(cfg, "callbacks.checkpoints.directory"), Path(cfg.output_dir, "checkpoints")
     if directory is not None and Path(directory).absolute() != own:
         hint = "a run has one folder, hydra.run.dir=FOLDER names it"

@@ -111,7 +111,7 @@ def _fit(
     callbacks = _built(cfg, "callbacks", Callback)
     built = instantiate(
         cfg.trainer,
-        callbacks=[MidEpoch(), SettingsRecord(cfg), *callbacks, *([NoMoreBatches()] if ended else [])],
+        callbacks=[MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])],
         logger=_built(cfg, "logger", Logger) or False,
         plugins=[CheckpointIO(), *slurm_plugins()],
     )
@@ -179,20 +179,26 @@ def _of_kind(kind: type, cfg: DictConfig, key: str, part: Any) -> Any:
 
 
 class SettingsRecord(Callback):
-    """Writes `config.yaml` and `.hydra/` when the first epoch starts: what a part refuses has been refused by then."""
+    """Writes `config.yaml` and `.hydra/` when training starts: what a part refuses has been refused by then."""
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
         self._recorded = False
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not self._recorded and trainer.is_global_zero:
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Has a refused `cuda_graph` told before callbacks delete what a resumed run will write again."""
+        assert isinstance(pl_module, GAN)
+        pl_module.execution.hindrance(pl_module)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.is_global_zero:
             write_atomic(Path(self.cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(self.cfg, resolve=True))
             accept_run()
         self._recorded = True
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.on_train_epoch_start(trainer, pl_module)  # a run of no epochs has no other one
+        if not self._recorded:  # a run of no epochs never starts to train
+            self.on_train_start(trainer, pl_module)
 
 
 class CheckpointIO(TorchCheckpointIO):

@@ -32,6 +32,12 @@ def test_all_columns_are_of_equally_many_images(data, caplog):
     assert result.columns["floor"].keys() == result.columns["few"].keys()
 
 
+def test_measures_that_take_more_images_than_given_are_left_out(data):
+    result = measure({"few": data.train_images[:48]}, data=data)
+    assert "test/fid_mnist" in result.columns["few"]
+    assert "test/is_mnist" not in result.columns["few"]  # it takes 100
+
+
 def test_repeats_are_of_other_images(data, monkeypatch):
     seen = []
     add = FeatureCollector.add

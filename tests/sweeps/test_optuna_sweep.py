@@ -63,7 +63,7 @@ def test_a_search_counts_failures_and_jobs_at_a_time(sweep, table, monkeypatch, 
 def test_a_search_ends_where_its_first_job_measures_nothing(sweep, folder):
     code, out = sweep(*SEARCH, "data.batch_size=choice(8,16)", "trainer.limit_val_batches=0")
     assert code == 2
-    assert "callbacks.checkpoints.monitor=val/fid_mnist: no job measures it; a search compares it" in out
+    assert "callbacks.checkpoints.monitor=val/fid_mnist: no job measures it, but it guides a search" in out
     assert not (folder / "1").exists()
 
 

@@ -22,7 +22,6 @@ LIGHTNINGS = "lightning.pytorch.callbacks"
         (["+trainer.val_check_interval=7"], "trainer.val_check_interval=7: an epoch has 4 batches"),
         (["data.batch_size=1"], "data.batch_size=1: 2 or more with this model"),
         ([f"+callbacks.own={{_target_: {LIGHTNINGS}.BatchSizeFinder}}"], "callbacks: BatchSizeFinder does not work"),
-        (["callbacks.budget=null", "max_images=100"], "max_images=100: only with callbacks.budget, which ends the run"),
         (["trainer._target_=torch.nn.Identity"], "trainer._target_=torch.nn.Identity: not a Trainer of lightning"),
         (["model._target_=torch.nn.Identity"], "model._target_=torch.nn.Identity: not a GAN of gan"),
         (["data._target_=torch.nn.Identity"], "data._target_=torch.nn.Identity: not a MNISTDataModule of gan"),

@@ -99,10 +99,23 @@ def test_a_refused_override_does_not_stay_in_the_run(gan, tmp_path):
     assert len([*(tmp_path / "outputs" / "train").iterdir()]) == 2
 
 
+@pytest.mark.slow
+def test_a_refused_cuda_graph_deletes_nothing_of_what_a_resumed_run_writes_again(gan, tmp_path):
+    quick = (*TINY, *NARROW, "~callbacks.plots", "trainer.limit_train_batches=1", "trainer.max_epochs=2")
+    assert gan("train", *quick, "callbacks.checkpoints.every_n_epochs=1")[0] == 0
+    before = contents(tmp_path)
+    older = min(tmp_path.glob("outputs/train/*/checkpoints/epoch_*.ckpt"))
+    there = (f"ckpt_path='{older}'", f"hydra.run.dir='{older.parent.parent}'")
+    code, _, errors = gan("train", *quick, *there, "cuda_graph=true")
+    assert code == 2
+    assert "cuda_graph=true: graphs need a cuda device" in errors
+    assert contents(tmp_path) == before
+
+
 def test_settings_are_recorded_once_also_where_training_never_starts(tmp_path):
     cfg, trainer = OmegaConf.create({"output_dir": str(tmp_path), "seed": 3}), SimpleNamespace(is_global_zero=True)
     started, never_started = SettingsRecord(cfg), SettingsRecord(cfg)
-    started.on_train_epoch_start(trainer, None)
+    started.on_train_start(trainer, None)
     (tmp_path / "config.yaml").unlink()
     started.on_fit_end(trainer, None)
     assert [*tmp_path.iterdir()] == []
