@@ -98,7 +98,7 @@ class PathOf(Allowed):
     what: str
 
     def has(self, value: Any) -> bool:
-        return isinstance(value, str | PurePath) and str(value) != ""
+        return isinstance(value, str | PurePath)
 
     def words(self) -> str:
         return f"the path of a {self.what}"

@@ -199,6 +199,8 @@ class MNISTDataModule(LightningDataModule):
 
 
 def _require_folder(dir: str) -> None:
+    if not str(dir):
+        raise UserError(f"data.dir={dir}: the path of a folder")
     path = Path(dir).expanduser().absolute()
     try:
         kind = "folder" if path.is_dir() else "file" if path.exists() else None
