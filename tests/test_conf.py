@@ -98,6 +98,8 @@ def test_an_experiment_names_its_loss_and_the_command_line_another(tmp_path):
     assert (plain(mine.model.loss), weights(mine)) == (LOSSES["relativistic"], {"r1": 0.3, "r2": 0.3})
     assert plain(compose("train", ["experiment=mine", "loss=hinge"], [tmp_path]).model.loss) == LOSSES["hinge"]
     assert plain(compose("train", ["experiment=mine", "model=stacked", "loss=bce"], [tmp_path]).model.loss) == BCE
+    smoothed = compose("train", ["experiment=mine", "model=stacked", "loss=bce_smoothed"], [tmp_path]).model.loss
+    assert plain(smoothed) == SMOOTHED
 
 
 def test_a_loss_of_ones_own_is_a_choice_as_well(tmp_path):

@@ -96,7 +96,10 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
     except (UserError, OmegaConfBaseException):
         raise
     except UnicodeDecodeError as error:
-        raise UserError(f"a config of yours is not UTF-8: {error}") from error
+        folders = [source.path for source in GlobalHydra.instance().config_loader().get_search_path().get_path()]
+        files = (file for folder in folders for file in Path(folder.removeprefix("file://")).rglob("*.yaml"))
+        wrong = ", ".join(str(file) for file in files if error.object in file.read_bytes())
+        raise UserError(f"{wrong}: not UTF-8, {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         if str(error).startswith("Unable to configure"):  # raised by logging.config
             raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}") from error

@@ -36,7 +36,7 @@ def test_a_refused_command_makes_no_folder(gan, tmp_path, arguments):
         (b"# @package _global_\nseed: 1\nseed: 2\n", "found duplicate key seed"),
         (
             "# @package _global_\n# für\nseed: 1\n".encode("latin-1"),
-            "a config of yours is not UTF-8: 'utf-8' codec can't decode",
+            "/own/experiment/mine.yaml: not UTF-8, 'utf-8' codec can't decode",
         ),
     ],
 )

@@ -193,5 +193,5 @@ def test_a_reader_that_leaves_stops_no_work_and_gets_no_traceback(
     command = command.format(ckpt=trained("unconditional") / "checkpoints/last.ckpt")
     line = f"'{python}' -m gan {command} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len([*tmp_path.rglob("*.png")]) == ("generate" in command)

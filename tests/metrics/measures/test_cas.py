@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -89,6 +90,7 @@ def test_a_cache_that_cannot_be_written_is_one_warning(score, tmp_path, monkeypa
     with caplog.at_level(logging.WARNING, logger="gan"):
         assert score(generated=None)["cas"] > 0
     assert [record.message.partition(":")[0] for record in caplog.records] == ["cas of the real images is not kept"]
+    assert re.search(r": Not a directory \(.*/mnist-gan/cas_\w+\.json\)$", caplog.messages[0])
 
 
 def test_the_cost_counts_each_training(pixels, monkeypatch):
