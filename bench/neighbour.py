@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 import torch
 from joblib import cpu_count
-from training_loop import timed_train
+from training_loop import timed
 
 from gan.config import compose
 from gan.inference import DigitGenerator
@@ -41,7 +41,8 @@ def neighbour(busy: bool) -> Iterator[None]:
 
 def train_rate(overrides: list[str], batches: int, threads: int) -> float:
     size = compose("train", ["output_dir=unused", *overrides]).data.batch_size
-    return batches * size / timed_train([*overrides, f"threads={threads}"], batches)
+    seconds, _ = timed([*overrides, f"threads={threads}"], batches, bare=False)
+    return batches * size / seconds
 
 
 def generate_rate(generator: DigitGenerator, calls: int, images: int) -> float:

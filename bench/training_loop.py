@@ -1,10 +1,11 @@
-"""Training speed: `gan train` and a bare PyTorch loop with the same networks and steps, in turns in one process.
+"""Training speed: `gan train` and a bare PyTorch loop with the same networks and steps, step by step in turns.
 
     python bench/training_loop.py [--batches 60] [--rounds 5] [--against OVERRIDE] [overrides]
 
 Prints images per second of both, the ratio (gan train / bare) of each round, and the median ratio. `gan train` runs
-with its default logging, averaging and callbacks. It is timed from the first batch of the epoch to the end of the last.
-With `--against model.one_stage=false` it is compared with `gan train` with this override instead of the bare loop.
+with its default logging, averaging and callbacks. It takes a step, then the bare loop does. The first batches, in which
+PyTorch chooses its kernels, do not count. With `--against model.one_stage=false` it is compared with `gan train` with
+this override instead of the bare loop, run by run.
 """
 
 import argparse
@@ -13,44 +14,62 @@ import logging
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
-from gan.config import compose, instantiate
+from gan.config import compose
+from gan.data import MNISTDataModule
 from gan.images import normalize
 from gan.module import GAN
 from gan.train import train
 
+WARMUP = 5  # batches
 
-class Clock(Callback):
-    """Seconds from the first batch to the end of the last one."""
+
+class Turns(Callback):
+    """Seconds from the end of the warm-up to that of the last batch, and those of the bare steps after each batch."""
+
+    def __init__(self, bare: bool) -> None:
+        self.bare = bare  # whether such steps are taken
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        self.seconds = -time.perf_counter()
+        self.steps = repeat(None)
+        if self.bare:
+            self.steps = (bare_conditional_steps if pl_module.num_classes else bare_steps)(
+                pl_module, trainer.datamodule
+            )
+        self.seconds = self.bare_seconds = 0.0
+        self.since = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        self.seconds += time.perf_counter()
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: Any, batch_idx: int) -> None:
+        ended = time.perf_counter()
+        self.seconds += ended - self.since
+        next(self.steps)
+        self.since = time.perf_counter()
+        self.bare_seconds += self.since - ended
+        if batch_idx < WARMUP:
+            self.seconds = self.bare_seconds = 0.0
 
 
-def bare_loop(module: GAN, images: Tensor, labels: Tensor, batches: int, batch_size: int) -> float:
-    """Seconds of the published step on `batches` batches, in plain PyTorch; `labels` are not used."""
+def bare_steps(module: GAN, data: MNISTDataModule) -> Iterator[None]:
+    """Takes a published step at each call of next, in plain PyTorch."""
     options = module.hparams
-    generator, discriminator = module.generator.train(), module.discriminator.train()
+    generator, discriminator = copy.deepcopy((module.generator, module.discriminator))
     generator_optimizer, discriminator_optimizer = (
         torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)) for network in (generator, discriminator)
     )
-    noise, limit = options.instance_noise, options.gradient_clip_norm
+    batch_size, noise, limit = data.batch_size, options.instance_noise, options.gradient_clip_norm
     smoothing = options.loss.get("label_smoothing", 0)
     real_target, fake_target = torch.full((batch_size,), 1.0 - smoothing), torch.zeros(batch_size)
     ones = torch.ones(batch_size)
-    order = torch.randperm(len(images))
-
-    started = time.perf_counter()
-    for batch in range(batches):
-        real = normalize(images[order[batch * batch_size : (batch + 1) * batch_size]])
+    for chosen in batches(data):
+        real = normalize(data.train_images[chosen])
         with torch.no_grad():
             fake = generator(torch.randn(batch_size, module.latent_dim))
         if noise:
@@ -74,24 +93,21 @@ def bare_loop(module: GAN, images: Tensor, labels: Tensor, batches: int, batch_s
             nn.utils.clip_grad_norm_(generator.parameters(), limit)
         generator_optimizer.step()
         discriminator.requires_grad_(True)
-    return time.perf_counter() - started
+        yield
 
 
-def bare_conditional_loop(module: GAN, images: Tensor, labels: Tensor, batches: int, batch_size: int) -> float:
-    """Seconds of the step of `model=conditional` with its default values on `batches` batches, in plain PyTorch."""
-    generator, discriminator = module.generator.train(), module.discriminator.train()
+def bare_conditional_steps(module: GAN, data: MNISTDataModule) -> Iterator[None]:
+    """Takes a step of `model=conditional` with its default values at each call of next, in plain PyTorch."""
+    generator, discriminator = copy.deepcopy((module.generator, module.discriminator))
     generator_optimizer, discriminator_optimizer = (
         torch.optim.Adam(network.parameters(), lr=rate, betas=(0.0, 0.99))
         for network, rate in ((generator, 3e-3), (discriminator, 1.5e-3))
     )
     average = copy.deepcopy(generator)
     weights = list(generator.parameters())
-    order = torch.randperm(len(images))
-
-    started = time.perf_counter()
-    for batch in range(batches):
-        chosen = order[batch * batch_size : (batch + 1) * batch_size]
-        real, real_labels = normalize(images[chosen]), labels[chosen]
+    batch_size = data.batch_size
+    for batch, chosen in enumerate(batches(data)):
+        real, real_labels = normalize(data.train_images[chosen]), data.train_labels[chosen]
         fake_labels = torch.arange(batch_size) % module.num_classes
         fake = generator(torch.randn(batch_size, module.latent_dim), fake_labels)
         judged = fake.detach().requires_grad_()
@@ -115,11 +131,18 @@ def bare_conditional_loop(module: GAN, images: Tensor, labels: Tensor, batches: 
         generator_optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), weights, 0.01)
-    return time.perf_counter() - started
+        yield
 
 
-def timed_train(overrides: list[str], batches: int) -> float:
-    """Seconds of `gan train` for the batches of one epoch."""
+def batches(data: MNISTDataModule) -> Iterator[Tensor]:
+    """The places of the images of one full batch after the other, for ever."""
+    while True:
+        order = torch.randperm(len(data.train_images))
+        yield from order.split(data.batch_size)[: len(order) // data.batch_size]
+
+
+def timed(overrides: list[str], batches: int, bare: bool) -> tuple[float, float]:
+    """Seconds of `gan train` for so many batches after the warm-up, and those of as many bare steps, 0 without them."""
     with tempfile.TemporaryDirectory() as folder:
         module, _ = train(
             compose(
@@ -129,26 +152,15 @@ def timed_train(overrides: list[str], batches: int) -> float:
                     f"output_dir='{folder}'",
                     *overrides,
                     "trainer.max_epochs=1",
-                    f"trainer.limit_train_batches={batches}",
+                    f"trainer.limit_train_batches={WARMUP + batches}",
                     "trainer.limit_val_batches=0",
                     "~callbacks.plots",
-                    f"+callbacks.clock._target_={Clock.__module__}.Clock",
+                    f"+callbacks.turns={{_target_: {Turns.__module__}.Turns, bare: {bare}}}",
                 ],
             )
         )
-    return next(callback.seconds for callback in module.trainer.callbacks if isinstance(callback, Clock))
-
-
-def timed_bare_loop(overrides: list[str], batches: int) -> float:
-    """Seconds of the bare loop, after a few batches in which PyTorch chooses its kernels."""
-    cfg = compose("train", ["hardware=cpu", "output_dir=unused", *overrides])
-    datamodule, module = instantiate(cfg.data), instantiate(cfg.model)
-    datamodule.prepare_data()
-    datamodule.setup()
-    loop = bare_conditional_loop if module.num_classes else bare_loop
-    for count in (5, batches):
-        seconds = loop(module, datamodule.train_images, datamodule.train_labels, count, cfg.data.batch_size)
-    return seconds
+    turns = next(callback for callback in module.trainer.callbacks if isinstance(callback, Turns))
+    return turns.seconds, turns.bare_seconds
 
 
 def main() -> None:
@@ -165,10 +177,10 @@ def main() -> None:
     name, ratios = arguments.against or "bare", []
     for _ in range(arguments.rounds):
         if arguments.against:
-            reference = timed_train([*arguments.overrides, arguments.against], arguments.batches)
+            reference, _ = timed([*arguments.overrides, arguments.against], arguments.batches, bare=False)
+            seconds, _ = timed(arguments.overrides, arguments.batches, bare=False)
         else:
-            reference = timed_bare_loop(arguments.overrides, arguments.batches)
-        seconds = timed_train(arguments.overrides, arguments.batches)
+            seconds, reference = timed(arguments.overrides, arguments.batches, bare=True)
         ratios.append(reference / seconds)
         print(
             f"{name} {images / reference:7.0f} images/s   gan train {images / seconds:7.0f} images/s   {ratios[-1]:.3f}"

@@ -36,6 +36,7 @@ class Execution:
         steps_per_execution: batches in each call of `training_step`; None: 100 with graphs, else 1. A call ends
             earlier where something is due: the end of the epoch or of the run, a validation, a grid of samples.
         compile: both networks run through `torch.compile`; gradient penalties, which differentiate twice, without.
+        rewinds: how often this run has gone back to a checkpoint that it resumes now; each halves the learning rates.
         graphs: what records and replays.
 
     Raises:
@@ -52,13 +53,14 @@ class Execution:
         cuda_graph: str | bool = "auto",
         steps_per_execution: int | None = None,
         compile: bool = False,
+        rewinds: int = 0,
         graphs: type[CudaGraphs] = CudaGraphs,
     ) -> None:
         require("cuda_graph", cuda_graph)
         require("steps_per_execution", steps_per_execution)
         require("compile", compile)
         self.cuda_graph, self.steps_per_execution, self.graphs = cuda_graph, steps_per_execution, graphs
-        self.compile = compile
+        self.compile, self.rewinds = compile, rewinds
         self._watch: FiniteWatch | None = None
 
     def start(self, module: "GAN") -> None:

@@ -182,7 +182,7 @@ class GAN(LightningModule):
         """A fit by a trainer that has trained nothing is a new run from these weights, unless it loads a checkpoint."""
         self.objectives.network = self.discriminator  # the caller may have replaced it
         if stage == "fit" and not self.trainer.global_step:
-            self.images_seen, self.resumed = 0, Resumed({}, [])
+            self.images_seen, self.rewinds, self.resumed = 0, 0, Resumed({}, [])
 
     def on_train_start(self) -> None:
         self.execution.start(self)
@@ -246,5 +246,6 @@ class GAN(LightningModule):
         make_portable(checkpoint["optimizer_states"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.images_seen, self.rewinds = checkpoint["images_seen"], max(self.rewinds, checkpoint.get("rewinds", 0))
+        self.images_seen = checkpoint["images_seen"]
+        self.rewinds = max(self.execution.rewinds, checkpoint.get("rewinds", 0))
         self.resumed = Resumed(checkpoint.get("hyper_parameters", {}), checkpoint.get("lr_schedulers", []))

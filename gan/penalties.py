@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import COUNT, Number
+from gan.config.allowed import COUNT, Number
 from gan.config.targets import locate, require_arguments
 from gan.errors import UserError
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from gan.config.bounds import Number
+from gan.config.allowed import Number
 from gan.config.targets import build, locate
 from gan.errors import UserError
 from gan.trainer_types import Trainer

@@ -15,7 +15,7 @@ class ParallelLauncher(Launcher):
         self.n_jobs = n_jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from gan.config.bounds import OPTIONAL
+        from gan.config.allowed import OPTIONAL
         from gan.sweeps.remote_job import RemoteJob
 
         OPTIONAL.require("hydra.launcher.n_jobs", self.n_jobs)

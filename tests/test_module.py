@@ -163,10 +163,11 @@ def test_a_fit_from_no_checkpoint_is_a_new_run_from_the_weights_there(tiny):
     cfg = tiny(f"model.generator_schedule={linear}", "trainer.limit_train_batches=2", "trainer.limit_val_batches=0")
     module, first = fit(cfg)
     begun = state(module.generator)
+    module.rewinds = 1  # as a module has that is loaded from a checkpoint of a run that went back
     second = instantiate(cfg.trainer, logger=False, enable_checkpointing=False)
     second.fit(module, first.datamodule)
     assert not same(begun, state(module.generator))
-    assert module.images_seen == 2 * 16
+    assert (module.images_seen, module.rewinds) == (2 * 16, 0)
     assert [module.lr_schedulers().lr_lambdas[0](step) for step in range(3)] == [1.0, 0.5, 0.0]
     second.fit_loop.max_epochs = 2
     second.fit(module, first.datamodule)

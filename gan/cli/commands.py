@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import gan
-from gan.cli.closed_output import outlive_reader
+from gan.closed_output import outlive_reader
 from gan.errors import UserError
 
 COMMANDS = {

@@ -4,114 +4,16 @@ Those of `gan serve` are in `gan/serve/settings.py`. `gan.data.MNISTDataModule` 
 """
 
 import difflib
-import json
-import math
-import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
+from gan.config.allowed import COUNT, OPTIONAL, SEED, SIZE, SWITCH, Allowed, Number, OneOf, PathOf, Text
 from gan.errors import UserError
 
-UNLIKE_TEXT = re.compile(r"\s*|[-+.\d][-+.\de]*|true|false|null", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Allowed(ABC):
-    """The values that a key may have; `optional`: None is one of them."""
-
-    optional: bool = field(default=False, kw_only=True)
-
-    def require(self, key: str, value: Any) -> None:
-        """Raises a UserError that names the key unless it may have this value."""
-        if not (self.has(value) or (value is None and self.optional)):
-            unlike_text = isinstance(value, str) and UNLIKE_TEXT.fullmatch(value)
-            shown = repr(value) if unlike_text else value
-            raise UserError(f"{key}={shown}: {self.words()}{', or null' if self.optional else ''}")
-
-    @abstractmethod
-    def has(self, value: Any) -> bool:
-        """Whether a value is one of them, None aside."""
-
-    @abstractmethod
-    def words(self) -> str:
-        """What holds for each of them but None."""
-
-
-@dataclass(frozen=True)
-class Number(Allowed):
-    """A finite number, an integer if `whole`. It may be `least` or `most` itself, but not `above` or `below`."""
-
-    least: float = -math.inf
-    above: float = -math.inf
-    most: float = math.inf
-    below: float = math.inf
-    whole: bool = False
-
-    def has(self, value: Any) -> bool:
-        is_number = type(value) is int and (self.whole or abs(value) < 2**63)  # torch overflows on greater ones
-        is_number |= type(value) is float and not self.whole
-        return is_number and self.least <= value <= self.most and self.above < value < self.below
-
-    def words(self) -> str:
-        bounds = (
-            ("{:,} or more", self.least),
-            ("above {:,}", self.above),
-            ("{:,} or less", self.most),
-            ("below {:,}", self.below),
-        )
-        within = [text.format(bound) for text, bound in bounds if math.isfinite(bound)]
-        return ", ".join(["a whole number" if self.whole else "a number", *within])
-
-
-@dataclass(frozen=True)
-class OneOf(Allowed):
-    """One of a few values."""
-
-    values: tuple[str | bool | int, ...]
-
-    def has(self, value: Any) -> bool:
-        return (type(value), value) in [(type(one), one) for one in self.values]  # 1 == True
-
-    def words(self) -> str:
-        words = [one if isinstance(one, str) else json.dumps(one) for one in self.values]
-        return (" or " if len(words) == 2 else ", ").join(words)
-
-
-@dataclass(frozen=True)
-class Text(Allowed):
-    """A text that is not empty, or a number that stands for one."""
-
-    def has(self, value: Any) -> bool:
-        return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
-
-    def words(self) -> str:
-        return "a text"
-
-
-@dataclass(frozen=True)
-class PathOf(Allowed):
-    """The path of a file or a folder. A number is refused: 1e3 is read as 1000.0, which is another name."""
-
-    what: str
-
-    def has(self, value: Any) -> bool:
-        return isinstance(value, str | PurePath)
-
-    def words(self) -> str:
-        return f"the path of a {self.what}"
-
-
-COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
-SIZE = Number(least=0, whole=True)
-SWITCH = OneOf((True, False))
-SEED = Number(least=0, below=2**32, whole=True)
 MAX_INDEX = 10**15
 MAX_SHOWN = 10_000  # images in one picture or animation
-MAX_EPOCH_IMAGES = 10**8  # the order of an epoch's images is in memory
-PICTURES = ("samples", "plots", "wandb")  # the callbacks that make some
+SHOWN = Number(least=1, most=MAX_SHOWN, whole=True)
+MAX_IN_MEMORY = 10**8  # images whose order or whose features are in memory
 DIRECTIONS = ("slant", "thickness", "width", "size")
 MAX_AMOUNT = 5  # standard deviations along a direction
 
@@ -133,7 +35,7 @@ TRAIN: dict[str, Allowed] = {
     "data.batch_size": COUNT,
     "data.val_size": SIZE,
     "data.val_batch_size": COUNT,
-    "data.images_per_epoch": Number(least=1, most=MAX_EPOCH_IMAGES, whole=True, optional=True),
+    "data.images_per_epoch": Number(least=1, most=MAX_IN_MEMORY, whole=True, optional=True),
     "data.stratified_batches": SWITCH,
     "data.rare_share": Number(least=0, most=1),
     "data.seed": SIZE,
@@ -144,12 +46,16 @@ TRAIN: dict[str, Allowed] = {
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": OneOf((1, 3)),
     "model.discriminator_steps": COUNT,
-    **{f"model.{network}_optimizer.lr": Number(least=0) for network in ("generator", "discriminator")},
+    "model.generator_optimizer.lr": Number(least=0),
+    "model.discriminator_optimizer.lr": Number(least=0),
     "model.gradient_clip_norm": Number(above=0, optional=True),
     "model.ema_half_life": Number(least=0),
     "model.ema_warmup": Number(above=0),
     "model.dcgan_initialization": SWITCH,
-    **{f"model.{name}": SWITCH for name in ("one_stage", "joint_batches", "shared_latents", "paired_labels")},
+    "model.one_stage": SWITCH,
+    "model.joint_batches": SWITCH,
+    "model.shared_latents": SWITCH,
+    "model.paired_labels": SWITCH,
     "model.classification_weight": Number(least=0),
     "model.classification_images": Number(above=0, optional=True),
     "model.diversity_weight": Number(least=0),
@@ -167,11 +73,18 @@ TRAIN: dict[str, Allowed] = {
     "trainer.log_every_n_steps": COUNT,
     "trainer.val_check_interval": Number(above=0, optional=True),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps")),
-    **{f"trainer.{name}": SWITCH for name in ("benchmark", "detect_anomaly", "inference_mode", "enable_progress_bar")},
+    "trainer.benchmark": SWITCH,
+    "trainer.detect_anomaly": SWITCH,
+    "trainer.inference_mode": SWITCH,
+    "trainer.enable_progress_bar": SWITCH,
     "trainer.deterministic": OneOf((True, False, "warn"), optional=True),
     "trainer.precision": OneOf(("auto", "32-true", "16-mixed", "bf16-mixed")),
-    **{f"callbacks.{name}.seed": SEED for name in PICTURES},
-    **{f"callbacks.{name}.num_images": Number(least=1, most=MAX_SHOWN, whole=True) for name in PICTURES},
+    "callbacks.samples.seed": SEED,
+    "callbacks.plots.seed": SEED,
+    "callbacks.wandb.seed": SEED,
+    "callbacks.samples.num_images": SHOWN,
+    "callbacks.plots.num_images": SHOWN,
+    "callbacks.wandb.num_images": SHOWN,
     "callbacks.samples.every_n_epochs": COUNT,
     "callbacks.samples.every_n_batches": OPTIONAL,
     "callbacks.checkpoints.every_n_epochs": SIZE,
@@ -182,11 +95,16 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.wandb.log_checkpoint": SWITCH,
     "wandb.mode": OneOf(("online", "offline", "disabled")),
     "wandb.project": Text(),
-    **{f"wandb.{key}": Text(optional=True) for key in ("entity", "group", "job_type", "name", "notes", "id")},
+    "wandb.entity": Text(optional=True),
+    "wandb.group": Text(optional=True),
+    "wandb.job_type": Text(optional=True),
+    "wandb.name": Text(optional=True),
+    "wandb.notes": Text(optional=True),
+    "wandb.id": Text(optional=True),
     "wandb.log_checkpoint": SWITCH,
 }
 EVALUATE: dict[str, Allowed] = {
-    "num_samples": COUNT,
+    "num_samples": Number(least=1, most=MAX_IN_MEMORY, whole=True),
     "repeats": COUNT,
     "split": OneOf(("test", "val")),
     "confidence": Number(above=0, below=1, optional=True),

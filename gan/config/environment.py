@@ -4,7 +4,7 @@ import os
 import re
 from contextlib import suppress
 
-from gan.config.bounds import COUNT, SIZE, Number
+from gan.config.allowed import COUNT, SIZE, Number
 from gan.errors import UserError
 
 NUMBERS = {

@@ -18,7 +18,8 @@ from torch import Tensor
 from torchvision import datasets
 
 from gan.atomic_write import write_atomic
-from gan.config.bounds import Number, require
+from gan.config.allowed import Number
+from gan.config.bounds import require
 from gan.errors import UserError, one_line
 from gan.idx_files import ALL_NAMES, NAMES, files_in, parse, present, read_bytes, read_split, standard_name
 

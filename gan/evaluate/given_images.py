@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 
 from gan.config import compose, instantiate
-from gan.config.bounds import OneOf
+from gan.config.allowed import OneOf
 from gan.config.early_checks import check_bounds
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError

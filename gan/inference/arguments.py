@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.config.bounds import Allowed, require
+from gan.config.allowed import Allowed
+from gan.config.bounds import require
 from gan.errors import UserError
 from gan.threads import settle_threads
 

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan.checkpoint_files import checkpoint_path
-from gan.config.bounds import COUNT, GENERATE, OPTIONAL, SIZE, Number
+from gan.config.allowed import COUNT, OPTIONAL, SIZE, Number
+from gan.config.bounds import GENERATE
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from gan.atomic_write import write_atomic
 from gan.config import compose, explain, instantiate
-from gan.config.bounds import COUNT
+from gan.config.allowed import COUNT
 from gan.data import MNISTDataModule
 from gan.errors import UserError
 from gan.images import unit

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan.config.bounds import COUNT
+from gan.config.allowed import COUNT
 from gan.errors import UserError
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator

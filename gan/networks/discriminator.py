@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import Number
+from gan.config.allowed import Number
 from gan.networks.layers import (
     IMAGE_SIZE,
     Layer,

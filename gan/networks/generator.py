@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import Number, OneOf
+from gan.config.allowed import COUNT, Number, OneOf
 from gan.errors import UserError
 from gan.networks.layers import (
     IMAGE_SIZE,
@@ -65,6 +65,7 @@ class ConvGenerator(nn.Module):
         super().__init__()
         check_layers("generator", channels, layers)
         require_switches("generator", first_activation=first_activation, bias=bias, self_modulation=self_modulation)
+        COUNT.require("model.generator.first_side", first_side)
         Number(least=0).require("model.generator.negative_slope", negative_slope)
         OneOf(tuple(NORMS)).require("model.generator.norm", norm)
         OneOf(("features", "channels"), optional=True).require("model.generator.first_norm", first_norm)

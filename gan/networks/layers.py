@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.config.bounds import COUNT, SIZE, SWITCH
+from gan.config.allowed import COUNT, SIZE, SWITCH
 from gan.errors import UserError
 
 Layer = Mapping[str, int | bool]
@@ -101,7 +101,10 @@ def activation(negative_slope: float) -> nn.Module:
 
 def check_layers(name: str, channels: Sequence[int], layers: Sequence[Layer]) -> None:
     """Raises a UserError where the two lists differ in length, or for what no channels or layer can be."""
-    if len(channels) != len(layers) or not channels or min(channels) < 1:
+    for option, given in {"channels": channels, "layers": layers}.items():
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise UserError(f"model.{name}.{option}={given}: a list")
+    if len(channels) != len(layers) or not channels or not all(COUNT.has(number) for number in channels):
         raise UserError(
             f"model.{name}.channels={list(channels)}: give {len(layers)} positive numbers, "
             f"one for each entry of model.{name}.layers"

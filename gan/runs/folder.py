@@ -4,7 +4,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,12 @@ class RunLog(logging.FileHandler):
 def held(folder: Path) -> Iterator[None]:
     """Makes a run's folder, and keeps other processes out of it. The system lets go of it when the process ends.
 
-    A folder that is made here is deleted after an error that comes before the run's settings are recorded in it.
+    Folders that are made here are deleted after an error that comes before the run's settings are recorded in it.
 
     Raises:
         UserError: another process holds it.
     """
-    is_new = not folder.exists()
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", blocking=False):
@@ -68,8 +68,11 @@ def held(folder: Path) -> Iterator[None]:
             try:
                 yield
             except BaseException:
-                if is_new and not (folder / "config.yaml").exists():
+                if new and not (folder / "config.yaml").exists():
                     shutil.rmtree(folder, ignore_errors=True)
+                    for parent in new[1:]:
+                        with suppress(OSError):  # another run is there by now
+                            parent.rmdir()
                 raise
     except Timeout as error:
         raise UserError(f"hydra.run.dir={folder}: another process trains there; choose another folder") from error

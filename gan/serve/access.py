@@ -29,21 +29,13 @@ log = logging.getLogger("gan.serve")
 
 
 class CheckedRoute(APIRoute):
-    """A route that asks `app.state.access` first, before anything of the request is read or judged.
-
-    Under /v1 it refuses a query where none is read.
-    """
+    """A route that asks `app.state.access` first, before anything of the request is read or judged."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
-        reads_no_query = self.path.startswith("/v1/") and not self.dependant.query_params
 
         async def checked(request: Request) -> Response:
             await request.app.state.access.check(request)
-            if reads_no_query and request.query_params:
-                name = next(iter(request.query_params))
-                hint = "; values go into the JSON body" if self.body_field else ""
-                raise HTTPException(422, f"{name}: no query parameter is read here{hint}")
             return await handler(request)
 
         return checked

@@ -34,7 +34,7 @@ LOGGING = {
     "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         "text": {"class": "logging.StreamHandler", "formatter": "text", "stream": "ext://sys.stderr"},
-        "json": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"},
+        "json": {"()": "gan.closed_output.output_handler"},  # in workers, too
     },
     "loggers": {
         "gan": {"handlers": ["text"], "level": "WARNING", "propagate": False},

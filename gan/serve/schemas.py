@@ -129,7 +129,7 @@ class JobProgress(BaseModel):
 
 
 class JobEntry(JobProgress):
-    deleted_at: datetime | None = Field(description="when the service deletes a job that has ended")
+    expires_at: datetime | None = Field(description="when the service deletes a job that has ended")
     url: str
     download: str | None = Field(description="where the result is; null until the job is done")
 

@@ -18,7 +18,8 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gan.config import instantiate
-from gan.config.bounds import COUNT, require, require_part
+from gan.config.allowed import COUNT
+from gan.config.bounds import require, require_part
 from gan.errors import UserError
 from gan.randomness import derive_seed
 from gan.sweeps.job_records import FINISHED, PRUNED, UNFINISHED, Job, settings

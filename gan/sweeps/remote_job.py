@@ -10,7 +10,7 @@ from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from gan.cli.closed_output import outlive_reader
+from gan.closed_output import outlive_reader
 
 
 class RemoteJob:

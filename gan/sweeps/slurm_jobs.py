@@ -15,7 +15,7 @@ from submitit import SlurmExecutor
 from submitit.core.utils import FailedJobError
 from submitit.helpers import Checkpointable
 
-from gan.config.bounds import COUNT, SIZE, Allowed, Number, Text
+from gan.config.allowed import COUNT, SIZE, Allowed, Number, Text
 from gan.errors import UserError
 from gan.sweeps.remote_job import RemoteJob, import_paths
 

@@ -84,7 +84,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     while True:
         trust = packages_of(OmegaConf.to_container(cfg.model, resolve=True))
         module: GAN = _of_kind(GAN, cfg, "model", instantiate(cfg.model, trust=trust))
-        module.rewinds = rewinds
+        module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile, rewinds)
         check_model_fits_data(module, datamodule.source)
         if cfg.init_from and not resume_from:
             load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
@@ -107,7 +107,6 @@ def _fit(
 ) -> dict[str, float]:
     """Trains, and returns the last value of each logged metric. With `ended` only the last files are written."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
-    module.execution = Execution(cfg.cuda_graph, cfg.steps_per_execution, cfg.compile)
     callbacks = _built(cfg, "callbacks", Callback)
     built = instantiate(
         cfg.trainer,

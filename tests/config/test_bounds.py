@@ -10,7 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.config import compose
-from gan.config.bounds import BOUNDS, SWITCH, Number, OneOf, PathOf, Text, require, require_part
+from gan.config.allowed import SWITCH, Number, OneOf, PathOf, Text
+from gan.config.bounds import BOUNDS, require, require_part
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.config.bounds import COUNT
+from gan.config.allowed import COUNT
 from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.inference.arguments import find_device, number

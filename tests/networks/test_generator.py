@@ -58,6 +58,10 @@ def test_the_deep_one_narrows_from_512_channels():
 def test_wrong_lists_name_the_key():
     with pytest.raises(UserError, match=r"model\.generator\.channels=\[8\]: give 3 positive numbers"):
         module_of("dcgan", "model.generator.channels=[8]")
+    with pytest.raises(UserError, match=r"^model\.generator\.channels=8: a list$"):
+        module_of("dcgan", "model.generator.channels=8")
+    with pytest.raises(UserError, match=r"^model\.generator\.first_side=0: a whole number, 1 or more$"):
+        module_of("dcgan", "model.generator.first_side=0")
     with pytest.raises(UserError, match=r"model\.generator\.layers: they end at 112x112"):
         module_of("dcgan", "model.generator.first_side=28")
 

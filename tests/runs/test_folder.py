@@ -36,7 +36,7 @@ def test_a_run_that_ended_while_another_one_began_there_is_not_overwritten(run, 
     assert (tmp_path / "run" / path).read_bytes() == (ended / path).read_bytes()
 
 
-@pytest.mark.parametrize(("name", "left"), [("new", []), ("old", ["old"]), ("recorded", ["recorded"])])
+@pytest.mark.parametrize(("name", "left"), [("new", []), ("a/b", []), ("old", ["old"]), ("recorded", ["recorded"])])
 def test_a_folder_of_a_refused_run_is_deleted_unless_it_was_there_or_has_settings(tmp_path, name, left):
     def refuse():
         with held(tmp_path / name):

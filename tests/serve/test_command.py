@@ -27,15 +27,18 @@ PLAIN = {"timeout": PATIENCE, "verify": False}  # reading the system's certifica
 
 
 class Server:
-    """A running `gan serve`."""
+    """A running `gan serve`; nobody reads its standard output."""
 
     def __init__(self, python, *overrides):
+        reader, output = os.pipe()
+        os.close(reader)
         self.process = subprocess.Popen(
             [python, "-m", "gan", "serve", "device=cpu", "jobs_dir=null", *overrides],
             stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             text=True,
         )
+        os.close(output)
         self.log = []
         threading.Thread(target=lambda: self.log.extend(iter(self.process.stderr.readline, "")), daemon=True).start()
         self.port = int(self.wait_for(r"at http://127\.0\.0\.1:(\d+)")[0])
@@ -137,6 +140,7 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
     server.process.terminate()
     assert server.process.wait(PATIENCE) == 0
+    assert "Traceback" not in "".join(server.log)
 
 
 @pytest.mark.process

@@ -135,7 +135,7 @@ async def test_ended_jobs_are_deleted_after_a_time(service, tmp_path):
     os.utime(forgotten, (0, 0))
     async with service() as client:
         entry = await until(client, await submit(client), "done")
-        assert entry["deleted_at"][8:10] != entry["finished_at"][8:10]  # the next day
+        assert entry["expires_at"][8:10] != entry["finished_at"][8:10]  # the next day
         (record,) = (path for path in (tmp_path / "jobs").glob("*/job.json") if path.parent != young)
         old = datetime.now(UTC) - timedelta(hours=25)
         record.write_text(record.read_text().replace(entry["finished_at"], old.isoformat()))

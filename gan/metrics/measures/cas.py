@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from gan.atomic_write import write_json
-from gan.config.bounds import COUNT, Number
+from gan.config.allowed import COUNT, Number
 from gan.images import unit
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.extractor import full_precision

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import Identity
 
-from gan.config.bounds import COUNT, Number
+from gan.config.allowed import COUNT, Number
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.measures.base import Comparison, Measure
 from gan.randomness import derive_seed

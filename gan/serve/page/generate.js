@@ -61,9 +61,9 @@ function arrange() {
 
 export function download(format) {
   const endings = { grid: "png", zip: "zip", npy: "npy" };
-  const columns = columnsFor(shown.num_images, shown.digits);
+  const layout = format === "grid" ? { columns: columnsFor(shown.num_images, shown.digits) } : {};
   return attempt("generate", "images", () =>
-    save("generate", { ...shown, columns, format }, `digits_seed${shown.seed}.${endings[format]}`),
+    save("generate", { ...shown, ...layout, format }, `digits_seed${shown.seed}.${endings[format]}`),
   );
 }
 

@@ -8,9 +8,10 @@ from starlette.responses import FileResponse
 from gan.serve import schemas
 from gan.serve.access import CheckedRoute
 from gan.serve.job_store import Job
+from gan.serve.routes.v1 import check_query
 from gan.serve.service import service_of
 
-router = APIRouter(route_class=CheckedRoute, prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(route_class=CheckedRoute, prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(check_query)])
 MISSING = schemas.errors({404: "There is no such job"})
 SUBMITTED = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}} | schemas.errors(
     {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
@@ -61,7 +62,7 @@ def progress(request: Request, job: JobDep) -> schemas.JobEntry:
     return _entry(request, job)
 
 
-@router.delete("/{identifier}", status_code=204, responses=MISSING)
+@router.delete("/{identifier}", status_code=204, response_class=Response, responses=MISSING)
 def cancel(request: Request, job: JobDep) -> None:
     """Cancels a job, or deletes one that has ended, with its files."""
     service_of(request).jobs.delete(job.id)
@@ -82,7 +83,7 @@ def _entry(request: Request, job: Job) -> schemas.JobEntry:
     record, url = job.record, request.url_for("progress", identifier=job.id).path
     return schemas.JobEntry(
         **record.model_dump(exclude={"owner", "bytes"}),
-        deleted_at=record.finished_at and record.finished_at + service_of(request).jobs.keep,
+        expires_at=record.finished_at and record.finished_at + service_of(request).jobs.keep,
         url=url,
         download=f"{url}/download" if record.state == "done" else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from torch import Tensor
 
 from gan.errors import UserError
@@ -15,7 +15,19 @@ from gan.serve.access import CheckedRoute
 from gan.serve.models import Model
 from gan.serve.service import Service, service_of
 
-router = APIRouter(route_class=CheckedRoute, prefix="/v1", tags=["v1"])
+
+async def check_query(request: Request) -> None:
+    """Raises a UserError for a query where none is read, and for a parameter given more than once."""
+    route, given = request.scope["route"], request.query_params
+    for name in given:
+        if not route.dependant.query_params:
+            hint = "; values go into the JSON body" if route.body_field else ""
+            raise UserError(f"{name}: no query parameter is read here{hint}")
+        if len(given.getlist(name)) > 1:
+            raise UserError(f"{name}: given more than once")
+
+
+router = APIRouter(route_class=CheckedRoute, prefix="/v1", tags=["v1"], dependencies=[Depends(check_query)])
 NPY = "application/octet-stream"
 FORMATS: schemas.Responses = {200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}}
 PICTURE: schemas.Responses = {
@@ -36,6 +48,8 @@ async def generate(request: Request, body: schemas.SampleRequest | None = None) 
     The same model, seed and digits give the same images, as `gan generate` does.
     """
     service, body = service_of(request), body or schemas.SampleRequest()
+    if body.columns is not None and body.format != "grid":
+        raise UserError(f"columns={body.columns}: only with format=grid")
     seeds = body.chosen_seeds()
     model = service.models.pick(body.model, body.version)
     count = body.num_images or len(body.digits or [0]) * len(seeds)
@@ -104,9 +118,6 @@ async def _picture(
     request: Request, query: schemas.LinkQuery, count: int, digits: Sequence[int] | None, encode: Encode
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
-    given = request.query_params
-    if repeated := [name for name in given if len(given.getlist(name)) > 1]:
-        raise UserError(f"{repeated[0]}: given more than once")
     service = service_of(request)
     model = service.models.pick(query.model, query.version)
     service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right

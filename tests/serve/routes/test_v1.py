@@ -82,6 +82,7 @@ async def test_errors_are_one_sentence(service):
             ("/v1/generate", {"seed": 1, "seeds": [2]}, "give one of the two"),
             ("/v1/generate?seed=7", {}, "seed: no query parameter is read here; values go into the JSON body"),
             ("/v1/models/default/reload?wait=1", {}, "wait: no query parameter is read here"),
+            ("/v1/generate", {"columns": 3, "format": "npy"}, "columns=3: only with format=grid"),
             ("/v1/generate", {"sed": 1}, "sed: Extra inputs are not permitted"),
             ("/v1/generate", {"directions": {"slnat": 1}}, "directions.slnat: Extra inputs are not permitted"),
             ("/v1/generate", {"directions": {"slant": 6}}, "directions.slant: Input should be less than or equal to 5"),

@@ -1,6 +1,7 @@
 """Standard output whose reader may leave before the end, as with `| head`."""
 
 import io
+import logging
 import os
 import sys
 
@@ -34,3 +35,9 @@ def outlive_reader() -> None:
     """Makes standard output an `Output`, which also escapes characters that a terminal lacks."""
     if type(sys.stdout) is io.TextIOWrapper:
         sys.stdout = Output(sys.stdout)
+
+
+def output_handler() -> logging.Handler:
+    """A handler that logs to standard output, whether or not somebody reads it."""
+    outlive_reader()
+    return logging.StreamHandler(sys.stdout)
