@@ -73,9 +73,8 @@ def export_onnx(ckpt: Path, folder: str) -> Path | None:
 def peak_memory(ckpt: Path, count: int) -> float:
     """Peak memory in MiB of a process of its own."""
     command = [sys.executable, __file__, "--ckpt", str(ckpt), "--images", str(count), "--only-memory"]
-    return float(
-        subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout.split()[-1]
-    )
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")
+    return float(ended.stdout.split()[-1])
 
 
 def main() -> None:

@@ -35,9 +35,8 @@ def seen(extractor: DigitExtractor, images: Tensor, labels: Tensor) -> ImageFeat
 def distances_in_balls(real: ImageFeatures, others: ImageFeatures) -> Tensor:
     """How far each real image is from the others, 1 at the edge of the nearest ball: float64 [N]."""
     (balls,) = radii(others.features, PRECISION_K)
-    return torch.cat(
-        [(squared / balls).amin(1) for _, squared in squared_distances(real.features, others.features)]
-    ).sqrt()
+    parts = [(squared / balls).amin(1) for _, squared in squared_distances(real.features, others.features)]
+    return torch.cat(parts).sqrt()
 
 
 def main() -> None:

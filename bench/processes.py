@@ -102,9 +102,8 @@ def main() -> None:
         weights = [rank["weights"] for rank in runs.popitem()[1]]
         same = "the same" if len(weights) == 2 and weights[0] == weights[1] else "NOT the same"
         print(f"weights of both processes after each of {len(weights[0])} steps: {same}")
-        measured = json.loads((two / "checkpoints" / "last.json").read_text(encoding="utf-8"))["metrics"][
-            "val/fid_mnist"
-        ]
+        last = json.loads((two / "checkpoints" / "last.json").read_text(encoding="utf-8"))
+        measured = last["metrics"]["val/fid_mnist"]
         alone = fid_of_one_process(two / "checkpoints" / "last.ckpt", overrides)
         print(f"FID by two processes {measured:.6f}, by one {alone:.6f}")
 

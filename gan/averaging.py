@@ -22,7 +22,7 @@ class AverageDecay:
         self.half_life, self.warmup = half_life, warmup
 
     def after(self, images: float, images_seen: float) -> float | None:
-        """The decay of a step of so many images, once so many were seen in all; None: the average is the generator."""
+        """The decay of a step of `images`, with `images_seen` after it; None: the average is the generator."""
         return 0.5 ** (images / min(self.half_life, self.warmup * images_seen)) if self.half_life else None
 
 

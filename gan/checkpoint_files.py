@@ -6,6 +6,7 @@ A checkpoint is what `torch.save` writes. Its zip archive ends with a comment, t
 import hashlib
 import io
 import logging
+import os
 import pickle
 import struct
 import warnings
@@ -77,7 +78,7 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
     elif ckpt == "best":
         path = newest_run(key) / BEST
     else:
-        path = Path(ckpt).absolute()
+        path = Path(os.path.expanduser(ckpt)).absolute()
     if not path.is_file():
         raise UserError(f"{key}={ckpt}: there is no file {path}")
     return path

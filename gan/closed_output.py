@@ -1,9 +1,12 @@
-"""Standard output whose reader may leave before the end, as with `| head`."""
+"""Standard output whose reader may leave before the end, as with `| head`, or a terminal that is closed."""
 
+import errno
 import io
 import logging
 import os
 import sys
+
+NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe, a terminal
 
 
 class Output(io.TextIOWrapper):
@@ -17,17 +20,19 @@ class Output(io.TextIOWrapper):
     def write(self, text: str, /) -> int:
         try:
             return super().write(text)
-        except BrokenPipeError:
-            self._discard()
+        except OSError as error:
+            self._discard(error)
             return len(text)
 
     def flush(self) -> None:
         try:
             super().flush()
-        except BrokenPipeError:
-            self._discard()
+        except OSError as error:
+            self._discard(error)
 
-    def _discard(self) -> None:
+    def _discard(self, error: OSError) -> None:
+        if error.errno not in NOBODY_READS:
+            raise error
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
 

@@ -43,7 +43,7 @@ class CudaGraphs:
                     failure = error
                     raise
         except BaseException as error:
-            # Up to some version torch keeps the generator for a recording without an end: no random number after it.
+            # Older versions of torch leave the generator in the failed recording: no random number could be drawn.
             fresh = torch.Generator(self.stream.device)
             fresh.set_state(numbers)
             torch.cuda.default_generators[self.stream.device_index].graphsafe_set_state(fresh)

@@ -18,9 +18,14 @@ class Stopped(SystemExit):
     """A run has stopped because of a signal, with a checkpoint. Its code is the exit status: 143, 130 or 129."""
 
 
+def joined(text: object) -> str:
+    """The lines of a text, or of an error's text, as one line."""
+    return " ".join(str(text).split())
+
+
 def one_line(error: BaseException, most: int = 300) -> str:
     """The error's text as one line of limited length; the name of its type where it has none."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = joined(error) or type(error).__name__
     return text if len(text) <= most else f"{text[:most]} ..."
 
 

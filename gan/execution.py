@@ -35,7 +35,7 @@ class Execution:
             be; True raises a UserError there; False always runs eagerly.
         steps_per_execution: batches in each call of `training_step`; None: 100 with graphs, else 1. A call ends
             earlier where something is due: the end of the epoch or of the run, a validation, a grid of samples.
-        compile: both networks run through `torch.compile`; gradient penalties, which differentiate twice, without.
+        compile: both networks run through `torch.compile`, but not in gradient penalties, which differentiate twice.
         rewinds: how often this run has gone back to a checkpoint that it resumes now; each halves the learning rates.
         graphs: what records and replays.
 
@@ -64,7 +64,7 @@ class Execution:
         self._watch: FiniteWatch | None = None
 
     def start(self, module: "GAN") -> None:
-        """Chooses how the module's steps run; to be called once its optimizers are as they shall be.
+        """Chooses how the module's steps run; called after its optimizers have their state.
 
         Raises:
             UserError: graphs are wanted and not possible, or the loader does not say the size of its batches.
@@ -84,7 +84,7 @@ class Execution:
             make_capturable(module.trainer.optimizers)
             self._step = GraphedStep(self._watched, self.graphs())
         elif module.device.type == "cuda":
-            rank_zero_only(log.info)("%-10s  one by one: %s", "steps", hindrance)
+            rank_zero_only(log.info)("steps       one by one: %s", hindrance)
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
         # Autocast keeps copies of weights in bf16. In a graph or a call of several steps they would miss an update.
         self._autocast_cache = torch.is_autocast_cache_enabled()
@@ -92,7 +92,7 @@ class Execution:
         loader.steps_from = lambda position: min(steps, self._until_due(position))
 
     def hindrance(self, module: "GAN") -> str | None:
-        """Why the steps of a fit are not graphs; None if they are. A UserError where they have to be."""
+        """Why the steps of a fit are not graphs; None if they are. A UserError where `cuda_graph` demands them."""
         if self.cuda_graph is False:
             return "cuda_graph=false"
         hindrance = hindrance_to_graphs(module, self.graphs.device_type)
@@ -118,7 +118,7 @@ class Execution:
         return found
 
     def run(self, images: Tensor, labels: Tensor, batch_idx: int) -> list[LoggedStep]:
-        """The steps on one or more batches of the loader, one behind the other; those that are due to be logged.
+        """Takes a step on each of the batches that the loader gave as one; returns the steps to be logged.
 
         Args:
             images: real ones, uint8 [batches * N, C, 28, 28].
@@ -142,9 +142,9 @@ class Execution:
                 for config in trainer.lr_scheduler_configs:
                     assert not isinstance(config.scheduler, ReduceLROnPlateau)  # `build_schedule` refuses it
                     config.scheduler.step()
-            ends_epoch = batch_idx + number + 1 - first == trainer.num_training_batches
-            if ends_epoch or (number + 1) % (trainer.log_every_n_steps or math.inf) == 0:  # Lightning's 0: never
-                logged.append(LoggedStep(number, module.images_seen, found))
+            is_row = (number + 1) % (trainer.log_every_n_steps or math.inf) == 0  # Lightning's 0: never
+            if is_row or batch_idx + number + 1 - first == trainer.num_training_batches:
+                logged.append(LoggedStep(number, module.images_seen, found, is_row))
         self._count(len(batches), optimizer_steps)
         return logged
 
@@ -158,7 +158,7 @@ class Execution:
             reason = one_line(error)
             if self.cuda_graph is True:
                 raise UserError(f"cuda_graph=true: this step cannot be recorded ({reason})") from error
-            log.warning("%-10s  one by one: this step cannot be recorded (%s)", "steps", reason)
+            log.warning("steps       one by one: this step cannot be recorded (%s)", reason)
             self._step = self._watched
             return self._step(step, images, labels)
 
@@ -170,7 +170,7 @@ class Execution:
         """
         if self.compile and self._started:
             seconds, self._started = time.perf_counter() - self._started, None
-            rank_zero_only(log.info)("%-10s  in %.0f seconds, with the first %d batches", "compiled", seconds, batches)
+            rank_zero_only(log.info)("compiled    in %.0f seconds, with the first %d batches", seconds, batches)
         trainer = self._module.trainer
         loop = trainer.fit_loop.epoch_loop
         steps = loop.manual_optimization.optim_step_progress

@@ -28,7 +28,7 @@ class GraphedStep:
     The first run of a form is a real step, so no warm-up has to be undone. Recording runs nothing.
 
     Args:
-        step: the function to run; it must read no tensor on the host.
+        step: the function to run; it must read no tensor's value.
         graphs: what records and replays.
     """
 

@@ -16,12 +16,13 @@ from gan.errors import UserError, one_line
 if TYPE_CHECKING:  # the commands after training import this file, and not Lightning
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
+ON_CUDA = ("gpu", "cuda")  # Lightning's two names of one accelerator
 BF16_WORK = 3e8  # parameters times images per step; from this on bf16 was faster than TF32 on an H200
 DDP_CONFIG = CONFIG_DIR / "hardware" / "shared" / "ddp.yaml"
 
 
 def settle_hardware(trainer: DictConfig) -> None:
-    """Replaces an accelerator `auto` by the best that this machine has.
+    """Settles a Trainer's accelerator and strategy for this machine, and lets a GPU compute in TF32.
 
     Raises:
         UserError: a device that is not there, a precision that the device lacks or is slow in, or a number of processes
@@ -40,7 +41,7 @@ def settle_hardware(trainer: DictConfig) -> None:
         accelerator = "gpu" if there["gpu"] else "mps" if there["mps"] else "cpu"
     if accelerator == "cpu" and (precision == "16-mixed" or (precision == "bf16-mixed" and not cpu_has_bf16())):
         raise UserError(f"trainer.precision={precision}: this processor has no such arithmetic; use 32-true")
-    if accelerator in ("gpu", "cuda"):
+    if accelerator in ON_CUDA:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
         if trainer.get("deterministic"):
@@ -81,7 +82,7 @@ def slurm_plugins() -> list["SLURMEnvironment"]:
 def _check_processes(trainer: DictConfig) -> None:
     started, devices, nodes = processes_started(), trainer.devices, trainer.get("num_nodes", 1)
     if str(devices) in ("-1", "auto"):
-        devices = torch.cuda.device_count() if trainer.accelerator in ("gpu", "cuda") else 1
+        devices = torch.cuda.device_count() if trainer.accelerator in ON_CUDA else 1
     wanted = nodes * (devices if isinstance(devices, int) else len(devices))
     if started not in (None, wanted):
         raise UserError(
@@ -102,8 +103,8 @@ def settle_precision(trainer: DictConfig, module: nn.Module, batch_size: int) ->
     """
     if trainer.precision == "auto":
         work = batch_size * sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-        on_gpu = trainer.accelerator in ("gpu", "cuda")
-        bf16 = on_gpu and work >= BF16_WORK and torch.cuda.get_device_capability() >= (8, 0)
+        on_cuda = trainer.accelerator in ON_CUDA
+        bf16 = on_cuda and work >= BF16_WORK and torch.cuda.get_device_capability() >= (8, 0)
         trainer.precision = "bf16-mixed" if bf16 else "32-true"
 
 
@@ -113,8 +114,9 @@ def cpu_has_bf16() -> bool:
     return has.get("avx512_bf16", False) or has.get("amx_tile", False)
 
 
-def check_compiler(device: str) -> None:
-    """Raises a UserError unless `torch.compile` works on a device, which takes a compiler and a fitting Python."""
+def check_compiler(accelerator: str) -> None:
+    """Raises a UserError unless `torch.compile` works there, which takes a compiler and a fitting Python."""
+    device = "cuda" if accelerator in ON_CUDA else accelerator
     number = time.time_ns() % 10**9 / 10**9  # a function that no earlier run has left compiled
     try:
         torch.compile(lambda x: x * number + 1)(torch.zeros(8, device=device))

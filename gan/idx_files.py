@@ -57,10 +57,10 @@ def standard_name(path: Path) -> str:
     return path.name.lower().removesuffix(".gz").replace(".", "-")
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path | str) -> bytes:
     """A file's content, decompressed if its first bytes are gzip's: browsers decompress a file and keep `.gz`."""
     try:
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
         return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: can't be read ({error}); replace this file or delete it") from error
@@ -88,7 +88,7 @@ def parse(content: bytes, name: str) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).view(shape)
 
 
-def read_split(images_path: Path, labels_path: Path, num_labels: int) -> tuple[Tensor, Tensor]:
+def read_split(images_path: Path | str, labels_path: Path | str, num_labels: int) -> tuple[Tensor, Tensor]:
     """Images uint8 [N, 1, 28, 28] and labels int64 [N] in 0..num_labels-1; a UserError names the file at fault."""
     images = parse(read_bytes(images_path), str(images_path))
     labels = parse(read_bytes(labels_path), str(labels_path))

@@ -66,7 +66,7 @@ def pictures(images: Tensor) -> list[Image.Image]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as the content of a PNG file, compressed at the fastest level: 28x28 pixels are hardly larger so."""
+    """The picture as the content of a PNG file, compressed at the fastest level, which hardly enlarges 28x28 pixels."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
@@ -78,11 +78,11 @@ def pngs(images: Tensor) -> list[bytes]:
     rows = np.zeros((count, height, 1 + width * channels), np.uint8)  # a row begins with its filter, 0: none
     rows[:, :, 1:] = images.cpu().numpy().transpose(0, 2, 3, 1).reshape(count, height, width * channels)
     size = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    head, end = b"\x89PNG\r\n\x1a\n" + _png_part(b"IHDR", size), _png_part(b"IEND", b"")
-    return [head + _png_part(b"IDAT", zlib.compress(content.data, 1)) + end for content in rows]
+    head, end = b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", size), _png_chunk(b"IEND", b"")
+    return [head + _png_chunk(b"IDAT", zlib.compress(content.data, 1)) + end for content in rows]
 
 
-def _png_part(kind: bytes, content: bytes) -> bytes:
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 

@@ -201,8 +201,7 @@ class GAN(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """As many generated images as the batch has real ones (uint8), the same at each validation, and their labels.
 
-        The labels are those of the real images: no other mix of digits adds to a distance (Karras et al. 2020,
-        arXiv:2006.06676).
+        The labels are those of the real images: no other mix of digits adds to a distance (arXiv:2006.06676).
         """
         world, first = self.trainer.world_size, self._validated
         self._validated += len(batch[0])

@@ -21,7 +21,7 @@ def build_optimizer(
     """The optimizer that `spec` names.
 
     Raises:
-        UserError: it needs more than the gradients of a step, they must be sparse, or it divides the weights in groups.
+        UserError: it needs more than dense gradients of one step, or has several groups of weights.
     """
     optimizer = build(spec, key, ["torch.optim"], trust, parameters)
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, LBFGS | SparseAdam):

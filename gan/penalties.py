@@ -65,8 +65,8 @@ def build_penalties(specs: Mapping[str, Mapping[str, Any]] | None, trust: Sequen
     """The penalties whose `weight` is not zero.
 
     Args:
-        specs: by name, a function of this module as `_target_` with `weight` (1; 0: off) and `every`, the discriminator
-            steps from one use to the next (1); a lazy penalty counts `every` times, so that its mean strength stays.
+        specs: by name, a function of this module as `_target_`, its `weight` (default 1; 0: off), and `every`, the
+            discriminator steps from one use to the next (default 1), by which the weight is multiplied.
         trust: packages of the user's that the function may come from.
 
     Raises:

@@ -1,6 +1,7 @@
 """Seeds that depend only on their purpose, latents by index, and the truncation and interpolation of latents."""
 
 import math
+import secrets
 
 import numpy as np
 import torch
@@ -20,6 +21,11 @@ def derive_seed(*parts: int) -> int:
     # Two words for each part, because SeedSequence would join words of parts of other widths.
     words = [word for part in parts for word in (part & 0xFFFFFFFF, part >> 32)]
     return int(np.random.SeedSequence([len(parts), *words]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def random_seed() -> int:
+    """A seed where none is given. It has 48 bits: every reader of JSON holds such a number exactly."""
+    return secrets.randbits(48)
 
 
 def balanced_labels(count: int, num_classes: int, device: torch.device) -> Tensor:

@@ -53,7 +53,7 @@ def unpack(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _copy(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """A tensor of its own memory, so that none is shared; its rows lie one behind the other."""
+    """A copy in contiguous memory of its own, so that none is shared."""
     kept = tensor.dtype if dtype is None or not tensor.is_floating_point() else dtype
     return tensor.detach().to("cpu", kept, copy=True).contiguous()
 

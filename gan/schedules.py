@@ -76,18 +76,17 @@ def build_schedule(
     Raises:
         UserError: it needs the length of a run that has no end, or something that a step does not give it.
     """
-    extra = {}
+    name, extra = spec["_target_"], {}
     if "schedulers" in spec:
-        name, hint = spec["_target_"], "a class of your own takes the optimizer and builds them"
+        hint = "a class of your own takes the optimizer and builds them"
         raise UserError(f"{key}._target_={name}: it combines schedulers, which a config cannot name; {hint}")
-    packages, of_torch = ["gan.schedules", "torch.optim.lr_scheduler"], str(spec["_target_"]).startswith("torch.")
-    known = spec if of_torch else inspect.signature(locate(spec["_target_"], key, packages, trust)).parameters
+    packages, of_torch = ["gan.schedules", "torch.optim.lr_scheduler"], str(name).startswith("torch.")
+    known = spec if of_torch else inspect.signature(locate(name, key, packages, trust)).parameters
     if "total_steps" in known and spec.get("total_steps") is None:
         if total_steps is None:
             raise UserError(f"{key}: a schedule over the whole run needs max_images or trainer.max_epochs")
         extra["total_steps"] = total_steps
     schedule = build(spec, key, packages, trust, optimizer, **extra)
-    name = spec["_target_"]
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         raise UserError(f"{key}._target_={name}: it follows no steps; gan.schedules and torch have others that do")
     trial = copy(optimizer)
@@ -120,9 +119,9 @@ class Resumed(NamedTuple):
         return self.states[0]["last_epoch"] if self.states else 0
 
     def fit_states(self, schedules: Mapping[str, LRScheduler], settings: Mapping[str, Any]) -> None:
-        """Makes the states those of the schedules of a run that resumes, by their keys, before Lightning loads them.
+        """Replaces the saved states by those that the schedules of the resumed run, given by key, are to load.
 
-        The length of the run is the new one. A schedule whose settings have changed keeps its place in the run only.
+        The length of the run is the new one. A schedule whose settings have changed keeps only its place in the run.
         """
         if not self.states:
             return
@@ -155,8 +154,8 @@ def generator_steps(
     if batches == math.inf:
         return None
     if batches < discriminator_steps:
-        hint = "the generator takes no step"
-        log.warning("model.discriminator_steps=%d: the run has %d batches, so %s", discriminator_steps, batches, hint)
+        text = "model.discriminator_steps=%d: the run has %d batches, so the generator takes no step"
+        log.warning(text, discriminator_steps, batches)
     if images_seen and images:
         taken -= images_seen // (images * discriminator_steps)  # as many as this run would have taken
     return max(1, int(batches) // discriminator_steps + taken)

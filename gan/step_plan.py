@@ -109,15 +109,16 @@ class StepPlan:
 
 
 class LoggedStep:
-    """What a step found, on its way to the host: reading it must not wait for the steps after it.
+    """What a step found, copied to the host beside the steps after it: reading it does not wait for these.
 
     Attributes:
         batch: batches of the run before it.
         images_seen: images seen after it.
+        is_row: whether the loggers get it; else it is there because its epoch ends.
     """
 
-    def __init__(self, batch: int, images_seen: int, found: StepResult) -> None:
-        self.batch, self.images_seen, self._names = batch, images_seen, list(found)
+    def __init__(self, batch: int, images_seen: int, found: StepResult, is_row: bool) -> None:
+        self.batch, self.images_seen, self.is_row, self._names = batch, images_seen, is_row, list(found)
         device = next(value.device for value in found.values() if isinstance(value, Tensor))
         values = torch.stack([torch.as_tensor(value, dtype=torch.float32, device=device) for value in found.values()])
         self._copied = torch.cuda.Event() if values.is_cuda else None

@@ -1,6 +1,6 @@
 """The signals that tell a program to stop, and what it does then.
 
-These are SIGTERM, SIGINT (Ctrl-C), SIGUSR1, the warning that SLURM sends, and SIGHUP of a terminal that is closed.
+These are SIGTERM, SIGINT (Ctrl-C), SIGUSR1 (SLURM's warning before the time is up) and SIGHUP (a closed terminal).
 
 A training run saves first: `callbacks/checkpoints.py` does that, and `train/command.py` ends the process with its exit
 code. Other commands end at once, and clean up.

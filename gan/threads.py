@@ -21,6 +21,7 @@ CHUNK = 32768  # elements of an operation for each thread
 SECONDS = 0.25  # between two looks
 BUSY, QUIET = 0.1, 0.04  # seconds of waiting for a core in a second: above, below
 QUIET_LOOKS = 12  # until threads spin again
+MESSAGE = "threads     other processes share the cores: waiting threads now sleep, results stay the same"
 
 log = logging.getLogger("gan")
 _before: tuple[str | None, int] | None = None  # OMP_NUM_THREADS and torch's threads before a run set its own
@@ -75,15 +76,12 @@ class Watch(threading.Thread):
             delays, looked = delays_now, now
 
     def look(self, share: float) -> None:
-        """Decides by a share: seconds in which threads waited for a core, summed over threads, in a second."""
+        """Decides by `share`: the seconds for which threads waited for a core, summed over threads, per second."""
         self._quiet_looks = self._quiet_looks + 1 if share < QUIET else 0
         if share > BUSY and self._release is None and torch.get_num_threads() > 1:
             self._release = add_idle_threads()
             if not self._told:
-                log.info(
-                    "%-10s  other processes share the cores: waiting threads now sleep, results stay the same",
-                    "threads",
-                )
+                log.info(MESSAGE)
                 self._told = True
         elif self._quiet_looks >= QUIET_LOOKS and self._release is not None:
             self._release.set()

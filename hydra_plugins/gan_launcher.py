@@ -15,10 +15,10 @@ class ParallelLauncher(Launcher):
         self.n_jobs = n_jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from gan.config.allowed import OPTIONAL
+        from gan.config.allowed import OPTIONAL_COUNT
         from gan.sweeps.remote_job import RemoteJob
 
-        OPTIONAL.require("hydra.launcher.n_jobs", self.n_jobs)
+        OPTIONAL_COUNT.require("hydra.launcher.n_jobs", self.n_jobs)
         self.job = RemoteJob(hydra_context, task_function, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -43,6 +43,13 @@ def test_broken_gzip_is_refused_by_name(tmp_path):
         idx.read_bytes(path)
 
 
+def test_the_paths_of_a_pair_may_be_texts(tmp_path):
+    for name, values in (("images", numbered(2)), ("labels", np.array([3, 1]))):
+        (tmp_path / name).write_bytes(idx_bytes(values))
+    images, labels = idx.read_split(f"{tmp_path}/images", f"{tmp_path}/labels", 10)
+    assert (images.shape, labels.tolist()) == ((2, 1, 28, 28), [3, 1])
+
+
 def test_gz_unpacked_by_a_browser_is_read(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(idx_bytes(numbered(2)))

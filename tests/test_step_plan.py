@@ -67,7 +67,7 @@ def test_impossible_values_are_refused(key, value, images):
 
 def test_a_logged_step_keeps_what_was_found():
     found = {"loss": torch.tensor(0.5), "rate": 0.25}
-    step = LoggedStep(3, 64, found)
+    step = LoggedStep(3, 64, found, is_row=True)
     found["loss"].fill_(7)
     assert step.ready()
     assert (step.batch, step.images_seen, step.values()) == (3, 64, {"loss": 0.5, "rate": 0.25})

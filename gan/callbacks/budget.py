@@ -22,7 +22,7 @@ class ImageBudget(Callback):
 
 
 class NoMoreBatches(Callback):
-    """Ends a resumed run whose training is complete with what was still to come: its pictures and its summary."""
+    """Trains no further in a resumed run whose training is complete: only its last files are written."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.max_epochs >= 0:  # Lightning ends a run without more epochs before its first hook

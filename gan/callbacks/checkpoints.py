@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from gan.atomic_write import atomic_file, hindrance_to_writing, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.validation import ValidationMeasures
+from gan.checkpoint_files import is_damaged, read_checkpoint
 from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
@@ -59,7 +60,7 @@ class RunCheckpoints(Checkpoint):
         self._saved: dict[str, Any] = {}
         self._told = False  # that the monitored value is not measured
         self._older_best: Path | None = None
-        self._comparable = True  # the resumed run's values with this run's
+        self._comparable = True  # whether values from before the run was resumed are of the same data
 
     def state_dict(self) -> dict[str, Any]:
         return {"directory": str(self.directory), "best_score": self.best_score, "saved": self._saved}
@@ -143,10 +144,10 @@ class RunCheckpoints(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and isinstance(exception, DivergedError):
-            log.info("%-10s  %s", "diverged", self._kept())
+            log.info("diverged    %s", self._kept())
         elif trainer.is_global_zero and isinstance(exception, KeyboardInterrupt):
             command = f"; resume with: {resume_command(self.directory.parent)}" if self.last.is_file() else ""
-            log.info("%-10s  after %s images; %s%s", "interrupted", f"{pl_module.images_seen:,}", self._kept(), command)
+            log.info("interrupted  after %s images; %s%s", f"{pl_module.images_seen:,}", self._kept(), command)
 
     def stop_if_told(self) -> None:
         """Ends the process after a signal that came while the training ended."""
@@ -166,7 +167,7 @@ class RunCheckpoints(Checkpoint):
         if not trainer.is_global_zero:
             raise Stopped(0)  # Lightning kills the first process if another one ends with a status of its own
         seen, command = f"{pl_module.images_seen:,}", resume_command(self.directory.parent)
-        log.info("%-10s  after %s images, all of them in %s; resume with: %s", "stopped", seen, self.last, command)
+        log.info("stopped     after %s images, all of them in %s; resume with: %s", seen, self.last, command)
         self._signals.stop(number)
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
@@ -211,8 +212,10 @@ class RunCheckpoints(Checkpoint):
         write_json(described, content)
 
     def _kept(self) -> str:
-        seen = read_json(self.last.with_suffix(".json")).get("images_seen")
-        return f"{self.last} is whole, of {seen:,} images" if seen else "there is no checkpoint yet"
+        if not self.last.is_file() or is_damaged(self.last.read_bytes()):
+            return "there is no checkpoint yet"
+        seen = read_checkpoint(self.last, "ckpt_path")["images_seen"]  # its JSON file may be of the one before
+        return f"{self.last} is whole, of {seen:,} images"
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 INTERPOLATION_ROWS, INTERPOLATION_STEPS = 10, 12
 COLLAGE_FRAMES, GIF_FRAMES = 12, 120
 SMOOTHED_OVER = 25
-
-
 NETWORKS = {"discriminator": "discriminator", "generator": "generator"}
 IMAGES = {"real": "real images", "fake": "generated images"}
 
@@ -174,17 +172,17 @@ def plot_progress(run_dir: Path, folder: Path) -> None:
     saved = saved_grids(run_dir)
     if not saved:
         return
-    few = [_frame(*saved[i]) for i in spread(len(saved), COLLAGE_FRAMES)]
+    few = [_frame(*saved[i]) for i in evenly_spaced(len(saved), COLLAGE_FRAMES)]
     columns = min(4, math.ceil(math.sqrt(len(few))))
     save_picture(side_by_side(*few, columns=columns), folder / "progress.png")
-    frames = [_frame(*saved[i]) for i in spread(len(saved), GIF_FRAMES)]
+    frames = [_frame(*saved[i]) for i in evenly_spaced(len(saved), GIF_FRAMES)]
     seconds = min(0.5, 10 / len(frames))
     pause = [frames[-1]] * round(2 / seconds)
     with atomic_file(folder / "progress.gif") as file:
         save_gif(frames + pause, file, seconds)
 
 
-def spread(count: int, most: int) -> list[int]:
+def evenly_spaced(count: int, most: int) -> list[int]:
     """At most `most` of the indices 0..count-1, evenly spaced, with the first and the last."""
     picked = min(count, most)
     return [round(i * (count - 1) / max(1, picked - 1)) for i in range(picked)]
@@ -204,7 +202,7 @@ def captioned(picture: Image.Image, caption: str) -> Image.Image:
 
 
 def side_by_side(*pictures: Image.Image, columns: int | None = None) -> Image.Image:
-    """The pictures on a white sheet, in one row or in rows of so many."""
+    """The pictures on a white sheet, in one row, or in as many columns as given."""
     columns = columns or len(pictures)
     width, height = (max(sides) for sides in zip(*(picture.size for picture in pictures), strict=True))
     sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")

@@ -105,8 +105,8 @@ class RunReport(Callback):
         write_json(folder / "summary.json", summary)
         timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
         if any(left is not None and left <= 0 for left in timers):
-            log.info("%-10s  trainer.max_time is used up; a longer one, or null, resumes the run", "ended")
-        log.info("%-10s  %.1f minutes in all, %s images; see %s", "done", minutes, f"{pl_module.images_seen:,}", folder)
+            log.info("ended       trainer.max_time is used up; a longer one, or null, resumes the run")
+        log.info("done        %.1f minutes in all, %s images; see %s", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor, better):
             log.info("\n%s", table)
         if not in_multirun():

@@ -1,7 +1,6 @@
 """What the steps found, as rows for the loggers, with the images per second."""
 
 import logging
-import math
 import time
 from typing import Any
 
@@ -23,18 +22,19 @@ class TrainingLog(Callback):
 
     `train/images_per_second` counts from one log to the next, over all processes, and leaves out validation and other
     callbacks. A discriminator that has won is warned of. On a card a row is written once its values have come to the
-    host, at the latest when the epoch ends.
+    host, at the latest before a validation, a grid of samples or the end of the epoch.
     """
 
     def __init__(self) -> None:
         self._pending: list[LoggedStep] = []
         self._warned = False
-        self._judged_all = 0  # rows in a row of a discriminator that makes no mistake
+        self._judged_all = 0  # logged batches without a mistake of the discriminator, one after another
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._time, self._images = time.perf_counter(), pl_module.images_seen
 
     def on_validation_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self.catch_up(trainer, pl_module)
         self._paused = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -50,9 +50,13 @@ class TrainingLog(Callback):
             pl_module.log(name, torch.tensor(value), logger=False, prog_bar=name == "train/images_per_second")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: GAN) -> None:
-        self._write(trainer, pl_module, wait=True)  # a validation may stop the run before the epoch's last batch
+        self.catch_up(trainer, pl_module)  # a validation may stop the run before the epoch's last batch
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
+        self.catch_up(trainer, pl_module)
+
+    def catch_up(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Hands all rows to the loggers. It comes before anything newer is logged: W&B refuses older rows."""
         self._write(trainer, pl_module, wait=True)
 
     def _watch_discriminator(self, module: GAN, row: dict[str, float]) -> None:
@@ -67,7 +71,7 @@ class TrainingLog(Callback):
             log.warning("the discriminator has won: for %d logged batches it made no mistake; %s", ROWS, ADVICE)
 
     def _write(self, trainer: Trainer, pl_module: GAN, wait: bool) -> dict[str, float]:
-        """Hands the rows that are there to the loggers; the last of them."""
+        """Hands the rows that have come to the loggers, and returns the last of them."""
         found = []
         while self._pending and (wait or self._pending[0].ready()):
             step = self._pending.pop(0)
@@ -81,8 +85,7 @@ class TrainingLog(Callback):
             row = {f"train/{name}": value for name, value in values.items()}
             self._watch_discriminator(pl_module, row)
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
-            every = trainer.log_every_n_steps or math.inf  # Lightning's 0: never
-            if (step.batch + 1) % every == 0 or trainer.should_stop:
+            if step.is_row or trainer.should_stop:
                 for logger in trainer.loggers:
                     logger.log_metrics({**row, "epoch": trainer.current_epoch}, step=step.batch)
                     logger.save()

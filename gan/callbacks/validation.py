@@ -44,7 +44,7 @@ class ValidationMeasures(Callback):
         self.extractor, self.inception_weights = extractor, inception_weights
         self.wanted, self.kid_subsets = measures, kid_subsets
         self._measures: ImageMeasures | None = None
-        self.directions: dict[str, Direction | None] = {}  # which one is better, by the name of each metric
+        self.directions: dict[str, Direction | None] = {}  # which is better, by the metric's name
         self._warned: set[str] = set()
         self._collapsed = False  # whether the last validation showed signs of mode collapse
 
@@ -128,7 +128,7 @@ class ValidationMeasures(Callback):
 
 
 def _refuse_unknown_monitors(trainer: Trainer, measured: Collection[str]) -> None:
-    """A UserError for a callback of Lightning's that waits for what nobody logs: it would end the first epoch."""
+    """A UserError for a callback of Lightning's that monitors what nobody logs: it would end the run."""
     parts: list[object] = [trainer.lightning_module, *trainer.callbacks]
     if any(type(part).__module__.partition(".")[0] not in ("gan", "lightning") for part in parts):
         return  # which may log what it likes

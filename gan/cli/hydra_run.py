@@ -15,7 +15,7 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override
 from hydra.types import RunMode, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from gan.atomic_write import hindrance_to_writing
 from gan.cli.help import command_help
@@ -43,7 +43,7 @@ def run_hydra(command: str, options: argparse.Namespace) -> None:
     if options.help or options.hydra_help:
         print(flags_help() if options.hydra_help else command_help(command, options.overrides, _own_configs(options)))
         return
-    stopped_by = () if command in ("train", "serve") else (signal.SIGTERM,)  # those two have their own ways to stop
+    stopped_by = () if command == "train" else (signal.SIGTERM,)  # which saves a checkpoint first
     with ended_by(*stopped_by), own_hydra():
         _run_hydra(command, options)
 
@@ -94,7 +94,8 @@ def _own_configs(options: argparse.Namespace) -> Path | None:
 def _has_folder(hydra: Hydra, name: str, overrides: list[str]) -> bool:
     """Whether a primary config of the user's says where its runs are, or the command line does."""
     config = hydra.compose_config(name, overrides, RunMode.RUN, validate_sweep_overrides=False)
-    return "output_dir" in config and not str(config.hydra.run._get_node("dir")._value()).startswith("outputs/${now:")
+    run: Any = OmegaConf.to_container(config.hydra.run)  # ${...} stays unresolved
+    return "output_dir" in config and not str(run["dir"]).startswith("outputs/${now:")
 
 
 def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: TaskFunction) -> None:

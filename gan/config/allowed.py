@@ -99,7 +99,7 @@ class PathOf(Allowed):
         return f"the path of a {self.what}"
 
 
-COUNT, OPTIONAL = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
+COUNT, OPTIONAL_COUNT = Number(least=1, whole=True), Number(least=1, whole=True, optional=True)
 SIZE = Number(least=0, whole=True)
 SWITCH = OneOf((True, False))
 SEED = Number(least=0, below=2**32, whole=True)

@@ -7,10 +7,10 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gan.config.allowed import COUNT, OPTIONAL, SEED, SIZE, SWITCH, Allowed, Number, OneOf, PathOf, Text
+from gan.config.allowed import COUNT, OPTIONAL_COUNT, SEED, SIZE, SWITCH, Allowed, Number, OneOf, PathOf, Text
 from gan.errors import UserError
 
-MAX_INDEX = 10**15
+MAX_INDEX = 10**15  # of an image of a seed
 MAX_SHOWN = 10_000  # images in one picture or animation
 SHOWN = Number(least=1, most=MAX_SHOWN, whole=True)
 MAX_IN_MEMORY = 10**8  # images whose order or whose features are in memory
@@ -19,7 +19,7 @@ MAX_AMOUNT = 5  # standard deviations along a direction
 
 TRAIN: dict[str, Allowed] = {
     "seed": SEED,
-    "max_images": OPTIONAL,
+    "max_images": OPTIONAL_COUNT,
     "ckpt_path": PathOf("file", optional=True),
     "init_from": PathOf("file", optional=True),
     "compile": SWITCH,
@@ -27,7 +27,7 @@ TRAIN: dict[str, Allowed] = {
     "threads": Number(least=1, most=1024, whole=True, optional=True),
     "cuda_graph": OneOf(("auto", True, False)),
     "on_divergence": OneOf(("stop", "rewind")),
-    "steps_per_execution": OPTIONAL,
+    "steps_per_execution": OPTIONAL_COUNT,
     "n_trials": COUNT,
     "data.dir": PathOf("folder"),
     "data.download": SWITCH,
@@ -39,9 +39,9 @@ TRAIN: dict[str, Allowed] = {
     "data.stratified_batches": SWITCH,
     "data.rare_share": Number(least=0, most=1),
     "data.seed": SIZE,
-    "data.source.num_images": OPTIONAL,
+    "data.source.num_images": OPTIONAL_COUNT,
     "model.seed": SEED,
-    "model.max_images": OPTIONAL,
+    "model.max_images": OPTIONAL_COUNT,
     "model.latent_dim": COUNT,
     "model.num_classes": Number(least=2, whole=True, optional=True),
     "model.image_channels": OneOf((1, 3)),
@@ -66,7 +66,7 @@ TRAIN: dict[str, Allowed] = {
     "trainer.max_epochs": Number(least=-1, whole=True, optional=True),
     "trainer.min_epochs": Number(least=0, whole=True, optional=True),
     "trainer.num_nodes": COUNT,
-    "trainer.check_val_every_n_epoch": OPTIONAL,
+    "trainer.check_val_every_n_epoch": OPTIONAL_COUNT,
     "trainer.limit_train_batches": Number(above=0, optional=True),
     "trainer.limit_val_batches": Number(least=0, optional=True),
     "trainer.num_sanity_val_steps": Number(least=-1, whole=True, optional=True),
@@ -86,11 +86,11 @@ TRAIN: dict[str, Allowed] = {
     "callbacks.plots.num_images": SHOWN,
     "callbacks.wandb.num_images": SHOWN,
     "callbacks.samples.every_n_epochs": COUNT,
-    "callbacks.samples.every_n_batches": OPTIONAL,
+    "callbacks.samples.every_n_batches": OPTIONAL_COUNT,
     "callbacks.checkpoints.every_n_epochs": SIZE,
     "callbacks.checkpoints.every_n_minutes": Number(above=0, optional=True),
     "callbacks.checkpoints.keep_last": COUNT,
-    "callbacks.budget.max_images": OPTIONAL,
+    "callbacks.budget.max_images": OPTIONAL_COUNT,
     "callbacks.progress_bar.refresh_rate": SIZE,
     "callbacks.wandb.log_checkpoint": SWITCH,
     "wandb.mode": OneOf(("online", "offline", "disabled")),

@@ -1,4 +1,4 @@
-"""Where the configs are, how Python code composes one, and the error text for a wrong one."""
+"""Where the configs are, how Python composes and builds one, and errors of Hydra's that become a UserError."""
 
 import math
 import os
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.config.overrides import key_of, quoted
-from gan.errors import UserError, one_line
+from gan.errors import UserError, joined, one_line
 
 PACKAGED = Path(__file__).parents[1] / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
@@ -128,7 +128,7 @@ def instantiate(cfg: DictConfig | Mapping[str, Any], **extra: Any) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         text, _, key = str(error).partition("\nfull_key: ")
-        reason = " ".join(str(error.__cause__ or text).split())
+        reason = joined(error.__cause__ or text)
         raise UserError(f"{key}: {reason}" if key else reason) from error
 
 

@@ -26,17 +26,19 @@ PATHS = (
     "api_keys_file",
     "sweep_name",
 )
-COMPOSED = {"train": ("data", "model"), "evaluate": ("data",)}  # config groups whose `_target_` a command builds
+BUILT = {"train": ("data", "model"), "evaluate": ("data",)}  # config groups whose `_target_` a command builds
 MISSING = object()
 PACKAGED_ELSEWHERE = {"defaults", "hydra", "experiment", "sweep", "launcher", "loss", "hardware"}
 WORDS = ("last", "best", "auto", "pretrained")  # what a key for a checkpoint takes instead of a file
 
 
 def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> None:
-    """Expands "~" in paths, and raises a UserError for a wrong value; the settings in `whole` may read more keys."""
-    expand_home(cfg)
+    """Raises a UserError for a wrong value or key, and expands "~" in paths.
+
+    `whole` is the config with Hydra's own settings: a key that one of these reads by interpolation is no mistake.
+    """
     _check_keys(command, cfg, cfg if whole is None else whole)
-    for group in COMPOSED.get(command, ()):
+    for group in BUILT.get(command, ()):
         part = cfg.get(group)
         if isinstance(part, str):
             hint = f"`- override /{group}: {part}` in the defaults of a config chooses it"
@@ -59,7 +61,8 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
 
 
 def check_bounds(command: str, cfg: DictConfig) -> None:
-    """Raises a UserError for the first value that is out of its bounds."""
+    """Expands "~" in paths, and raises a UserError for the first value that is out of its bounds."""
+    expand_home(cfg)
     for key, allowed in BOUNDS.get(command, {}).items():
         if (value := OmegaConf.select(cfg, key, default=MISSING)) is not MISSING:
             allowed.require(key, value)
@@ -87,7 +90,7 @@ def expanded(key: str, path: str) -> Path:
 
 
 def refuse_other_folders(hydra: DictConfig, command: str = "train") -> None:
-    """Raises a UserError for settings of Hydra's that would keep from a run what it reads, or finds again."""
+    """Raises a UserError for settings of Hydra's with which a run, or one that resumes it, would not find its files."""
     if hydra.job.chdir:
         raise UserError("hydra.job.chdir=true: a run stays in the folder where it was started")
     if hydra.output_subdir != ".hydra" and (command == "train" or hydra.output_subdir is not None):

@@ -55,6 +55,6 @@ def is_later_rank() -> bool:
 
 
 def is_first_of_machine() -> bool:
-    """Whether no process before this one belongs to the same run on the same machine."""
+    """Whether this is the first process of its run on this machine."""
     local_rank = "LOCAL_RANK" if "LOCAL_RANK" in os.environ else "SLURM_LOCALID"
     return not is_later_rank() or whole_number(local_rank, 1) == 0

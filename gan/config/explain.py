@@ -16,7 +16,7 @@ from gan.config.early_checks import groups_of
 from gan.config.overrides import quoted_override
 from gan.config.targets import leaves
 from gan.config.trainer_flags import FLAGS, REFUSED
-from gan.errors import one_line
+from gan.errors import joined, one_line
 
 
 def explain(error: BaseException, command: str = "train") -> str:
@@ -25,7 +25,7 @@ def explain(error: BaseException, command: str = "train") -> str:
         user = f" for the user {os.getuid()}" if isinstance(error, PermissionError) else ""
         return f"{Path(os.fsdecode(error.filename)).absolute()}: {error.strerror}{user}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
-        return " ".join(str(error).split())
+        return joined(error)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
         return _unknown_key(cause, command)
@@ -34,7 +34,7 @@ def explain(error: BaseException, command: str = "train") -> str:
         group, _, name = missing.rpartition("/")
         there = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
         return f"{group}={name}: no such config; {', '.join(there)}"
-    text = " ".join(str(error).partition("Config search path")[0].split())
+    text = joined(str(error).partition("Config search path")[0])
     if isinstance(error, OmegaConfBaseException) and error.full_key:  # such as ${sed} where there is no key sed
         return f"{error.full_key}: {text.partition(' full_key: ')[0]}"
     if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
@@ -52,7 +52,7 @@ def explain(error: BaseException, command: str = "train") -> str:
         if "=" not in error.override:
             return f"{error.override}: settings are KEY=VALUE; gan {command} --help lists the keys"
         return f"{error.override}: not KEY=VALUE in Hydra's grammar, {text.partition(' See https')[0]}"
-    return f"{text} {' '.join(str(cause).split())}" if cause is not None and cause is not error else text
+    return f"{text} {joined(cause)}" if cause is not None and cause is not error else text
 
 
 def _unknown_key(error: OmegaConfBaseException, command: str) -> str:

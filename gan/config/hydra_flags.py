@@ -9,7 +9,7 @@ from hydra._internal.utils import get_args_parser
 
 from gan.errors import UserError
 
-ALONE = ("run", "multirun", "cfg", "shell_completion", "info")
+ALONE = ("run", "multirun", "cfg", "shell_completion", "info")  # a command takes one of these
 
 
 @contextmanager

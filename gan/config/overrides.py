@@ -46,7 +46,7 @@ def in_braces(override: str) -> bool:
 
 
 def replaces(new: str, old: str) -> bool:
-    """Whether nothing of an old override is left where the new one comes after it."""
+    """Whether a new override leaves nothing of an old one that comes before it."""
     if key_of(new) != key_of(old) or not ("=" in old or old.startswith("~")):  # a flag's value has neither
         return False
     whole = not in_braces(new) or "_target_" in new  # other values in braces are added to those before

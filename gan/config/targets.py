@@ -59,6 +59,11 @@ def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inp
         raise UserError(f"{key}: {error}; {name} takes {', '.join(known)}{hint}") from error
 
 
+def source_target(data: Mapping[str, Any]) -> str:
+    """The `_target_` of the source in settings of data; that of a data module of one's own without one."""
+    return (data.get("source") or data)["_target_"]
+
+
 def packages_of(config: Any) -> list[str]:
     """The top-level package of each `_target_` in a plain config."""
     return sorted({str(target).partition(".")[0] for _, target in targets(config)})

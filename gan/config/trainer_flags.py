@@ -56,7 +56,7 @@ DURATION = re.compile(r"(?P<days>\d+):(?P<hours>\d\d):(?P<minutes>\d\d):(?P<seco
 
 
 def check_trainer(cfg: DictConfig) -> None:
-    """Raises a UserError for the first flag that cannot work. Those with an entry in TRAIN are within it already."""
+    """Raises a UserError for the first flag that cannot work. Values with bounds in TRAIN were checked before."""
     trainer = cfg.get("trainer")
     require_part("trainer", trainer)
     for name, value in os.environ.items():

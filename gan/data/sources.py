@@ -54,8 +54,7 @@ class Source(ABC):
         name: the name in logs and file names.
         num_classes: labels are 0..num_classes-1; None if they have no meaning.
         channels: channels of an image after `compose`.
-        shows_digits: whether each channel is a handwritten digit, and labels, if they have a meaning, are those digits;
-            measures that use the digit classifier need that.
+        shows_digits: whether each channel is a digit, and labels with a meaning are those; measures of digits need it.
         dir: the folder of the files, `data.dir`; the data module sets it.
         download: whether files may be downloaded, `data.download`; the data module sets it.
     """

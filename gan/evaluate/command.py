@@ -18,6 +18,7 @@ from gan.checkpoint_files import checkpoint_path
 from gan.config import instantiate, settle_output_dir
 from gan.config.early_checks import check_bounds
 from gan.config.overrides import as_typed, key_of
+from gan.config.targets import source_target
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import compare
@@ -123,7 +124,7 @@ def _take_data_of_run(cfg: DictConfig, path: Path) -> None:
     for key in changed:
         OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(cfg, key))
     cfg.data = data
-    name, folder = (data.get("source") or data)["_target_"].rpartition(".")[2], data.get("dir")
+    name, folder = source_target(data).rpartition(".")[2], data.get("dir")
     as_there = f"as in the run, but for {', '.join(changed)}" if changed else "as in the run"
     log.info("data        %s%s, %s", name, f" in {folder}" if folder else "", as_there)
 
@@ -138,12 +139,12 @@ def _open(cfg: DictConfig, has_images: bool) -> list[DigitGenerator]:
 
 def _check_models(source: Source, generators: Sequence[DigitGenerator]) -> None:
     for generator in generators:
+        named = f"(ckpt={generator.path})"
         if generator.image_channels != source.channels:
-            channels = f"{source.channels} channels, those of the model {generator.image_channels}"
+            channels = f"{source.channels} channels, those of the model {generator.image_channels} {named}"
             raise UserError(f"data={source.name}: its images have {channels}")
         if generator.num_classes and source.num_classes and generator.num_classes != source.num_classes:
-            raise UserError(
-                f"data={source.name}: it has {source.num_classes} classes, the model {generator.num_classes}"
-            )
+            classes = f"{source.num_classes} classes, the model {generator.num_classes} {named}"
+            raise UserError(f"data={source.name}: it has {classes}")
         if generator.data not in (None, source.name):
-            log.warning("data=%s: the model was trained on %s", source.name, generator.data)
+            log.warning("data=%s: the model was trained on %s %s", source.name, generator.data, named)

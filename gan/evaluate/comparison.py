@@ -63,7 +63,7 @@ class Evaluation:
 def compare(
     sets: Sequence[ImageSet], data: MNISTDataModule, labels: Labels, cfg: DictConfig, folder: Path | None
 ) -> Evaluation:
-    """The measures of each set and of the floor of such labels. Writes pictures into the folder, if there is one.
+    """The measures of each set, and of a floor with such labels. Writes pictures into the folder, if there is one.
 
     Lowers the config's `num_samples` where given images are fewer.
     """
@@ -146,7 +146,7 @@ def choose_measures(
 ) -> ImageMeasures:
     """The measures named in `metrics.measures`; of the others, if it wants them, all that fit the data and are fast.
 
-    Where `num_samples` was lowered to what images there are, others that take more are left out.
+    Where `num_samples` was `lowered` to the images there are, those of the others that need more are left out.
     """
     extractor = build_extractor(cfg.metrics.extractor, cfg.metrics.inception_weights, find_device(cfg.device))
     if reason := extractor.misfit(source):
@@ -194,7 +194,7 @@ def _add(collector: FeatureCollector, images: Tensor, labels: Tensor, name: str)
 
 
 def _measure_set(
-    measures: ImageMeasures, one: ImageSet, repeat: int, cfg: DictConfig, against_training: bool = True
+    measures: ImageMeasures, one: ImageSet, repeat: int, cfg: DictConfig, against_training: bool
 ) -> tuple[Values, Intervals]:
     """The measures of a repeat of one set of images, and their confidence intervals."""
     measures.generated.clear()

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from gan.atomic_write import hindrance_to_writing
 from gan.config import compose, instantiate
 from gan.config.allowed import OneOf
-from gan.config.early_checks import check_bounds
+from gan.config.early_checks import check_bounds, expanded
 from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.evaluate.comparison import Evaluation, compare, progress
 from gan.evaluate.image_files import read_images, read_labels
 from gan.evaluate.image_formats import Images, as_images, as_labels
 from gan.evaluate.sets import LABELS, GivenSet, Labels
+from gan.inference.arguments import plain
 from gan.metrics import Extractor, Measure
 from gan.metrics.extractor import CLASSIFIERS
 
@@ -82,32 +84,39 @@ def measure(
         UserError: images, labels or a setting that cannot be used.
     """
     named = isinstance(images, Mapping)
-    several = images if isinstance(images, Mapping) else {"images": images}
+    several = {str(name): one for name, one in images.items()} if isinstance(images, Mapping) else {"images": images}
     if labels is not None and isinstance(labels, Mapping) != named:
         with_names, without = ("images", "labels") if named else ("labels", "images")
         raise UserError(f"labels: {with_names} are several by name, and the {without} have no names")
-    of_each = labels if isinstance(labels, Mapping) else {} if named else {"images": labels}
+    of_each = {} if named else {"images": labels}
+    if isinstance(labels, Mapping):
+        of_each = {str(name): one for name, one in labels.items()}
     if not several or "floor" in several:
         raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
     if unknown := [*of_each.keys() - several.keys()]:
         raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
-    cfg = compose("evaluate")
-    cfg._set_flag("allow_objects", True)
-    cfg.update({"num_samples": num_samples, "repeats": repeats, "split": split, "confidence": confidence, "seed": seed})
-    cfg.update({"device": device, "resize": resize, "invert": invert, "labels": floor_labels})
+    cfg = OmegaConf.create(compose("evaluate"), flags={"allow_objects": True})
+    numbers = {"num_samples": num_samples, "repeats": repeats, "confidence": confidence, "seed": seed}
+    cfg.update({key: plain(value) for key, value in numbers.items()})
+    cfg.update({"split": split, "device": device, "resize": resize, "invert": invert, "labels": floor_labels})
     data = instantiate(cfg.data) if data is None else data
+    if not isinstance(data, MNISTDataModule):
+        raise UserError(f"data={data}: a gan.data.MNISTDataModule, or None")
     if extractor is None:
         extractor = data.source.name if data.source.name in CLASSIFIERS else "mnist"
-    cfg.metrics.update({"extractor": extractor, "measures": None if measures is None else list(measures)})
+    listed = measures if isinstance(measures, str | None) else list(measures)
+    cfg.metrics.update({"extractor": extractor, "measures": listed})
     check_bounds("evaluate", cfg)
     OneOf(LABELS).require("floor_labels", floor_labels)
+    path = None if folder is None else expanded("folder", str(folder))
+    if path is not None and (reason := hindrance_to_writing(path)):
+        raise UserError(f"folder={folder}: it cannot be written there ({reason})")
     data.prepare_data()
     data.setup()
     sets = [
         _given_set(name, [given], of_each.get(name), data.source, cfg, f"images ({name})", f"labels ({name})")
         for name, given in several.items()
     ]
-    path = None if folder is None else Path(folder)
     evaluation = compare(sets, data, floor_labels, cfg, path)
     if path is not None:
         evaluation.save(path, [], list(several))

@@ -18,6 +18,7 @@ IMAGE_NAMES = ("images", "image", "samples", "x", "x_test", "x_train", "data", "
 LABEL_NAMES = ("labels", "label", "y", "y_test", "y_train", "targets", "classes", "digits", "arr_1")
 IDX_IMAGES = re.compile(r"(?P<split>.*?)images(?P<middle>.*)idx3-ubyte", re.IGNORECASE)
 ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
+IDX = bytes([0, 0, idx.UNSIGNED_BYTE])  # how an IDX file starts
 DEEPEST = 65535  # of 16 bits
 
 
@@ -47,7 +48,7 @@ def read_images(path: Path) -> ReadImages:
         return _numpy([path])
     if path.suffix.lower() in PICTURES:
         raise UserError(f"images={path}: one picture; {ALLOWED}")
-    if idx.read_bytes(path)[:3] != bytes([0, 0, idx.UNSIGNED_BYTE]):
+    if idx.read_bytes(path)[:3] != IDX:
         raise UserError(f"images={path}: not a file of images that is known here; {ALLOWED}")
     return _idx([path])
 
@@ -62,7 +63,11 @@ def read_labels(path: Path) -> np.ndarray:
             return np.array(path.read_text(encoding="utf-8-sig").replace(",", " ").split(), dtype=np.int64)
         except (ValueError, OverflowError, OSError) as error:
             raise UserError(f"labels={path}: not a text of whole numbers ({error})") from error
-    return idx.parse(idx.read_bytes(path), f"labels={path}").numpy()
+    content = idx.read_bytes(path)
+    if content[:3] != IDX:
+        allowed = "an .npz, an .npy, an IDX file, or a .txt or .csv of whole numbers"
+        raise UserError(f"labels={path}: not a file of labels that is known here; {allowed}")
+    return idx.parse(content, f"labels={path}").numpy()
 
 
 def _folder(folder: Path) -> ReadImages:
@@ -89,7 +94,7 @@ def _folder(folder: Path) -> ReadImages:
 
 
 def _files(folder: Path, above: Sequence[Path] = ()) -> Iterator[Path]:
-    """The files in a folder and below it, by name and without hidden ones; links are followed, but not to above."""
+    """The files in a folder and below it, by name and without hidden ones; links are followed, but not upwards."""
     own = folder.resolve()
     for path in sorted(folder.iterdir()) if own not in above else ():
         if path.is_dir() and not path.name.startswith("."):

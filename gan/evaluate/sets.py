@@ -62,9 +62,9 @@ class GeneratedSet:
 
 
 class GivenSet:
-    """Images uint8 [N, C, 28, 28] that there are already: each repeat has others of them, chosen at random by the seed.
+    """Given images uint8 [N, C, 28, 28]: each repeat has others of them, chosen at random by the seed.
 
-    Where labels are known, every choice has each class as often as all images have: a distance depends much on that.
+    Where labels are known, each repeat has the class proportions of all images, on which a distance depends much.
     """
 
     def __init__(self, name: str, images: Tensor, labels: Tensor | None, seed: int) -> None:
@@ -100,10 +100,10 @@ class GivenSet:
 
 
 class Floor(GivenSet):
-    """Real training images, as many as samples for each part, in the data's class proportions or each class as often.
+    """Real training images, a part for each repeat, in the data's class proportions or each class equally often.
 
-    No image is in two parts. If there are too few images for that, there are fewer parts. As many as the real images
-    are drawn at random; of fewer, chance would decide the proportions, so each class has its share.
+    A part has as many images as are generated. No image is in two parts: where there are too few, there are fewer
+    parts. In parts smaller than the set of real images each class has its share, which chance would change too much.
     """
 
     def __init__(self, data: MNISTDataModule, kind: Labels, num_real: int, cfg: DictConfig) -> None:

@@ -96,7 +96,7 @@ def card(
 
 
 def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
-    """Of a `metrics.json` of `gan evaluate`: its settings, and the columns of a checkpoint, or else a UserError."""
+    """The settings in a `metrics.json` of `gan evaluate`, and the columns of a checkpoint; a UserError without them."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         columns = list(saved["measures"])

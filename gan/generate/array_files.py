@@ -23,7 +23,7 @@ from gan.inference import chunks
 from gan.runs.records import read_json
 
 ARRAY_ENDINGS = {"npy": ".npy", "npz": ".npz", "idx": ""}  # "": a folder
-SETTINGS = "shards.json"
+SETTINGS_FILE = "shards.json"
 Span = tuple[int, int]
 
 log = logging.getLogger("gan")
@@ -62,7 +62,7 @@ class ArrayFiles:
         if shard_size is not None:
             spans = self._missing_shards(list(chunks(start, stop, shard_size)), settings, overwrite)
         elif any(_span(path) for path in old) and self._recorded_settings(settings):
-            old.append(self.path / SETTINGS)
+            old.append(self.path / SETTINGS_FILE)
         if sharded:  # a killed command then resumes
             for path in old:
                 path.unlink()
@@ -104,7 +104,7 @@ class ArrayFiles:
             for path in overlapping if recorded == settings else existing:
                 path.unlink()
         if recorded != settings:
-            write_atomic(self.path / SETTINGS, json.dumps(settings) + "\n")
+            write_atomic(self.path / SETTINGS_FILE, json.dumps(settings) + "\n")
         return [span for span in spans if not all(path.is_file() for path in self.files(span))]
 
     def _conflicting_idx_files(self, sharded: bool) -> list[Path]:
@@ -115,9 +115,9 @@ class ArrayFiles:
 
     def _recorded_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings recorded beside the shards in the folder, if any."""
-        recorded = read_json(self.path / SETTINGS)
-        if recorded.keys().isdisjoint(settings) and (self.path / SETTINGS).exists():
-            raise UserError(f"output={self.path}: its {SETTINGS} is not of `gan generate`; name another folder")
+        recorded = read_json(self.path / SETTINGS_FILE)
+        if recorded.keys().isdisjoint(settings) and (self.path / SETTINGS_FILE).exists():
+            raise UserError(f"output={self.path}: its {SETTINGS_FILE} is not of `gan generate`; name another folder")
         return recorded
 
     def _require_settings(self, settings: dict[str, Any]) -> None:

@@ -34,10 +34,10 @@ PICTURE_ENDINGS = {"grid": ".png", "gif": ".gif", "png": ""}  # "": a folder
 ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS
 UNFINISHED = ".gan-generate-"  # how the name of the folder starts that a killed command leaves
 LOCK = ".lock"  # in such a folder, held while its command runs
-KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # of shards, which are of one run
+KEPT = ("mode", "truncation", "select", "split", "direction", "steps", "span")  # the same for all shards of a folder
 MAX_PIXELS = 2**30
 SAMPLED = ("sample", "class_sweep", "direction")
-OF_MODES = {  # by key its value in modes that have no use for it, and those that have one
+OF_MODES = {  # by key: its value in modes that have no use for it, and the modes that have one
     "first": (0, SAMPLED),
     "shard_size": (None, SAMPLED),
     "select": (None, ("sample", "class_sweep")),

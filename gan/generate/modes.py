@@ -135,7 +135,7 @@ class Strips:
         return z, None if labels is None else labels[within]
 
     def _rows(self, start: int, stop: int) -> tuple[int, int, Tensor]:
-        """The first of the middles that images start..stop-1 are made of, the one after the last, and each one's."""
+        """The range first..last-1 of the middles of images start..stop-1, and where in it each image's middle is."""
         of_middle = torch.arange(start, stop) // len(self.shifts)
         return int(of_middle[0]), int(of_middle[-1]) + 1, of_middle - of_middle[0]
 

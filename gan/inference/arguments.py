@@ -31,9 +31,14 @@ def find_device(name: str) -> torch.device:
 
 def number(allowed: Allowed, key: str, value: Any) -> Any:
     """The value as Python's own number, which does not overflow; a UserError names the key unless it is allowed."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    allowed.require(key, plain)
-    return plain
+    found = plain(value)
+    allowed.require(key, found)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """The value, of a number of NumPy or in a tensor Python's own one."""
+    return value.item() if isinstance(value, np.generic | Tensor) and value.ndim == 0 else value
 
 
 def requested_labels(

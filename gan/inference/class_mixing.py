@@ -33,11 +33,8 @@ def mix_classes(network: nn.Module, latents: Tensor, shares: Tensor) -> Tensor:
 
 def class_embeddings(network: nn.Module, num_classes: int) -> list[nn.Embedding]:
     """The embeddings of classes in a network."""
-    return [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.Embedding) and module.num_embeddings == num_classes
-    ]
+    embeddings = (module for module in network.modules() if isinstance(module, nn.Embedding))
+    return [embedding for embedding in embeddings if embedding.num_embeddings == num_classes]
 
 
 def main_classes(labels: Tensor | None, num_classes: int | None) -> Tensor | None:

@@ -1,7 +1,6 @@
 """`DigitGenerator`: images of a trained generator. Everything after training uses a checkpoint through it."""
 
 import logging
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, repeat
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan.checkpoint_files import checkpoint_path
-from gan.config.allowed import COUNT, OPTIONAL, SIZE, Number
+from gan.config.allowed import COUNT, OPTIONAL_COUNT, SIZE, Number
 from gan.config.bounds import GENERATE
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
@@ -25,7 +24,7 @@ from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
 from gan.inference.network_loading import load_generator, weights_checksum
-from gan.randomness import derive_seed, latents, slerp, truncate
+from gan.randomness import derive_seed, latents, random_seed, slerp, truncate
 
 log = logging.getLogger("gan")
 
@@ -134,7 +133,7 @@ class DigitGenerator(MovableLatents):
     ) -> Iterator[Tensor]:
         """The images of `generate`, in pieces of bounded memory."""
         num_images, first = number(COUNT, "num_images", num_images), number(SIZE, "first", first)
-        seed = number(SIZE, "seed", secrets.randbits(48) if seed is None else seed)
+        seed = number(SIZE, "seed", random_seed() if seed is None else seed)
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
@@ -220,7 +219,7 @@ class DigitGenerator(MovableLatents):
         columns: int | None = None,
     ) -> Image.Image:
         """The images of `generate` as one picture, row by row; without `columns` about square."""
-        columns = number(OPTIONAL, "columns", columns)
+        columns = number(OPTIONAL_COUNT, "columns", columns)
         return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def sample_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:

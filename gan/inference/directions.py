@@ -40,7 +40,7 @@ def check_directions(amounts: Any) -> dict[str, float]:
 
 
 class MovableLatents:
-    """What `DigitGenerator` has of directions."""
+    """The part of `DigitGenerator` that moves latents along directions."""
 
     network: nn.Module
     latent_dim: int

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from gan.checkpoint_files import SHAPE, read_checkpoint
 from gan.config.targets import build, locate
-from gan.errors import UserError, one_line
+from gan.errors import UserError, joined, one_line
 
 
 def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
@@ -36,7 +36,7 @@ def prefixed_errors(prefix: str, otherwise: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"{prefix}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{prefix}: {joined(error)}") from error
     except Exception as error:
         raise UserError(f"{prefix}: {otherwise} ({one_line(error)})") from error
 

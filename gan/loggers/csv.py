@@ -31,6 +31,7 @@ class CSVMetrics(ImageAxis, Logger):
         self.path = Path(path)
         self.save_dir = str(self.path.parent)
         self._columns = list(_reader(self.path).fieldnames or [])
+        self._torn = False  # whether a full disk may have cut off the last row
 
     @rank_zero_only
     def follow(self, module: GAN) -> None:
@@ -57,11 +58,12 @@ class CSVMetrics(ImageAxis, Logger):
         row |= {name: round(value) for name in COUNTS if (value := row.get(name)) is not None}
         columns = list(dict.fromkeys([*self._columns, *COUNTS, *row]))
         with self.files.writing(self.path):
-            if columns != self._columns:
+            if columns != self._columns or self._torn:
                 self._rewrite(read_rows(self.path), columns)
-                self._columns = columns
+            self._columns, self._torn = columns, True
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns).writerow(row)
+            self._torn = False
 
     @rank_zero_only
     def save(self) -> None:

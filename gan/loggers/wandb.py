@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gan.config import in_multirun
 from gan.config.bounds import TRAIN, require
+from gan.config.targets import source_target
 from gan.errors import UserError, check_installed
 from gan.loggers.image_axis import ImageAxis
 
@@ -78,10 +79,10 @@ class WandbRun(ImageAxis, WandbLogger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Keeps the first config, the run's. Lightning passes the model's part of it once more."""
         if "config" not in self._wandb_init:
-            told = described(params)
-            tags = [*told["tags"], *self._wandb_init["tags"]]
-            said = {key: value for key, value in self._wandb_init.items() if value is not None}
-            self._wandb_init = {**told, **said, "tags": tags, "config": params}
+            defaults = described(params)
+            tags = [*defaults["tags"], *self._wandb_init["tags"]]
+            given = {key: value for key, value in self._wandb_init.items() if value is not None}
+            self._wandb_init = {**defaults, **given, "tags": tags, "config": params}
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -101,7 +102,7 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{chosen.get('model') or _last(model['_target_'])}-{loss}-{config['seed']}",
         "group": sweep or chosen.get("experiment"),
         "job_type": "sweep" if sweep else "train",
-        "tags": [chosen.get("data") or _last((data.get("source") or data)["_target_"]), loss, *_commit_hash()],
+        "tags": [chosen.get("data") or _last(source_target(data)), loss, *_commit_hash()],
     }
 
 

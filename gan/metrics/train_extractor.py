@@ -94,9 +94,8 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int) -> DigitClassi
         for epoch in range(epochs):
             order = torch.randperm(len(images))[: batches * BATCH_SIZE].split(BATCH_SIZE)
             losses = torch.zeros(batches)
-            for index, chosen in enumerate(
-                tqdm(order, desc=f"epoch {epoch + 1}/{epochs}", mininterval=10, disable=None)
-            ):
+            bar = tqdm(order, desc=f"epoch {epoch + 1}/{epochs}", mininterval=10, disable=None)
+            for index, chosen in enumerate(bar):
                 loss = nn.functional.cross_entropy(classifier(augment(unit(images[chosen]))), labels[chosen])
                 optimizer.zero_grad()
                 loss.backward()

@@ -21,7 +21,7 @@ class ChannelwiseGenerator(nn.Module):
         latent_dim: length of an image's latent vector.
         channel_latent_dim: length of a channel's.
         image_channels: channels of an image.
-        num_classes: None: it is unconditional.
+        num_classes: None; the network is unconditional.
         arguments: the others of `ConvGenerator`.
 
     Raises:
@@ -51,7 +51,7 @@ class ChannelwiseDiscriminator(nn.Module):
     Args:
         hidden: features of the hidden layer.
         image_channels: channels of an image.
-        num_classes: None: it is unconditional.
+        num_classes: None; the network is unconditional.
         negative_slope: of LeakyReLU.
         arguments: the others of `ConvDiscriminator`.
 

@@ -56,9 +56,8 @@ class ConvDiscriminator(nn.Module):
         Number(least=0, most=1).require("model.discriminator.dropout", dropout)
         features = channels[-1] * output_side("discriminator", IMAGE_SIZE, layers) ** 2
         body: list[nn.Module] = []
-        for index, (inputs, outputs, layer) in enumerate(
-            zip([image_channels, *channels], channels, layers, strict=False)
-        ):
+        sizes = zip([image_channels, *channels], channels, layers, strict=False)
+        for index, (inputs, outputs, layer) in enumerate(sizes):
             normalized = norm and index > 0
             modules = [convolution(inputs, outputs, layer, bias or not normalized)]
             if normalized:

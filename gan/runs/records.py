@@ -93,7 +93,7 @@ def run_data(run: Path, trust: Sequence[str] = ()) -> DictConfig:
 
 
 def _saved_data(folder: Path) -> dict[str, Any]:
-    """The data settings in a run's `config.yaml`; empty for a folder whose file has none of a run, or that has none."""
+    """The data settings in a run's `config.yaml`; empty where that file is missing, or is no run's."""
     config = read_yaml(folder / "config.yaml")
     data = config.get("data") if isinstance(config, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("dir"), str | None):

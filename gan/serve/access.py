@@ -67,8 +67,8 @@ class Access:
             known = sum(hmac.compare_digest(digest, each) for each in self.digests) > 0  # all of them: constant time
             if known:
                 request.state.client = f"key {digest.hex()[:8]}"
-        if self.rate_limit is not None:  # counts requests with a wrong key by their address
-            await self.rate_limit.count(request.state.client)
+        if self.rate_limit is not None and (refusal := await self.rate_limit.count(request.state.client)):
+            raise refusal  # requests with a wrong key are counted by their address
         if not known:
             detail = "The header X-API-Key must have a valid API key."
             raise HTTPException(401, detail, {"WWW-Authenticate": "X-API-Key"})
@@ -84,23 +84,30 @@ class RateLimit:
         self.shared = None if storage == "memory" else MovingWindowRateLimiter(_redis_storage(storage))
         self.ask_again_at = 0.0
 
-    async def count(self, client: str) -> None:
-        """Raises an HTTPException above the limit. While Redis cannot be reached, this worker counts alone."""
-        if self.shared is not None and time.monotonic() >= self.ask_again_at:
+    async def count(self, client: str) -> HTTPException | None:
+        """The error of a request above the limit. While Redis cannot be reached, this worker counts alone."""
+        now = time.monotonic()
+        if self.shared is not None and now >= self.ask_again_at:
+            if self.ask_again_at:  # others do not wait while this request finds out whether Redis is back
+                self.ask_again_at = now + ASK_AGAIN_SECONDS
             try:
-                return await self._count(self.shared, client)
+                refusal = await self._count(self.shared, client)
             except StorageError as error:
                 if time.monotonic() >= self.ask_again_at:  # the first of the requests that found out
                     log.warning("rate_limit_storage: each worker counts alone for now (%s)", error.storage_error)
                 self.ask_again_at = time.monotonic() + ASK_AGAIN_SECONDS
-        await self._count(self.own, client)
+            else:
+                self.ask_again_at = 0.0
+                return refusal
+        return await self._count(self.own, client)
 
-    async def _count(self, limiter: MovingWindowRateLimiter, client: str) -> None:
+    async def _count(self, limiter: MovingWindowRateLimiter, client: str) -> HTTPException | None:
         for item in self.items:
             if not await limiter.hit(item, client):
                 seconds = (await limiter.get_window_stats(item, client)).reset_time - time.time()
                 retry_after = str(max(1, math.ceil(seconds)))
-                raise HTTPException(429, f"The rate limit is {item}.", {"Retry-After": retry_after})
+                return HTTPException(429, f"The rate limit is {item}.", {"Retry-After": retry_after})
+        return None
 
 
 def check_rate_limit_storage(settings: Settings) -> None:

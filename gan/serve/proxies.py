@@ -23,10 +23,11 @@ class ProxyHeaders(ProxyHeadersMiddleware):
     ) -> None:
         app = self.app
         if scope["type"] == "http":
-            prefix = self.root_path
+            prefix, client = self.root_path, scope.get("client")
+            if client:  # host=:: has IPv4 addresses as parts of IPv6's
+                client = scope["client"] = (client[0].removeprefix("::ffff:"), client[1])
             if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]):
                 app = super().__call__
-                client = scope.get("client")
                 if (client[0] if client else None) in self.trusted_hosts:
                     prefix = _forwarded_prefix(scope) or prefix
             if prefix:  # as ASGI has it, the path begins with the root path, whether or not the proxy removed it

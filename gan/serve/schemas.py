@@ -1,6 +1,5 @@
 """The JSON bodies of requests and responses. Bounds that are settings, such as max_images, are checked in `Service`."""
 
-import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from gan.config.bounds import MAX_AMOUNT
 from gan.errors import UserError
+from gan.randomness import random_seed
 from gan.serve.settings import VERSION, Name
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -69,7 +69,7 @@ class SeededRequest(V1Request):
         """The seeds, or a random one. A UserError for both `seed` and `seeds`."""
         if self.seed is not None and self.seeds is not None:
             raise UserError("seed, seeds: give one of the two")
-        return self.seeds or [secrets.randbits(48) if self.seed is None else self.seed]
+        return self.seeds or [random_seed() if self.seed is None else self.seed]
 
 
 class SampleRequest(SeededRequest):

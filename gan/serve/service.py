@@ -19,8 +19,9 @@ from torch import Tensor
 
 from gan.errors import UserError
 from gan.generate.modes import Samples
+from gan.inference.chunks import Inputs
 from gan.serve import prometheus
-from gan.serve.batching import Batcher, Inputs
+from gan.serve.batching import Batcher
 from gan.serve.job_store import Jobs
 from gan.serve.job_worker import JobStopped, work_on_jobs
 from gan.serve.models import Model, Models

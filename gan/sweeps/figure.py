@@ -61,7 +61,7 @@ def _plot_against(axes: Axes, key: str, scored: Sequence[Job], scores: Sequence[
     except ValueError:
         names = list(dict.fromkeys(values))
         x = [names.index(value) for value in values]
-        axes.set_xticks(range(len(names)), names)
+        axes.set_xticks(range(len(names)), names, parse_math=False)  # a `$` may be of ${...}
     else:
         axes.locator_params(axis="x", nbins=5)
         if _needs_log_scale(x):

@@ -1,8 +1,12 @@
 """The state of a job, read from its folder. The sweep's table, a resumed sweep and Optuna's study use nothing else."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from gan.atomic_write import write_json
 from gan.config.overrides import ckpt_path_of, in_braces, is_of_sweep
@@ -36,7 +40,7 @@ class Job(NamedTuple):
 
     @property
     def settings(self) -> dict[str, str]:
-        return settings(self.overrides)
+        return settings(list(map(as_swept, self.overrides)))
 
     @property
     def score(self) -> float | None:
@@ -65,6 +69,18 @@ def settings(overrides: Sequence[str]) -> dict[str, str]:
     pairs = [(*text.partition("=")[::2], in_braces(text)) for text in texts]
     chosen = {key for key, _, braces in pairs if not braces}
     return {f"{key}.{{}}" if braces and key in chosen else key: value for key, value, braces in pairs}
+
+
+@cache
+def as_swept(override: str) -> str:
+    """The override as Hydra writes each of several values: `0.001` for `1e-3`, `True` for `true`; a text as typed."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:  # a hand has edited it
+        return override
+    if parsed.is_delete() or parsed.is_sweep_override() or isinstance(parsed.value(), str):
+        return override
+    return f"{parsed.get_key_element()}={parsed.get_value_element_as_str()}"
 
 
 def comparable(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from gan.config import instantiate
 from gan.config.allowed import COUNT
 from gan.config.bounds import require, require_part
-from gan.errors import UserError
+from gan.config.targets import source_target
+from gan.errors import UserError, joined
 from gan.randomness import derive_seed
 from gan.sweeps.job_records import FINISHED, PRUNED, UNFINISHED, Job, settings
 from gan.sweeps.sweep import STUDY_FILE, STUDY_NAME, Sweep
@@ -118,7 +119,7 @@ def _damage(path: Path) -> str:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return str(error)
-    return "" if found == "ok" else " ".join(str(found).split())
+    return "" if found == "ok" else joined(found)
 
 
 def _next_trials(
@@ -147,7 +148,7 @@ def _compared(config: DictConfig) -> tuple[str, str]:
     monitor = OmegaConf.select(config, "callbacks.checkpoints.monitor")
     if monitor is None:
         raise UserError("callbacks.checkpoints: a search needs the value that it monitors")
-    return monitor, (config.data.get("source") or config.data)["_target_"]
+    return monitor, source_target(config.data)
 
 
 def _distribution(override: Override) -> Distribution:

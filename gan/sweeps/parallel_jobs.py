@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 import torch
 from joblib import cpu_count
 
+from gan.hardware import ON_CUDA
 from gan.stop_signals import ended_by
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
@@ -51,7 +52,7 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
 
 def visible_gpus(accelerator: str) -> list[str]:
     """Names of the GPUs that jobs will use, for CUDA_VISIBLE_DEVICES; none if they will use the CPU."""
-    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+    if accelerator not in ("auto", *ON_CUDA) or not torch.cuda.is_available():
         return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]

@@ -62,7 +62,7 @@ class Pruning(Callback):
         if not (trainer.should_stop or is_last) and self._is_bad():
             self.state["pruned"] = trainer.should_stop = True
             where = f"after {pl_module.images_seen:,} images, by {type(self.pruner).__name__}"
-            log.info("%-10s  %s: %s %.4g", "pruned", where, self.monitor, value)
+            log.info("pruned      %s: %s %.4g", where, self.monitor, value)
         self._write()
 
     def _is_bad(self) -> bool:

@@ -16,7 +16,7 @@ from submitit.core.utils import FailedJobError
 from submitit.helpers import Checkpointable
 
 from gan.config.allowed import COUNT, SIZE, Allowed, Number, Text
-from gan.errors import UserError
+from gan.errors import UserError, joined
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
 # Since SLURM 22.05, srun does not take over the number of cores of its job.
@@ -73,7 +73,7 @@ def run_on_slurm(
     try:
         jobs = executor.map_array(job, batch, range(first, first + len(batch)))
     except FailedJobError as error:
-        raise UserError(f"launcher=slurm: sbatch failed: {' '.join(str(error).split())}") from error
+        raise UserError(f"launcher=slurm: sbatch failed: {joined(error)}") from error
     ids = {job.job_id.partition("_")[0] for job in jobs}
     log.info("SLURM jobs %s; their output is in %s", " ".join(sorted(ids)), _folder(job.config))
     try:
@@ -102,6 +102,6 @@ def _queue() -> set[str]:
     command = ["squeue", f"--user={os.getuid()}", "--noheader", "--format=%F"]
     answer = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if answer.returncode != 0:
-        words = " ".join((answer.stderr or answer.stdout).split()) or f"exit status {answer.returncode}"
+        words = joined(answer.stderr or answer.stdout) or f"exit status {answer.returncode}"
         raise UserError(f"launcher=slurm: `{shlex.join(command)}` failed: {words}")
     return set(answer.stdout.split())

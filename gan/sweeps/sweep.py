@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from gan.config.compose import composing
 from gan.config.early_checks import check, expanded, refuse_other_folders
-from gan.config.overrides import as_typed, ckpt_path_of, in_braces, key_of, quoted
+from gan.config.overrides import as_typed, ckpt_path_of, in_braces, is_of_sweep, key_of, quoted
 from gan.config.trainer_flags import check_one_process
-from gan.errors import UserError
+from gan.errors import UserError, joined
 from gan.runs.folder import without_hydra
 from gan.sweeps.job_records import COMPLETE, FAILED, UNFINISHED, Job, read_job, read_jobs, write_outcome
 from gan.sweeps.run_job import run_job
@@ -59,6 +59,8 @@ class Sweep:
                 if override.is_discrete_sweep() and not list(override.sweep_iterator()):
                     raise UserError(f"{override.input_line}: there is no value in it")
                 name = override.get_key_element()
+                if is_of_sweep(name):
+                    raise UserError(f"{override.input_line}: this is of the whole sweep, so it has one value")
                 self.swept[f"{name}.{{}}" if braces and (key, False, False) in overrides else name] = override
 
     def override(self, name: str, value: object) -> str:
@@ -123,7 +125,7 @@ class Sweep:
         except UserError:
             raise
         except Exception as error:  # such as a killed worker; the outcomes of other jobs are in their folders
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = joined(f"{type(error).__name__}: {error}")
             log.error("the launcher failed: %s", reason)
         for number in numbered:
             job = read_job(self.folder / str(number))

@@ -74,7 +74,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     settle_threads(cfg.threads)
     settle_hardware(cfg.trainer)
     if cfg.compile is True:
-        check_compiler("cuda" if cfg.trainer.accelerator in ("gpu", "cuda") else cfg.trainer.accelerator)
+        check_compiler(cfg.trainer.accelerator)
     resume_from = checkpoint_to_resume(cfg, output_dir)
 
     lightning.seed_everything(cfg.seed, verbose=False)
@@ -98,7 +98,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():
                 raise
             log.warning("%s", error)
-            log.warning("%-10s  to %s, with half the learning rates", "rewound", last)
+            log.warning("rewound     to %s, with half the learning rates", last)
             resume_from = newest_whole(last)
 
 
@@ -185,7 +185,7 @@ class SettingsRecord(Callback):
         self._recorded = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Has a refused `cuda_graph` told before callbacks delete what a resumed run will write again."""
+        """Refuses `cuda_graph=true` where it cannot be, before callbacks delete what a resumed run writes again."""
         assert isinstance(pl_module, GAN)
         pl_module.execution.hindrance(pl_module)
 

@@ -148,16 +148,22 @@ def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
     assert {path.stem for path in folder.glob("epoch_*.ckpt")} == {"epoch_10000", "epoch_mine"}
 
 
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(run, begun, tmp_path, monkeypatch, at):
     kept = last(tmp_path / "run")
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
     at(5, lambda: monkeypatch.setattr("gan.atomic_write.os.fsync", full))
     with pytest.raises(UserError, match=r"last\.ckpt: No space left on device; .*64 images"):
         run("trainer.max_epochs=2", "ckpt_path=auto")
     assert same_weights(kept, last(tmp_path / "run"))
+
+
+def test_a_disk_that_is_full_before_the_copies_leaves_the_last_checkpoint(run, monkeypatch):
+    monkeypatch.setattr(checkpoints.shutil, "copyfileobj", full)
+    with pytest.raises(UserError, match=r"best\.ckpt: No space left on device; .*last\.ckpt is whole, of 64 images"):
+        run("~callbacks.measures")
 
 
 def test_too_little_space_is_seen_before_training(run, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import signal
 import pytest
 from PIL import Image
 
-from gan.callbacks.plots import TrainingPlots, series, spread
+from gan.callbacks.plots import TrainingPlots, evenly_spaced, series
 from gan.callbacks.sample_grids import SampleGrid
 from gan.loggers import CSVMetrics
 
@@ -67,6 +67,6 @@ def test_series_places_values_at_images_seen():
 
 
 def test_spread_takes_the_first_and_the_last():
-    assert spread(3, 12) == [0, 1, 2]
-    assert spread(100, 4) == [0, 33, 66, 99]
-    assert spread(1, 4) == [0]
+    assert evenly_spaced(3, 12) == [0, 1, 2]
+    assert evenly_spaced(100, 4) == [0, 33, 66, 99]
+    assert evenly_spaced(1, 4) == [0]

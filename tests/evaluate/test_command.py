@@ -116,6 +116,11 @@ def test_mistakes_are_one_line_before_images_are_read(checkpoints, measured, mod
     assert "\n" not in str(raised.value)
 
 
+def test_of_several_checkpoints_the_one_that_does_not_fit_the_data_is_named(checkpoints, measured):
+    with pytest.raises(UserError, match=rf"data=digits: .*the model 3 \(ckpt={checkpoints['stacked']}\)"):
+        measured([checkpoints["unconditional"], checkpoints["stacked"]])
+
+
 def test_data_with_other_classes_are_refused(checkpoints, measured, monkeypatch):
     monkeypatch.setattr(Digits, "num_classes", 11)
     with pytest.raises(UserError, match="data=digits: it has 11 classes, the model 10"):

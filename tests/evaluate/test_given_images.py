@@ -8,9 +8,10 @@ import pytest
 import torch
 from my_gan import EdgeExtractor, MeanShift
 
+from gan.config import compose
 from gan.data import Digits
 from gan.errors import UserError
-from gan.evaluate import measure
+from gan.evaluate import evaluate, measure
 
 SMALL = ("data=digits", "device=cpu", "num_samples=300", "metrics.measures=[fid,class_fid,digit_accuracy,density]")
 
@@ -21,6 +22,7 @@ def files(data, tmp_path):
     np.savez(tmp_path / "real.npz", images=data.train_images.numpy(), labels=data.train_labels.numpy())
     noise = torch.rand(400, 28, 28, generator=torch.Generator().manual_seed(0))
     np.save(tmp_path / "noise.npy", noise.numpy())
+    torch.save(data.train_labels, tmp_path / "labels.pt")
     return tmp_path
 
 
@@ -141,6 +143,7 @@ def test_cas_of_given_images(gan, files, monkeypatch):
     [
         (["images=nothing.npz"], "images=nothing.npz: there is no file or folder there"),
         (["images=real.npz", "labels=nothing.npy"], "labels=nothing.npy: there is no file there"),
+        (["images=real.npz", "labels=labels.pt"], "labels=labels.pt: not a file of labels that is known here; an .npz"),
         (["images=[]"], "images=[]: name at least one"),
         (["images=[real.npz,real.npz]"], "images: real.npz is named more than once"),
         (["images=[real.npz,./real.npz]"], "images: ./real.npz is named more than once"),
@@ -189,3 +192,35 @@ def test_mistakes_in_python_are_named(data):
         measure(images, data=data, floor_labels="Real")
     with pytest.raises(UserError, match="num_samples=0: a whole number, 1 or more"):
         measure(images, data=data, num_samples=0)
+    with pytest.raises(UserError, match=r"data=digits: a gan\.data\.MNISTDataModule, or None"):
+        measure(images, data="digits")
+    with pytest.raises(UserError, match=r"metrics\.measures=fid: a list of names"):
+        measure(images, data=data, measures="fid")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(data, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="folder=~/file: it cannot be written there"):
+        measure(data.train_images[:0], data=data, folder="~/file")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_path_from_python_may_be_below_the_home_folder(files, monkeypatch):
+    monkeypatch.setenv("HOME", str(files))
+    paths = ["images='~/real.npz'", "output_dir='~/out'"]
+    columns = evaluate(compose("evaluate", [*paths, "data=digits", "num_samples=20", "metrics.measures=[modes]"]))
+    assert list(columns) == ["real", "floor"]
+    assert (files / "out" / "metrics.json").is_file()
+
+
+def test_names_and_numbers_may_be_those_of_numpy_and_a_folder_below_the_home_folder(data, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    epochs = {np.int64(1): data.train_images[:60], 2: data.train_images[60:120]}
+    numbers = {"num_samples": np.int64(20), "repeats": np.uint8(2), "confidence": np.float32(0.5)}
+    result = measure(
+        epochs, {1: data.train_labels[:60]}, data=data, measures=["digit_accuracy"], folder="~/mine", **numbers
+    )
+    assert list(result.columns) == ["1", "2", "floor"]
+    assert "test/digit_accuracy_spread" in result.columns["1"]
+    assert (tmp_path / "mine" / "metrics.md").read_text() == result.markdown()

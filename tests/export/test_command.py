@@ -163,8 +163,10 @@ def test_an_onnx_file_is_one_file_that_names_its_inputs_and_no_path_of_this_mach
     assert os.getcwd().encode() not in files["conditional", "onnx"].read_bytes()
 
 
-def test_an_exported_file_can_be_exported_again(exported, files, tmp_path):
-    again = exported(files["conditional", "safetensors"], f"output='{tmp_path / 'again.safetensors'}'")
+def test_an_exported_file_can_be_exported_again(exported, files, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    again = exported(files["conditional", "safetensors"], "output='~/again.safetensors'")
+    assert again == tmp_path / "again.safetensors"
     assert again.read_bytes() == files["conditional", "safetensors"].read_bytes()
     with pytest.raises(UserError, match="an ONNX file cannot be exported again"):
         exported(files["conditional", "onnx"])

@@ -1,5 +1,6 @@
 """`gan generate`: the images it generates and the files it writes."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -9,9 +10,10 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from gan.config import compose
 from gan.config.bounds import BOUNDS
 from gan.errors import UserError
-from gan.generate.command import ENDINGS
+from gan.generate.command import ENDINGS, generate
 from gan.idx_files import NAMES
 from gan.inference import DigitGenerator
 
@@ -203,6 +205,13 @@ def test_a_folder_that_another_command_fills_is_left_to_it(generated, tmp_path):
     with FileLock(unfinished / ".lock"), pytest.raises(UserError, match="another command is writing there"):
         generated("pictures", "format=png", "num_images=1")
     assert unfinished.is_dir()
+
+
+def test_a_path_from_python_may_be_below_the_home_folder(checkpoints, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(checkpoints["conditional"], tmp_path / "a.ckpt")
+    assert generate(compose("generate", ["ckpt='~/a.ckpt'", "output='~/a.png'"])) == tmp_path / "a.png"
+    assert DigitGenerator.open("~/a.ckpt").path == tmp_path / "a.ckpt"
 
 
 def test_pictures(generated):

@@ -44,6 +44,7 @@ def test_a_classifier_selects_named_digits_of_an_unconditional_model_alone(untra
 
 def test_numbers_of_numpy_are_those_of_python():
     assert [type(number(COUNT, "count", value)) for value in (np.int64(3), np.uint8(3), 3)] == [int] * 3
+    assert type(number(COUNT, "count", torch.tensor(3))) is int
     for wrong in (np.int64(0), np.float32(1), None):
         with pytest.raises(UserError, match=f"count={wrong}: a whole number, 1 or more"):
             number(COUNT, "count", wrong)

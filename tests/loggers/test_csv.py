@@ -1,4 +1,5 @@
 import csv
+import resource
 from types import SimpleNamespace
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_row_cut_off_by_a_kill_is_ignored(tmp_path):
         file.write("2,,2")
     resume(logger.path, 10)
     assert [row["step"] for row in read_rows(logger.path)] == ["1"]
+
+
+def test_a_row_cut_off_by_a_full_disk_is_left_out(tmp_path):
+    logger = CSVMetrics(tmp_path / "metrics.csv")
+    logger.log_metrics({"loss": 1.0}, step=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (logger.path.stat().st_size + 2, limits[1]))
+    try:
+        logger.log_metrics({"loss": 2.0}, step=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    logger.log_metrics({"loss": 3.0}, step=3)
+    assert [(row["step"], row["loss"]) for row in read_rows(logger.path)] == [("1", "1.0"), ("3", "3.0")]
 
 
 def test_a_resumed_run_leaves_the_file_of_an_uninterrupted_one(tmp_path, fit):

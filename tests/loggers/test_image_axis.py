@@ -8,6 +8,7 @@ from offline_runs import offline_runs
 
 from gan.loggers import CSVMetrics
 from gan.loggers.tensorboard import TensorBoardRun
+from gan.step_plan import LoggedStep
 from gan.train import train
 
 pytestmark = pytest.mark.slow
@@ -20,6 +21,17 @@ def test_rows_of_a_call_of_many_steps_stand_at_their_own_images(run, tmp_path):
     events = event_accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("train/loss_generator")] == [16, 32, 48, 64]
     (found,) = offline_runs(tmp_path)
+    assert [images for images, _ in found.curve("train/loss_generator")] == [16, 32, 48, 64]
+
+
+def test_a_validation_and_a_grid_wait_for_the_rows_before_them(tiny, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setattr(LoggedStep, "ready", lambda self: False)  # as on a card that is busy with later steps
+    more = ("+trainer.val_check_interval=3", "callbacks.samples.every_n_batches=2")
+    train(tiny("logger=wandb", "~callbacks.plots", *more))
+    (found,) = offline_runs(tmp_path)
+    assert [images for images, _ in found.curve("samples")] == [0, 32, 64]
+    assert [images for images, _ in found.curve("val/fid_mnist")] == [48]
     assert [images for images, _ in found.curve("train/loss_generator")] == [16, 32, 48, 64]
 
 

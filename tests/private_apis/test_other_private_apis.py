@@ -17,8 +17,7 @@ hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this pr
                              the texts of its errors                     errors in one line
 optuna          5.0.0        FrozenTrial._trial_id, .system_attrs        a job's values and its pruner's notes
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
-                             _get_parent, _get_node(key)._value()        values as they are written, unresolved
-                             _set_flag("allow_objects", True)            tensors in a config
+                             _get_parent                                 the whole config, from Hydra's part of it
 libgomp         torch's      short spins with more threads than cores    threads that sleep beside busy processes
 uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits on headers, the parser's errors
                              ProxyHeadersMiddleware.trusted_hosts        X-Forwarded-Prefix of trusted proxies
@@ -41,9 +40,9 @@ from gan.idx_files import ALL_NAMES
 
 def test_omegaconf_keeps_what_is_written_and_takes_objects_where_it_is_told_to():
     config = OmegaConf.create({"folder": "${name}", "name": "a", "inner": {}})
-    assert config._get_node("folder")._value() == "${name}"
+    assert OmegaConf.to_container(config)["folder"] == "${name}"
     assert config.inner._get_parent() is config
-    config._set_flag("allow_objects", True)
+    config = OmegaConf.create(config, flags={"allow_objects": True})
     config.inner = {"tensor": torch.zeros(1)}
     assert torch.equal(config.inner.tensor, torch.zeros(1))
 

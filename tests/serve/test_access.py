@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+from gan.serve import access
+
 pytestmark = pytest.mark.anyio
 
 
@@ -80,6 +82,21 @@ async def test_services_count_together_in_redis_and_alone_without_it(service, re
         lines = [line for line in caplog.messages if "rate_limit_storage" in line]
         assert len(lines) == 2  # one of each service
         assert "each worker counts alone for now (Error " in lines[0]
+
+
+async def test_one_request_at_a_time_waits_for_a_redis_that_hangs(service, monkeypatch):
+    monkeypatch.setattr(access, "REDIS_TIMEOUTS", dict.fromkeys(access.REDIS_TIMEOUTS, 0.5))
+    monkeypatch.setattr(access, "ASK_AGAIN_SECONDS", 0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        storage = f"rate_limit_storage=redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        async with service("rate_limit=9/minute", storage) as client:
+            assert (await client.get("/info")).status_code == 200
+            monkeypatch.setattr(access, "ASK_AGAIN_SECONDS", 60)
+            asking = asyncio.create_task(client.get("/info"))
+            await asyncio.sleep(0.1)
+            assert (await client.get("/info")).status_code == 200
+            assert not asking.done()
+            assert (await asking).status_code == 200
 
 
 async def test_a_redis_that_does_not_respond_ends_the_start(gan, settings, checkpoints):

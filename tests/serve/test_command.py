@@ -216,6 +216,17 @@ def test_an_error_at_startup_is_one_line(gan, loggers, tmp_path):
             assert err.startswith(f"gan serve: {words}")
 
 
+def test_sigterm_ends_the_start_also_of_a_containers_first_process(gan, loggers, tmp_path, monkeypatch):
+    """The system keeps signals from that process unless it has a handler of its own."""
+    monkeypatch.setattr("gan.serve.models.Models.load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        ckpt = save_checkpoint(tmp_path / "a.ckpt")
+        assert gan("serve", f"ckpt='{ckpt}'", "port=0", "device=cpu", "jobs_dir=null")[0] == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_workers_import_nothing_from_the_folder_of_the_service(monkeypatch, tmp_path, logging_kept):
     """Such as a user's own types.py, which Python would take for its own."""
     (tmp_path / "types.py").write_text("raise SystemExit(3)")

@@ -8,6 +8,9 @@ import httpx
 import pytest
 from listening import listening
 from nginx import in_front_of
+from starlette.responses import PlainTextResponse
+
+from gan.serve.proxies import ProxyHeaders
 
 pytestmark = pytest.mark.anyio
 PREFIX = "X-Forwarded-Prefix"
@@ -67,6 +70,16 @@ async def test_only_a_trusted_proxy_names_the_client(service, caplog):
             with caplog.at_level(logging.INFO, "gan.access"):
                 await client.get("/info", headers=headers)
             assert json.loads(caplog.messages[-1])["client"] == client_address
+
+
+async def test_a_service_that_listens_for_ipv6_knows_its_proxy_by_the_address_of_ipv4():
+    async def echo(scope, receive, send):
+        await PlainTextResponse(f"{scope['client'][0]} {scope['root_path']}")(scope, receive, send)
+
+    for address, believed in (("::ffff:10.0.0.1", "192.0.2.7 /gan"), ("::ffff:10.0.0.2", "10.0.0.2 ")):
+        transport = httpx.ASGITransport(ProxyHeaders(echo, "10.0.0.1", None), client=(address, 1234))
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            assert (await client.get("/", headers={"X-Forwarded-For": "192.0.2.7", PREFIX: "/gan"})).text == believed
 
 
 @pytest.mark.process

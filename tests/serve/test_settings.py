@@ -149,3 +149,10 @@ def test_a_models_file_may_be_in_the_quoted_home(monkeypatch):
     assert [model.ckpt for model in read().models.values()] == ["/home/me/b.ckpt", "last"]
     with pytest.raises(UserError, match=r"models\.a\.ckpt=~no such user/a: there is no file"):
         Models(read("models={a: {ckpt: '~no such user/a'}}"))
+
+
+def test_folders_and_files_may_be_in_the_quoted_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "keys").write_text("secret\n")
+    settings = read("jobs_dir='~/jobs'", "api_keys_file='~/keys'")
+    assert (settings.jobs_dir, settings.api_keys) == (tmp_path / "jobs", ["secret"])

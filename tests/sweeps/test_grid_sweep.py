@@ -91,6 +91,11 @@ def test_a_sweep_that_is_to_resume_finds_its_finished_jobs(sweep, finished):
     assert (code, "0 of 2 jobs to run" in out) == (0, True)
 
 
+def test_a_setting_that_gets_more_values_keeps_its_finished_jobs(sweep, finished):
+    code, out = sweep("seed=1,2", "+trainer.enable_progress_bar=choice(false)")  # which Hydra writes as False
+    assert (code, "0 of 2 jobs to run" in out) == (0, True)
+
+
 def test_a_job_that_resumes_another_run_has_a_score_of_its_own(sweep, folder, table, begun):
     change_best_score(begun, -1.0)
     code, _ = sweep(f"ckpt_path={begun}/checkpoints/last.ckpt", "trainer.max_epochs=2")

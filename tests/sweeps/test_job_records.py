@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan.sweeps.job_records import read_job, read_jobs, settings
+from gan.sweeps.job_records import as_swept, read_job, read_jobs, settings
 
 
 def test_statuses(job, tmp_path):
@@ -40,3 +40,14 @@ def test_jobs_differ_in_a_group_and_in_its_values_in_braces():
         "model": "{latent_dim: 32}",
         "seed": "1",
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "swept"),
+    [
+        *(("lr=1e-3", "lr=0.001"), ("+a.b=true", "+a.b=True"), ("c=[1, 2]", "c=[1,2]"), ("m={a: null}", "m={a:null}")),
+        *((text, text) for text in ("~a", "a=x y", "a='1e-3'", "a=${b}", "a=null", "a=[", "a=1,2")),
+    ],
+)
+def test_one_value_is_written_as_each_of_several(typed, swept):
+    assert as_swept(typed) == swept

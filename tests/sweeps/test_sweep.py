@@ -41,6 +41,7 @@ from tiny_runs import SEARCH, SWEPT
         ),
         (["output_dir=elsewhere", "seed=1,2"], "output_dir=elsewhere: each job has a folder of its own in "),
         (["hydra.sweeper.params=5", "seed=1,2"], "hydra.sweeper.params=5: a mapping of keys to values"),
+        (["sweep_name=lr,batch", "seed=1,2"], "sweep_name=lr,batch: this is of the whole sweep, so it has one value"),
         (["sweep_name=a/b"], "sweep_name=a/b: the name of a folder"),
         (["sweep_name="], "sweep_name=: the name of a folder"),
         (["sweep_name=1e3"], "sweep_name=1000.0: the name of a folder"),

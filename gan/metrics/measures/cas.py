@@ -133,9 +133,7 @@ def train(examples: LabeledImages, epochs: int, seed: int, name: str, device: to
         torch.manual_seed(seed)
         network = classifier(images.shape[1]).to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=4e-3, total_steps=epochs * batches, pct_start=0.2
-        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=epochs * batches, pct_start=0.2)
         orders = (torch.randperm(len(images))[: batches * size].split(size) for _ in range(epochs))
         steps = (chosen for order in orders for chosen in order)
         for chosen in tqdm(steps, name, total=epochs * batches, unit=" batches", leave=False, disable=None):

@@ -38,10 +38,10 @@ class Memorization(Measure):
             "memorization_ratio": generated.median() / scale,
             "memorization_share": (generated < close).double().mean(),
         }
-        told = self._told(scale, close)
-        if missing := [key for key in values if key not in told]:
+        defined = self._defined(scale, close)
+        if missing := [key for key in values if key not in defined]:
             log.warning("%s left out: held-out images have the features of training images", " and ".join(missing))
-        return {key: values[key].item() for key in told}
+        return {key: values[key].item() for key in defined}
 
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
         generated, scale, close = (values.cpu() for values in self._distances(sets))
@@ -52,10 +52,10 @@ class Memorization(Measure):
             "memorization_ratio": medians / scale,
             "memorization_share": resamples.generated_means(generated < close),
         }
-        return {key: resampled[key] for key in self._told(scale, close)}
+        return {key: resampled[key] for key in self._defined(scale, close)}
 
-    def _told(self, scale: Tensor, close: Tensor) -> list[str]:
-        """The values that held-out images at these distances from the training images can tell."""
+    def _defined(self, scale: Tensor, close: Tensor) -> list[str]:
+        """The values that are defined: a distance of 0 is that of held-out images which are training images."""
         return [key for key, distance in zip(self.values, (scale, close), strict=True) if distance > 0]
 
     def _distances(self, sets: Comparison) -> tuple[Tensor, Tensor, Tensor]:

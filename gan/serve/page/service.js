@@ -8,12 +8,11 @@ export function useKey(text) {
   key = text;
 }
 
-export async function requestJson(path, body) {
-  return (await request(path, body)).json();
-}
+export const requestJson = (path, body) => request(path, body, (response) => response.json());
+export const requestFile = (path, body) => request(path, body, (response) => response.blob());
 
 // A POST request if there is a body, otherwise a GET request.
-export async function request(path, body) {
+async function request(path, body, read) {
   const headers = { "Content-Type": "application/json" };
   const tried = key;
   if (tried && !/^[ -~]*$/.test(tried)) throw failure("An API key is plain ASCII text.", 401);
@@ -26,7 +25,11 @@ export async function request(path, body) {
   }
   if (!response.ok) throw failure(await errorMessage(response), response.status);
   if (tried) sessionStorage.setItem(KEY, tried);
-  return response;
+  try {
+    return await read(response);
+  } catch {
+    throw new Error("The response is incomplete or not the service's. Load this page again.");
+  }
 }
 
 function failure(message, status) {

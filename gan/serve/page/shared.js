@@ -1,6 +1,6 @@
 // What the two forms share: reading the fields, choosing a model, and showing the state of a request.
 
-import { request, requestJson } from "./service.js";
+import { requestFile, requestJson } from "./service.js";
 
 let catalogue = { default: null, models: [] };
 
@@ -62,6 +62,7 @@ export function tell(id, text) {
 
 export async function attempt(form, busy, action) {
   const buttons = [...$(`${form}-form`).querySelectorAll("button"), ...$(busy).parentElement.querySelectorAll(".row button")];
+  const focused = document.activeElement; // a disabled button loses the focus
   tell(`${form}-error`, "");
   $(busy).setAttribute("aria-busy", "true");
   for (const button of buttons) button.disabled = true;
@@ -77,6 +78,7 @@ export async function attempt(form, busy, action) {
     $(busy).removeAttribute("aria-busy");
     for (const button of buttons) button.disabled = false;
     enableDigits();
+    if (document.activeElement === document.body) focused.focus({ preventScroll: true });
   }
 }
 
@@ -97,7 +99,7 @@ export async function save(path, body, name) {
     throw new Error(`Model ${body.model} was replaced after it generated this. Generate again, then save.`);
   }
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await (await request(path, body)).blob());
+  link.href = URL.createObjectURL(await requestFile(path, body));
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

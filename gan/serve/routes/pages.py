@@ -88,11 +88,11 @@ async def overview(request: Request) -> schemas.Overview:
 
 
 class PageFiles(StaticFiles):
-    """Files with the pages' policy."""
+    """Files with the pages' policy, for which browsers ask each time: those of two versions do not mix."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
-        response.headers.update(_policy())
+        response.headers.update({**_policy(), "Cache-Control": "no-cache"})
         return response
 
 

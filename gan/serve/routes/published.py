@@ -1,7 +1,6 @@
 """The endpoints of two published services, with their fields, so that a client of either works unchanged."""
 
 import base64
-import secrets
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from gan.generate.modes import Samples
 from gan.images import base64_pngs
+from gan.randomness import random_seed
 from gan.serve.access import CheckedRoute
 from gan.serve.responses import encoded, grid_png, image_or_grid_png, json_response, model_headers
 from gan.serve.schemas import Digit, Seed
@@ -92,7 +92,7 @@ async def _generate(
 ) -> tuple[Samples, Tensor, dict[str, str]]:
     """The samples of a model, their images, and the headers that name it. An unconditional model ignores the digit."""
     service = service_of(request)
-    model, chosen = service.models.pick(), secrets.randbits(48) if seed is None else seed
+    model, chosen = service.models.pick(), random_seed() if seed is None else seed
     digits, classes = None, model.generator.num_classes
     if classes is not None:  # all in turn; the first depends on the seed, so that a single image is not always a 0
         digits = [(chosen + index) % classes for index in range(classes)] if digit is None else [digit]

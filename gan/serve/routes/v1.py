@@ -1,6 +1,5 @@
 """The service's own endpoints, under /v1: samples, interpolations, and the models."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from gan.errors import UserError
 from gan.images import base64_pngs
+from gan.randomness import random_seed
 from gan.serve import responses, schemas
 from gan.serve.access import CheckedRoute
 from gan.serve.models import Model
@@ -121,7 +121,7 @@ async def _picture(
     service = service_of(request)
     model = service.models.pick(query.model, query.version)
     service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right
-    seed = secrets.randbits(48) if query.seed is None else query.seed
+    seed = random_seed() if query.seed is None else query.seed
     samples = model.samples([seed], digits, query.truncation)
     headers = responses.model_headers(model, [seed])
     if query.seed is None:

@@ -37,3 +37,16 @@ def test_it_asks_for_a_key_if_the_service_requires_one(page):
     assert not shown["key-form"].is_displayed()
     shown.browser.refresh()
     assert len(shown.images()) == 40
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["'<html>'", "new ReadableStream({ pull: (reader) => reader.error(new TypeError()) })"],
+    ids=["the sign-in of a proxy", "a response that breaks off"],
+)
+def test_a_response_that_cannot_be_read_is_one_sentence(page, body):
+    shown = page()
+    shown.interpolated()
+    shown.browser.execute_script(f"window.fetch = async () => new Response({body})")
+    shown["generate"].click()
+    assert shown.error() == "The response is incomplete or not the service's. Load this page again."

@@ -26,6 +26,15 @@ async def test_the_policy_of_each_page_allows_nothing_from_elsewhere(service):
             assert "unsafe-inline" not in directives["script-src"]
 
 
+async def test_a_browser_asks_each_time_whether_its_copy_of_the_page_is_right(service):
+    async with service() as client:
+        for path in ("/ui/", "/ui/script.js"):
+            first = await client.get(path)
+            again = await client.get(path, headers={"If-None-Match": first.headers["etag"]})
+            assert (first.status_code, again.status_code) == (200, 304)
+            assert (first.headers["cache-control"], again.headers["cache-control"]) == ("no-cache", "no-cache")
+
+
 async def test_every_address_in_a_page_is_relative(service):
     async with service() as client:
         for path in ("/ui/", "/docs", "/redoc"):

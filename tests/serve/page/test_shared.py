@@ -1,0 +1,28 @@
+"""Keyboard and history: what the two forms share."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_keyboard_stays_where_it_was(page):
+    shown = page()
+    shown.images()
+    shown.interpolated()
+    for name in ("generate", "dice", "directions-reset", "interpolate", "interpolate-dice"):
+        shown.press(name, "ENTER")
+        shown.until(lambda name=name: shown[name].is_enabled())
+        assert shown.browser.switch_to.active_element == shown[name]
+
+
+def test_fields_are_as_they_say_when_a_browser_goes_back(page):
+    shown = page()
+    shown.images()
+    shown.press("truncation", "HOME")
+    shown.press("direction-slant", "END")
+    shown.browser.execute_script("addEventListener('unload', () => 0)")  # else it keeps the page as it is
+    shown.browser.get(f"{shown.url}/info")
+    shown.browser.back()
+    shown.images()
+    assert (shown["truncation"].get_attribute("value"), shown["truncation-value"].text) == ("3", "off")
+    assert (shown["direction-slant"].get_attribute("value"), shown["direction-slant-value"].text) == ("0", "0")
