@@ -38,9 +38,12 @@ async def test_a_result_is_what_the_command_writes(service, generated, tmp_path)
             assert (entry["images_done"], entry["error"], entry["seeds"]) == (250, None, [7])
         files = {name: await client.get(f"{url}/download") for name, url in urls.items()}
         part = await client.get(f"{urls['npz']}/download", headers={"Range": "bytes=100-199"})
+        head = await client.head(f"{urls['npz']}/download")
         assert len((await client.get("/v1/jobs")).json()["jobs"]) == 3
         same = await client.post("/v1/generate", json={**JOB, "format": "zip"})
     assert files["npz"].content == generated("a.npz").read_bytes()
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(files["npz"].content))
     assert (part.status_code, part.content) == (206, files["npz"].content[100:200])
     assert files["npz"].headers["content-disposition"] == 'attachment; filename="digits.npz"'
     assert files["npz"].headers["cache-control"] == "private, no-cache"

@@ -50,8 +50,8 @@ class ClassificationAccuracy(Measure):
     least_generated = 2  # batch normalization
 
     def __init__(self, num_images: int = 60_000, epochs: int = 2) -> None:
-        Number(least=NUM_CLASSES, whole=True).require("metrics.cas_num_images", num_images)
-        COUNT.require("metrics.cas_epochs", epochs)
+        Number(least=NUM_CLASSES, whole=True).require("cas_num_images", num_images)
+        COUNT.require("cas_epochs", epochs)
         self.num_pixels, self.epochs = num_images, epochs
 
     def compute(self, sets: Comparison) -> dict[str, float]:

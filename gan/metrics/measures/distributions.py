@@ -111,7 +111,7 @@ class InceptionScore(Measure):
     in_feature_space = True
 
     def __init__(self, splits: int = 10) -> None:
-        Number(least=2, whole=True).require("metrics.splits", splits)
+        Number(least=2, whole=True).require("is_splits", splits)
         self.splits, self.least_generated = splits, 10 * splits
 
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
@@ -148,8 +148,8 @@ class KernelDistance(Measure):
     in_feature_space = True
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000) -> None:
-        COUNT.require("metrics.kid_subsets", subsets)
-        Number(least=2, whole=True).require("metrics.kid_subset_size", subset_size)
+        COUNT.require("kid_subsets", subsets)
+        Number(least=2, whole=True).require("kid_subset_size", subset_size)
         self.subsets = subsets
         self.least_real = self.least_generated = self.subset_size = subset_size
 

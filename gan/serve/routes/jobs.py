@@ -68,6 +68,7 @@ def cancel(request: Request, job: JobDep) -> None:
     service_of(request).jobs.delete(job.id)
 
 
+@router.head("/{identifier}/download", include_in_schema=False)
 @router.get("/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD)
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Ranges continue a broken download."""

@@ -113,5 +113,5 @@ def test_it_is_left_out_where_only_features_are_kept(extractor, sets):
 
 @pytest.mark.parametrize(("key", "value"), [("num_images", 5), ("epochs", 0), ("epochs", 1.5)])
 def test_impossible_settings(key, value):
-    with pytest.raises(UserError, match=f"metrics.cas_{key}={value}: a whole number"):
+    with pytest.raises(UserError, match=f"^cas_{key}={value}: a whole number"):
         ClassificationAccuracy(**{key: value})

@@ -146,11 +146,11 @@ def test_measures_of_a_validation_seed_no_gpu(sets, collected, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "wrong", "key"),
     [
-        ("is", {"splits": 1}, "splits"),
+        ("is", {"splits": 1}, "is_splits"),
         ("kid", {"subsets": 0}, "kid_subsets"),
         ("kid", {"subset_size": 1}, "kid_subset_size"),
     ],
 )
 def test_impossible_settings(extractor, name, wrong, key):
-    with pytest.raises(UserError, match=f"metrics.{key}="):
+    with pytest.raises(UserError, match=f"^{key}="):
         build_measures([name], extractor, {name: wrong})
