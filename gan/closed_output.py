@@ -4,9 +4,8 @@ import errno
 import io
 import logging
 import os
+import stat
 import sys
-
-NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe, a terminal
 
 
 class Output(io.TextIOWrapper):
@@ -31,9 +30,12 @@ class Output(io.TextIOWrapper):
             self._discard(error)
 
     def _discard(self, error: OSError) -> None:
-        if error.errno not in NOBODY_READS:
+        is_device = stat.S_ISCHR(os.fstat(self.fileno()).st_mode)  # a terminal; for a file EIO is a broken disk
+        if not (isinstance(error, BrokenPipeError) or (is_device and error.errno == errno.EIO)):
             raise error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
 
 
 def outlive_reader() -> None:

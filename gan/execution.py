@@ -36,7 +36,7 @@ class Execution:
         steps_per_execution: batches in each call of `training_step`; None: 100 with graphs, else 1. A call ends
             earlier where something is due: the end of the epoch or of the run, a validation, a grid of samples.
         compile: both networks run through `torch.compile`, but not in gradient penalties, which differentiate twice.
-        rewinds: how often this run has gone back to a checkpoint that it resumes now; each halves the learning rates.
+        rewinds: how often the run has gone back to a checkpoint before this fit; each time halves the learning rates.
         graphs: what records and replays.
 
     Raises:

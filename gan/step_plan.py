@@ -114,7 +114,7 @@ class LoggedStep:
     Attributes:
         batch: batches of the run before it.
         images_seen: images seen after it.
-        is_row: whether the loggers get it; else it is there because its epoch ends.
+        is_row: whether a row is due at its batch; else it is there because its epoch ends.
     """
 
     def __init__(self, batch: int, images_seen: int, found: StepResult, is_row: bool) -> None:

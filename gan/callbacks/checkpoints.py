@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from gan.atomic_write import atomic_file, hindrance_to_writing, write_json
 from gan.callbacks.report import finite
 from gan.callbacks.validation import ValidationMeasures
-from gan.checkpoint_files import is_damaged, read_checkpoint
+from gan.checkpoint_files import read_checkpoint
 from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
@@ -212,9 +212,10 @@ class RunCheckpoints(Checkpoint):
         write_json(described, content)
 
     def _kept(self) -> str:
-        if not self.last.is_file() or is_damaged(self.last.read_bytes()):
+        try:
+            seen = read_checkpoint(self.last, "ckpt_path")["images_seen"]  # its JSON file may be of the one before
+        except (OSError, UserError):
             return "there is no checkpoint yet"
-        seen = read_checkpoint(self.last, "ckpt_path")["images_seen"]  # its JSON file may be of the one before
         return f"{self.last} is whole, of {seen:,} images"
 
 

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from gan.callbacks.training_log import TrainingLog
 from gan.config.bounds import require
 from gan.images import enlarge, grid, save_picture
 from gan.module import GAN
@@ -68,9 +67,6 @@ class SampleGrid(Callback):
         run_dir = Path(trainer.default_root_dir)
         if not trainer.is_global_zero or any(seen == pl_module.images_seen for _, _, seen in saved_grids(run_dir)):
             return
-        for callback in trainer.callbacks:
-            if isinstance(callback, TrainingLog):
-                callback.catch_up(trainer, pl_module)
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
         picture = enlarge(grid(pl_module.generate(z, labels), columns))
         name = f"epoch_{epoch:04d}_images_{pl_module.images_seen:010d}.png"  # the names sort by time

@@ -2,11 +2,13 @@
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import torch
 from lightning import Callback
 
+from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.step_plan import LoggedStep
 from gan.trainer_types import Trainer
@@ -22,13 +24,18 @@ class TrainingLog(Callback):
 
     `train/images_per_second` counts from one log to the next, over all processes, and leaves out validation and other
     callbacks. A discriminator that has won is warned of. On a card a row is written once its values have come to the
-    host, at the latest before a validation, a grid of samples or the end of the epoch.
+    host, at the latest before anything newer is logged and at the end of the epoch.
     """
 
     def __init__(self) -> None:
         self._pending: list[LoggedStep] = []
         self._warned = False
         self._judged_all = 0  # logged batches without a mistake of the discriminator, one after another
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, ImageAxis):
+                logger.pending_rows = partial(self.catch_up, trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self._time, self._images = time.perf_counter(), pl_module.images_seen
@@ -56,7 +63,7 @@ class TrainingLog(Callback):
         self.catch_up(trainer, pl_module)
 
     def catch_up(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Hands all rows to the loggers. It comes before anything newer is logged: W&B refuses older rows."""
+        """Hands all rows to the loggers."""
         self._write(trainer, pl_module, wait=True)
 
     def _watch_discriminator(self, module: GAN, row: dict[str, float]) -> None:

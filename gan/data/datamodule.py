@@ -19,8 +19,6 @@ from gan.errors import UserError
 
 DEFAULT_VAL_SIZE = 5000
 DEFAULT_DIR = "data"
-OWN_SETTINGS: tuple[str, ...] = ("offline_fallback", "batch_size", "val_size", "val_batch_size", "images_per_epoch")
-OWN_SETTINGS += ("stratified_batches", "rare_share", "seed")  # the others are the source's
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +65,25 @@ class MNISTDataModule(LightningDataModule):
             raise UserError(f"data.source={source}: {{_target_: gan.data.MNIST}}, another gan.data.Source, or null")
         require("data.dir", dir)
         require("data.download", download)
-        self.offline_fallback, self.batch_size, self.val_size = offline_fallback, batch_size, val_size
-        self.val_batch_size, self.images_per_epoch = val_batch_size, images_per_epoch
-        self.stratified_batches, self.rare_share, self.seed = stratified_batches, rare_share, seed
-        for name in OWN_SETTINGS:
-            require(f"data.{name}", getattr(self, name))
+        require("data.offline_fallback", offline_fallback)
+        require("data.batch_size", batch_size)
+        require("data.val_size", val_size)
+        require("data.val_batch_size", val_batch_size)
+        require("data.images_per_epoch", images_per_epoch)
+        require("data.stratified_batches", stratified_batches)
+        require("data.rare_share", rare_share)
+        require("data.seed", seed)
         self.source = source if source is not None else MNIST()
         if isinstance(self.source, IDXFiles):
             _require_folder(dir)
         self.source.dir, self.source.download = Path(dir).expanduser(), download
+        self.offline_fallback = offline_fallback
+        self.batch_size = batch_size
+        self.val_size = val_size
+        self.val_batch_size = val_batch_size
+        self.images_per_epoch = images_per_epoch
+        self.stratified_batches, self.rare_share = stratified_batches, rare_share
+        self.seed = seed
         self._is_set_up = False
 
     def prepare_data(self) -> None:

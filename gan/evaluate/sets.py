@@ -103,7 +103,7 @@ class Floor(GivenSet):
     """Real training images, a part for each repeat, in the data's class proportions or each class equally often.
 
     A part has as many images as are generated. No image is in two parts: where there are too few, there are fewer
-    parts. In parts smaller than the set of real images each class has its share, which chance would change too much.
+    parts. In a part smaller than the set of real images each class has exactly its share: chance could be far off.
     """
 
     def __init__(self, data: MNISTDataModule, kind: Labels, num_real: int, cfg: DictConfig) -> None:

@@ -1,6 +1,6 @@
 """The axis of this project's loggers: the real images seen so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ class ImageAxis:
     """
 
     module: GAN | None = None
+    pending_rows: Callable[[], None] | None = None  # hands over those of older batches; TrainingLog sets it
 
     @cached_property
     def files(self) -> OptionalFiles:
@@ -24,6 +25,13 @@ class ImageAxis:
         """Takes the module that counts the images; MidEpoch calls it when training starts or resumes."""
         self.module = module
 
+    def catch_up(self) -> None:
+        """Takes the rows of older batches, which on a card come late. W&B drops a row that comes after a newer one."""
+        if self.pending_rows is not None:
+            self.pending_rows()
+
     def images_at(self, row: Mapping[str, Any], step: int | None) -> int:
         """The place of a row: it may be older than the module's count, which is that after the newest batch."""
+        if "images_seen" not in row:  # those of TrainingLog have it
+            self.catch_up()
         return int(row.get("images_seen", (step or 0) if self.module is None else self.module.images_seen))

@@ -73,12 +73,12 @@ def settings(overrides: Sequence[str]) -> dict[str, str]:
 
 @cache
 def as_swept(override: str) -> str:
-    """The override as Hydra writes each of several values: `0.001` for `1e-3`, `True` for `true`; a text as typed."""
+    """The override as Hydra writes each of several values: `0.001` for `1e-3`, `True` for `true`, `x\\ y` for `x y`."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:  # a hand has edited it
         return override
-    if parsed.is_delete() or parsed.is_sweep_override() or isinstance(parsed.value(), str):
+    if parsed.is_delete() or parsed.is_sweep_override():
         return override
     return f"{parsed.get_key_element()}={parsed.get_value_element_as_str()}"
 

@@ -66,7 +66,7 @@ def test_series_places_values_at_images_seen():
     assert series(rows, "b") == ([], [])
 
 
-def test_spread_takes_the_first_and_the_last():
+def test_evenly_spaced_indices_have_the_first_and_the_last():
     assert evenly_spaced(3, 12) == [0, 1, 2]
     assert evenly_spaced(100, 4) == [0, 33, 66, 99]
     assert evenly_spaced(1, 4) == [0]

@@ -35,6 +35,16 @@ def test_a_validation_and_a_grid_wait_for_the_rows_before_them(tiny, tmp_path, m
     assert [images for images, _ in found.curve("train/loss_generator")] == [16, 32, 48, 64]
 
 
+def test_what_a_callback_of_ones_own_logs_waits_for_the_rows_before_it(tiny, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setattr(LoggedStep, "ready", lambda self: False)
+    rates = "+callbacks.rates={_target_: lightning.pytorch.callbacks.LearningRateMonitor, logging_interval: step}"
+    train(tiny("logger=wandb", "~callbacks.plots", "~callbacks.measures", "callbacks.samples=null", rates))
+    (found,) = offline_runs(tmp_path)
+    assert len(found.curve("lr-Adam")) == 4
+    assert [images for images, _ in found.curve("train/loss_generator")] == [16, 32, 48, 64]
+
+
 def test_a_row_without_its_images_stands_at_those_of_the_module_or_without_one_at_its_step(tmp_path, tiny_module):
     logger, module = CSVMetrics(tmp_path / "metrics.csv"), tiny_module()
     assert logger.images_at({}, 7) == 7

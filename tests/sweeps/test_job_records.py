@@ -46,7 +46,8 @@ def test_jobs_differ_in_a_group_and_in_its_values_in_braces():
     ("typed", "swept"),
     [
         *(("lr=1e-3", "lr=0.001"), ("+a.b=true", "+a.b=True"), ("c=[1, 2]", "c=[1,2]"), ("m={a: null}", "m={a:null}")),
-        *((text, text) for text in ("~a", "a=x y", "a='1e-3'", "a=${b}", "a=null", "a=[", "a=1,2")),
+        *(("a=x y", r"a=x\ y"), ("a=${b}", r"a=$\{b\}")),
+        *((text, text) for text in ("~a", "a=x", "a='1e-3'", "a='x y'", "a=null", "a=[", "a=1,2")),
     ],
 )
 def test_one_value_is_written_as_each_of_several(typed, swept):
