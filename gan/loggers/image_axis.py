@@ -15,7 +15,7 @@ class ImageAxis:
     """
 
     module: GAN | None = None
-    pending_rows: Callable[[], None] | None = None  # hands over those of older batches; TrainingLog sets it
+    pending_rows: Callable[[], None] | None = None  # hands over the rows of older batches, which come late on a card
 
     @cached_property
     def files(self) -> OptionalFiles:
@@ -25,13 +25,11 @@ class ImageAxis:
         """Takes the module that counts the images; MidEpoch calls it when training starts or resumes."""
         self.module = module
 
-    def catch_up(self) -> None:
-        """Takes the rows of older batches, which on a card come late. W&B drops a row that comes after a newer one."""
-        if self.pending_rows is not None:
-            self.pending_rows()
-
     def images_at(self, row: Mapping[str, Any], step: int | None) -> int:
-        """The place of a row: it may be older than the module's count, which is that after the newest batch."""
-        if "images_seen" not in row:  # those of TrainingLog have it
-            self.catch_up()
+        """The place of a row: it may be older than the module's count, which is that after the newest batch.
+
+        Before a row without a place of its own come those of older batches: W&B drops a row that is behind a newer one.
+        """
+        if "images_seen" not in row and self.pending_rows is not None:
+            self.pending_rows()
         return int(row.get("images_seen", (step or 0) if self.module is None else self.module.images_seen))
