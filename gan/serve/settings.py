@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from gan.config.bounds import MAX_INDEX
+from gan.config.early_checks import expand_home
 from gan.errors import UserError
 from gan.memory import memory_left
 
@@ -71,7 +72,6 @@ def _are_networks(value: str) -> bool:
 
 
 Split = BeforeValidator(_split)
-InHome = AfterValidator(lambda path: type(path)(expanduser(path)))  # of a text or a path that may begin with ~
 Name = Annotated[str, Field(pattern=NAME)]
 Key = Annotated[Name, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # Hydra quotes no key
 Secret = Annotated[str, _valid(str.isascii, IN_ASCII)]
@@ -88,7 +88,7 @@ Origin = Annotated[str, _valid(re.compile(ORIGIN).fullmatch, AS_SENT)]
 class ModelSettings(BaseModel, extra="forbid"):
     """One model: its file, a label for its version, and its share of the requests that name no model."""
 
-    ckpt: Annotated[str, InHome] | None = None
+    ckpt: Annotated[str, AfterValidator(expanduser)] | None = None
     version: Name | None = None
     weight: float | None = Field(default=None, ge=0, le=1)
 
@@ -118,13 +118,13 @@ class Settings(BaseModel, extra="forbid", allow_inf_nan=False):
     max_body_bytes: int = Field(ge=1024)
     drain_seconds: float = Field(ge=0)
     shutdown_timeout: int = Field(ge=1)
-    jobs_dir: Annotated[Path, InHome] | None
+    jobs_dir: Path | None
     max_jobs: int = Field(ge=1, le=10_000)
     max_job_images: int = Field(ge=1, le=MAX_INDEX)
     max_jobs_gb: float = Field(gt=0)
     keep_jobs_hours: float = Field(gt=0, le=MAX_KEEP_HOURS)
     api_keys: Annotated[list[Secret], Split]
-    api_keys_file: Annotated[Path, InHome] | None
+    api_keys_file: Path | None
     rate_limit: Rate | None
     rate_limit_storage: Storage
     cors_origins: Annotated[list[Origin], Split]
@@ -179,6 +179,7 @@ class Settings(BaseModel, extra="forbid", allow_inf_nan=False):
 
 def read_settings(cfg: DictConfig) -> Settings:
     """The settings of a composed `conf/serve.yaml`; raises a UserError for the first invalid value."""
+    expand_home(cfg)
     try:
         return Settings.model_validate(OmegaConf.to_container(cfg, resolve=True))
     except ValidationError as error:

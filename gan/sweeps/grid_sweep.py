@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.config.targets import leaves
 from gan.errors import UserError
 from gan.runs.records import read_yaml
-from gan.sweeps.job_records import FINISHED, Job, as_swept, settings
+from gan.sweeps.job_records import FINISHED, Job, swept_settings
 from gan.sweeps.sweep import STUDY_FILE, Sweep
 
 log = logging.getLogger("gan")
@@ -23,8 +23,7 @@ def run_grid(sweep: Sweep) -> None:
         if not override.is_discrete_sweep():
             raise UserError(f"{override.input_line}: an interval has infinitely many values; sweep=optuna samples it")
         choices.append([sweep.override(name, value) for value in override.sweep_string_iterator()])
-    combinations = itertools.product(*choices)
-    wanted = {frozenset(settings(list(map(as_swept, texts))).items()): texts for texts in combinations}
+    wanted = {frozenset(swept_settings(texts).items()): texts for texts in itertools.product(*choices)}
     configs = {key: sweep.compose(combination) for key, combination in wanted.items()}
 
     def run_jobs() -> list[int]:

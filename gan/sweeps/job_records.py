@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
     @property
     def settings(self) -> dict[str, str]:
-        return settings(list(map(as_swept, self.overrides)))
+        return swept_settings(self.overrides)
 
     @property
     def score(self) -> float | None:
@@ -69,6 +69,11 @@ def settings(overrides: Sequence[str]) -> dict[str, str]:
     pairs = [(*text.partition("=")[::2], in_braces(text)) for text in texts]
     chosen = {key for key, _, braces in pairs if not braces}
     return {f"{key}.{{}}" if braces and key in chosen else key: value for key, value, braces in pairs}
+
+
+def swept_settings(overrides: Sequence[str]) -> dict[str, str]:
+    """The same settings however each value was typed: what a job is found by."""
+    return settings([as_swept(text) for text in overrides])
 
 
 @cache
