@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.config.overrides import key_of, quoted
 from gan.errors import UserError, joined, one_line
+from gan.published_data import CLASSIFIERS, PUBLISHED_DATA
 
 PACKAGED = Path(__file__).parents[1] / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
@@ -54,7 +55,7 @@ def extractor_name(chosen: str | DictConfig) -> str:
 
 def classifier_of(source: str | None) -> str:
     """`${classifier_of:gan.data.KMNIST}` in a config: the extractor that knows the classes of a source of images."""
-    return {"gan.data.FashionMNIST": "fashion_mnist", "gan.data.KMNIST": "kmnist"}.get(str(source), "mnist")
+    return next((name for name in CLASSIFIERS if PUBLISHED_DATA[name].target == source), "mnist")
 
 
 for resolver in (share, epoch_length, when, extractor_name, classifier_of):

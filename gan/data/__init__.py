@@ -2,8 +2,10 @@
 
 from gan.data.batches import EvaluationBatches, TrainingBatches, stratified_split
 from gan.data.datamodule import MNISTDataModule
+from gan.data.idx_source import IDXFiles
+from gan.data.mnist import KMNIST, MNIST, FashionMNIST, StackedMNIST
 from gan.data.sklearn_digits import Digits
-from gan.data.sources import KMNIST, MNIST, DataNotFoundError, FashionMNIST, IDXFiles, Source, StackedMNIST
+from gan.data.source import DataNotFoundError, Source
 
 __all__ = [
     "KMNIST",

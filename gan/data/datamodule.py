@@ -12,9 +12,11 @@ from torch import Tensor
 
 from gan.config.bounds import require
 from gan.data.batches import EvaluationBatches, TrainingBatches, stratified_split
+from gan.data.idx_source import IDXFiles
+from gan.data.mnist import MNIST
 from gan.data.rare_images import rare_images
 from gan.data.sklearn_digits import Digits
-from gan.data.sources import MNIST, DataNotFoundError, Examples, IDXFiles, Source, Split
+from gan.data.source import DataNotFoundError, Examples, Source, Split
 from gan.errors import UserError
 
 DEFAULT_VAL_SIZE = 5000

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import interpolate, pad
 
 from gan.data.batches import stratified_split
-from gan.data.sources import Examples, Source
+from gan.data.source import Examples, Source
 
 DIGITS_TEST_SIZE = 297
 

@@ -20,7 +20,7 @@ from gan.evaluate.image_formats import Images, as_images, as_labels
 from gan.evaluate.sets import LABELS, GivenSet, Labels
 from gan.inference.arguments import plain
 from gan.metrics import Extractor, Measure
-from gan.metrics.extractor import CLASSIFIERS
+from gan.published_data import CLASSIFIERS
 
 DARK, LIGHT = 5, 127  # the mean pixel of MNIST is 33
 

@@ -11,21 +11,9 @@ from urllib.parse import quote
 from omegaconf import OmegaConf
 
 from gan.errors import UserError
+from gan.published_data import PUBLISHED_DATA
 
-DATA_LICENCES = {
-    "mnist": "MNIST is by Yann LeCun and Corinna Cortes; it is commonly stated to be under CC BY-SA 3.0.",
-    "stacked_mnist": "StackedMNIST is made of MNIST, which is by Yann LeCun and Corinna Cortes and is commonly stated "
-    "to be under CC BY-SA 3.0.",
-    "fashion_mnist": "Fashion-MNIST is by Zalando SE, under the MIT license.",
-    "kmnist": "KMNIST is by the ROIS-DS Center for Open Data in the Humanities, under CC BY-SA 4.0.",
-    "digits": "The digits of scikit-learn are from UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
-}
 TASK = "unconditional-image-generation"
-HUB_DATASETS = {
-    "mnist": "ylecun/mnist",
-    "stacked_mnist": "ylecun/mnist",
-    "fashion_mnist": "zalando-datasets/fashion_mnist",
-}
 SETTINGS = ("data", "split", "num_samples", "repeats", "seed", "labels")  # of an evaluation
 FACTS_SHOWN = ("model_name", "total_parameters", "latent_dim", "num_classes", "data", "epoch", "images_seen", "version")
 
@@ -55,6 +43,7 @@ def card(
     license: str | None,
 ) -> str:
     """The text of an exported file's model card; `made` says how it was written, `evaluation` is of `read_measures`."""
+    published = PUBLISHED_DATA.get(metadata["data"])
     onnx, classes = path.suffix == ".onnx", metadata["num_classes"]
     conditional = bool(classes)
     kind = f"Conditional on the class, 0 to {classes - 1}" if conditional else "Unconditional"
@@ -90,7 +79,7 @@ def card(
         _measures(evaluation),
         "## Licence",
         f"{f'The weights are under {license}.' if license else 'No licence has been named for the weights.'} "
-        f"The library mnist-gan is under the MIT license. {DATA_LICENCES.get(metadata['data'], '')}".rstrip(),
+        f"The library mnist-gan is under the MIT license. {published.licence if published else ''}".rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -131,8 +120,8 @@ def _front_matter(
         "pipeline_tag": TASK,
         "tags": ["gan", "image-generation", form, *(["class-conditional"] if metadata["num_classes"] else [])],
     }
-    if metadata["data"] in HUB_DATASETS:
-        front["datasets"] = [HUB_DATASETS[metadata["data"]]]
+    if hub_dataset := _hub_dataset(metadata["data"]):
+        front["datasets"] = [hub_dataset]
     if evaluation:
         values = evaluation["measures"][evaluation["checkpoint"]]
         data, split = evaluation["data"], evaluation["split"]
@@ -144,11 +133,15 @@ def _front_matter(
         args = {name: evaluation[name] for name in ("num_samples", "repeats", "seed", "labels")}
         result = {
             "task": {"type": TASK},
-            "dataset": {"name": data, "type": HUB_DATASETS.get(data, data), "split": split, "args": args},
+            "dataset": {"name": data, "type": _hub_dataset(data) or data, "split": split, "args": args},
             "metrics": metrics,
         }
         front["model-index"] = [{"name": path.stem, "results": [result]}]
     return front
+
+
+def _hub_dataset(data: str | None) -> str | None:
+    return PUBLISHED_DATA[data].hub_dataset if data in PUBLISHED_DATA else None
 
 
 def _measures(evaluation: Mapping[str, Any] | None) -> str:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.images import unit
+from gan.published_data import CLASSIFIERS
 from gan.safetensors_files import unpack
 
 if TYPE_CHECKING:
     from gan.data import Source
 
-CLASSIFIERS = ("mnist", "fashion_mnist", "kmnist")  # data sets that have a classifier of their own
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
 VERSION = "1"
 CHECKSUM = "322fd5e86c75ab51f8a05884dd5f9d879c15f0b9664d5bc595a8e16665bd5ae9"

@@ -26,9 +26,10 @@ from gan.config.allowed import COUNT
 from gan.data import MNISTDataModule
 from gan.errors import UserError
 from gan.images import unit
-from gan.metrics.extractor import CLASSIFIERS, VERSION, DigitClassifier, tensors_checksum, weights_file
+from gan.metrics.extractor import VERSION, DigitClassifier, tensors_checksum, weights_file
 from gan.metrics.measures.base import LabeledImages
 from gan.metrics.measures.cas import recognized
+from gan.published_data import CLASSIFIERS
 from gan.safetensors_files import pack
 
 BATCH_SIZE = 128

@@ -6,7 +6,7 @@ import pytest
 import torch
 from miniature import numbers, write_mnist
 
-from gan.data import KMNIST, MNIST, DataNotFoundError, FashionMNIST, MNISTDataModule, StackedMNIST, sources
+from gan.data import KMNIST, MNIST, DataNotFoundError, FashionMNIST, MNISTDataModule, StackedMNIST, idx_source
 from gan.errors import UserError
 from gan.idx_files import ALL_NAMES
 
@@ -52,7 +52,7 @@ def test_mnist_does_not_pass_for_another_data_set(tmp_path, monkeypatch, source)
     write_mnist(tmp_path)
     assert len(at(source(), tmp_path).train()[0]) == 200
     labels = (tmp_path / "train-labels-idx1-ubyte").read_bytes()
-    monkeypatch.setattr(sources, "MNIST_LABELS_MD5", hashlib.md5(labels).hexdigest())
+    monkeypatch.setattr(idx_source, "MNIST_LABELS_MD5", hashlib.md5(labels).hexdigest())
     with pytest.raises(UserError, match=f"no {source.__name__} files there"):
         at(source(), tmp_path).train()
     assert len(at(MNIST(), tmp_path).train()[0]) == 200
@@ -60,16 +60,25 @@ def test_mnist_does_not_pass_for_another_data_set(tmp_path, monkeypatch, source)
 
 @pytest.mark.parametrize("call", ["prepare", "train"])
 def test_missing_files_are_told_in_one_line(tmp_path, call):
-    write_mnist(tmp_path)
-    (tmp_path / ALL_NAMES[3]).unlink()
-    with pytest.raises(UserError) as error:
+    with pytest.raises(DataNotFoundError) as error:
         getattr(at(MNIST(), tmp_path), call)()
     text = str(error.value)
-    assert text.startswith(f"data.dir={tmp_path}: ")
+    assert text.startswith(f"data.dir={tmp_path}: no MNIST files there, and data.download=false; put ")
     assert "\n" not in text
     assert all(
         part in text for part in (str(tmp_path / "MNIST" / "raw"), "data=digits", "data.download=false", *ALL_NAMES)
     )
+
+
+@pytest.mark.parametrize("call", ["prepare", "train"])
+@pytest.mark.parametrize("inside", ["", "raw", "MNIST/raw"])
+def test_only_the_missing_ones_of_four_files_are_asked_for(tmp_path, call, inside):
+    write_mnist(tmp_path / inside)
+    (tmp_path / inside / ALL_NAMES[3]).unlink()
+    with pytest.raises(UserError) as error:
+        getattr(at(MNIST(), tmp_path), call)()
+    asked = f"data.download=false; put {ALL_NAMES[3]}, plain or .gz, into {tmp_path / inside}, or use data=digits"
+    assert asked in str(error.value)
 
 
 def test_mirrors_are_a_list():

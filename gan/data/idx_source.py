@@ -1,4 +1,4 @@
-"""Where images come from: IDX files of MNIST, Fashion-MNIST or KMNIST, and StackedMNIST of MNIST."""
+"""A data set in four IDX files, as MNIST has: where they may be, and their download."""
 
 import gzip
 import hashlib
@@ -7,83 +7,22 @@ import logging
 import re
 import urllib.request
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import torch
-from torch import Tensor
 from torchvision import datasets
 
 from gan.atomic_write import write_atomic
 from gan.config.allowed import Number
-from gan.config.bounds import require
+from gan.data.source import DataNotFoundError, Examples, Source
 from gan.errors import UserError, one_line
 from gan.idx_files import ALL_NAMES, NAMES, files_in, parse, present, read_bytes, read_split, standard_name
 
-Split = Literal["train", "val", "test"]
-Examples = tuple[Tensor, Tensor]
 MNIST_LABELS_MD5 = "a25bea736e30d166cdddb491f175f624"
-STACK_SEED = 3
 LOOKS_LIKE_DATA = re.compile(r"mnist|ubyte|\bidx|t10k|\.(npz|npy|parquet|csv|pkl|pt|mat|zip|tar|gz)$", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
-
-
-class DataNotFoundError(UserError):
-    """The files of a data set are not on the disk, and no mirror has them."""
-
-
-class Source(ABC):
-    """A set of images. One of your own is a subclass with a name, its classes, `train` and `test`:
-
-        class Letters(gan.data.Source):
-            name, num_classes = "letters", 26
-
-            def train(self):
-                return images, labels  # uint8 [N, 1, 28, 28] in 0..255 and int64 [N]
-
-            def test(self):
-                return images, labels
-
-    A config names it as `source: {_target_: my_package.Letters}`; its arguments stand beside `_target_`.
-
-    Attributes:
-        name: the name in logs and file names.
-        num_classes: labels are 0..num_classes-1; None if they have no meaning.
-        channels: channels of an image after `compose`.
-        shows_digits: whether each channel is a digit, and labels with a meaning are those; measures of digits need it.
-        dir: the folder of the files, `data.dir`; the data module sets it.
-        download: whether files may be downloaded, `data.download`; the data module sets it.
-    """
-
-    name: str
-    num_classes: int | None = None
-    channels: int = 1
-    shows_digits: bool = False
-    dir: Path = Path("data")
-    download: bool = True
-
-    def prepare(self) -> None:
-        """Downloads what `train` and `test` read. One process of each machine calls it, before all processes read."""
-        return
-
-    @abstractmethod
-    def train(self) -> Examples:
-        """Images to train and validate on: uint8 [N, C, 28, 28], and their labels: int64 [N]."""
-
-    @abstractmethod
-    def test(self) -> Examples:
-        """Images for the evaluation only, in the same format."""
-
-    def compose(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
-        """The images of one split that are used: by default, as they are.
-
-        It is called after the split, so that no image can be in two splits.
-        """
-        return images, labels
 
 
 class IDXFiles(Source):
@@ -158,7 +97,7 @@ class IDXFiles(Source):
             paths = present(folder)
             if len(paths) == len(ALL_NAMES):
                 # The files of both data sets have the same names: MNIST in `dir` must not be taken for another one.
-                own = folder.parent.name.lower() == self.layout.lower() or self.published is MNIST.published
+                own = folder.parent.name.lower() == self.layout.lower() or self.published is datasets.MNIST
                 labels = read_bytes(paths["train-labels-idx1-ubyte"])
                 md5 = hashlib.md5(labels, usedforsecurity=False).hexdigest()
                 return paths if own or md5 != MNIST_LABELS_MD5 else None
@@ -192,59 +131,15 @@ class IDXFiles(Source):
         others = sorted(path.name for path in self._others())
         but = f" (but {', '.join(others[:8])})" if others else ""
         kind = UserError if others else DataNotFoundError  # files of another form are a mistake; no files may be meant
+        places = {folder: [name for name in ALL_NAMES if name not in present(folder)] for folder in self._folders()}
+        begun = [(folder, missing) for folder, missing in places.items() if 0 < len(missing) < len(ALL_NAMES)]
+        folder, missing = begun[0] if begun else (self.dir / self.layout / "raw", ALL_NAMES)
         return kind(
-            f"data.dir={self.dir}: no {self.layout} files there{but}, and {reason}; put {', '.join(ALL_NAMES)}, "
-            f"plain or .gz, into {(self.dir / self.layout / 'raw').absolute()}, or use data=digits (no files)"
+            f"data.dir={self.dir}: no {self.layout} files there{but}, and {reason}; put {', '.join(missing)}, "
+            f"plain or .gz, into {folder.absolute()}, or use data=digits (no files)"
         )
 
     def _others(self) -> list[Path]:
         """Files that look like data, but for those of the four that a download has left in a folder `raw`."""
         found = [path for folder in self._folders() for path in files_in(folder) if LOOKS_LIKE_DATA.search(path.name)]
         return [path for path in found if path.parent.name != "raw" or standard_name(path) not in ALL_NAMES]
-
-
-class MNIST(IDXFiles):
-    """60,000 and 10,000 handwritten digits (LeCun, Cortes and Burges)."""
-
-    name = "mnist"
-    shows_digits = True
-    published = datasets.MNIST
-
-
-class FashionMNIST(IDXFiles):
-    """60,000 and 10,000 pictures of clothes in ten classes (Xiao, Rasul and Vollgraf, 2017)."""
-
-    name = "fashion_mnist"
-    published = datasets.FashionMNIST
-
-
-class KMNIST(IDXFiles):
-    """60,000 and 10,000 cursive Japanese characters in ten classes (Clanuwat et al. 2018, arXiv:1812.01718)."""
-
-    name = "kmnist"
-    published = datasets.KMNIST
-
-
-class StackedMNIST(MNIST):
-    """Three random digits a, b, c as the channels of one image with the label 100 a + 10 b + c: 1,000 modes.
-
-    Each split is made of its own digits, in the same way for everyone, and has as many images as digits; `num_images`
-    is the number of training images. Other arguments are those of MNIST.
-    """
-
-    name = "stacked_mnist"
-    num_classes = 1000
-    channels = 3
-
-    def __init__(
-        self, num_images: int | None = None, mirrors: Sequence[str] | None = None, timeout: float = 15
-    ) -> None:
-        super().__init__(mirrors, timeout)
-        require("data.source.num_images", num_images)
-        self.num_images = num_images
-
-    def compose(self, images: Tensor, labels: Tensor, split: Split) -> Examples:
-        count = self.num_images if split == "train" and self.num_images is not None else len(images)
-        stream = np.random.RandomState([STACK_SEED, ("train", "val", "test").index(split)])
-        chosen = torch.from_numpy(stream.randint(len(images), size=(count, 3), dtype=np.int64))
-        return images[:, 0][chosen], (labels[chosen] * torch.tensor([100, 10, 1])).sum(1)
