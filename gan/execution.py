@@ -46,7 +46,7 @@ class Execution:
     _module: "GAN"  # from `start` to `stop`, as is the step
     _step: StepFunction
     _started: float | None  # None once the first steps have been counted
-    _autocast_cache: bool  # whether it was on before
+    _may_cache: bool  # whether autocast may keep copies of weights in bf16 within a call
 
     def __init__(
         self,
@@ -86,9 +86,7 @@ class Execution:
         elif module.device.type == "cuda":
             rank_zero_only(log.info)("steps       one by one: %s", hindrance)
         steps = self.steps_per_execution or (1 if hindrance else STEPS_PER_CALL)
-        # Autocast keeps copies of weights in bf16. In a graph or a call of several steps they would miss an update.
-        self._autocast_cache = torch.is_autocast_cache_enabled()
-        torch.set_autocast_cache_enabled(hindrance is not None and steps == 1)
+        self._may_cache = hindrance is not None and steps == 1  # in a graph or the next step they would miss an update
         loader.steps_from = lambda position: min(steps, self._until_due(position))
 
     def hindrance(self, module: "GAN") -> str | None:
@@ -101,8 +99,7 @@ class Execution:
         return hindrance
 
     def stop(self) -> None:
-        """Frees the graphs, and gives autocast its cache again."""
-        torch.set_autocast_cache_enabled(self._autocast_cache)
+        """Frees the graphs."""
         self._watch = None
         del self._step, self._module
 
@@ -112,7 +109,12 @@ class Execution:
             self._watch.check()
 
     def _watched(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
-        found = self._module.step(step, images, labels)
+        caches = torch.is_autocast_cache_enabled()
+        torch.set_autocast_cache_enabled(caches and self._may_cache)
+        try:
+            found = self._module.step(step, images, labels)
+        finally:
+            torch.set_autocast_cache_enabled(caches)
         assert self._watch is not None  # since `start`
         self._watch.add(found)
         return found

@@ -63,6 +63,16 @@ def test_an_epoch_ends_with_its_last_batch_however_long_the_last_call_is(tiny, s
     assert torch.is_autocast_cache_enabled()  # the caller's again
 
 
+def test_autocast_has_its_cache_again_after_a_run_that_failed(tiny):
+    class Fails(Callback):
+        def on_train_batch_end(self, *_):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        executed(tiny(), Execution(False, 4), Fails())
+    assert torch.is_autocast_cache_enabled()
+
+
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_run_ends_with_the_max_steps_of_a_trainer_of_ones_own(tiny, steps):
     """Lightning counts the steps of both networks. Its log_every_n_steps=0, for no rows, leaves the epoch's last."""

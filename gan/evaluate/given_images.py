@@ -93,6 +93,8 @@ def measure(
         of_each = {str(name): one for name, one in labels.items()}
     if not several or "floor" in several:
         raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
+    if named and len(several) < len(images):
+        raise UserError(f"images: {list(images)}; two of these names are the same text")
     if unknown := [*of_each.keys() - several.keys()]:
         raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
     cfg = OmegaConf.create(compose("evaluate"), flags={"allow_objects": True})

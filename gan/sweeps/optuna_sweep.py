@@ -23,7 +23,7 @@ from gan.config.bounds import require, require_part
 from gan.config.targets import source_target
 from gan.errors import UserError, joined
 from gan.randomness import derive_seed
-from gan.sweeps.job_records import FINISHED, PRUNED, UNFINISHED, Job, settings
+from gan.sweeps.job_records import FINISHED, PRUNED, UNFINISHED, Job, as_swept, settings
 from gan.sweeps.sweep import STUDY_FILE, STUDY_NAME, Sweep
 
 Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
@@ -106,7 +106,7 @@ def _open_study(sweep: Sweep, search: dict[str, str]) -> Study:
     before = study.user_attrs.get("search", search)
     for key in sorted({*search, *before}):
         then, now = before.get(key, "not set"), search.get(key, "not set")
-        if then != now:
+        if as_swept(f"{key}={then}") != as_swept(f"{key}={now}"):
             raise UserError(f"sweep_name={sweep.name}: {key} is {now}, but was {then}; choose another name for it")
     study.set_user_attr("search", search)
     return study

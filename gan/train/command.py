@@ -7,13 +7,13 @@ gan train model=dcgan_compact data.batch_size=64 hardware=gpu logger=[csv,tensor
 import logging
 import sys
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning import Callback
-from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,7 +24,7 @@ from gan.atomic_write import write_atomic
 from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.checkpoints import RunCheckpoints
 from gan.callbacks.mid_epoch import MidEpoch
-from gan.checkpoint_files import checkpoint_path, newest_whole, read_checkpoint, serialized, write_checkpoint
+from gan.checkpoint_files import checkpoint_path, newest_whole
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
@@ -35,26 +35,39 @@ from gan.module import GAN
 from gan.runs.folder import accept_run, held
 from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
+from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
 from gan.train.resume import checkpoint_to_resume, load_weights, require_no_other_run, resume
 from gan.trainer_types import Trainer
 
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
-
-log = logging.getLogger("gan")
-
-# RunReport prints what Lightning would print when training starts.
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-for expected in (
+EXPECTED_WARNINGS = (
     ".*LeafSpec.*",  # Lightning's own use of torch's pytrees is deprecated
     "You're resuming from a checkpoint that ended before the epoch ended",  # MidEpoch resumes in the middle of one
     r".*add the following callbacks: \['Timer'\]",  # a run may resume without the max_time that it had
     "Grad strides do not match bucket view strides",  # DDP then copies gradients, which is only slower
     "The `srun` command is available",  # gan.hardware refuses a wrong use of srun
-):
-    warnings.filterwarnings("ignore", message=expected)
+)
+
+log = logging.getLogger("gan")
 
 
+@contextmanager
+def without_expected_messages() -> Iterator[None]:
+    """Lightning's start is silent, since `RunReport` says the same, and so are warnings of what is meant to be so."""
+    lightning_log = logging.getLogger("lightning.pytorch")
+    level = lightning_log.level
+    lightning_log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for expected in EXPECTED_WARNINGS:
+                warnings.filterwarnings("ignore", message=expected)
+            yield
+    finally:
+        lightning_log.setLevel(level)
+
+
+@without_expected_messages()
 def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     """Trains from a composed config and leaves the run's files in its folder.
 
@@ -198,30 +211,3 @@ class SettingsRecord(Callback):
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not self._recorded:  # a run of no epochs never starts to train
             self.on_train_start(trainer, pl_module)
-
-
-class CheckpointIO(TorchCheckpointIO):
-    """Atomic and durable, with a checksum; read onto the CPU.
-
-    The state of a callback that could not be read again is left out, with a warning, so that the rest can be.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._left_out: set[str] = set()
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        kept = {}
-        for name, state in checkpoint.get("callbacks", {}).items():
-            _, types = serialized(state)
-            if not types:
-                kept[name] = state
-            elif name not in self._left_out:
-                self._left_out.add(name)
-                what = f"the state of {name} has {', '.join(types)}; only tensors and plain values are read again"
-                log.warning("callbacks: left out of checkpoints: %s", what)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(Path(path), {**checkpoint, "callbacks": kept})
-
-    def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
-        return read_checkpoint(Path(path), "ckpt_path")

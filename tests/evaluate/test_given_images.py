@@ -180,6 +180,7 @@ def test_mistakes_in_python_are_named(data):
     for arguments, message in (
         (({},), r"images: \[\]; at least one name"),
         (({"floor": images},), r"images: \['floor'\]; at least one name, and floor is the name of"),
+        (({1: images, "1": images}, None), r"images: \[1, '1'\]; two of these names are the same text"),
         ((images, {"mine": [1]}), "labels: labels are several by name, and the images have no names"),
         (({"mine": images}, [1] * 50), "labels: images are several by name, and the labels have no names"),
         (({"mine": images}, {"theirs": [1]}), r"labels: theirs is none of the images \['mine'\]"),

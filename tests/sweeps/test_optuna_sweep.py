@@ -17,15 +17,15 @@ pytestmark = pytest.mark.usefixtures("no_figure")
 @pytest.mark.process
 def test_a_killed_search_resumes_with_the_same_settings(sweep, killed, folder, table, snare, started):
     search = (*SEARCH, *snare(1), "model.loss.label_smoothing=interval(0,0.2)", "data.batch_size=choice(8,16)")
-    killed(*search)
-    for _ in range(2):
-        assert sweep(*search)[0] == 0
+    killed(*search, "model.generator_optimizer.lr=2e-4")
+    for value in ("2e-4", "0.0002"):
+        assert sweep(*search, f"model.generator_optimizer.lr={value}")[0] == 0
         assert started() == ["0", "1", "1", "2"]
     resumed = table()
     assert [row["status"] for row in resumed] == ["finished"] * 3
     assert len({row["model.loss.label_smoothing"] for row in resumed}) == 3
 
-    code, out = sweep(*search, "data.batch_size=choice(8,20)")
+    code, out = sweep(*search, "model.generator_optimizer.lr=2e-4", "data.batch_size=choice(8,20)")
     assert (code, len(out.strip().splitlines())) == (2, 1)
     assert "sweep_name=s: data.batch_size is CategoricalDistribution(choices=('8', '20')), but was" in out
     assert "the name of an Optuna search" in sweep("seed=1,2")[1]
