@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning import Callback
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
@@ -63,6 +64,8 @@ class GraphedStep:
 
 def hindrance_to_graphs(module: "GAN", device_type: str) -> str | None:
     """Why the module's steps cannot be graphs; None where they can."""
+    from gan.module import GAN  # imported on use: its module imports this one
+
     trainer = module.trainer
     if module.device.type != device_type:
         return f"graphs need a {device_type} device, not {module.device.type}"
@@ -78,8 +81,8 @@ def hindrance_to_graphs(module: "GAN", device_type: str) -> str | None:
     for config in trainer.lr_scheduler_configs:
         if getattr(config.scheduler, "cycle_momentum", False):
             return f"{type(config.scheduler).__name__} changes the momentum"
-    for callback in trainer.callbacks:
-        for hook in HOOKS:
-            if is_overridden(hook, callback):
-                return f"{type(callback).__name__} is called in each step ({hook})"
+    for hook in HOOKS:
+        for part, parent in ((module, GAN), *((callback, Callback) for callback in trainer.callbacks)):
+            if is_overridden(hook, part, parent):
+                return f"{type(part).__name__} is called in each step ({hook})"
     return None

@@ -85,5 +85,7 @@ def test_what_cannot_be_recorded_is_named(tiny):
     ):
         with pytest.raises(UserError, match=rf"cuda_graph=true: .*{reason}"):
             executed(cfg, Execution(True, graphs=RecordedCalls), callback)
+    with pytest.raises(UserError, match=r"cuda_graph=true: Watched is called in each step \(on_after_backward\)"):
+        executed(tiny("model._target_=watched_module.Watched"), Execution(True, graphs=RecordedCalls))
     with pytest.raises(UserError, match=r"cuda_graph=true: graphs need a cuda device, not cpu; auto runs without"):
         executed(tiny(), Execution(True))
