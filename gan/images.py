@@ -52,7 +52,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Image.
     count, channels, height, width = images.shape
     columns = min(count, columns or math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)
-    tiles = torch.zeros(rows * columns, channels, height + padding, width + padding, dtype=torch.uint8)
+    tiles = torch.zeros(rows * columns, channels, height + padding, width + padding, dtype=torch.uint8, device="cpu")
     tiles[:count, :, padding:, padding:] = images.cpu()
     sheet = tiles.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
     array = torch.nn.functional.pad(sheet, (0, 0, 0, padding, 0, padding)).numpy()

@@ -25,8 +25,7 @@ class NoMoreBatches(Callback):
     """Trains no further in a resumed run whose training is complete: only its last files are written."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        if trainer.max_epochs >= 0:  # Lightning ends a run without more epochs before its first hook
-            trainer.fit_loop.max_epochs = trainer.max_epochs + 1
+        trainer.fit_loop.max_epochs = -1  # without more epochs Lightning ends a run before its first hook
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         trainer.should_stop = True

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning import Callback
+from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
@@ -71,7 +72,11 @@ class MidEpoch(Callback):
                     rank_zero_only(log.info)(text, name, now, then)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Tells the loggers where the run continues: `images_seen` is restored, and nothing is logged yet."""
+        """Tells the loggers where the run continues: `images_seen` is restored, and nothing is logged yet.
+
+        A run that Lightning's early stopping has ended ends again; Lightning would train up to the next validation.
+        """
+        trainer.should_stop = trainer.should_stop or bool(early_stops(trainer))
         for logger in trainer.loggers:
             if isinstance(logger, ImageAxis):
                 logger.follow(pl_module)
@@ -109,6 +114,12 @@ class MidEpoch(Callback):
             images += (batches - self._batches_before) * trainer.datamodule.batch_size * trainer.world_size
             checkpoint["epoch_position"] = (images, batch_size, world_size)
             checkpoint["epoch_order"] = _order_of(trainer.datamodule)
+
+
+def early_stops(trainer: Trainer) -> list[EarlyStopping]:
+    """Those of Lightning's callbacks for early stopping that have ended the run, also before it was resumed."""
+    callbacks = [callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]
+    return [callback for callback in callbacks if callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
 
 
 def limited(batches: int, limit: float) -> int:

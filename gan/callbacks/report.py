@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.model_summary import ModelSummary
 from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
+from gan.callbacks.mid_epoch import early_stops
 from gan.callbacks.validation import ValidationMeasures
 from gan.config import in_multirun
 from gan.config.overrides import path_text
@@ -81,9 +82,11 @@ class RunReport(Callback):
         """Writes the summary after all other files: a run that has one is complete."""
         folder, minutes = Path(trainer.default_root_dir), self._minutes()
         options, command, data = dict(pl_module.hparams), training_command(folder), trainer.datamodule.source
+        last = read_json(folder / LAST.with_suffix(".json"))
+        epochs = last.get("epoch", trainer.current_epoch)  # Lightning does not count an unfinished one that it resumes
         for name, network in {"generator": pl_module.generator_ema, "discriminator": pl_module.discriminator}.items():
             with self._files.writing(folder / f"{name}.safetensors") as path:
-                facts = describe(network, options, data.name, trainer.current_epoch, pl_module.images_seen)
+                facts = describe(network, options, data.name, epochs, pl_module.images_seen)
                 facts |= {"version": weights_checksum(network), "command": command}
                 write_safetensors(network, {"network": name, **file_metadata(facts)}, path)
         measures = next((each for each in trainer.callbacks if isinstance(each, ValidationMeasures)), None)
@@ -91,7 +94,7 @@ class RunReport(Callback):
         summary = {
             "command": command or shlex.join(sys.argv),
             "data": data.name,
-            "epochs": trainer.current_epoch,
+            "epochs": epochs,
             "images_seen": pl_module.images_seen,
             "minutes": round(minutes, 2),
             "device": device_name(trainer.strategy.root_device),
@@ -99,13 +102,15 @@ class RunReport(Callback):
             "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
             "torch": torch.__version__,
             "lightning": lightning.__version__,
-            "metrics": read_json(folder / LAST.with_suffix(".json")).get("metrics") or finite(trainer.callback_metrics),
+            "metrics": last.get("metrics") or finite(trainer.callback_metrics),
             "floor": finite(floor),
         }
         write_json(folder / "summary.json", summary)
         timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
         if any(left is not None and left <= 0 for left in timers):
             log.info("ended       trainer.max_time is used up; a longer one, or null, resumes the run")
+        for callback in early_stops(trainer):
+            log.info("ended       by EarlyStopping of %s; without this callback the run resumes", callback.monitor)
         log.info("done        %.1f minutes in all, %s images; see %s", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor, better):
             log.info("\n%s", table)
@@ -123,11 +128,11 @@ def results_table(run: Path, floor: Mapping[str, float], better: Mapping[str, Di
     columns = {"last": last.get("metrics") or {}}
     if best.get("images_seen") != last.get("images_seen"):
         columns[f"best, at {best.get('images_seen', 0):,} images"] = best.get("metrics") or {}
-    if floor:
-        columns["floor"] = floor
     names = sorted({name for values in columns.values() for name in values if name.startswith("val/")})
     if not names:
         return ""
+    if floor:
+        columns["floor"] = floor
     rows = [["measure", *columns]]
     for name in names:
         values = [values.get(name) for values in columns.values()]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from gan.callbacks.mid_epoch import limited
 from gan.errors import UserError
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
@@ -103,16 +105,20 @@ class ValidationMeasures(Callback):
     def floor(self, trainer: Trainer) -> dict[str, float]:
         """The same measures of real training images, as many as there are held-out ones; by name, `val/fid_mnist`.
 
-        It is empty where it is not known: before a validation, with an extractor that takes minutes, in a run of
-        several processes, and where no images are held out.
+        It is empty where it is not known: in a new run before a validation, with an extractor that takes minutes, in a
+        run of several processes, and where no images are held out.
         """
         measures, data = self._measures, trainer.datamodule
-        if measures is None or not self._has_real or measures.extractor.slow:
+        if measures is None or measures.extractor.slow or trainer.world_size > 1 or not data.val_size:
             return {}
-        if trainer.world_size > 1 or not data.val_size:
+        if not self._has_real and trainer.ckpt_path is not None:
+            loader = data.val_dataloader()
+            for batch in islice(loader, limited(len(loader), trainer.limit_val_batches)):
+                measures.real.add(*batch)
+        if not (size := len(measures.real.all())):
             return {}
         order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(FLOOR_SEED))
-        sample = order[: len(measures.real.all())]
+        sample = order[:size]
         measures.generated.add(data.train_images[sample], data.train_labels[sample])
         values = measures.compute(against_training=False)
         measures.generated.clear()

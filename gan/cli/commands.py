@@ -82,22 +82,19 @@ def complete(words: Sequence[str]) -> None:
     from gan.cli.hydra_run import run_hydra
     from gan.config.hydra_flags import long_flags, split_flags
 
-    action, _, shell = words[0].partition("=") if len(words) == 1 else ("", "", "")
+    action, _, shell = " ".join(words).partition("=")
     if action not in ("install", "uninstall", "query") or shell not in SHELLS:
         raise UserError(f"{' '.join(words)}: install=SHELL, uninstall=SHELL or query=SHELL, of {', '.join(SHELLS)}")
     command = "train"  # Hydra's scripts are the same for each
     if action == "query":
         _, *typed = os.environ.get("COMP_LINE", "gan").split()
         last = typed.pop() if typed and not os.environ["COMP_LINE"].endswith(" ") else ""
-        if not typed:
-            print(" ".join(name for name in COMMANDS if name.startswith(last)))
+        if typed and typed[0] not in COMMANDS:
+            return
+        if not typed or last.startswith("-"):
+            print(" ".join(name for name in (long_flags() if typed else COMMANDS) if name.startswith(last)))
             return
         command = typed.pop(0)
-        if command not in COMMANDS:
-            return
-        if last.startswith("-"):
-            print(" ".join(name for name in long_flags() if name.startswith(last)))
-            return
         try:
             flags, _, overrides = split_flags(typed)
         except UserError:  # it is not finished

@@ -26,16 +26,12 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         is_first = command != "train" or is_first_of_machine()
         yield
     except BaseException as error:
-        mistakes: tuple[type[BaseException], ...] = (OSError, UserError, KeyboardInterrupt, *_library_mistakes())
+        lightning = sys.modules.get("lightning.fabric.utilities.exceptions")  # where the command has imported it
+        mistakes = (OSError, UserError, KeyboardInterrupt, HydraException, OmegaConfBaseException, YAMLError)
+        mistakes += (lightning.MisconfigurationException,) if lightning else ()
         if (is_first and traceback_wanted) or not isinstance(error, mistakes):
             raise
         if is_first:
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
-
-
-def _library_mistakes() -> tuple[type[Exception], ...]:
-    """Exceptions of Hydra, OmegaConf and YAML, and Lightning's if the command has imported it, for a wrong setting."""
-    module = sys.modules.get("lightning.fabric.utilities.exceptions")
-    return (HydraException, OmegaConfBaseException, YAMLError, *([module.MisconfigurationException] if module else []))

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from gan.config.bounds import unknown_key
 from gan.config.compose import CONFIG_DIR
@@ -27,10 +27,9 @@ def explain(error: BaseException, command: str = "train") -> str:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return joined(error)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
-    if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(cause, command)
-    missing = getattr(error, "missing_cfg_file", None) or ""
-    if isinstance(error, MissingConfigException) and "/" in missing:
+    if isinstance(error, MissingConfigException) and "/" in (missing := error.missing_cfg_file or ""):
         group, _, name = missing.rpartition("/")
         there = error.options or sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
         return f"{group}={name}: no such config; {', '.join(there)}"

@@ -142,13 +142,11 @@ def _check_interval(cfg: DictConfig, key: str, value: float | None) -> None:
 
 
 def _check_duration(cfg: DictConfig, key: str, value: Any) -> None:
-    if value is None:
-        return
     given = value
     if isinstance(value, str) and (match := DURATION.fullmatch(value.strip())):
         given = {unit: int(number) for unit, number in match.groupdict().items()}
     try:
-        fits = timedelta(**given) > timedelta(0)
+        fits = value is None or timedelta(**given) > timedelta(0)
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:

@@ -48,8 +48,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     check_bounds("evaluate", cfg)
     given = [str(path) for path in _listed(cfg.images, "images")]
     _refuse_repeated("images", given)
-    for key, unset in (("resize", None), ("invert", False)):
-        if cfg[key] != unset and not given:
+    for key in ("resize", "invert"):
+        if cfg[key] and not given:
             raise UserError(f"{key}={cfg[key]}: only for given images; there is no images=")
     labels, label_files = parse_labels(cfg.labels, len(given))
     for name in given:

@@ -86,10 +86,11 @@ def compare(
     for one in [*sets, floor]:
         results = []
         for repeat in range(len(floor.parts) if one is floor else cfg.repeats):
-            if pixels:
-                of_floor = pixels[repeat]
-                measures.pixels = of_floor if one is floor else _with_examples(of_floor, one, num_pixels, repeat)
-            results.append(_measure_set(measures, one, repeat, cfg, against_training=one is not floor))
+            measures.pixels = pixels[repeat] if pixels and (one is floor or one.labeled) else None
+            if measures.pixels is not None and one is not floor:
+                examples = one.examples(num_pixels, repeat)
+                measures.pixels = replace(measures.pixels, generated=examples, name=one.name)
+            results.append(_measure_set(measures, one, repeat, cfg))
         columns[one.name], intervals[one.name] = over_repeats(results)
         if folder is not None and one is not floor:
             pictures = folder if len(sets) == 1 else folder / folders[one.name]
@@ -135,10 +136,6 @@ def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig)
     return [
         Pixels(None, training, LabeledImages(*real), cfg.seed + repeat, "real images") for repeat in range(cfg.repeats)
     ]
-
-
-def _with_examples(pixels: Pixels, one: ImageSet, count: int, repeat: int) -> Pixels | None:
-    return replace(pixels, generated=one.examples(count, repeat), name=one.name) if one.labeled else None
 
 
 def choose_measures(
@@ -193,9 +190,7 @@ def _add(collector: FeatureCollector, images: Tensor, labels: Tensor, name: str)
         collector.add(images[chosen], labels[chosen])
 
 
-def _measure_set(
-    measures: ImageMeasures, one: ImageSet, repeat: int, cfg: DictConfig, against_training: bool
-) -> tuple[Values, Intervals]:
+def _measure_set(measures: ImageMeasures, one: ImageSet, repeat: int, cfg: DictConfig) -> tuple[Values, Intervals]:
     """The measures of a repeat of one set of images, and their confidence intervals."""
     measures.generated.clear()
     seconds = 0.0  # without the time in which the images are made
@@ -204,7 +199,7 @@ def _measure_set(
         measures.generated.add(images, labels)
         seconds += time.perf_counter() - started
     started = time.perf_counter()
-    values = measures.compute(against_training)
+    values = measures.compute(against_training=not isinstance(one, Floor))
     intervals = {} if cfg.confidence is None else measures.intervals(values, cfg.confidence)
     log.info("%s measured in %.1f s", one.name, seconds + time.perf_counter() - started)
     for skipped, reason in measures.skipped.items():

@@ -83,17 +83,16 @@ def measure(
     Raises:
         UserError: images, labels or a setting that cannot be used.
     """
-    named = isinstance(images, Mapping)
-    several = {str(name): one for name, one in images.items()} if isinstance(images, Mapping) else {"images": images}
-    if labels is not None and isinstance(labels, Mapping) != named:
-        with_names, without = ("images", "labels") if named else ("labels", "images")
+    if labels is not None and isinstance(labels, Mapping) != isinstance(images, Mapping):
+        with_names, without = ("images", "labels") if isinstance(images, Mapping) else ("labels", "images")
         raise UserError(f"labels: {with_names} are several by name, and the {without} have no names")
-    of_each = {} if named else {"images": labels}
-    if isinstance(labels, Mapping):
-        of_each = {str(name): one for name, one in labels.items()}
+    if not isinstance(images, Mapping):
+        images, labels = {"images": images}, {"images": labels}
+    several = {str(name): one for name, one in images.items()}
+    of_each = {} if labels is None else {str(name): one for name, one in labels.items()}
     if not several or "floor" in several:
         raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
-    if named and len(several) < len(images):
+    if len(several) < len(images):
         raise UserError(f"images: {list(images)}; two of these names are the same text")
     if unknown := [*of_each.keys() - several.keys()]:
         raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")

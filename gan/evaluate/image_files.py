@@ -16,7 +16,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".
 PICTURES |= {".pbm", ".pgm", ".ppm", ".pnm"}
 IMAGE_NAMES = ("images", "image", "samples", "x", "x_test", "x_train", "data", "arr_0")
 LABEL_NAMES = ("labels", "label", "y", "y_test", "y_train", "targets", "classes", "digits", "arr_1")
-IDX_IMAGES = re.compile(r"(?P<split>.*?)images(?P<middle>.*)idx3-ubyte", re.IGNORECASE)
+IDX_IMAGES = re.compile(r"(?P<split>.*?)images.*idx3-ubyte", re.IGNORECASE)
 ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
 IDX = bytes([0, 0, idx.UNSIGNED_BYTE])  # how an IDX file starts
 DEEPEST = 65535  # of 16 bits
@@ -90,7 +90,7 @@ def _folder(folder: Path) -> ReadImages:
     if pictures:
         labels = [_label(path, folder) for path in pictures]
         return ReadImages(map(_picture, pictures), None if None in labels else labels, True, _unclear_order(pictures))
-    return _numpy(npz) if npz else _idx(by_split.popitem()[1])
+    return _numpy(npz) if npz else _idx(kinds[0])
 
 
 def _files(folder: Path, above: Sequence[Path] = ()) -> Iterator[Path]:
@@ -148,9 +148,8 @@ def _of_16_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
 def _numpy(paths: list[Path]) -> ReadImages:
     opened = [_load(path, "images") for path in paths]
     images = [_named(arrays, IMAGE_NAMES, path, "images") for arrays, path in zip(opened, paths, strict=True)]
-    label_names = [next((name for name in LABEL_NAMES if name in arrays), None) for arrays in opened]
-    labels = [arrays[name] for arrays, name in zip(opened, label_names, strict=True) if name is not None]
-    return ReadImages(images, np.concatenate(labels) if len(labels) == len(paths) else None)
+    labels = [[arrays[name] for name in LABEL_NAMES if name in arrays] for arrays in opened]
+    return ReadImages(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
 
 
 def _load(path: Path, key: str) -> dict[str, np.ndarray]:
@@ -177,10 +176,9 @@ def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, ke
 
 
 def _idx(paths: list[Path]) -> ReadImages:
+    """The images of IDX files of one folder, and their labels if each has them beside it."""
     arrays = [idx.parse(idx.read_bytes(path), f"images={path}").numpy() for path in paths]
-    files = idx.by_standard_name(
-        file for parent in {path.parent for path in paths} for file in parent.glob("*") if file.is_file()
-    )
+    files = idx.by_standard_name(file for file in paths[0].parent.glob("*") if file.is_file())
     beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
     if len(beside) < len(paths):
         return ReadImages(arrays, None)

@@ -30,7 +30,7 @@ def save_pictures(
         shown = images[:10]
         features, _ = measures.extractor(shown.to(measures.extractor.device))
         _, neighbours = nearest(features.to(sets.training.features), sets.training.features, count=5)
-        rows = torch.cat([torch.cat([shown[i : i + 1], training[neighbours[i].cpu()]]) for i in range(len(shown))])
+        rows = torch.cat([shown.unsqueeze(1), training[neighbours.cpu()]], dim=1).flatten(0, 1)
         enlarge(grid(rows, columns=6)).save(folder / "nearest_training.png")
     if seen.labels is not None and seen.logits.shape[1] == 10 and reads_digits:
         confusion(seen.labels.cpu(), seen.digits.cpu()).savefig(folder / "confusion.png", dpi=150)

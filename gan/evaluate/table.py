@@ -63,11 +63,8 @@ def over_repeats(results: Sequence[tuple[Values, Intervals]]) -> tuple[Values, I
 
 
 def _by_key(repeats: Sequence[Mapping[str, T]]) -> dict[str, list[T]]:
-    found: dict[str, list[T]] = {}
-    for values in repeats:
-        for key, value in values.items():
-            found.setdefault(key, []).append(value)
-    return found
+    keys = dict.fromkeys(key for values in repeats for key in values)
+    return {key: [values[key] for values in repeats if key in values] for key in keys}
 
 
 def _least_parts(path: Path) -> int:

@@ -70,7 +70,7 @@ class Samples:
 
     def labels(self, start: int, stop: int) -> Tensor:
         labels = self.generator.labels(self.digits, start, stop, self.select)
-        return torch.full((stop - start,), -1) if labels is None else labels
+        return torch.full((stop - start,), -1, device="cpu") if labels is None else labels
 
     def seed_of(self, index: int) -> int:
         """The seed of an image."""
@@ -88,7 +88,7 @@ class Samples:
         """Rows start..stop-1, each from the seed whose turn it is; rows_of_seed(seed, first, end) has those of one."""
         if len(self.seeds) == 1 and not self.class_sweep:
             return rows_of_seed(self.seeds[0], start, stop)
-        index = torch.arange(start, stop)
+        index = torch.arange(start, stop, device="cpu")
         turns, within = index // self.images_per_turn, index % self.images_per_turn
         seed_number, own_turn = turns % len(self.seeds), turns // len(self.seeds)
         own_index = own_turn if self.class_sweep else own_turn * self.images_per_turn + within
@@ -111,7 +111,8 @@ class Strips:
         generator, steps = middles.generator, steps or STRIP_STEPS
         names = [name] if name is not None else list(generator.directions) or DIRECTIONS
         directions = torch.stack([generator.direction(name) for name in names])
-        amounts = torch.arange(1 - steps, steps, 2) / (steps - 1) * span  # unlike `linspace`, 0 in the middle
+        numbers = torch.arange(1 - steps, steps, 2, dtype=torch.float32, device="cpu")
+        amounts = numbers / (steps - 1) * span  # unlike `linspace`, 0 in the middle
         shifts = amounts.view(1, steps, 1) * directions.unsqueeze(1)
         self.shifts = shifts.flatten(0, 1)  # of all images with one middle
         rows = middles.default_count
@@ -131,12 +132,12 @@ class Strips:
     def _inputs(self, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
         first, last, within = self._rows(start, stop)
         z, labels = self.middles.inputs(first, last)
-        z = move(z[within], self.shifts[torch.arange(start, stop) % len(self.shifts)])
+        z = move(z[within], self.shifts[torch.arange(start, stop, device="cpu") % len(self.shifts)])
         return z, None if labels is None else labels[within]
 
     def _rows(self, start: int, stop: int) -> tuple[int, int, Tensor]:
         """The range first..last-1 of the middles of images start..stop-1, and where in it each image's middle is."""
-        of_middle = torch.arange(start, stop) // len(self.shifts)
+        of_middle = torch.arange(start, stop, device="cpu") // len(self.shifts)
         return int(of_middle[0]), int(of_middle[-1]) + 1, of_middle - of_middle[0]
 
 
@@ -185,10 +186,11 @@ class LatentPath:
         else:
             images = generator.interpolate(seeds, ends, steps, truncation)
         self._images = images.flatten(0, 1)
-        self._labels = torch.full((count,), -1)
+        self._labels = torch.full((count,), -1, device="cpu")
         if ends is not None:  # the label of the nearer end
-            nearer = (torch.arange(steps) * 2 > (steps if closed else steps - 1)).long()
-            self._labels = torch.tensor(ends)[(torch.arange(segments).unsqueeze(1) + nearer).flatten()]
+            nearer = [2 * step > (steps if closed else steps - 1) for step in range(steps)]
+            of_images = [ends[segment + near] for segment in range(segments) for near in nearer]
+            self._labels = torch.tensor(of_images, device="cpu")
         self.default_count, self.labelled = count, ends is not None
         self.columns: int | None = steps
 

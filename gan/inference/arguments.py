@@ -69,4 +69,5 @@ def requested_labels(
     choices = list(range(classes)) if given is None else list(given)
     if not choices or not all(isinstance(digit, Real | Tensor) and digit in range(classes) for digit in choices):
         raise UserError(f"digits={choices}: digits are 0 to {classes - 1}, and at least one is needed")
-    return torch.tensor([choices[index % len(choices)] for index in range(start, stop)], dtype=torch.long)
+    wanted = [choices[index % len(choices)] for index in range(start, stop)]
+    return torch.tensor(wanted, dtype=torch.long, device="cpu")

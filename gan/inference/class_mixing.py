@@ -57,4 +57,5 @@ def interpolate_labels(labels: Tensor, steps: int, num_classes: int) -> Tensor:
     if bool((labels == labels[0]).all()):
         return labels[:1].expand((len(labels) - 1) * steps)
     shares = one_hot(labels, num_classes).float().unsqueeze(1)
-    return torch.lerp(shares[:-1], shares[1:], torch.linspace(0, 1, steps).view(1, -1, 1)).flatten(0, 1)
+    t = torch.linspace(0, 1, steps, dtype=shares.dtype, device=shares.device)
+    return torch.lerp(shares[:-1], shares[1:], t.view(1, -1, 1)).flatten(0, 1)

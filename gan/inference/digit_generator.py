@@ -1,7 +1,7 @@
 """`DigitGenerator`: images of a trained generator. Everything after training uses a checkpoint through it."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan.checkpoint_files import checkpoint_path
+from gan.checkpoint_files import SHAPE, checkpoint_path
 from gan.config.allowed import COUNT, OPTIONAL_COUNT, SIZE, Number
 from gan.config.bounds import GENERATE
 from gan.errors import UserError
@@ -52,11 +52,8 @@ class DigitGenerator(MovableLatents):
         found = find_device(device)
         self.device = torch.device("cpu") if isinstance(network, OnnxGenerator) else found
         self.network = network.eval().requires_grad_(False).to(self.device)
-        self.latent_dim: int = facts["latent_dim"]
-        self.num_classes: int | None = facts["num_classes"]
-        self.image_channels: int = facts["image_channels"]
-        self.data: str | None = facts.get("data")
-        self.path, self.facts = path, facts
+        self.latent_dim, self.num_classes, self.image_channels = (facts[name] for name in SHAPE)
+        self.path, self.facts, self.data = path, facts, facts.get("data")
         self.chunk_sizes: tuple[int, ...] = (CHUNK,)
         self._runner: ChunkRunner | None = None
 
@@ -85,8 +82,9 @@ class DigitGenerator(MovableLatents):
         cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt"
     ) -> Self:
         """The averaged generator of a training checkpoint. Nothing in it is executed. Arguments as for `open`."""
-        network, facts = load_generator(Path(path), key, trust)
-        return cls(network, facts, device, Path(path))
+        path = Path(path).expanduser()
+        network, facts = load_generator(path, key, trust)
+        return cls(network, facts, device, path)
 
     @classmethod
     def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
@@ -94,8 +92,9 @@ class DigitGenerator(MovableLatents):
 
         An ONNX file runs on the CPU, whatever the device, with as many threads as torch has.
         """
-        network, facts = read_export(Path(path), key, trust)
-        return cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, Path(path))
+        path = Path(path).expanduser()
+        network, facts = read_export(path, key, trust)
+        return cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, path)
 
     def generate(
         self,
@@ -137,7 +136,8 @@ class DigitGenerator(MovableLatents):
         spans = chunks(first, first + num_images)
         if select is not None:
             return (self._selected(digits, seed, *span, truncation, select) for span in spans)
-        return self.sample_chunks((self.latents(seed, *span, truncation), self.labels(digits, *span)) for span in spans)
+        inputs = ((self.latents(seed, *span, truncation), self.labels(digits, *span)) for span in spans)
+        return map(torch.clone, self.sample_chunks(inputs))  # tensors that the caller may change
 
     def _selected(
         self, digits: Sequence[int] | None, seed: int, first: int, end: int, truncation: float | None, select: Select
@@ -146,8 +146,8 @@ class DigitGenerator(MovableLatents):
         block = first // CHUNK
         labels = self.labels(digits, block * CHUNK, end, select)
         assert labels is not None  # with `select`
-        spans = ((index * CHUNK, (index + 1) * CHUNK) for index in count())
-        samples = (self.sample(self.latents(derive_seed(seed, block), *span, truncation)) for span in spans)
+        seed = derive_seed(seed, block)
+        samples = (self.sample(self.latents(seed, i, i + CHUNK, truncation)) for i in count(0, CHUNK))
         return select_by_classifier(samples, labels, skip=first - block * CHUNK)
 
     def latents(self, seed: int, start: int, stop: int, truncation: float | None = None) -> Tensor:
@@ -187,8 +187,8 @@ class DigitGenerator(MovableLatents):
         self, seeds: Sequence[int], digits: Sequence[int] | None, steps: int, truncation: float | None
     ) -> tuple[Tensor, Tensor | None]:
         """The inputs of `interpolate`: latents [(len(seeds) - 1) * steps, latent_dim], and labels as for `sample`."""
-        if len(seeds) < 2:
-            raise UserError(f"seeds={list(seeds)}: 2 or more")
+        if not isinstance(seeds, Collection) or len(seeds) < 2:
+            raise UserError(f"seeds={seeds}: 2 or more, such as [0, 5]")
         steps = number(Number(least=2, whole=True), "steps", steps)
         seeds = [number(SIZE, f"seeds[{index}]", seed) for index, seed in enumerate(seeds)]
         ends = torch.cat([self.latents(seed, 0, 1, truncation) for seed in seeds])

@@ -101,7 +101,7 @@ def find_directions(
     """
     count = max(NUM_IMAGES, 8 * latent_dim)
     z = latents(0, 0, count, latent_dim)
-    labels = torch.arange(count) % (num_classes or 1)
+    labels = torch.arange(count, device="cpu") % (num_classes or 1)
     images = [
         quantize(forward(network, part.to(device), of_part.to(device) if num_classes else None)).cpu()
         for part, of_part in zip(z.split(CHUNK), labels.split(CHUNK), strict=True)
@@ -132,7 +132,7 @@ def measure_shapes(images: Tensor) -> Tensor:
     ink = unit(images).flatten(0, 1)
     mass = ink.sum((1, 2)).clamp_min(TINY)
     by_row, by_column = ink.sum(2) / mass.unsqueeze(1), ink.sum(1) / mass.unsqueeze(1)
-    y, x = torch.arange(by_row.shape[1]).float(), torch.arange(by_column.shape[1]).float()
+    y, x = (torch.arange(means.shape[1], device=means.device).float() for means in (by_row, by_column))
     y, x = y - (by_row @ y).unsqueeze(1), x - (by_column @ x).unsqueeze(1)
     xx, yy = (by_column * x.square()).sum(1), (by_row * y.square()).sum(1)
     slant = -torch.einsum("nyx,ny,nx->n", ink, y, x) / mass / yy.clamp_min(TINY)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +36,20 @@ FACTS = {
 class OnnxGenerator(nn.Module):
     """A generator that onnxruntime runs on the CPU. Torch does not see its weights."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, path: Path) -> None:
+        check_installed(path.name, "export", "onnxruntime")
+        import onnxruntime
+
         super().__init__()
-        self.session = session
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 4  # onnxruntime also raises every error it would log
+        self.path = path.absolute()
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """A pickled or a deep copy reads the file again: a session belongs to one process."""
+        return type(self), (self.path,)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """latents float [N, latent_dim], labels integers [N] -> images float [N, C, 28, 28] in [-1, 1]."""
@@ -119,15 +130,8 @@ def read_export(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Mod
 
 
 def _read_onnx(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    check_installed(path.name, "export", "onnxruntime")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # onnxruntime also raises every error it would log
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    metadata = _parse_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
-    network = OnnxGenerator(session).eval()
+    network = OnnxGenerator(path).eval()
+    metadata = _parse_metadata(network.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
     check_output(network, metadata)
     return network, metadata
 

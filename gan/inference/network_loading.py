@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from gan.checkpoint_files import SHAPE, read_checkpoint
 from gan.config.targets import build, locate
 from gan.errors import UserError, joined, one_line
+from gan.randomness import latents
 
 
 def load_generator(path: Path, key: str, trust: Sequence[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
@@ -114,8 +115,8 @@ def check_output(network: nn.Module, shape: Mapping[str, Any]) -> None:
 
 def example_inputs(shape: Mapping[str, Any], count: int) -> tuple[Tensor, Tensor | None]:
     """Inputs to try a network with: latents float [count, latent_dim], labels int64 [count] if it is conditional."""
-    z = torch.randn(count, shape["latent_dim"], generator=torch.Generator().manual_seed(count))
-    return z, torch.arange(count) % shape["num_classes"] if shape["num_classes"] else None
+    z = latents(count, 0, count, shape["latent_dim"])
+    return z, torch.arange(count, device="cpu") % shape["num_classes"] if shape["num_classes"] else None
 
 
 class _SkipNormal(TorchFunctionMode):

@@ -22,7 +22,7 @@ class Resamples:
     """
 
     def __init__(self, seed: int, generated: int, labels: Tensor | None) -> None:
-        self.seed, self._generated = seed, generated
+        self.seed = seed
         self._labels = torch.zeros(generated, dtype=torch.int64) if labels is None else labels.cpu()
         self._of_size: dict[int, Tensor] = {}
 

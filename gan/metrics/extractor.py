@@ -139,7 +139,7 @@ class DigitExtractor(Extractor):
     def __init__(self, classifier: DigitClassifier | None = None, data: str = "mnist") -> None:
         super().__init__()
         self.name, self.data = data, None if data == "mnist" else data  # that of MNIST reads digits of any data
-        self.classifier = classifier if classifier is not None else load_digit_classifier()
+        self.classifier = classifier if classifier is not None else load_digit_classifier(data=data)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,7 +220,7 @@ def build_extractor(
         UserError: another name; weights that are missing, altered or of another network; not an `Extractor`.
     """
     if chosen in CLASSIFIERS:
-        extractor: Any = DigitExtractor(load_digit_classifier(data=chosen), chosen)
+        extractor: Any = DigitExtractor(data=chosen)
     elif chosen == "inception":
         from gan.metrics.inception import InceptionExtractor
 

@@ -77,7 +77,7 @@ class ImageMeasures:
         return values
 
     def _compute(self, sets: Comparison, against_training: bool) -> tuple[dict[str, float], dict[str, str]]:
-        """The values, and of the measures left out the reasons."""
+        """The values, and by name why a measure is left out."""
         values: dict[str, float] = {}
         skipped: dict[str, str] = {}
         new: list[str] = []

@@ -93,7 +93,10 @@ def serve(cfg: DictConfig) -> None:
     with TemporaryDirectory(prefix="gan-serve-") as shared:
         os.environ[SHARED] = shared
         os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
         supervisor = Multiprocess(server_config(settings, Path(shared), LOGGING), [listener])
+        # A closed terminal ends the service; uvicorn would start new workers, also of a service under nohup.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else lambda *_: signal.raise_signal(signal.SIGTERM))
         supervisor.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
         sys.exit(STARTUP_FAILURE)  # as with one worker

@@ -81,6 +81,8 @@ class Models(dict[str, Model]):
         self._lock = asyncio.Lock()
         for name in settings.models:
             self.load(name)
+            for outcome in ("loaded", "refused"):  # Prometheus sees no increase where a count begins at 1
+                prometheus.RELOADS.labels(name, outcome)
 
     @property
     def default(self) -> Model:

@@ -105,7 +105,8 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         if end and end.is_complete:
             return module, end.metrics
         try:
-            return module, _fit(cfg, module, datamodule, resume_from, ended=end is not None)
+            metrics = _fit(cfg, module, datamodule, resume_from, ended=end is not None)
+            return module, end.metrics if end else metrics
         except DivergedError as error:
             last, rewinds = output_dir / LAST, module.rewinds + 1
             if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():

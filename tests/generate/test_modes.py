@@ -19,6 +19,20 @@ def test_seeds_take_turns(generated, model):
     assert np.array_equal(images, np.concatenate(alone))
 
 
+@pytest.mark.parametrize("options", [("mode=direction",), ("mode=walk",), ("seeds=0-3",)])
+def test_a_callers_default_type_and_device_change_no_image(generated, options):
+    expected = generated("a.npz", *options, model="unconditional")
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        found = generated("b.npz", *options, model="unconditional")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    for name in ("images", "labels"):
+        assert np.array_equal(found[name], expected[name])
+
+
 @pytest.mark.parametrize("mode", ["sample", "class_sweep"])
 def test_ranges_of_indices_make_up_one_long_run(generated, mode):
     options = (f"mode={mode}", "seeds=[2,3]", "digits=[0,5,6]", "truncation=0.7")

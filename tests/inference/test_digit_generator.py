@@ -55,6 +55,38 @@ def test_a_callers_autocast_changes_no_image(untrained):
         assert torch.equal(generator.generate(3, seed=0), images)
 
 
+def test_a_callers_default_type_and_device_change_no_image(checkpoints):
+    def images():
+        generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
+        path = generator.moved({"slant": 1}).interpolate([5, 6], digits=[3, 8], truncation=0.5)
+        return path, generator.generate(3, seed=0), np.asarray(generator.grid(3, seed=0))
+
+    expected = images()
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        found = images()
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+def test_what_is_streamed_may_be_changed(untrained):
+    (images,) = untrained().stream(3, seed=0)
+    images[0] = 255
+    assert images[0].min() == 255
+
+
+def test_the_home_folder_in_a_path(files, checkpoints, monkeypatch):
+    for path, opened in (
+        (checkpoints["unconditional"], DigitGenerator.from_checkpoint),
+        (files["unconditional", "safetensors"], DigitGenerator.from_export),
+    ):
+        monkeypatch.setenv("HOME", str(path.parent))
+        assert opened(f"~/{path.name}", device="cpu").path == path
+
+
 def test_more_latents_than_a_chunk(checkpoints):
     generator = DigitGenerator.from_checkpoint(checkpoints["conditional"], device="cpu")
     z, labels = torch.randn(300, 8), torch.arange(300) % 10
@@ -92,6 +124,7 @@ def test_an_exported_generator_has_the_same_images_and_the_same_facts(files, che
     assert difference.abs().max() <= 1
     assert opened.info() == generator.info()
     assert torch.equal(opened.generate(300, seed=0)[:20], opened.generate(20, seed=0))
+    assert torch.equal(pickle.loads(pickle.dumps(opened)).generate(20, seed=0), opened.generate(20, seed=0))
     if file_format == "onnx":
         assert opened.interpolate([1, 2], digits=[3]).shape == (1, 12, 1, 28, 28)
         with pytest.raises(UserError, match=r"no class embeddings to mix .*; use one digit"):
@@ -124,6 +157,7 @@ def test_interpolation_starts_and_ends_at_the_seeds_own_images(untrained):
     assert untrained(None).interpolate([0, 1]).shape == (1, 12, 1, 28, 28)
     for seeds, steps, line in (
         ([1], 12, r"seeds=\[1\]: 2 or more"),
+        (1, 12, r"seeds=1: 2 or more, such as \[0, 5\]"),
         ([1, -1], 12, r"seeds\[1\]=-1: a whole number, 0 or more"),
         ([1.5, 2], 12, r"seeds\[0\]=1\.5: a whole number, 0 or more"),
         ([1, 2], 1, "steps=1: a whole number, 2 or more"),

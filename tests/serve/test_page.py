@@ -220,6 +220,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page, scheme):
         background = shown.element("body").value_of_css_property("background-color")
         brightness = sum(int(value) for value in re.findall(r"\d+", background)[:3]) / 3
         assert brightness > 200 if scheme == "light" else brightness < 50
+        colours = "return [getComputedStyle(arguments[0], '::placeholder').color, getComputedStyle(arguments[1]).color]"
+        placeholder, hint = shown.browser.execute_script(colours, shown["digits"], shown["truncation-hint"])
+        assert placeholder == hint
     finally:
         shown.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         shown.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

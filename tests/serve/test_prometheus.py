@@ -35,6 +35,16 @@ async def test_the_images_seen_are_those_of_the_served_model_whatever_the_jobs_u
         assert metric("gan_model_images_seen", model="a") == 640
 
 
+@pytest.mark.anyio
+async def test_the_first_refused_reload_is_an_increase_for_prometheus(service, ckpt):
+    reloads = 'gan_model_reloads_total{model="first",outcome="refused"}'
+    async with service(f"models={{first: {{ckpt: '{ckpt}'}}}}") as client:
+        assert f"{reloads} 0.0\n" in (await client.get("/metrics")).text
+        ckpt.write_bytes(b"damaged")
+        assert (await client.post("/v1/models/first/reload")).status_code == 409
+        assert f"{reloads} 1.0\n" in (await client.get("/metrics")).text
+
+
 def test_of_dead_workers_the_gauges_are_forgotten_and_the_counts_kept(monkeypatch, tmp_path):
     dead = next(number for number in range(2**22, 0, -1) if not psutil.pid_exists(number))
     names = [f"{kind}_{pid}.db" for kind in ("counter", "gauge_livesum", "histogram") for pid in (dead, os.getpid())]

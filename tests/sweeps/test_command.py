@@ -1,5 +1,8 @@
 """`gan sweeps` finds the newest sweep, one by its name, and folders of runs."""
 
+import os
+import shutil
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -22,3 +25,19 @@ def test_the_command_finds_sweeps(job, tmp_path, monkeypatch, capsys):
     for named, words in {"empty": "has no runs in it", "nowhere": "there is no folder"}.items():
         with pytest.raises(UserError, match=f"sweep_name={named}: .*{words}"):
             sweeps(OmegaConf.create({"sweep_name": named}))
+
+
+def test_folders_of_other_commands_are_no_jobs(job, tmp_path):
+    shutil.rmtree(job("evaluated", ["ckpt=last"], root=tmp_path / "runs") / "checkpoints")
+    with pytest.raises(UserError, match="has no runs in it"):
+        sweeps(OmegaConf.create({"sweep_name": str(tmp_path / "runs")}))
+    job("trained", ["seed=1"], 3.0, root=tmp_path / "runs")
+    assert "evaluated" not in sweeps(OmegaConf.create({"sweep_name": str(tmp_path / "runs")}))
+
+
+def test_a_sweep_that_may_not_be_written_is_shown(job, tmp_path, monkeypatch):
+    folder = job("0", ["seed=1"], 3.0, root=tmp_path / "s").parent
+    (folder / "multirun.yaml").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write anywhere
+    assert "# Sweep s: 1 finished" in sweeps(OmegaConf.create({"sweep_name": str(folder)}))
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "multirun.yaml"]

@@ -151,3 +151,20 @@ class Measure(ABC):
         if self.num_classes and sets.generated.labels is not None and sets.generated.labels.max() >= self.num_classes:
             return f"{self.name} is of {self.num_classes} classes, and there are more"
         return None
+
+
+class MeanMeasure(Measure):
+    """A measure whose values are means over images: over all generated ones if `over_generated`, else over others."""
+
+    over_generated: ClassVar[bool] = False
+
+    @abstractmethod
+    def of_each(self, sets: Comparison) -> dict[str, Tensor]:
+        """By key, what the value is the mean of: bool or float64 [N]."""
+
+    def compute(self, sets: Comparison) -> dict[str, float]:
+        return {key: rows.double().mean().item() for key, rows in self.of_each(sets).items()}
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        means = resamples.generated_means if self.over_generated else resamples.means
+        return {key: means(rows) for key, rows in self.of_each(sets).items()}

@@ -19,9 +19,8 @@ from tqdm import tqdm
 from gan.atomic_write import write_json
 from gan.config.allowed import COUNT, Number
 from gan.images import unit
-from gan.metrics.bootstrap import Resamples
 from gan.metrics.extractor import full_precision
-from gan.metrics.measures.base import Comparison, LabeledImages, Measure, Pixels
+from gan.metrics.measures.base import Comparison, LabeledImages, MeanMeasure, Pixels
 from gan.runs.records import read_json
 
 VERSION = 1  # of the classifier and its training: another one has other numbers
@@ -31,7 +30,7 @@ NUM_CLASSES = 10
 log = logging.getLogger("gan")
 
 
-class ClassificationAccuracy(Measure):
+class ClassificationAccuracy(MeanMeasure):
     """CAS: the accuracy on real held-out images of a classifier trained on generated ones (Ravuri and Vinyals 2019).
 
     `cas_plus_real` is that of one trained on the generated and the real training images together. Its floor, which is
@@ -54,11 +53,9 @@ class ClassificationAccuracy(Measure):
         COUNT.require("cas_epochs", epochs)
         self.num_pixels, self.epochs = num_images, epochs
 
-    def compute(self, sets: Comparison) -> dict[str, float]:
-        return {key: correct.double().mean().item() for key, correct in self._correct(sets).items()}
-
-    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        return {key: resamples.means(correct) for key, correct in self._correct(sets).items()}
+    def of_each(self, sets: Comparison) -> dict[str, Tensor]:
+        """Which of the held-out images each classifier recognizes: bool [N]."""
+        return sets.generated.once(self._train_all, sets.pixels, sets.generated.features.device)
 
     def cost(self, generated: Sequence[int], floors: Sequence[Pixels], device: torch.device) -> str | None:
         real, channels = len(floors[0].training), floors[0].training.images.shape[1]
@@ -70,10 +67,6 @@ class ClassificationAccuracy(Measure):
             f"cas trains {len(sizes)} classifiers for {self.epochs} epochs, {total:,} images in all: "
             f"about {total / speed / 60:.1f} minutes at {speed:,.0f} images/s{''.join(f'; of {text}' for text in few)}"
         )
-
-    def _correct(self, sets: Comparison) -> dict[str, Tensor]:
-        """Which of the held-out images each classifier recognizes: bool [N]."""
-        return sets.generated.once(self._train_all, sets.pixels, sets.generated.features.device)
 
     def _train_all(self, pixels: Pixels, device: torch.device) -> dict[str, Tensor]:
         generated, real = pixels.generated, pixels.training

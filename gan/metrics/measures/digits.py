@@ -8,11 +8,11 @@ from torch import Tensor
 
 from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import ImageFeatures
-from gan.metrics.measures.base import Comparison, Measure
+from gan.metrics.measures.base import Comparison, MeanMeasure, Measure
 from gan.metrics.measures.distributions import Gaussian, frechet_distance, frechet_influence
 
 
-class DigitAccuracy(Measure):
+class DigitAccuracy(MeanMeasure):
     """The share of images in which the requested digit is read, 0..1."""
 
     name = "digit_accuracy"
@@ -20,21 +20,14 @@ class DigitAccuracy(Measure):
     bounds = (0, 1)
     reads_digits = True
     needs_labels = True
+    over_generated = True
 
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
         return 0, 100  # a share of fewer is uncertain by more than 0.05
 
-    def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: correct(sets).mean().item()}
-
-    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        return {self.name: resamples.generated_means(correct(sets))}
-
-
-def correct(sets: Comparison) -> Tensor:
-    """1 for each generated image in which the requested digit is read, else 0: float64 [N]."""
-    assert sets.generated.labels is not None  # for `needs_labels`
-    return (sets.generated.digits == sets.generated.labels).double()
+    def of_each(self, sets: Comparison) -> dict[str, Tensor]:
+        assert sets.generated.labels is not None  # the measure needs them
+        return {self.name: sets.generated.digits == sets.generated.labels}
 
 
 class _OfClasses(Measure):
@@ -116,7 +109,7 @@ def _by_class(images: ImageFeatures) -> dict[int, tuple[Gaussian, Tensor]]:
     return {label: (Gaussian.of(features), features) for label, features in of_each.items() if len(features) > 1}
 
 
-class ClassAccuracy(Measure):
+class ClassAccuracy(MeanMeasure):
     """The digit accuracy of each digit; of a digit without images there is none."""
 
     name = "class_accuracy"
@@ -129,14 +122,7 @@ class ClassAccuracy(Measure):
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
         return 0, 100 * num_classes
 
-    def compute(self, sets: Comparison) -> dict[str, float]:
-        return {key: shares.mean().item() for key, shares in self._of_each_digit(sets)}
-
-    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        return {key: resamples.means(shares) for key, shares in self._of_each_digit(sets)}
-
-    def _of_each_digit(self, sets: Comparison) -> Iterator[tuple[str, Tensor]]:
-        labels, shares = sets.generated.labels, correct(sets)
+    def of_each(self, sets: Comparison) -> dict[str, Tensor]:
+        digits, labels = sets.generated.digits, sets.generated.labels
         assert labels is not None  # the measure needs them
-        for digit in labels.unique().tolist():
-            yield f"accuracy_class_{digit}", shares[labels == digit]
+        return {f"accuracy_class_{label}": digits[labels == label] == label for label in labels.unique().tolist()}

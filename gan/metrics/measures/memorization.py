@@ -59,7 +59,7 @@ class Memorization(Measure):
         return [key for key, distance in zip(self.values, (scale, close), strict=True) if distance > 0]
 
     def _distances(self, sets: Comparison) -> tuple[Tensor, Tensor, Tensor]:
-        """Those of generated images to training ones; the median and the hundredth of those of held-out ones."""
+        """Of each generated image to the nearest training image; the median and 1st percentile of held-out images'."""
         held_out = sets.real.once(nearest, sets.real.features, sets.training.features)[0][:, 0]
         generated = sets.generated.once(nearest, sets.generated.features, sets.training.features)[0][:, 0]
         return generated, held_out.median(), held_out.quantile(0.01)

@@ -11,18 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from gan.metrics.bootstrap import Resamples
 from gan.metrics.features import ImageFeatures
-from gan.metrics.measures.base import Comparison, Measure
+from gan.metrics.measures.base import Comparison, MeanMeasure
 
 CHUNK_ELEMENTS = 4_000_000
 PRECISION_K = 3
 COVERAGE_K = 5
 ROUNDING = 1e-6  # a distance below this part of the longest feature vector is none
-OF_REAL = ("recall", "coverage")  # means over the real images
 
 
-class _Neighbours(Measure):
+class _Neighbours(MeanMeasure):
     bounds: ClassVar[tuple[float, float]] = (0, 1)
     in_feature_space = True
     least_real = COVERAGE_K + 1
@@ -31,13 +29,9 @@ class _Neighbours(Measure):
     def enough(self, num_features: int, num_classes: int) -> tuple[int, int]:
         return 100 * COVERAGE_K, 100 * PRECISION_K  # the k-th neighbour is among the nearest hundredth
 
-    def compute(self, sets: Comparison) -> dict[str, float]:
-        return {self.name: sets.generated.once(_of_each_image, sets.generated, sets.real)[self.name].mean().item()}
-
-    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        # The images that the mean is over are drawn again. The balls are those of all images.
-        means = resamples.means if self.name in OF_REAL else resamples.generated_means
-        return {self.name: means(sets.generated.once(_of_each_image, sets.generated, sets.real)[self.name])}
+    def of_each(self, sets: Comparison) -> dict[str, Tensor]:
+        # Resamples draw these again. The balls are always those of all images.
+        return {self.name: sets.generated.once(_of_each_image, sets.generated, sets.real)[self.name]}
 
 
 class Precision(_Neighbours):
@@ -45,6 +39,7 @@ class Precision(_Neighbours):
 
     name = "precision"
     values = {"precision": "higher"}
+    over_generated = True
 
 
 class Recall(_Neighbours):
@@ -59,6 +54,7 @@ class Density(_Neighbours):
 
     name = "density"
     values = {"density": "higher"}
+    over_generated = True
     bounds = (0, math.inf)
 
 
@@ -72,7 +68,7 @@ class Coverage(_Neighbours):
 def squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Squared distances between float64 [N, D] and [M, D]: some rows at a time, their slice and float64 [rows, M].
 
-    Those of equal rows are 0, whatever `ROUNDING` has made of them.
+    Those of equal rows are 0: what rounding alone can make is cut off, see `ROUNDING`.
     """
     longest = max(part.square().sum(1).amax().item() for part in (rows, columns))
     # Around a common center the expansion |x|^2 - 2 x.y + |y|^2 loses the fewest digits.
@@ -93,13 +89,13 @@ def radii(features: Tensor, *ks: int) -> list[Tensor]:
 
 
 def nearest(features: Tensor, reference: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
-    """Of features, float64 [N, D], the nearest of a reference set, [M, D]: distances and indices [N, count]."""
+    """The rows of a reference, float64 [M, D], nearest to each of features, [N, D]: distances, indices [N, count]."""
     found = [part.topk(count, largest=False) for _, part in squared_distances(features, reference)]
     return torch.cat([part.values for part in found]).sqrt(), torch.cat([part.indices for part in found])
 
 
 def _of_each_image(generated: ImageFeatures, real: ImageFeatures) -> dict[str, Tensor]:
-    """What the measures are means of: float64, of each generated sample, for recall and coverage of each real one."""
+    """What the measures are means of, for each generated sample; recall and coverage for each real one."""
     real_radii = real.once(radii, real.features, PRECISION_K, COVERAGE_K)
     (generated_radii,) = radii(generated.features, PRECISION_K)
     precise = torch.zeros(len(generated), dtype=torch.bool, device=generated.features.device)
@@ -110,5 +106,4 @@ def _of_each_image(generated: ImageFeatures, real: ImageFeatures) -> dict[str, T
         balls += (squared < real_radii[1][place, None]).sum(0)
         recalled[place] = (squared <= generated_radii).any(1)
         covered[place] = squared.amin(1) < real_radii[1][place]
-    of_each = {"precision": precise, "recall": recalled, "density": balls / COVERAGE_K, "coverage": covered}
-    return {name: values.double() for name, values in of_each.items()}
+    return {"precision": precise, "recall": recalled, "density": balls / COVERAGE_K, "coverage": covered}

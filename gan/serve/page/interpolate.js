@@ -48,7 +48,6 @@ function play(on) {
   clearInterval(timer);
   timer = null;
   $("play").textContent = on ? "Stop" : "Play";
-  $("play").setAttribute("aria-pressed", String(on));
   if (!on) return;
   let direction = 1;
   timer = setInterval(() => {

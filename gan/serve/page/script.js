@@ -57,7 +57,9 @@ onClick("clear", () => {
   $("digits").focus();
 });
 $("truncation").addEventListener("input", () => {
-  $("truncation-value").value = truncation()?.toFixed(1) ?? "off";
+  const text = truncation()?.toFixed(1) ?? "off";
+  $("truncation-value").value = text;
+  $("truncation").setAttribute("aria-valuetext", text);
 });
 addSliders(generate);
 onClick("directions-reset", () => {

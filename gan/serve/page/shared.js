@@ -121,7 +121,8 @@ export async function loadModels() {
 export function enableDigits() {
   const model = shownModel();
   const follows = catalogue.watch ? " This page follows its training." : "";
-  if (model) tell("images-seen", `The generator has seen ${model.images_seen.toLocaleString("en")} images.${follows}`);
+  const seen = model ? `The generator has seen ${model.images_seen.toLocaleString("en")} images.${follows}` : "";
+  if (seen && seen !== $("images-seen").textContent) tell("images-seen", seen); // else a screen reader says it again
   const conditional = classes() !== null;
   for (const field of $("digit-choice").querySelectorAll("button, input")) field.disabled = !conditional;
   for (const id of ["from-digit", "to-digit"]) $(id).disabled = !conditional;

@@ -29,7 +29,11 @@ def _job(request: Request, identifier: str = Path(pattern="^[0-9a-f]{32}$")) -> 
     job = service_of(request).jobs.find(identifier)
     if job is not None and job.record.owner == _owner(request):
         return job
-    raise HTTPException(404, f"There is no job {identifier}.")
+    raise _missing(identifier)
+
+
+def _missing(identifier: str) -> HTTPException:
+    return HTTPException(404, f"There is no job {identifier}.")
 
 
 JobDep = Annotated[Job, Depends(_job)]
@@ -72,11 +76,15 @@ def cancel(request: Request, job: JobDep) -> None:
 @router.get("/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD)
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Ranges continue a broken download."""
-    if not job.result.exists():
-        raise HTTPException(409, f"Job {job.id} {'has failed' if job.record.error else 'is not done yet'}.")
+    try:
+        found = job.result.stat()
+    except FileNotFoundError:
+        if job.record.state == "done":  # it was deleted since its record was read
+            raise _missing(job.id) from None
+        raise HTTPException(409, f"Job {job.id} {'has failed' if job.record.error else 'is not done yet'}.") from None
     media_type = "application/zip" if job.result.suffix == ".zip" else "application/octet-stream"
     headers = {"Cache-Control": "private, no-cache"}  # a shared cache would keep it beyond its key and its deletion
-    return FileResponse(job.result, headers=headers, filename=job.result.name, media_type=media_type)
+    return FileResponse(job.result, headers=headers, filename=job.result.name, media_type=media_type, stat_result=found)
 
 
 def _entry(request: Request, job: Job) -> schemas.JobEntry:

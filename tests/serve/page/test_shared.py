@@ -1,4 +1,4 @@
-"""Keyboard and history: what the two forms share."""
+"""Keyboard, history and screen readers: what the two forms share."""
 
 import pytest
 
@@ -26,3 +26,17 @@ def test_fields_are_as_they_say_when_a_browser_goes_back(page):
     shown.images()
     assert (shown["truncation"].get_attribute("value"), shown["truncation-value"].text) == ("3", "off")
     assert (shown["direction-slant"].get_attribute("value"), shown["direction-slant-value"].text) == ("0", "0")
+
+
+def test_a_screen_reader_says_what_is_seen_and_nothing_twice(page):
+    shown = page()
+    shown.interpolated()
+    assert shown.element(".sliders").accessible_name == "Handwriting"
+    assert shown["truncation"].get_attribute("aria-valuetext") == "off"
+    shown.press("truncation", "HOME")
+    assert shown["truncation"].get_attribute("aria-valuetext") == "0.2"
+    watch = "new MutationObserver(() => { window.again = true }).observe(arguments[0], { childList: true })"
+    shown.browser.execute_script(watch, shown["images-seen"])
+    shown.generate(seed="8")
+    shown.until(lambda: "seed 8." in shown["generate-status"].text)
+    assert not shown.browser.execute_script("return window.again")

@@ -53,3 +53,13 @@ async def test_a_job_is_its_keys_alone(service):
         entry = await until(client, url, "done")
         assert entry.keys() == JobEntry.model_fields.keys()  # not whose it is
         assert (await client.get("/v1/jobs")).json() == {"jobs": [entry]}
+
+
+async def test_a_result_that_is_deleted_as_its_download_begins_is_a_job_that_is_not_there(service):
+    async with service() as client:
+        url = await submit(client)
+        assert (await client.get(f"{url}/download")).status_code == 409
+        await until(client, url, "done")
+        client.service.jobs.find(url.rpartition("/")[2]).result.unlink()
+        refused = await client.get(f"{url}/download")
+        assert (refused.status_code, refused.json()["detail"].startswith("There is no job ")) == (404, True)
