@@ -10,6 +10,8 @@ from gan.serve.settings import ROOT_PATH
 if TYPE_CHECKING:
     from uvicorn import _types as asgi
 
+MAPPED = re.compile(rb"(?<![^\s,\[])::ffff:(?=[0-9]+\.)", re.IGNORECASE)  # IPv4 as a part of IPv6's
+
 
 class ProxyHeaders(ProxyHeadersMiddleware):
     """uvicorn's middleware for X-Forwarded-For and X-Forwarded-Proto, with X-Forwarded-Prefix added."""
@@ -28,6 +30,10 @@ class ProxyHeaders(ProxyHeadersMiddleware):
                 client = scope["client"] = (client[0].removeprefix("::ffff:"), client[1])
             if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]):
                 app = super().__call__
+                scope["headers"] = [
+                    (name, MAPPED.sub(b"", value) if name == b"x-forwarded-for" else value)
+                    for name, value in scope["headers"]
+                ]
                 if (client[0] if client else None) in self.trusted_hosts:
                     prefix = _forwarded_prefix(scope) or prefix
             if prefix:  # as ASGI has it, the path begins with the root path, whether or not the proxy removed it

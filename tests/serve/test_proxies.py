@@ -79,7 +79,8 @@ async def test_a_service_that_listens_for_ipv6_knows_its_proxy_by_the_address_of
     for address, believed in (("::ffff:10.0.0.1", "192.0.2.7 /gan"), ("::ffff:10.0.0.2", "10.0.0.2 ")):
         transport = httpx.ASGITransport(ProxyHeaders(echo, "10.0.0.1", None), client=(address, 1234))
         async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
-            assert (await client.get("/", headers={"X-Forwarded-For": "192.0.2.7", PREFIX: "/gan"})).text == believed
+            for hops in ("192.0.2.7", "::ffff:192.0.2.7", "192.0.2.7, ::FFFF:10.0.0.1", "192.0.2.7,[::ffff:10.0.0.1]"):
+                assert (await client.get("/", headers={"X-Forwarded-For": hops, PREFIX: "/gan"})).text == believed
 
 
 @pytest.mark.process
