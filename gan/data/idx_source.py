@@ -55,11 +55,10 @@ class IDXFiles(Source):
         if self.download and self._find() is None:
             if any(standard_name(path) not in ALL_NAMES for path in self._others()):
                 raise self._not_found("nothing is downloaded beside other data")
-            folder, *others = self._folders()
+            folder = self._folders()[0]
             there = present(folder)
-            for other in others:  # a user's own files must be neither mixed with downloaded ones nor passed over
-                missing = [name for name in ALL_NAMES if name not in present(other)]
-                if 0 < len(missing) < len(ALL_NAMES) and not (there and other.samefile(folder)):
+            for other, missing in self._incomplete():  # a user's own are neither mixed with downloads nor passed over
+                if not (there and other.samefile(folder)):
                     raise UserError(
                         f"data.dir={self.dir}: {', '.join(missing)} are missing beside the files in {other}; add them, "
                         f"or name a folder with none of the four to download {self.layout} into it"
@@ -103,6 +102,11 @@ class IDXFiles(Source):
                 return paths if own or md5 != MNIST_LABELS_MD5 else None
         return None
 
+    def _incomplete(self) -> list[tuple[Path, Sequence[str]]]:
+        """The folders that have some of the four files, and the names that are missing there."""
+        places = [(folder, [name for name in ALL_NAMES if name not in present(folder)]) for folder in self._folders()]
+        return [(folder, missing) for folder, missing in places if 0 < len(missing) < len(ALL_NAMES)]
+
     def _folders(self) -> list[Path]:
         by_layout = [self.dir / name / "raw" for name in (self.layout, self.layout.lower())]
         return [*by_layout, self.dir / "raw", self.dir]
@@ -131,9 +135,7 @@ class IDXFiles(Source):
         others = sorted(path.name for path in self._others())
         but = f" (but {', '.join(others[:8])})" if others else ""
         kind = UserError if others else DataNotFoundError  # files of another form are a mistake; no files may be meant
-        places = {folder: [name for name in ALL_NAMES if name not in present(folder)] for folder in self._folders()}
-        begun = [(folder, missing) for folder, missing in places.items() if 0 < len(missing) < len(ALL_NAMES)]
-        folder, missing = begun[0] if begun else (self.dir / self.layout / "raw", ALL_NAMES)
+        folder, missing = next(iter(self._incomplete()), (self.dir / self.layout / "raw", ALL_NAMES))
         return kind(
             f"data.dir={self.dir}: no {self.layout} files there{but}, and {reason}; put {', '.join(missing)}, "
             f"plain or .gz, into {folder.absolute()}, or use data=digits (no files)"

@@ -86,10 +86,9 @@ def compare(
     for one in [*sets, floor]:
         results = []
         for repeat in range(len(floor.parts) if one is floor else cfg.repeats):
-            measures.pixels = pixels[repeat] if pixels and (one is floor or one.labeled) else None
-            if measures.pixels is not None and one is not floor:
-                examples = one.examples(num_pixels, repeat)
-                measures.pixels = replace(measures.pixels, generated=examples, name=one.name)
+            if pixels:
+                of_floor = pixels[repeat]
+                measures.pixels = of_floor if one is floor else _with_examples(of_floor, one, num_pixels, repeat)
             results.append(_measure_set(measures, one, repeat, cfg))
         columns[one.name], intervals[one.name] = over_repeats(results)
         if folder is not None and one is not floor:
@@ -136,6 +135,10 @@ def _pixels(data: MNISTDataModule, real: tuple[Tensor, Tensor], cfg: DictConfig)
     return [
         Pixels(None, training, LabeledImages(*real), cfg.seed + repeat, "real images") for repeat in range(cfg.repeats)
     ]
+
+
+def _with_examples(pixels: Pixels, one: ImageSet, count: int, repeat: int) -> Pixels | None:
+    return replace(pixels, generated=one.examples(count, repeat), name=one.name) if one.labeled else None
 
 
 def choose_measures(

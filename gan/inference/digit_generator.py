@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gan.checkpoint_files import SHAPE, checkpoint_path
 from gan.config.allowed import COUNT, OPTIONAL_COUNT, SIZE, Number
 from gan.config.bounds import GENERATE
+from gan.config.early_checks import expanded
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
 from gan.images import ReturnFormat, as_format, grid
@@ -82,9 +83,8 @@ class DigitGenerator(MovableLatents):
         cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt"
     ) -> Self:
         """The averaged generator of a training checkpoint. Nothing in it is executed. Arguments as for `open`."""
-        path = Path(path).expanduser()
-        network, facts = load_generator(path, key, trust)
-        return cls(network, facts, device, path)
+        path = expanded(key, str(path))
+        return cls(*load_generator(path, key, trust), device, path)
 
     @classmethod
     def from_export(cls, path: str | Path, device: str = "auto", trust: Sequence[str] = (), key: str = "ckpt") -> Self:
@@ -92,7 +92,7 @@ class DigitGenerator(MovableLatents):
 
         An ONNX file runs on the CPU, whatever the device, with as many threads as torch has.
         """
-        path = Path(path).expanduser()
+        path = expanded(key, str(path))
         network, facts = read_export(path, key, trust)
         return cls(network, {"trainable_parameters": facts["total_parameters"], **facts}, device, path)
 

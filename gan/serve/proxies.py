@@ -27,7 +27,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         if scope["type"] == "http":
             prefix, client = self.root_path, scope.get("client")
             if client:  # host=:: has IPv4 addresses as parts of IPv6's
-                client = scope["client"] = (client[0].removeprefix("::ffff:"), client[1])
+                client = scope["client"] = (MAPPED.sub(b"", client[0].encode()).decode(), client[1])
             if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]):
                 app = super().__call__
                 scope["headers"] = [

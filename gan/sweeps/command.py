@@ -49,7 +49,8 @@ def _is_sweep(folder: Path) -> bool:
 
 def _runs(folder: Path) -> list[Job]:
     """The jobs of a sweep, or the trainings in another folder: other commands leave settings as well."""
-    return [job for job in read_jobs(folder) if _is_sweep(folder) or (job.folder / LAST.parent).is_dir()]
+    jobs = read_jobs(folder)
+    return jobs if _is_sweep(folder) else [job for job in jobs if (job.folder / LAST.parent).is_dir()]
 
 
 def _is_running(folder: Path) -> bool:

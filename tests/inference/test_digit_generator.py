@@ -85,6 +85,8 @@ def test_the_home_folder_in_a_path(files, checkpoints, monkeypatch):
     ):
         monkeypatch.setenv("HOME", str(path.parent))
         assert opened(f"~/{path.name}", device="cpu").path == path
+        with pytest.raises(UserError, match=r"^ckpt=~nobody-of-this-name/a\.file: there is no home folder ~nobody"):
+            opened("~nobody-of-this-name/a.file", device="cpu")
 
 
 def test_more_latents_than_a_chunk(checkpoints):

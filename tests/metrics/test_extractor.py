@@ -40,6 +40,12 @@ def test_an_impossible_extractor_is_one_line(chosen, message):
         build_extractor(chosen)
 
 
+def test_an_extractor_of_other_data_does_not_take_mnists_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(extractor, "WEIGHTS", tmp_path / WEIGHTS.name)
+    with pytest.raises(UserError, match=r"metrics\.extractor=kmnist: there is no .*kmnist_classifier\.safetensors"):
+        DigitExtractor(data="kmnist")
+
+
 @pytest.mark.parametrize(
     ("known", "source", "reason"),
     [
