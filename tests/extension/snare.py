@@ -14,7 +14,8 @@ class Snare(Callback):
 
     def on_train_start(self, trainer, pl_module):
         before = self.notes.read_text().split() if self.notes.exists() else []
-        self.notes.write_text(" ".join([*before, self.name]))
+        with self.notes.open("a") as notes:  # jobs that run at the same time lose no note of another
+            notes.write(f"{self.name}\n")
         if self.name != self.job or self.name in before:
             return
         if self.how == "kill":
