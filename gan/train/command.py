@@ -37,14 +37,21 @@ from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
-from gan.train.resume import checkpoint_to_resume, load_weights, require_no_other_run, resume
+from gan.train.resume import (
+    Progress,
+    checkpoint_to_resume,
+    load_weights,
+    recorded_metrics,
+    require_no_other_run,
+    resume,
+)
 from gan.trainer_types import Trainer
 
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
 EXPECTED_WARNINGS = (
     ".*LeafSpec.*",  # Lightning's own use of torch's pytrees is deprecated
     "You're resuming from a checkpoint that ended before the epoch ended",  # MidEpoch resumes in the middle of one
-    r".*add the following callbacks: \['Timer'\]",  # a run may resume without the max_time that it had
+    r".*add the following callbacks: \[['\"](Timer|EarlyStopping)",  # a run may resume without what had ended it
     "Grad strides do not match bucket view strides",  # DDP then copies gradients, which is only slower
     "The `srun` command is available",  # gan.hardware refuses a wrong use of srun
 )
@@ -101,12 +108,15 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         check_model_fits_data(module, datamodule.source)
         if cfg.init_from and not resume_from:
             load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
-        end = resume(cfg, module, resume_from, datamodule.source.name) if resume_from else None
-        if end and end.is_complete:
-            return module, end.metrics
+        progress, recorded = Progress.CONTINUES, {}
+        if resume_from:
+            progress = resume(cfg, module, resume_from, datamodule.source.name)
+            recorded = recorded_metrics(resume_from)
+        if progress is Progress.COMPLETE:
+            return module, recorded
         try:
-            metrics = _fit(cfg, module, datamodule, resume_from, ended=end is not None)
-            return module, end.metrics if end else metrics
+            metrics = _fit(cfg, module, datamodule, resume_from, ended=progress is Progress.TRAINED)
+            return module, metrics or recorded  # none are logged where no batch was left to train on
         except DivergedError as error:
             last, rewinds = output_dir / LAST, module.rewinds + 1
             if cfg.on_divergence == "stop" or rewinds > MAX_REWINDS or not last.is_file():

@@ -7,8 +7,9 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from joblib import cpu_count
@@ -83,18 +84,23 @@ def _differences(key: str, now: Any, then: Any) -> Iterator[tuple[str, Any, Any]
         yield key, now, then
 
 
-class End(NamedTuple):
-    """What is known of a run whose training has reached its end."""
+class Progress(Enum):
+    """How far a run is that resumes."""
 
-    metrics: dict[str, float]  # the last ones
-    is_complete: bool  # False: it was killed before its last files were written, and they are due
+    CONTINUES = auto()
+    TRAINED = auto()  # it was killed before its last files were written, and they are due
+    COMPLETE = auto()
 
 
-def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
+def recorded_metrics(path: Path) -> dict[str, float]:
+    """The last values of the metrics when a run's checkpoint was written; none if its record is missing."""
+    return read_json(path.with_suffix(".json")).get("metrics", {})
+
+
+def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> Progress:
     """Prepares a run on `data` that resumes, and logs which settings differ; Lightning restores the rest in `fit`.
 
-    Returns:
-        None for a run that continues, else its end; the module then has its weights.
+    The module of a run that does not continue gets its weights.
 
     Raises:
         UserError: the file cannot be read, or the networks or optimizers differ.
@@ -110,7 +116,7 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
         say("%s: %s", path, reason)
         module.on_load_checkpoint(checkpoint)
         written = read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
-        return End(read_json(path.with_suffix(".json")).get("metrics", {}), elsewhere or written)
+        return Progress.COMPLETE if elsewhere or written else Progress.TRAINED
     say("resumed     after %s images", f"{checkpoint['images_seen']:,}")
     if (then := checkpoint.get("data")) not in (None, data):
         say("changed     data=%s, was %s; its measures are not compared with those before", data, then)
@@ -122,7 +128,7 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> End | None:
             settle_threads(min(threads, cpu_count()))
         if torch.get_num_threads() != threads:
             say("changed     threads=%d, was %d", torch.get_num_threads(), threads)
-    return None
+    return Progress.CONTINUES
 
 
 def _end_reached(cfg: DictConfig, checkpoint: dict[str, Any]) -> str | None:

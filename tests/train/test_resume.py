@@ -243,10 +243,11 @@ EARLY = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: val/fid_
 def test_a_run_that_early_stopping_has_ended_trains_no_further_with_it(run, tmp_path, caplog, batches):
     caplog.set_level("INFO", "gan")
     settings = ("trainer.max_epochs=3", *batches)
-    run(*settings, f"+callbacks.early={EARLY}")
+    _, measured = run(*settings, f"+callbacks.early={EARLY}")
     last, summary = tmp_path / "run" / "checkpoints" / "last.ckpt", tmp_path / "run" / "summary.json"
     before = last.read_bytes(), {**json.loads(summary.read_text()), "minutes": 0}
-    module, _ = run(*settings, f"+callbacks.early={EARLY}", "ckpt_path=auto")
+    module, metrics = run(*settings, f"+callbacks.early={EARLY}", "ckpt_path=auto")
+    assert metrics == pytest.approx(measured)
     assert (last.read_bytes(), {**json.loads(summary.read_text()), "minutes": 0}) == before
     assert [line for line in caplog.messages if line.startswith("ended")] == [
         "ended       by EarlyStopping of val/fid_mnist; without this callback the run resumes"
