@@ -132,6 +132,14 @@ def python(tmp_path_factory):
     lifeline.close()
 
 
+@pytest.fixture
+def without_nohup():
+    """A closed terminal is noticed, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quiet_wandb(tmp_path_factory):
     """W&B says nothing, and keeps nothing in the home folder."""

@@ -33,14 +33,6 @@ def test_a_signal_ends_the_block_that_names_it_as_an_exception_does():
     assert signal.getsignal(signal.SIGUSR1) == before
 
 
-@pytest.fixture
-def without_nohup():
-    """The tests themselves may run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 SIGNALS = ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGHUP, 129))
 
 

@@ -70,10 +70,11 @@ def ask(address, *arguments):
     """Has the server run Python with these arguments, and ends as that process does."""
     files = [number for number in map(int, os.listdir("/proc/self/fd")) if os.path.exists(f"/proc/self/fd/{number}")]
     connection = connect(address)
+    ignored = [number for number in PASSED_ON if signal.getsignal(number) == signal.SIG_IGN]
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
     asked = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ), "files": files}
-    text = json.dumps(asked).encode()
+    text = json.dumps({**asked, "ignored": ignored}).encode()
     connection.sendall(RUN)
     connection.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
     connection.sendall(len(text).to_bytes(4, "big") + text)
@@ -173,7 +174,7 @@ def keep(connection, path):
 
 
 def become(asked, files, path):
-    """Takes over the files, environment and folder of the caller; returns the arguments for Python."""
+    """Takes over the files, environment, folder and ignored signals of the caller; returns the arguments for Python."""
     import fcntl
 
     import numpy as np
@@ -187,6 +188,9 @@ def become(asked, files, path):
         os.close(own)
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         setattr(sys, name, open(number, mode, buffering=1, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for number in PASSED_ON:
+        unhandled = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN if number in asked["ignored"] else unhandled)
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])

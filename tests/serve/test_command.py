@@ -1,7 +1,6 @@
 """`gan serve` as a process: shutdown, kill and workers."""
 
 import errno
-import logging
 import os
 import re
 import signal
@@ -168,7 +167,7 @@ def test_a_job_of_a_killed_service_is_continued_by_the_next(serve, tmp_path):
 
 
 @pytest.mark.process
-def test_two_workers_count_a_rate_limit_together_in_redis(serve, redis, tmp_path):
+def test_two_workers_count_a_rate_limit_together_in_redis(serve, redis, tmp_path, without_nohup):
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
     server = serve(ckpt, "port=0", "workers=2", "rate_limit=20/hour", f"rate_limit_storage={redis[0]}")
     server.wait_for("startup complete", 2)
@@ -177,16 +176,6 @@ def test_two_workers_count_a_rate_limit_together_in_redis(serve, redis, tmp_path
     server.process.send_signal(signal.SIGHUP)  # a closed terminal ends it with its workers, which a kill would leave
     assert server.process.wait(PATIENCE) == 0
     assert (codes.count(200), codes.count(429)) == (20, 40)
-
-
-@pytest.fixture
-def loggers():
-    """Restores the logging of this process, which `gan serve` configures."""
-    found = [logging.getLogger(name) for name in ("gan", "gan.access", "uvicorn")]
-    before = [([*each.handlers], each.level, each.propagate) for each in found]
-    yield
-    for each, (each.handlers, level, each.propagate) in zip(found, before, strict=True):
-        each.setLevel(level)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has this limit")
@@ -201,7 +190,7 @@ def test_a_client_that_does_not_read_a_large_response_is_cut_off(monkeypatch):
     assert caught.value.errno == errno.ETIMEDOUT
 
 
-def test_an_error_at_startup_is_one_line(gan, loggers, tmp_path):
+def test_an_error_at_startup_is_one_line(gan, tmp_path):
     ckpt = f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -216,7 +205,7 @@ def test_an_error_at_startup_is_one_line(gan, loggers, tmp_path):
             assert err.startswith(f"gan serve: {words}")
 
 
-def test_sigterm_ends_the_start_also_of_a_containers_first_process(gan, loggers, tmp_path, monkeypatch):
+def test_sigterm_ends_the_start_also_of_a_containers_first_process(gan, tmp_path, monkeypatch):
     """The system keeps signals from that process unless it has a handler of its own."""
     monkeypatch.setattr("gan.serve.models.Models.load", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.signal(signal.SIGTERM, lambda *_: None)
