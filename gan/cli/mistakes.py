@@ -5,12 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from gan.config import explain
-from gan.config.environment import check_environment, is_first_of_machine
 from gan.errors import UserError
 
 
@@ -20,18 +14,32 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
     is_first, traceback_wanted = True, "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
+        from gan.config.environment import check_environment, is_first_of_machine  # a second, which Ctrl-C may end
+
         check_environment(command)
         # Processes of one run make the same mistake. The first of each machine prints it: disks may differ. Those that
         # Lightning starts inherit HYDRA_FULL_ERROR.
         is_first = command != "train" or is_first_of_machine()
         yield
     except BaseException as error:
-        lightning = sys.modules.get("lightning.fabric.utilities.exceptions")  # where the command has imported it
-        mistakes = (OSError, UserError, KeyboardInterrupt, HydraException, OmegaConfBaseException, YAMLError)
-        mistakes += (lightning.MisconfigurationException,) if lightning else ()
-        if (is_first and traceback_wanted) or not isinstance(error, mistakes):
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if (is_first and traceback_wanted) or not (interrupted or isinstance(error, _mistakes())):
             raise
         if is_first:
-            line = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error, command)
+            line = "interrupted"
+            if not interrupted:
+                from gan.config import explain
+
+                line = explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
-        raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from error
+        raise SystemExit(130 if interrupted else 2) from error
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    lightning = sys.modules.get("lightning.fabric.utilities.exceptions")  # where the command has imported it
+    of_lightning = (lightning.MisconfigurationException,) if lightning else ()
+    return (OSError, UserError, HydraException, OmegaConfBaseException, YAMLError, *of_lightning)

@@ -1,6 +1,7 @@
 """A mistake is one line on stderr, and an exit status."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_an_interrupted_run_is_one_line(gan, monkeypatch):
 
     monkeypatch.setattr("gan.generate.command.generate", interrupt)
     assert gan("generate") == (130, "", "gan generate: interrupted\n")
+
+
+def test_an_interrupt_while_the_program_is_imported_is_one_line(gan, monkeypatch):
+    class Interrupt:
+        def find_spec(self, name, *_):
+            if name == "gan.config.environment":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "gan.config.environment")
+    monkeypatch.setattr(sys, "meta_path", [Interrupt(), *sys.meta_path])
+    assert gan("train") == (130, "", "gan train: interrupted\n")
 
 
 @pytest.mark.parametrize(
