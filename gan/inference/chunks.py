@@ -1,5 +1,6 @@
 """A network runs on chunks of few sizes, all of the same bits, so that an image does not depend on its companions."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
@@ -11,12 +12,15 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from gan.cuda_graphs import CudaGraphs
+from gan.errors import one_line
 from gan.images import quantize
 from gan.inference.class_mixing import class_embeddings, mix_classes
 
 CHUNK = 256
 SMALLER_CHUNKS = (1, 2, 4, 8, 12, 16, 24, 32)
 Inputs = tuple[Tensor, Tensor | None]
+
+log = logging.getLogger("gan")
 
 
 def chunks(start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
@@ -101,28 +105,40 @@ class ChunkRunner:
         count = len(latents)
         latents, labels = padded(latents, labels, next(size for size in self.sizes if size >= count))
         mixed = labels is not None and labels.is_floating_point()
-        if self._graphs is None or mixed:
-            given = latents.to(self.device), None if labels is None else labels.to(self.device)
-            images = quantize(forward(self.network, *given)[:count]).cpu()
-            return lambda: images
-        with self._replaying, torch.cuda.device(self.device):
-            on_host, copied = self._replay(self._graphs, latents, labels)
+        graphs = self._graphs  # another thread may find that there can be none
+        if graphs is not None and not mixed:
+            with self._replaying, torch.cuda.device(self.device):
+                if self._is_recorded(graphs, latents, labels):
+                    on_host, copied = self._replay(latents, labels)
 
-        def wait() -> Tensor:
-            copied.synchronize()
-            return on_host[:count].clone()
+                    def wait() -> Tensor:
+                        copied.synchronize()
+                        return on_host[:count].clone()
 
-        return wait
+                    return wait
+        given = latents.to(self.device), None if labels is None else labels.to(self.device)
+        images = quantize(forward(self.network, *given)[:count]).cpu()
+        return lambda: images
 
-    def _replay(self, graphs: CudaGraphs, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, torch.cuda.Event]:
-        """Images on their way to pinned memory, and the event of their arrival."""
+    def _is_recorded(self, graphs: CudaGraphs, latents: Tensor, labels: Tensor | None) -> bool:
+        """Records the forward pass for inputs of this form if it is not yet; False if the network does not allow it."""
         kind = len(latents), labels is None
         if kind not in self._recorded:
             given = (latents.to(self.device), None if labels is None else labels.to(self.device))
             with graphs.warming_up():
                 quantize(forward(self.network, *given))
-            self._recorded[kind] = (given, *graphs.record(lambda: quantize(forward(self.network, *given))))
-        given, replay, images = self._recorded[kind]
+            try:
+                self._recorded[kind] = (given, *graphs.record(lambda: quantize(forward(self.network, *given))))
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                log.warning("the generator's forward pass cannot be recorded, and is slower (%s)", one_line(error))
+                self._graphs = None
+        return kind in self._recorded
+
+    def _replay(self, latents: Tensor, labels: Tensor | None) -> tuple[Tensor, torch.cuda.Event]:
+        """Images on their way to pinned memory, and the event of their arrival."""
+        given, replay, images = self._recorded[len(latents), labels is None]
         for target, source in zip(given, (latents, labels), strict=True):
             if target is not None and source is not None:
                 target.copy_(source.pin_memory(), non_blocking=True)

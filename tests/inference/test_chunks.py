@@ -7,7 +7,9 @@ import torch
 from tiny_generators import save_checkpoint
 from torch import nn
 
+from gan.images import quantize
 from gan.inference import CHUNK, DigitGenerator, chunks, exact_sizes
+from gan.inference.chunks import ChunkRunner
 
 
 class Uneven(nn.Module):
@@ -44,6 +46,20 @@ def test_a_range_is_split_at_the_multiples_of_a_size():
 def test_only_sizes_that_give_the_same_bits_are_used(network, labels, sizes):
     latents = torch.randint(0, 8, (CHUNK, 4)).float()
     assert exact_sizes(network, latents, labels, None if labels is None else 10) == sizes
+
+
+@pytest.mark.cuda
+def test_a_network_that_cannot_be_recorded_makes_the_same_images_one_by_one(caplog):
+    class Synchronizing(nn.Linear):
+        def forward(self, latents, labels=None):
+            return super().forward(latents.tanh() * latents.isfinite().all().item()).unflatten(1, (1, 28, 28)).tanh()
+
+    network, given = Synchronizing(4, 784).cuda(), torch.randn(24, 4).split(8)
+    with torch.inference_mode():
+        expected = [quantize(network(latents.cuda())).cpu() for latents in given]
+    images = ChunkRunner(network, [8], torch.device("cuda")).run((latents, None) for latents in given)
+    assert all(map(torch.equal, images, expected))
+    assert sum("cannot be recorded" in line for line in caplog.messages) == 1
 
 
 def test_a_size_that_is_wrong_at_one_place_is_not_used():
