@@ -39,7 +39,8 @@ def explain(error: BaseException, command: str = "train") -> str:
     if several := re.match(r"Ambiguous value for argument '(.*)' 1\. To use it as a list", text):
         key, _, values = several[1].partition("=")
         forms = f"for a text: {quoted_override(several[1])}; for a list: {shlex.quote(f'{key}=[{values}]')}"
-        return f"{several[1]}: {forms}; for a sweep over the values: gan train --multirun"
+        sweep = "; for a sweep over the values: gan train --multirun" if command == "train" else ""
+        return f"{several[1]}: {forms}{sweep}"
     if again := re.fullmatch(r"Multiple values for (\S+)\. To override a value use 'override (\S+): (\S+)'", text):
         group, choice = again[1], f"{again[2]}={again[3]}"
         return f"{choice}: {group} is chosen already; no + before it, or `override /{again[2]}: {again[3]}` in defaults"
