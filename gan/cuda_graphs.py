@@ -1,10 +1,11 @@
-"""CUDA graphs: the kernels that a Python call launches, recorded once and launched again at once."""
+"""CUDA graphs: the kernels that a Python call launches, recorded once and launched again; copies to the host."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 T = TypeVar("T")
 
@@ -49,3 +50,11 @@ class CudaGraphs:
             torch.cuda.default_generators[self.stream.device_index].graphsafe_set_state(fresh)
             raise failure or error from None  # the end of a recording that has failed raises as well
         return graph.replay, returned
+
+
+def copied_to_host(values: Tensor) -> tuple[Tensor, torch.cuda.Event]:
+    """A card's values on their way to pinned memory, and the event of their arrival: nothing waits for them here."""
+    on_host, arrived = torch.empty(values.shape, dtype=values.dtype, pin_memory=True), torch.cuda.Event()
+    on_host.copy_(values, non_blocking=True)
+    arrived.record()
+    return on_host, arrived

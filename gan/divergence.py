@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from gan.cuda_graphs import copied_to_host
 from gan.errors import DivergedError
 from gan.step_plan import StepResult
 
@@ -42,10 +43,7 @@ class FiniteWatch:
         if not self._first.is_cuda:
             self._require_none(self._first)
             return
-        host, event = torch.empty(self._first.shape, dtype=torch.int64, pin_memory=True), torch.cuda.Event()
-        host.copy_(self._first, non_blocking=True)
-        event.record()
-        self._pending.append((host, event))
+        self._pending.append(copied_to_host(self._first))
         while len(self._pending) > calls_behind:
             host, event = self._pending.pop(0)
             event.synchronize()

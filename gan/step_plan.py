@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan.averaging import AverageDecay
 from gan.config.bounds import require
+from gan.cuda_graphs import copied_to_host
 from gan.penalties import Penalty
 
 StepResult = dict[str, Tensor | float]
@@ -121,11 +122,10 @@ class LoggedStep:
         self.batch, self.images_seen, self.is_row, self._names = batch, images_seen, is_row, list(found)
         device = next(value.device for value in found.values() if isinstance(value, Tensor))
         values = torch.stack([torch.as_tensor(value, dtype=torch.float32, device=device) for value in found.values()])
-        self._copied = torch.cuda.Event() if values.is_cuda else None
-        self._values = torch.empty(values.shape, pin_memory=values.is_cuda)
-        self._values.copy_(values, non_blocking=True)
-        if self._copied:
-            self._copied.record()
+        self._values: Tensor = values
+        self._copied: torch.cuda.Event | None = None
+        if values.is_cuda:
+            self._values, self._copied = copied_to_host(values)
 
     def ready(self) -> bool:
         """Whether reading it takes no waiting."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from gan.cuda_graphs import CudaGraphs
+from gan.cuda_graphs import CudaGraphs, copied_to_host
 from gan.errors import one_line
 from gan.images import quantize
 from gan.inference.class_mixing import class_embeddings, mix_classes
@@ -143,8 +143,4 @@ class ChunkRunner:
             if target is not None and source is not None:
                 target.copy_(source.pin_memory(), non_blocking=True)
         replay()
-        on_host = torch.empty(images.shape, dtype=images.dtype, pin_memory=True)
-        on_host.copy_(images, non_blocking=True)
-        copied = torch.cuda.Event()
-        copied.record()
-        return on_host, copied
+        return copied_to_host(images)
