@@ -1,7 +1,8 @@
-"""The trainer of a run, as its callbacks know it."""
+"""The trainer of a run, as its callbacks know it, and what they ask of it."""
 
 import lightning
 from lightning import Callback
+from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 from lightning.pytorch.profilers import Profiler
 
 from gan.data import MNISTDataModule, TrainingBatches
@@ -20,3 +21,14 @@ class Trainer(lightning.Trainer):
     max_epochs: int  # a fit begins with a number in place of None
     profiler: Profiler
     train_dataloader: TrainingBatches
+
+
+def early_stops(trainer: Trainer) -> list[EarlyStopping]:
+    """Those of Lightning's callbacks for early stopping that have ended the run, also before it was resumed."""
+    callbacks = trainer.early_stopping_callbacks
+    return [callback for callback in callbacks if callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
+
+
+def limited(batches: int, limit: float) -> int:
+    """As many of an epoch's batches as `trainer.limit_train_batches` leaves: a number of them, or a share."""
+    return min(batches, limit) if type(limit) is int else int(batches * limit)

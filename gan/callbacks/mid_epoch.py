@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from lightning import Callback
-from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from gan.data import MNISTDataModule
 from gan.loggers import ImageAxis
 from gan.module import GAN
 from gan.randomness import derive_seed
-from gan.trainer_types import Trainer
+from gan.trainer_types import Trainer, early_stops, limited
 
 log = logging.getLogger("gan")
 
@@ -114,17 +113,6 @@ class MidEpoch(Callback):
             images += (batches - self._batches_before) * trainer.datamodule.batch_size * trainer.world_size
             checkpoint["epoch_position"] = (images, batch_size, world_size)
             checkpoint["epoch_order"] = _order_of(trainer.datamodule)
-
-
-def early_stops(trainer: Trainer) -> list[EarlyStopping]:
-    """Those of Lightning's callbacks for early stopping that have ended the run, also before it was resumed."""
-    callbacks = [callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]
-    return [callback for callback in callbacks if callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
-
-
-def limited(batches: int, limit: float) -> int:
-    """As many of an epoch's batches as `trainer.limit_train_batches` leaves: a number of them, or a share."""
-    return min(batches, limit) if type(limit) is int else int(batches * limit)
 
 
 def _order_of(data: MNISTDataModule) -> dict[str, float | None]:

@@ -18,7 +18,6 @@ from lightning.pytorch.utilities.model_summary import ModelSummary
 from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
-from gan.callbacks.mid_epoch import early_stops
 from gan.callbacks.validation import ValidationMeasures
 from gan.config import in_multirun
 from gan.config.overrides import path_text
@@ -33,7 +32,7 @@ from gan.optional_files import OptionalFiles
 from gan.published_data import CLASSIFIERS
 from gan.runs.newest import BEST, LAST, resume_command
 from gan.runs.records import read_json, training_command
-from gan.trainer_types import Trainer
+from gan.trainer_types import Trainer, early_stops
 
 log = logging.getLogger("gan")
 

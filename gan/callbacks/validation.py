@@ -11,14 +11,13 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from gan.callbacks.mid_epoch import limited
 from gan.errors import UserError
 from gan.metrics import Extractor, ImageMeasures, Measure, build_extractor, build_measures
 from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.extractor import ExtractorMissingError
 from gan.metrics.measures.base import Direction
 from gan.module import GAN
-from gan.trainer_types import Trainer
+from gan.trainer_types import Trainer, limited
 
 FLOOR_SEED = 0  # of the training images that are taken
 EARLY = 20_000  # images seen until which most networks generate the same image for every latent

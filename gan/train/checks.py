@@ -10,7 +10,6 @@ from lightning.pytorch import callbacks as lightnings
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from gan.callbacks.mid_epoch import limited
 from gan.config import in_multirun
 from gan.config.bounds import require_part
 from gan.config.early_checks import check
@@ -20,6 +19,7 @@ from gan.data import MNISTDataModule, Source
 from gan.errors import UserError
 from gan.hardware import processes_started
 from gan.module import GAN
+from gan.trainer_types import limited
 
 UNFIT: dict[type[Callback], str] = {
     lightnings.BatchSizeFinder: "data.batch_size=N sets the batch size",
