@@ -1,5 +1,6 @@
-"""Ends a run after a number of images."""
+"""How many images a run sees, and its end after a number of them."""
 
+import math
 from typing import Any
 
 from lightning import Callback
@@ -29,3 +30,14 @@ class NoMoreBatches(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         trainer.should_stop = True
+
+
+def images_of_run(trainer: Trainer, module: GAN) -> float:
+    """The images that a run will have seen at its end, to be called when an epoch starts; inf where nothing ends it."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress  # of the epoch before, or of one that is resumed
+    done = 0 if progress.is_last_batch else progress.current.ready
+    epochs = math.inf if trainer.max_epochs == -1 else trainer.max_epochs - trainer.current_epoch
+    batches = epochs * trainer.num_training_batches - done
+    limits = [module.images_seen + batches * trainer.datamodule.batch_size * trainer.world_size]
+    limits += [each.max_images for each in trainer.callbacks if isinstance(each, ImageBudget) and each.max_images]
+    return min(limits)

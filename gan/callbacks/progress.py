@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
 from rich.text import Text
 
-from gan.callbacks.budget import ImageBudget
+from gan.callbacks.budget import images_of_run
 from gan.callbacks.sample_grids import saved_grids
 from gan.config.bounds import require
 from gan.module import GAN
@@ -159,14 +159,3 @@ class ProgressBar(LightningProgressBar):
                 share = max(share or 0.0, timer.time_elapsed() / (timer.time_elapsed() + remaining))
                 left = min(left, remaining)
         return share if share is None else min(1.0, share), max(0.0, left)
-
-
-def images_of_run(trainer: Trainer, module: GAN) -> float:
-    """The images that a run will have seen at its end, to be called when an epoch starts; inf where nothing ends it."""
-    progress = trainer.fit_loop.epoch_loop.batch_progress  # of the epoch before, or of one that is resumed
-    done = 0 if progress.is_last_batch else progress.current.ready
-    epochs = math.inf if trainer.max_epochs == -1 else trainer.max_epochs - trainer.current_epoch
-    batches = epochs * trainer.num_training_batches - done
-    limits = [module.images_seen + batches * trainer.datamodule.batch_size * trainer.world_size]
-    limits += [each.max_images for each in trainer.callbacks if isinstance(each, ImageBudget) and each.max_images]
-    return min(limits)

@@ -12,7 +12,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from gan.atomic_write import write_json
-from gan.callbacks.progress import images_of_run
+from gan.callbacks.budget import images_of_run
 from gan.module import GAN
 from gan.optional_files import OptionalFiles
 from gan.runs.records import read_json
