@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from gan.atomic_write import atomic_file, hindrance_to_writing, write_json
-from gan.callbacks.report import finite
 from gan.callbacks.validation import ValidationMeasures
 from gan.checkpoint_files import read_checkpoint
 from gan.config import in_multirun
@@ -18,7 +17,7 @@ from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
 from gan.runs.newest import resume_command
-from gan.runs.records import read_json
+from gan.runs.records import finite, read_json
 from gan.stop_signals import StopSignals
 from gan.trainer_types import Trainer
 

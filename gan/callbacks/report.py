@@ -1,7 +1,6 @@
 """What a run reports: at its start its device, data and sizes, at its end its results."""
 
 import logging
-import math
 import shlex
 import sys
 import time
@@ -31,7 +30,7 @@ from gan.module import GAN
 from gan.optional_files import OptionalFiles
 from gan.published_data import CLASSIFIERS
 from gan.runs.newest import BEST, LAST, resume_command
-from gan.runs.records import read_json, training_command
+from gan.runs.records import finite, read_json, training_command
 from gan.trainer_types import Trainer, early_stops
 
 log = logging.getLogger("gan")
@@ -162,12 +161,6 @@ def _layers(module: GAN) -> str:
     lines = [f"{name:{width}}  {kind:24}  {size:12,}" for name, kind, size in layers]
     sizes = f"parameters: generator {_size(module.generator):,}, discriminator {_size(module.discriminator):,}"
     return "\n".join([f"{'layer':{width}}  {'type':24}  {'parameters':>12}", *lines, "", sizes])
-
-
-def finite(metrics: dict[str, Any]) -> dict[str, float | None]:
-    """Metrics for a JSON file: a value that is not finite becomes null."""
-    numbers = {name: float(value) for name, value in metrics.items()}
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
 def _size(network: nn.Module) -> int:

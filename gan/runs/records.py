@@ -1,6 +1,7 @@
-"""What runs have written about themselves, as far as it can be read: a kill or a hand may have damaged it."""
+"""What runs write about themselves, read as far as it can be: a kill or a hand may have damaged it."""
 
 import json
+import math
 import shlex
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -26,6 +27,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def finite(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """Metrics for a JSON file: a value that is not finite becomes null."""
+    numbers = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
 def read_yaml(path: Path) -> Any:
