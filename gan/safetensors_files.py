@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from gan.errors import UserError, one_line
@@ -29,8 +31,6 @@ def pack(
     Raises:
         UserError: the state has something that such a file cannot hold.
     """
-    from safetensors.torch import save
-
     plain = {name: value for name, value in state.items() if not isinstance(value, Tensor)}
     try:
         copies = {name: _copy(value, dtype) for name, value in state.items() if name not in plain}
@@ -43,8 +43,6 @@ def pack(
 
 def unpack(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """The state dict of a safetensors file, on the CPU, and its metadata. A damaged file raises any exception."""
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as file:
         state: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         metadata = file.metadata() or {}

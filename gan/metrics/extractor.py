@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from gan.config import instantiate
@@ -168,8 +169,6 @@ def load_digit_classifier(path: Path | None = None, data: str = "mnist") -> Digi
         ExtractorMissingError: there is none for the data set yet.
         UserError: the file is missing or unreadable, or its tensors have another checksum than it says, or `CHECKSUM`.
     """
-    from safetensors import SafetensorError
-
     file = weights_file(data) if path is None else Path(path)
     try:
         tensors, metadata = unpack(file)
