@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, ListConfig
 
-from gan.atomic_write import atomic_file, flush_folder, hindrance_to_writing, write_atomic
+from gan.atomic_write import atomic_file, flush_folder, hindrance_to_writing
 from gan.config import settle_output_dir
 from gan.config.bounds import MAX_SHOWN
 from gan.config.early_checks import check_bounds
@@ -25,7 +25,7 @@ from gan.errors import UserError
 from gan.generate.array_files import ARRAY_ENDINGS, ArrayFiles, require_absent
 from gan.generate.modes import PATH_MODES, ImageSequence, LatentPath, Samples, Strips
 from gan.idx_files import require_mnist_format
-from gan.images import animation, enlarge, grid, pictures, png, save_gif
+from gan.images import animation, enlarge, grid, pictures, png, save_gif, save_picture
 from gan.inference import DigitGenerator
 from gan.inference.directions import check_directions
 
@@ -186,7 +186,7 @@ def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: in
             labels = sequence.labels(index, index + len(images)).tolist()
             for number, (picture, label) in enumerate(zip(pictures(images), labels, strict=True), start=index):
                 digit = f"_digit_{label}" if label >= 0 else ""
-                write_atomic(Path(hidden, f"{number:06d}{digit}.png"), png(enlarge(picture, scale)))
+                save_picture(enlarge(picture, scale), Path(hidden, f"{number:06d}{digit}.png"))
             index += len(images)
         for path in old:
             path.unlink()
