@@ -28,6 +28,11 @@ def random_seed() -> int:
     return secrets.randbits(48)
 
 
+def shuffled(count: int, seed: int) -> Tensor:
+    """The numbers 0..count-1 in a random order that the seed chooses: int64 [count]; no other random number changes."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
 def balanced_labels(count: int, num_classes: int, device: torch.device) -> Tensor:
     """Random labels, each class equally often: int64 [count] on the device.
 

@@ -20,7 +20,7 @@ from gan.images import enlarge, grid, save_gif, save_picture
 from gan.loggers import CSVMetrics, read_rows
 from gan.module import GAN
 from gan.optional_files import OptionalFiles
-from gan.randomness import latents, slerp
+from gan.randomness import latents, shuffled, slerp
 from gan.trainer_types import Trainer
 
 log = logging.getLogger(__name__)
@@ -84,11 +84,11 @@ class TrainingPlots(Callback):
 
     def _beside_real(self, pl_module: GAN, real: Tensor, real_labels: Tensor) -> Image.Image:
         z, labels, columns = grid_inputs(pl_module, self.seed, self.num_images)
-        shuffled = torch.randperm(len(real), generator=torch.Generator().manual_seed(self.seed))
-        chosen = shuffled[: len(z)].tolist()
+        order = shuffled(len(real), self.seed)
+        chosen = order[: len(z)].tolist()
         if labels is not None:  # of each class in turn; any images where a class has none
-            of_class = [shuffled[real_labels[shuffled] == label].tolist() for label in range(int(labels.max()) + 1)]
-            taken = [cycle(found or shuffled.tolist()) for found in of_class]
+            of_class = [order[real_labels[order] == label].tolist() for label in range(int(labels.max()) + 1)]
+            taken = [cycle(found or order.tolist()) for found in of_class]
             chosen = [next(taken[label]) for label in labels.tolist()]
         return side_by_side(
             captioned(grid(real[chosen], columns), "Real"),

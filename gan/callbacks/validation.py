@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import torch
 from lightning import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
@@ -17,6 +16,7 @@ from gan.metrics.collapse import signs_of_collapse
 from gan.metrics.extractor import ExtractorMissingError
 from gan.metrics.measures.base import Direction
 from gan.module import GAN
+from gan.randomness import shuffled
 from gan.trainer_types import Trainer, limited
 
 FLOOR_SEED = 0  # of the training images that are taken
@@ -116,8 +116,7 @@ class ValidationMeasures(Callback):
                 measures.real.add(*batch)
         if not (size := len(measures.real.all())):
             return {}
-        order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(FLOOR_SEED))
-        sample = order[:size]
+        sample = shuffled(len(data.train_images), FLOOR_SEED)[:size]
         measures.generated.add(data.train_images[sample], data.train_labels[sample])
         values = measures.compute(against_training=False)
         measures.generated.clear()

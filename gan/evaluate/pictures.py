@@ -12,6 +12,7 @@ from gan.images import enlarge, grid
 from gan.metrics import ImageMeasures
 from gan.metrics.features import ImageFeatures
 from gan.metrics.measures.neighbours import nearest
+from gan.randomness import shuffled
 
 MAP_POINTS = 2000
 
@@ -46,7 +47,7 @@ def feature_map(real: ImageFeatures, generated: ImageFeatures, reads_digits: boo
     figure = Figure(figsize=(11, 5.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, images, title in zip(panels, (real, generated), ("real", "generated"), strict=True):
-        chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MAP_POINTS]
+        chosen = shuffled(len(images), seed)[:MAP_POINTS]
         points = ((_in_plane(images.features[chosen]) - center) @ plane).T.cpu()
         classes = _first_digits(images, reads_digits)[chosen].cpu()
         scatter = axes.scatter(*points, c=classes, cmap="tab10", vmin=0, vmax=last_class, s=7, linewidths=0)

@@ -14,7 +14,7 @@ from gan.data import MNISTDataModule
 from gan.data.batches import spread
 from gan.inference import DigitGenerator
 from gan.metrics.measures.base import LabeledImages
-from gan.randomness import derive_seed
+from gan.randomness import derive_seed, shuffled
 
 Labels = Literal["real", "even"]
 LABELS = get_args(Labels)
@@ -92,7 +92,7 @@ class GivenSet:
         ordered = self.labels[self.order]
         classes = ordered.unique()
         chosen = torch.cat([self.order[ordered == label][: SHOWN // len(classes) + 1] for label in classes])
-        chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))]
+        chosen = chosen[shuffled(len(chosen), seed=0)]
         return self.images[chosen], self.labels[chosen]
 
     def _part(self, count: int, repeat: int) -> Tensor:
