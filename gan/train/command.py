@@ -132,15 +132,7 @@ def _fit(
     """Trains, and returns the last value of each logged metric. With `ended` only the last files are written."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
     callbacks = _built(cfg, "callbacks", Callback)
-    built = instantiate(
-        cfg.trainer,
-        callbacks=[MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])],
-        logger=_built(cfg, "logger", Logger) or False,
-        plugins=[CheckpointIO(), *slurm_plugins()],
-    )
-    trainer: Trainer = _of_kind(lightning.Trainer, cfg, "trainer", built)
-    if isinstance(cfg.trainer.get("profiler"), str):  # one of Lightning's by its name reports in the run's folder
-        trainer.profiler.dirpath, trainer.profiler.filename = cfg.output_dir, "profile"
+    trainer = _build_trainer(cfg, [MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])])
     check_batches(trainer, datamodule, module)
     check_callbacks(callbacks)
     own_run, ended_well = _wandb_run(), False
@@ -173,6 +165,15 @@ def _fit(
             sys.modules["wandb"].finish(exit_code=int(not ended_well))
     _stop_if_told(trainer)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _build_trainer(cfg: DictConfig, callbacks: list[Callback]) -> Trainer:
+    logger, plugins = _built(cfg, "logger", Logger) or False, [CheckpointIO(), *slurm_plugins()]
+    built = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, plugins=plugins)
+    trainer: Trainer = _of_kind(lightning.Trainer, cfg, "trainer", built)
+    if isinstance(cfg.trainer.get("profiler"), str):  # one of Lightning's by its name reports in the run's folder
+        trainer.profiler.dirpath, trainer.profiler.filename = cfg.output_dir, "profile"
+    return trainer
 
 
 def _stop_if_told(trainer: Trainer) -> None:
