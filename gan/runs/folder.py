@@ -3,7 +3,7 @@
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,20 @@ def held(folder: Path) -> Iterator[None]:
             try:
                 yield
             except BaseException:
-                if new and not (folder / "config.yaml").exists():
-                    shutil.rmtree(folder, ignore_errors=True)
-                    for parent in new[1:]:
-                        with suppress(OSError):  # another run is there by now
-                            parent.rmdir()
+                if not (folder / "config.yaml").exists():
+                    _delete(new)
                 raise
     except Timeout as error:
         raise UserError(f"hydra.run.dir={folder}: another process trains there; choose another folder") from error
+
+
+def _delete(new: Sequence[Path]) -> None:
+    """Deletes the first of some folders with all that is in it, and those around it as far as they are empty."""
+    if new:
+        shutil.rmtree(new[0], ignore_errors=True)
+    for parent in new[1:]:
+        with suppress(OSError):  # another run is there by now
+            parent.rmdir()
 
 
 def accept_run() -> None:
