@@ -53,25 +53,7 @@ class IDXFiles(Source):
 
     def prepare(self) -> None:
         if self.download and self._find() is None:
-            if any(standard_name(path) not in ALL_NAMES for path in self._others()):
-                raise self._not_found("nothing is downloaded beside other data")
-            folder = self._folders()[0]
-            there = present(folder)
-            for other, missing in self._incomplete():  # a user's own are neither mixed with downloads nor passed over
-                if not (there and other.samefile(folder)):
-                    raise UserError(
-                        f"data.dir={self.dir}: {', '.join(missing)} are missing beside the files in {other}; add them, "
-                        f"or name a folder with none of the four to download {self.layout} into it"
-                    )
-            try:
-                for packed, md5 in self.published.resources:
-                    name = packed.removesuffix(".gz")
-                    if name not in there:
-                        content = self._download(packed, md5)
-                        folder.mkdir(parents=True, exist_ok=True)
-                        write_atomic(folder / name, content)
-            except OSError as error:
-                raise UserError(f"data.dir: can't write {folder.absolute()} ({error.strerror})") from error
+            self._download_missing()
         self._paths()
 
     def train(self) -> Examples:
@@ -110,6 +92,28 @@ class IDXFiles(Source):
     def _folders(self) -> list[Path]:
         by_layout = [self.dir / name / "raw" for name in (self.layout, self.layout.lower())]
         return [*by_layout, self.dir / "raw", self.dir]
+
+    def _download_missing(self) -> None:
+        """Completes what an earlier download has left; a UserError where a user's own files are there."""
+        if any(standard_name(path) not in ALL_NAMES for path in self._others()):
+            raise self._not_found("nothing is downloaded beside other data")
+        folder = self._folders()[0]
+        there = present(folder)
+        for other, missing in self._incomplete():  # a user's own are neither mixed with downloads nor passed over
+            if not (there and other.samefile(folder)):
+                raise UserError(
+                    f"data.dir={self.dir}: {', '.join(missing)} are missing beside the files in {other}; add them, "
+                    f"or name a folder with none of the four to download {self.layout} into it"
+                )
+        try:
+            for packed, md5 in self.published.resources:
+                name = packed.removesuffix(".gz")
+                if name not in there:
+                    content = self._download(packed, md5)
+                    folder.mkdir(parents=True, exist_ok=True)
+                    write_atomic(folder / name, content)
+        except OSError as error:
+            raise UserError(f"data.dir: can't write {folder.absolute()} ({error.strerror})") from error
 
     def _download(self, name: str, md5: str) -> bytes:
         """A file, decompressed, from the first mirror that has it with the right checksum."""
