@@ -83,19 +83,7 @@ def measure(
     Raises:
         UserError: images, labels or a setting that cannot be used.
     """
-    if labels is not None and isinstance(labels, Mapping) != isinstance(images, Mapping):
-        with_names, without = ("images", "labels") if isinstance(images, Mapping) else ("labels", "images")
-        raise UserError(f"labels: {with_names} are several by name, and the {without} have no names")
-    if not isinstance(images, Mapping):
-        images, labels = {"images": images}, {"images": labels}
-    several = {str(name): one for name, one in images.items()}
-    of_each = {} if labels is None else {str(name): one for name, one in labels.items()}
-    if not several or "floor" in several:
-        raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
-    if len(several) < len(images):
-        raise UserError(f"images: {list(images)}; two of these names are the same text")
-    if unknown := [*of_each.keys() - several.keys()]:
-        raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
+    several, of_each = _by_name(images, labels)
     cfg = OmegaConf.create(compose("evaluate"), flags={"allow_objects": True})
     numbers = {"num_samples": num_samples, "repeats": repeats, "confidence": confidence, "seed": seed}
     cfg.update({key: plain(value) for key, value in numbers.items()})
@@ -122,6 +110,26 @@ def measure(
     if path is not None:
         evaluation.save(path, [], list(several))
     return evaluation
+
+
+def _by_name(
+    images: Images | Mapping[str, Images], labels: Any | Mapping[str, Any] | None
+) -> tuple[dict[str, Images], dict[str, Any]]:
+    """The sets of images by name, and their labels, where there are any."""
+    if labels is not None and isinstance(labels, Mapping) != isinstance(images, Mapping):
+        with_names, without = ("images", "labels") if isinstance(images, Mapping) else ("labels", "images")
+        raise UserError(f"labels: {with_names} are several by name, and the {without} have no names")
+    if not isinstance(images, Mapping):
+        images, labels = {"images": images}, {"images": labels}
+    several = {str(name): one for name, one in images.items()}
+    of_each = {} if labels is None else {str(name): one for name, one in labels.items()}
+    if not several or "floor" in several:
+        raise UserError(f"images: {list(several)}; at least one name, and floor is the name of the real images' column")
+    if len(several) < len(images):
+        raise UserError(f"images: {list(images)}; two of these names are the same text")
+    if unknown := [*of_each.keys() - several.keys()]:
+        raise UserError(f"labels: {unknown[0]} is none of the images {list(several)}")
+    return several, of_each
 
 
 def _given_set(
