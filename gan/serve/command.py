@@ -63,13 +63,10 @@ def serve(cfg: DictConfig) -> None:
     """
     check_installed("gan serve", "serve", *PACKAGES)
     import uvicorn
-    from uvicorn.config import STARTUP_FAILURE
-    from uvicorn.supervisors import Multiprocess
 
     from gan.serve.access import check_rate_limit_storage
     from gan.serve.job_store import check_jobs_dir
     from gan.serve.models import Models
-    from gan.serve.prometheus import SHARED
     from gan.serve.settings import read_settings
 
     settings = read_settings(cfg)
@@ -89,7 +86,17 @@ def serve(cfg: DictConfig) -> None:
     if settings.workers == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has stopped
         uvicorn.Server(server_config(settings, log=LOGGING)).run([listener])
-        return
+    else:
+        _supervise(settings, listener)
+
+
+def _supervise(settings: "Settings", listener: socket.socket) -> None:
+    """Serves in several workers, and starts a new one in place of one that ends."""
+    from uvicorn.config import STARTUP_FAILURE
+    from uvicorn.supervisors import Multiprocess
+
+    from gan.serve.prometheus import SHARED
+
     with TemporaryDirectory(prefix="gan-serve-") as shared:
         os.environ[SHARED] = shared
         os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
