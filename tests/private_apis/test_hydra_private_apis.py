@@ -7,14 +7,18 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, ValueType
 from hydra.core.plugins import Plugins
-from hydra.core.utils import run_job, setup_globals
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime, run_job, setup_globals
 from hydra.errors import ConfigCompositionException, InstantiationException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
+from hydra.version import VersionBase
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
@@ -66,6 +70,11 @@ def test_hydra_runs_a_job_of_a_sweep_in_any_process():
         "master_config",
         "sweep_overrides",
     ]
+
+
+def test_hydra_keeps_the_state_of_a_process_in_singletons():
+    for kind in (GlobalHydra, HydraConfig, JobRuntime, VersionBase):
+        assert kind.instance() is Singleton._instances[kind]
 
 
 def test_hydras_own_entry_point_is_made_of_parts():

@@ -7,17 +7,21 @@ library         tested with  what                                        used fo
 --------------  -----------  ------------------------------------------  ----------------------------------------
 torch           2.15.0       Optimizer._step_supports_amp_scaling        clipping with a fused optimizer in fp16
                              nn.modules.batchnorm._BatchNorm             refusing one_stage with batch normalization
+                             _foreach_copy_, _sub, _mul_, _add_          the average of the weights in few kernels
+                             a schedule's _step_count, _schedule_phases  a resumed run with another schedule or length
                              SummaryWriter.file_writer, summary.hparams  TensorBoard: resuming, HParams at the end
 torchvision     0.29.2       datasets.MNIST.mirrors, .resources          addresses and checksums of the data
 torch-fidelity  0.4.0        FeatureExtractorInceptionV3 and its URL     the Inception features and their weights
 hydra-core      1.3.8        core.plugins, the namespace hydra_plugins   this project's launchers and sweepers
                              core.override_parser                        the parameters of a sweep
                              core.utils.run_job, setup_globals           a job in a process of its own
+                             core.singleton.Singleton._instances         a program's own use of Hydra is left alone
                              _internal.hydra.Hydra and its commands      a refused command leaves nothing behind
                              the texts of its errors                     errors in one line
 optuna          5.0.0        FrozenTrial._trial_id, .system_attrs        a job's values and its pruner's notes
 omegaconf       2.3.1        an error's key, full_key, parent_node       a misspelt key and its neighbours
                              _get_parent                                 the whole config, from Hydra's part of it
+fastapi         0.165.0      APIRoute.dependant, body_field              a query that no endpoint reads is refused
 libgomp         torch's      short spins with more threads than cores    threads that sleep beside busy processes
 uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits on headers, the parser's errors
                              ProxyHeadersMiddleware.trusted_hosts        X-Forwarded-Prefix of trusted proxies
@@ -57,6 +61,39 @@ def test_torch_marks_fused_optimizers_that_unscale_gradients_themselves():
 def test_torchs_batch_normalizations_have_one_base_class(layer):
     assert issubclass(layer, nn.modules.batchnorm._BatchNorm)
     assert not issubclass(nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+
+
+def test_torch_computes_with_lists_of_tensors():
+    averages, currents = [torch.tensor([1.0])], [torch.tensor([3.0])]
+    differences = torch._foreach_sub(currents, averages)
+    torch._foreach_mul_(differences, torch.tensor(0.5))
+    torch._foreach_add_(averages, differences)
+    assert averages == [torch.tensor([2.0])]
+    torch._foreach_copy_(averages, currents)
+    assert averages == currents
+
+
+def test_torchs_schedules_keep_their_place_and_their_length():
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
+    state = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=9).state_dict()
+    assert (state["last_epoch"], state["_step_count"], state["total_steps"]) == (0, 1, 9)
+    assert state["_schedule_phases"][-1]["end_step"] == 8
+
+
+def test_fastapis_routes_say_whether_they_read_a_query_or_a_body():
+    router = pytest.importorskip("fastapi").APIRouter()
+
+    @router.get("/query")
+    def query(count: int): ...
+
+    @router.post("/body")
+    def body(content: dict[str, int]): ...
+
+    query_route, body_route = router.routes
+    assert [field.name for field in query_route.dependant.query_params] == ["count"]
+    assert query_route.body_field is None
+    assert not body_route.dependant.query_params
+    assert body_route.body_field is not None
 
 
 def test_torchs_summary_writer_takes_events_and_summaries(tmp_path):
