@@ -28,7 +28,7 @@ import torch
 from gan.callbacks import checkpoints, plots, validation
 from gan.cli import main as gan
 from gan.module import GAN
-from gan.runs.records import read_json
+from gan.optional_files import read_json
 
 RUN = (
     *("model=dcgan", "data=digits", "data.batch_size=20", "data.val_size=200", "hardware=cpu"),

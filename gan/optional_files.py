@@ -1,9 +1,11 @@
-"""What a run can do without: a file or a row that cannot be written costs a warning, and not the training."""
+"""Files that can be done without: one that cannot be written costs a warning, one that cannot be read has nothing."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gan.errors import one_line
 
@@ -33,3 +35,12 @@ class OptionalFiles:
                 self._warned.add(path.parent)
                 reason = getattr(cause, "strerror", None) or one_line(cause)
                 log.warning("%s: not written (%s); the run continues without it", path, reason)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one if it cannot be read, is damaged or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -16,8 +16,9 @@ from gan.config import in_multirun
 from gan.config.bounds import require
 from gan.errors import DivergedError, Stopped, UserError
 from gan.module import GAN
+from gan.optional_files import read_json
 from gan.runs.newest import resume_command
-from gan.runs.records import finite, read_json
+from gan.runs.records import finite
 from gan.stop_signals import StopSignals
 from gan.trainer_types import Trainer
 

@@ -27,10 +27,10 @@ from gan.inference.exported_files import file_metadata, write_safetensors
 from gan.inference.network_loading import describe, weights_checksum
 from gan.metrics.measures.base import ARROWS, Direction
 from gan.module import GAN
-from gan.optional_files import OptionalFiles
+from gan.optional_files import OptionalFiles, read_json
 from gan.published_data import CLASSIFIERS
 from gan.runs.newest import BEST, LAST, resume_command
-from gan.runs.records import finite, read_json, training_command
+from gan.runs.records import finite, training_command
 from gan.trainer_types import Trainer, early_stops
 
 log = logging.getLogger("gan")

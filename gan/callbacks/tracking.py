@@ -12,8 +12,7 @@ from gan.images import pictures
 from gan.loggers.wandb import WandbRun
 from gan.metrics import DigitExtractor
 from gan.module import GAN
-from gan.optional_files import OptionalFiles
-from gan.runs.records import read_json
+from gan.optional_files import OptionalFiles, read_json
 from gan.trainer_types import Trainer
 
 TABLE_KEY = "recognized_samples"

@@ -26,7 +26,8 @@ from gan.evaluate.given_images import images_of_file
 from gan.evaluate.sets import LABELS, GeneratedSet, ImageSet, Labels
 from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
-from gan.runs.records import read_json, run_data, run_folder
+from gan.optional_files import read_json
+from gan.runs.records import run_data, run_folder
 
 log = logging.getLogger("gan")
 

@@ -20,7 +20,7 @@ from gan.errors import UserError
 from gan.generate.modes import ImageSequence
 from gan.idx_files import NAMES, UNSIGNED_BYTE, standard_name
 from gan.inference import chunks
-from gan.runs.records import read_json
+from gan.optional_files import read_json
 
 ARRAY_ENDINGS = {"npy": ".npy", "npz": ".npz", "idx": ""}  # "": a folder
 SETTINGS_FILE = "shards.json"

@@ -1,6 +1,5 @@
 """What runs write about themselves, read as far as it can be: a kill or a hand may have damaged it."""
 
-import json
 import math
 import shlex
 from collections.abc import Sequence, Set
@@ -18,15 +17,6 @@ from gan.config.targets import locate, targets
 OVERRIDES = Path(".hydra", "overrides.yaml")
 # Hydra's settings that belong to a folder; the run that resumes has its own.
 NOT_TAKEN = ("hydra.run.", "hydra.mode.", "hydra.output_subdir.")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one if it cannot be read, is damaged or holds something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, float | None]:

@@ -10,8 +10,9 @@ from hydra.errors import HydraException
 
 from gan.atomic_write import write_json
 from gan.config.overrides import ckpt_path_of, in_braces, is_of_sweep
+from gan.optional_files import read_json
 from gan.runs.newest import BEST, LAST
-from gan.runs.records import OVERRIDES, read_json, read_yaml
+from gan.runs.records import OVERRIDES, read_yaml
 
 FINISHED, PRUNED, FAILED, UNFINISHED = "finished", "pruned", "failed", "unfinished"
 COMPLETE = (FINISHED, PRUNED)  # a job with one of these does not run again

@@ -14,8 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from gan.atomic_write import write_json
 from gan.callbacks.budget import images_of_run
 from gan.module import GAN
-from gan.optional_files import OptionalFiles
-from gan.runs.records import read_json
+from gan.optional_files import OptionalFiles, read_json
 from gan.sweeps.job_records import FINISHED, OUTCOME, VALIDATIONS
 from gan.sweeps.sweep import STUDY_NAME
 from gan.trainer_types import Trainer

@@ -21,8 +21,8 @@ from gan.checkpoint_files import SHAPE, checkpoint_path, epoch_position, newest_
 from gan.config import in_multirun
 from gan.errors import UserError, one_line
 from gan.module import GAN
+from gan.optional_files import read_json
 from gan.runs.newest import LAST
-from gan.runs.records import read_json
 from gan.threads import settle_threads
 
 LIGHTNING_DEFAULT_EPOCHS = 1000  # of a Trainer with max_epochs=None

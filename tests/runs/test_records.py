@@ -4,7 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan.errors import UserError
-from gan.runs.records import read_json, read_yaml, run_arguments, run_data, run_folder, training_command
+from gan.optional_files import read_json
+from gan.runs.records import read_yaml, run_arguments, run_data, run_folder, training_command
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"3", b"\xff\xfe\0", b"\0\0\0", b"- [", b"a: ${"])

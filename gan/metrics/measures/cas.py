@@ -21,7 +21,7 @@ from gan.config.allowed import COUNT, Number
 from gan.images import unit
 from gan.metrics.extractor import full_precision
 from gan.metrics.measures.base import Comparison, LabeledImages, MeanMeasure, Pixels
-from gan.runs.records import read_json
+from gan.optional_files import read_json
 
 VERSION = 1  # of the classifier and its training: another one has other numbers
 BATCH_SIZE = 64
