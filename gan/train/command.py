@@ -20,10 +20,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import DistError
 
-from gan.atomic_write import write_atomic
 from gan.callbacks.budget import NoMoreBatches
 from gan.callbacks.checkpoints import RunCheckpoints
 from gan.callbacks.mid_epoch import MidEpoch
+from gan.callbacks.settings_record import SettingsRecord
 from gan.checkpoint_files import checkpoint_path, newest_whole
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
@@ -32,7 +32,7 @@ from gan.errors import DivergedError, Stopped, UserError
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
-from gan.runs.folder import accept_run, held
+from gan.runs.folder import held
 from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
@@ -200,26 +200,3 @@ def _of_kind(kind: type, cfg: DictConfig, key: str, part: Any) -> Any:
         target, package = OmegaConf.select(cfg, key)._target_, kind.__module__.partition(".")[0]
         raise UserError(f"{key}._target_={target}: not a {kind.__name__} of {package}")
     return part
-
-
-class SettingsRecord(Callback):
-    """Writes `config.yaml` and `.hydra/` when training starts: what a part refuses has been refused by then."""
-
-    def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
-        self._recorded = False
-
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Refuses `cuda_graph=true` where it cannot be, before callbacks delete what a resumed run writes again."""
-        assert isinstance(pl_module, GAN)
-        pl_module.execution.hindrance(pl_module)
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.is_global_zero:
-            write_atomic(Path(self.cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(self.cfg, resolve=True))
-            accept_run()
-        self._recorded = True
-
-    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not self._recorded:  # a run of no epochs never starts to train
-            self.on_train_start(trainer, pl_module)

@@ -3,17 +3,14 @@
 import logging
 import signal
 import warnings
-from types import SimpleNamespace
 
 import pytest
 from offline_runs import offline_runs
-from omegaconf import OmegaConf
 from tiny_runs import FAST, NARROW, TINY, last_checkpoint, same_weights
 
 from gan.callbacks.training_log import TrainingLog
 from gan.errors import UserError
 from gan.module import GAN
-from gan.train.command import SettingsRecord
 
 QUICK = (*TINY, *NARROW, *FAST, "trainer.limit_train_batches=1", "logger=none")
 REFUSED_LATE = (  # by parts that are built or set up when training starts
@@ -111,17 +108,6 @@ def test_a_refused_cuda_graph_deletes_nothing_of_what_a_resumed_run_writes_again
     assert code == 2
     assert "cuda_graph=true: graphs need a cuda device" in errors
     assert contents(tmp_path) == before
-
-
-def test_settings_are_recorded_once_also_where_training_never_starts(tmp_path):
-    cfg, trainer = OmegaConf.create({"output_dir": str(tmp_path), "seed": 3}), SimpleNamespace(is_global_zero=True)
-    started, never_started = SettingsRecord(cfg), SettingsRecord(cfg)
-    started.on_train_start(trainer, None)
-    (tmp_path / "config.yaml").unlink()
-    started.on_fit_end(trainer, None)
-    assert [*tmp_path.iterdir()] == []
-    never_started.on_fit_end(trainer, None)
-    assert OmegaConf.load(tmp_path / "config.yaml").seed == 3
 
 
 @pytest.mark.slow
