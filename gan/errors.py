@@ -1,4 +1,4 @@
-"""The error for a mistake of the user's, in one line, and the exception of a run that was told to stop."""
+"""The error for a mistake of the user's, in one line, also for an extra that is not installed, and a run's stop."""
 
 import os
 import shlex

@@ -147,7 +147,7 @@ def _hub_dataset(data: str | None) -> str | None:
 def _measures(evaluation: Mapping[str, Any] | None) -> str:
     if evaluation is None:
         return "Not measured."
-    from gan.evaluate import markdown
+    from gan.evaluate import markdown  # with all measures, which a card without them does not need
 
     settings = " ".join(f"{name}={evaluation[name]}" for name in SETTINGS)
     source = f"Of the checkpoint, by `gan evaluate {settings}`; "
