@@ -14,7 +14,6 @@ from lightning import Callback
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_summary import ModelSummary
-from torch import nn
 
 from gan.atomic_write import write_atomic, write_json
 from gan.callbacks.validation import ValidationMeasures
@@ -32,6 +31,8 @@ from gan.published_data import CLASSIFIERS
 from gan.runs.newest import BEST, LAST, resume_command
 from gan.runs.records import finite, training_command
 from gan.trainer_types import Trainer, early_stops
+
+SIZES = "generator {generator:,}, discriminator {discriminator:,}"
 
 log = logging.getLogger("gan")
 
@@ -68,7 +69,7 @@ class RunReport(Callback):
             "precision": precision_name(trainer.precision, trainer.strategy.root_device),
             "data": f"{data.source.name}, {len(data.train_images):,} training images in batches of {data.batch_size}",
             "length": length,
-            "parameters": f"generator {_size(pl_module.generator):,}, discriminator {_size(pl_module.discriminator):,}",
+            "parameters": SIZES.format(**_sizes(pl_module)),
             "output": folder,
         }.items():
             log.info("%-10s  %s", name, value)
@@ -97,7 +98,7 @@ class RunReport(Callback):
             "minutes": round(minutes, 2),
             "device": device_name(trainer.strategy.root_device),
             "precision": str(trainer.precision),
-            "parameters": {"generator": _size(pl_module.generator), "discriminator": _size(pl_module.discriminator)},
+            "parameters": _sizes(pl_module),
             "torch": torch.__version__,
             "lightning": lightning.__version__,
             "metrics": last.get("metrics") or finite(trainer.callback_metrics),
@@ -159,9 +160,11 @@ def _layers(module: GAN) -> str:
     width = max(map(len, summary.layer_names))
     layers = zip(summary.layer_names, summary.layer_types, summary.param_nums, strict=True)
     lines = [f"{name:{width}}  {kind:24}  {size:12,}" for name, kind, size in layers]
-    sizes = f"parameters: generator {_size(module.generator):,}, discriminator {_size(module.discriminator):,}"
+    sizes = f"parameters: {SIZES.format(**_sizes(module))}"
     return "\n".join([f"{'layer':{width}}  {'type':24}  {'parameters':>12}", *lines, "", sizes])
 
 
-def _size(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+def _sizes(module: GAN) -> dict[str, int]:
+    """The parameters of each network that learns."""
+    networks = {"generator": module.generator, "discriminator": module.discriminator}
+    return {name: sum(each.numel() for each in network.parameters()) for name, network in networks.items()}
