@@ -17,6 +17,7 @@ from gan.divergence import FiniteWatch
 from gan.errors import UserError, one_line
 from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
 from gan.optimizers import make_capturable
+from gan.schedules import follow_length
 from gan.step_plan import LoggedStep, Step, StepResult
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Execution:
         loader = module.trainer.train_dataloader
         if type(getattr(loader, "batch_size", None)) is not int:
             raise UserError(f"the training loader, a {type(loader).__name__}, needs a batch_size: that of each batch")
+        for config in module.trainer.lr_scheduler_configs:
+            follow_length(config.scheduler)
         first_batch = module.trainer.fit_loop.total_batch_idx + 1
         self._watch = FiniteWatch(module.device, first_batch, gradients=module.trainer.precision != "16-mixed")
         self._step = self._watched

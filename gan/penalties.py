@@ -49,7 +49,8 @@ def wgan_gp(
     A conditional discriminator is conditioned on the labels of the real images.
     """
     position = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-    norms = _squared_norms(discriminator, torch.lerp(real, fake, position), real_labels).clamp_min(1e-12).sqrt()
+    mixed = torch.lerp(real, fake.to(real.dtype), position)  # bfloat16 under autocast
+    norms = _squared_norms(discriminator, mixed, real_labels).clamp_min(1e-12).sqrt()
     return (norms - 1).square().mean()
 
 

@@ -9,7 +9,7 @@ from copy import copy
 from typing import Any, NamedTuple
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from gan.config.allowed import Number
 from gan.config.targets import build, locate
@@ -133,6 +133,17 @@ class Resumed(NamedTuple):
             else {**schedule.state_dict(), **place}
             for key, schedule in schedules.items()
         ]
+
+
+def follow_length(schedule: LRScheduler) -> None:
+    """Sets the rates of the next step: a resumed optimizer has those of its old schedule, of another length perhaps.
+
+    Those that torch computes from the rate before, such as StepLR, go on from there.
+    """
+    if isinstance(schedule, LambdaLR | OneCycleLR):
+        with warnings.catch_warnings(action="ignore"):  # torch's, since this is not within a step of the schedule
+            for group, rate in zip(schedule.optimizer.param_groups, schedule.get_lr(), strict=True):
+                group["lr"] = rate
 
 
 def generator_steps(

@@ -36,6 +36,14 @@ def test_wgan_gp_closed_form():
     assert value.item() == pytest.approx((abs(b) * 4 - 1) ** 2, rel=1e-5)
 
 
+def test_wgan_gp_takes_generated_images_of_autocast():
+    fake = FAKE.bfloat16()
+    torch.manual_seed(0)
+    first = wgan_gp(Quadratic(0.7, -0.3), REAL, None, fake, None)
+    torch.manual_seed(0)
+    assert first == wgan_gp(Quadratic(0.7, -0.3), REAL, None, fake.float(), None)
+
+
 @pytest.mark.parametrize("penalty", [r1, r2])
 def test_its_gradient_matches_finite_differences(penalty):
     network = Quadratic(0.7, -0.3)

@@ -78,7 +78,7 @@ class TrainingLog(Callback):
             log.warning("the discriminator has won: for %d logged batches it made no mistake; %s", ROWS, ADVICE)
 
     def _write(self, trainer: Trainer, pl_module: GAN, wait: bool) -> dict[str, float]:
-        """Hands the rows that have come to the loggers, and returns the last of them."""
+        """Hands the rows that have come to the loggers, and returns the newest of each value."""
         found = []
         while self._pending and (wait or self._pending[0].ready()):
             step = self._pending.pop(0)
@@ -88,12 +88,14 @@ class TrainingLog(Callback):
         now = time.perf_counter()
         rate = (step.images_seen - self._images) / (now - self._time)
         self._time, self._images = now, step.images_seen
+        newest: dict[str, float] = {}  # a step of the discriminator alone has none of the generator's
         for step, values in found:
             row = {f"train/{name}": value for name, value in values.items()}
             self._watch_discriminator(pl_module, row)
             row |= {"images_seen": float(step.images_seen), "train/images_per_second": rate}
+            newest |= row
             if step.is_row or trainer.should_stop:
                 for logger in trainer.loggers:
                     logger.log_metrics({**row, "epoch": trainer.current_epoch}, step=step.batch)
                     logger.save()
-        return row
+        return newest

@@ -33,6 +33,16 @@ def test_validation_inside_an_epoch_takes_no_time_of_the_images(run, tmp_path, m
     assert [float(rate) for rate in rates if rate] == [16.0] * 4
 
 
+def test_the_metrics_of_a_run_have_the_newest_values_of_the_generator_however_many_steps_a_call_takes(run):
+    settings = ("model.discriminator_steps=2", "trainer.limit_train_batches=5")
+    found = []
+    for steps in (1, 5):
+        _, metrics = run(*settings, f"steps_per_execution={steps}", folder=str(steps))
+        del metrics["train/images_per_second"]
+        found.append(metrics)
+    assert found[0] == found[1]
+
+
 def test_a_discriminator_that_has_won_is_named_once(caplog):
     log, module = TrainingLog(), SimpleNamespace(objectives=SimpleNamespace(loss=BinaryCrossEntropy()))
     for row in [WON] * 19 + [{**WON, "train/accuracy_fake": 0.9}] + [WON] * 50:

@@ -218,54 +218,9 @@ def test_a_resumed_run_says_what_changed(run, begun, tmp_path, caplog):
     ]
 
 
-@pytest.mark.parametrize(
-    ("settings", "end"),
-    [(["trainer.limit_train_batches=1.0"], ["max_images=100"]), (["trainer.max_epochs=3"], ["trainer.max_epochs=1"])],
-    ids=["within an epoch", "with an earlier end than what is done"],
-)
-def test_a_run_without_its_last_files_gets_those_of_an_undisturbed_one(run, tmp_path, settings, end):
-    _, measured = run(*end, *settings)
-    path = tmp_path / "run" / "summary.json"
-    before = json.loads(path.read_text())
-    path.unlink()
-    module, metrics = run("ckpt_path=auto", *settings, *end)
-    after = json.loads(path.read_text())
-    assert {**after, "minutes": 0} == {**before, "minutes": 0}
-    assert after["floor"].keys() == {name for name in measured if name.startswith("val/")}
-    assert metrics == pytest.approx(measured)
-    assert module.images_seen == after["images_seen"]
-
-
-EARLY = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: val/fid_mnist, patience: 1, min_delta: 1e9}"
-
-
-@pytest.mark.parametrize("batches", [(), ("+trainer.val_check_interval=3",)], ids=["between", "within"])
-def test_a_run_that_early_stopping_has_ended_trains_no_further_with_it(run, tmp_path, caplog, batches):
-    caplog.set_level("INFO", "gan")
-    settings = ("trainer.max_epochs=3", *batches)
-    _, measured = run(*settings, f"+callbacks.early={EARLY}")
-    last, summary = tmp_path / "run" / "checkpoints" / "last.ckpt", tmp_path / "run" / "summary.json"
-    before = last.read_bytes(), {**json.loads(summary.read_text()), "minutes": 0}
-    module, metrics = run(*settings, f"+callbacks.early={EARLY}", "ckpt_path=auto")
-    assert metrics == pytest.approx(measured)
-    assert (last.read_bytes(), {**json.loads(summary.read_text()), "minutes": 0}) == before
-    assert [line for line in caplog.messages if line.startswith("ended")] == [
-        "ended       by EarlyStopping of val/fid_mnist; without this callback the run resumes"
-    ] * 2
-    assert run(*settings, "ckpt_path=auto")[0].images_seen > module.images_seen
-
-
-def test_a_finished_run_is_left_as_it_is(run, tmp_path):
-    for overrides in (("max_images=100", "trainer.limit_train_batches=1.0"), ("trainer.max_epochs=1",)):
-        folder = overrides[0]
-        module, _ = run("~callbacks.measures", *overrides, folder=folder)
-        last, summary = tmp_path / folder / "checkpoints" / "last.ckpt", tmp_path / folder / "summary.json"
-        before = last.read_bytes(), summary.read_bytes()
-        again, metrics = run(*overrides, "ckpt_path=auto", folder=folder)
-        assert (last.read_bytes(), summary.read_bytes()) == before
-        assert_equal(module.state_dict(), again.state_dict())
-        assert metrics["images_seen"] == module.images_seen
-    alone = shutil.copy(last, tmp_path / "alone.ckpt")
-    again, metrics = run("trainer.max_epochs=1", f"ckpt_path={alone}", folder="fresh")
-    assert_equal(module.state_dict(), again.state_dict())
-    assert metrics == {}
+def test_a_longer_run_takes_its_first_step_at_the_rate_of_its_new_schedule(run, tmp_path):
+    settings = (f"model.generator_schedule={LINEAR}", "~callbacks.measures", "model.discriminator_steps=2")
+    run(*settings)
+    run(*settings, "trainer.max_epochs=2", "ckpt_path=auto")
+    rates = [float(row["train/lr_generator"]) for row in rows(tmp_path, "run") if row["train/lr_generator"]]
+    assert rates == pytest.approx([2e-4, 1e-4, 1e-4, 5e-5])  # two steps of two, then the last two of four
