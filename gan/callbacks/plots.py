@@ -17,7 +17,7 @@ from gan.atomic_write import atomic_file
 from gan.callbacks.sample_grids import grid_inputs, saved_grids
 from gan.config.bounds import require
 from gan.images import enlarge, grid, save_gif, save_picture
-from gan.loggers import CSVMetrics, read_rows
+from gan.loggers import CSVMetrics, images_of, read_rows
 from gan.module import GAN
 from gan.optional_files import OptionalFiles
 from gan.randomness import latents, shuffled, slerp
@@ -129,7 +129,7 @@ def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list
     """Images seen and values of a column. A row without images seen has those of the row before."""
     seen, x, y = 0, [], []
     for row in rows:
-        seen = int(row["images_seen"] or seen)
+        seen = images_of(row) or seen
         if row.get(column):
             x.append(seen)
             y.append(float(row[column]))

@@ -3,7 +3,7 @@
 A logger of your own is any `Logger` of Lightning. One that is an `ImageAxis` too learns how many images a run has seen.
 """
 
-from gan.loggers.csv import CSVMetrics, read_rows
+from gan.loggers.csv import CSVMetrics, images_of, read_rows
 from gan.loggers.image_axis import ImageAxis
 
-__all__ = ["CSVMetrics", "ImageAxis", "read_rows"]
+__all__ = ["CSVMetrics", "ImageAxis", "images_of", "read_rows"]

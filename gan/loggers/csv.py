@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from itertools import takewhile
 from pathlib import Path
@@ -41,7 +42,7 @@ class CSVMetrics(ImageAxis, Logger):
             return
         rows: list[dict[str, str]] = []
         if module.images_seen:
-            rows = list(takewhile(lambda row: int(row["images_seen"] or 0) <= module.images_seen, read_rows(self.path)))
+            rows = list(takewhile(lambda row: images_of(row) <= module.images_seen, read_rows(self.path)))
         else:
             self._columns = list(COUNTS)
         with self.files.writing(self.path):
@@ -83,12 +84,28 @@ class CSVMetrics(ImageAxis, Logger):
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The file's complete rows as text, "" where a row has no value; no rows if there is no file."""
-    return list(_reader(path))
+    """The file's rows as text, "" where a row has no value; no rows if there is no file.
+
+    A row that was cut off, or that holds anything but numbers, is left out: a crash or a hand has damaged it.
+    """
+    return [row for row in _reader(path) if _is_whole(row)]
+
+
+def images_of(row: dict[str, str]) -> int:
+    """The images seen at a row; 0 if it does not say."""
+    return int(float(row["images_seen"] or 0))  # a spreadsheet may have saved it as 160.0
+
+
+def _is_whole(row: dict[str, str]) -> bool:
+    try:
+        numbers = {name: float(value or 0) for name, value in row.items()}
+    except (TypeError, ValueError):  # TypeError: of the list of what is beyond the columns
+        return False
+    return math.isfinite(numbers.get("images_seen", math.nan))
 
 
 def _reader(path: Path) -> "csv.DictReader[str]":
     if not path.exists():
         return csv.DictReader([])
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return csv.DictReader([line for line in file if line.endswith("\n")])

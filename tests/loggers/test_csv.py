@@ -47,6 +47,14 @@ def test_a_new_run_starts_the_file_afresh_whatever_it_has(tmp_path, text):
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["step,epoch,images_seen"]
 
 
+def test_a_resumed_run_reads_a_file_that_a_spreadsheet_or_a_hand_has_changed(tmp_path):
+    path = tmp_path / "metrics.csv"
+    rows = [b"1,0,10.0,0.5", b"x,y,z", b"2,0,20.0,\xff\xfe", b"3,0,20.0,0.4,7", b"4,0", b"5,0,nan,1", b"6,0,30.0,1"]
+    path.write_bytes(b"\n".join([b"step,epoch,images_seen,loss", *rows, b"7,0,40.0,1", b""]))
+    resume(path, 30)
+    assert path.read_text().splitlines() == ["step,epoch,images_seen,loss", "1,0,10.0,0.5", "4,0,,", "6,0,30.0,1"]
+
+
 def test_a_row_cut_off_by_a_kill_is_ignored(tmp_path):
     logger = CSVMetrics(tmp_path / "metrics.csv")
     logger.log_metrics({"images_seen": 10, "loss": 1.0}, step=1)
