@@ -53,9 +53,12 @@ def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inp
         signature.bind(*inputs, **{**given, **extra})
     except TypeError as error:
         known = signature.parameters
-        removals = [f"~{key}.{name}" for name in given if name not in known]
-        hint = f"; without it: {' '.join(removals)}" if removals else ""
         name = f"{target.__module__}.{target.__qualname__}"
+        unknown = [entry for entry in given if entry not in known]
+        removals = [f"~{key}.{entry}" for entry in unknown]
+        if any(given[entry] is None for entry in unknown):  # Hydra does not remove a null
+            removals = [f"~{key} '+{key}={{_target_: {name}, ...}}'"]
+        hint = f"; without it: {' '.join(removals)}" if removals else ""
         raise UserError(f"{key}: {error}; {name} takes {', '.join(known)}{hint}") from error
 
 
