@@ -113,7 +113,7 @@ class RunReport(Callback):
         log.info("done        %.1f minutes in all, %s images; see %s", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor, better):
             log.info("\n%s", table)
-        if not in_multirun():
+        if not in_multirun() and (folder / LAST).is_file():
             commands = next_commands(folder, data, pl_module.num_classes, options)
             log.info("\nnext:\n%s", "\n".join(f"  {command}" for command in commands))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import hydra.utils
@@ -27,6 +28,7 @@ from gan.errors import UserError, joined, one_line
 from gan.published_data import CLASSIFIERS, PUBLISHED_DATA
 
 PACKAGED = Path(__file__).parents[1] / "conf"
+COMPOSING = RLock()  # Hydra's state is the process's
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
 
 
@@ -71,7 +73,7 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         config_dirs: the user's own folders of configs, as for `--config-dir`.
     """
     folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_dirs)
-    with own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
+    with COMPOSING, own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
         return hydra_compose(command, [*overrides, *([f"hydra.searchpath=[{folders}]"] if folders else [])])
 
 

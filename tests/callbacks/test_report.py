@@ -149,6 +149,13 @@ def test_a_run_ends_with_its_floor_and_commands_that_work(gan, tmp_path):
     assert Path(tmp_path, "outputs", "evaluate").is_dir()
 
 
+def test_a_run_without_a_checkpoint_names_no_command_that_needs_one(run, caplog):
+    caplog.set_level("INFO", "gan")
+    run("trainer.max_epochs=0")
+    assert any(line.startswith("done") for line in caplog.messages)
+    assert not any("next:" in line for line in caplog.messages)
+
+
 def test_the_floor_is_unknown_where_nothing_is_held_out(run, tmp_path):
     run("data.val_size=0")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["floor"] == {}

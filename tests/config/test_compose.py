@@ -1,5 +1,7 @@
 """Composing from Python."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -23,6 +25,12 @@ def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):
         assert compose("train", ["seed=3"]).seed == 3
         assert GlobalHydra.instance() is before
         assert hydra_compose("own").a == 1
+
+
+def test_threads_may_compose_at_the_same_time():
+    with ThreadPoolExecutor(6) as threads:
+        configs = threads.map(lambda seed: compose("train", ["experiment=quick", f"seed={seed}"]), range(6))
+        assert [cfg.seed for cfg in configs] == [*range(6)]
 
 
 CHANGES = (
