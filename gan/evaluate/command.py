@@ -26,6 +26,7 @@ from gan.evaluate.given_images import images_of_file
 from gan.evaluate.sets import LABELS, GeneratedSet, ImageSet, Labels
 from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
+from gan.inference.network_loading import weights_checksum
 from gan.optional_files import read_json
 from gan.runs.records import run_data, run_folder
 
@@ -81,7 +82,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
         run = run_folder(checkpoint)
         if run is not None and (minutes := read_json(run / "summary.json").get("minutes")) is not None:
             evaluation.columns[one.name]["train/minutes"] = minutes
-    evaluation.save(folder, paths, given)
+    versions = {path: weights_checksum(one.network) for path, one in zip(paths, generators, strict=True)}
+    evaluation.save(folder, versions, given)
     log.info("%s\npictures and numbers: %s", evaluation.markdown(), folder)
     return evaluation.columns
 

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,10 @@ class Evaluation:
         """The table."""
         return markdown(self.columns, self.better, self.intervals)
 
-    def save(self, folder: Path, checkpoints: Sequence[Path], images: Sequence[str]) -> None:
-        """Writes `metrics.json`, with the names of what was measured, and `metrics.md`."""
+    def save(self, folder: Path, checkpoints: Mapping[Path, str], images: Sequence[str]) -> None:
+        """Writes `metrics.md`, and `metrics.json`, which names what was measured: checkpoints with their versions."""
         content: dict[str, Any] = {"checkpoints": [str(path) for path in checkpoints]}
+        content["versions"] = [*checkpoints.values()]
         content |= {"images": images} if images else {}
         content |= {**self.facts, "better": self.better, "measures": self.columns, "intervals": self.intervals}
         write_json(folder / "metrics.json", content)

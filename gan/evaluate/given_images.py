@@ -100,15 +100,16 @@ def measure(
     path = None if folder is None else expanded("folder", str(folder))
     if path is not None and (reason := hindrance_to_writing(path)):
         raise UserError(f"folder={folder}: it cannot be written there ({reason})")
-    data.prepare_data()
-    data.setup()
-    sets = [
-        _given_set(name, [given], of_each.get(name), data.source, cfg, f"images ({name})", f"labels ({name})")
-        for name, given in several.items()
-    ]
-    evaluation = compare(sets, data, floor_labels, cfg, path)
+    with torch.device("cpu"):  # whatever the caller's default device is
+        data.prepare_data()
+        data.setup()
+        sets = [
+            _given_set(name, [given], of_each.get(name), data.source, cfg, f"images ({name})", f"labels ({name})")
+            for name, given in several.items()
+        ]
+        evaluation = compare(sets, data, floor_labels, cfg, path)
     if path is not None:
-        evaluation.save(path, [], list(several))
+        evaluation.save(path, {}, list(several))
     return evaluation
 
 

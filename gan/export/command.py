@@ -22,7 +22,7 @@ from gan.generate.modes import Samples
 from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import OPSET, file_metadata, read_export, write_onnx, write_safetensors
-from gan.inference.network_loading import example_inputs
+from gan.inference.network_loading import example_inputs, weights_checksum
 from gan.runs.records import run_folder, training_command
 
 log = logging.getLogger("gan")
@@ -55,7 +55,11 @@ def export(cfg: DictConfig) -> Path:
     facts = dict(generator.facts)
     if ckpt.suffix != ".safetensors" and (run := run_folder(ckpt)):  # an exported file says it itself
         facts["command"] = training_command(run)
-    evaluation = read_measures(Path(str(cfg.measures)), ckpt) if cfg.measures is not None else newest_measures(ckpt)
+    version = weights_checksum(generator.network)
+    if cfg.measures is None:
+        evaluation = newest_measures(ckpt, version)
+    else:
+        evaluation = read_measures(Path(str(cfg.measures)), ckpt, version)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files(files) as temporary:

@@ -84,29 +84,31 @@ def card(
     return "\n\n".join(parts) + "\n"
 
 
-def read_measures(path: Path, ckpt: Path) -> dict[str, Any]:
-    """The settings in a `metrics.json` of `gan evaluate`, and the columns of a checkpoint; a UserError without them."""
+def read_measures(path: Path, ckpt: Path, version: str) -> dict[str, Any]:
+    """The settings in a `metrics.json` of `gan evaluate`, and the columns of a checkpoint; a UserError without them.
+
+    `version` is the checksum of its weights: the file may have been replaced since, or copied.
+    """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         columns = list(saved["measures"])
-        names = dict(zip((Path(name).resolve() for name in saved["checkpoints"]), columns, strict=False))
+        names, measured = dict(zip(saved["versions"], columns, strict=False)), ", ".join(saved["checkpoints"])
         settings = {name: saved[name] for name in SETTINGS}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"measures={path}: not a metrics.json of `gan evaluate` ({error})") from error
-    name = names.get(ckpt.resolve())
+    name = names.get(version)
     if name is None:
-        raise UserError(f"measures={path}: it measures {', '.join(map(str, names))}, not {ckpt}")
+        raise UserError(f"measures={path}: it measures {measured}, not {ckpt} with the weights that it has now")
     measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
     return {"checkpoint": name, "measures": measures, "better": saved.get("better"), **settings}
 
 
-def newest_measures(ckpt: Path) -> dict[str, Any] | None:
-    """The newest evaluation of a checkpoint; None if there is none that is newer than the checkpoint."""
-    saved = Path("outputs/evaluate").glob("*/metrics.json")
-    found = [path for path in saved if path.stat().st_mtime >= ckpt.stat().st_mtime]
+def newest_measures(ckpt: Path, version: str) -> dict[str, Any] | None:
+    """The newest evaluation of a checkpoint with these weights; None if there is none."""
+    found = Path("outputs/evaluate").glob("*/metrics.json")
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
         with suppress(UserError):
-            return read_measures(path, ckpt)
+            return read_measures(path, ckpt, version)
     return None
 
 

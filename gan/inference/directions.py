@@ -90,6 +90,7 @@ def move(z: Tensor, shift: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
+@torch.autocast("cpu", enabled=False)  # a caller's would change the measured shapes
 def find_directions(
     network: nn.Module, latent_dim: int, num_classes: int | None, device: torch.device
 ) -> dict[str, Tensor]:

@@ -9,9 +9,10 @@ import torch
 from my_gan import EdgeExtractor, MeanShift
 
 from gan.config import compose
-from gan.data import Digits
+from gan.data import Digits, MNISTDataModule
 from gan.errors import UserError
 from gan.evaluate import evaluate, measure
+from gan.inference import DigitGenerator
 
 SMALL = ("data=digits", "device=cpu", "num_samples=300", "metrics.measures=[fid,class_fid,digit_accuracy,density]")
 
@@ -26,6 +27,24 @@ def files(data, tmp_path):
     return tmp_path
 
 
+def test_a_callers_default_device_changes_no_measure(data):
+    def measured():
+        settings = {
+            "measures": ["fid", "digit_accuracy"],
+            "num_samples": 200,
+            "confidence": 0.9,
+            "data": MNISTDataModule(Digits(), val_size=200),
+        }
+        return measure(data.train_images, data.train_labels, **settings).columns
+
+    expected = measured()
+    torch.set_default_device("meta")
+    try:
+        assert measured() == expected
+    finally:
+        torch.set_default_device(None)
+
+
 def test_files_and_a_checkpoint_are_one_table_and_a_python_function_says_the_same_of_tensors(gan, files, data, trained):
     checkpoint = trained("conditional") / "checkpoints" / "last.ckpt"
     images = "images=[real.npz,noise.npy]"
@@ -35,6 +54,7 @@ def test_files_and_a_checkpoint_are_one_table_and_a_python_function_says_the_sam
     saved = json.loads((files / "out" / "metrics.json").read_text())
     assert saved["images"] == ["real.npz", "noise.npy"]
     assert saved["checkpoints"] == [str(checkpoint)]
+    assert saved["versions"] == [DigitGenerator.open(checkpoint).info()["version"]]
     model, real, noise, floor = saved["measures"].values()
     assert list(saved["measures"]) == ["conditional/last", "real", "noise", "floor"]
     assert floor["test/fid_mnist"] < 2 < noise["test/fid_mnist"]

@@ -1,12 +1,12 @@
 """The card beside an exported file."""
 
 import json
-import os
 
 import pytest
 from omegaconf import OmegaConf
 
 from gan.errors import UserError
+from gan.inference import DigitGenerator
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +39,7 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     overrides.write_text("- model=conditional\n- logger=[csv,tensorboard]\n- logger.wandb.name=${model.x}\n")
     evaluation = {
         "checkpoints": ["/elsewhere/last.ckpt", str(ckpt)],
+        "versions": ["0" * 12, DigitGenerator.open(ckpt).info()["version"]],
         "measures": {
             "other/last": {"test/fid_mnist": 9.0},
             "run/last": {"test/fid_mnist": 0.25, "test/fid_mnist_spread": 0.01, "test/real_mean": 0.13},
@@ -68,11 +69,15 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
     assert explicit == {**front, "license": "cc0-1.0"}
     assert "The weights are under cc0-1.0." in text
 
-    os.utime(saved, (0, 0))  # an evaluation of an older checkpoint of the same name
-    stale, _ = split_card(exported("conditional", "overwrite=true"))
-    assert "model-index" not in stale
     with pytest.raises(UserError, match=r"metrics.json: it measures .*conditional.*, not .*unconditional"):
         exported("unconditional", "overwrite=true", f"measures='{saved}'")
+    saved.write_text(
+        json.dumps({**evaluation, "versions": ["0" * 12, "1" * 12]})
+    )  # of other weights in a file of this name
+    stale, _ = split_card(exported("conditional", "overwrite=true"))
+    assert "model-index" not in stale
+    with pytest.raises(UserError, match=r"metrics.json: it measures .*, not .* with the weights that it has now$"):
+        exported("conditional", "overwrite=true", f"measures='{saved}'")
 
 
 def split_card(path):

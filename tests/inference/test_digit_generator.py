@@ -49,10 +49,11 @@ def test_a_copy_and_a_pickle_of_a_used_one_have_the_same_images(untrained):
 
 
 def test_a_callers_autocast_changes_no_image(untrained):
-    generator = untrained()
-    images = generator.generate(3, seed=0)
+    generator, other = untrained(), untrained()
+    images, moved = generator.generate(3, seed=0), generator.moved({"slant": 1}).latents(0, 0, 3)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(generator.generate(3, seed=0), images)
+        assert torch.equal(other.moved({"slant": 1}).latents(0, 0, 3), moved)
 
 
 def test_a_callers_default_type_and_device_change_no_image(checkpoints):
