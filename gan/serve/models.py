@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gan.atomic_write import write_atomic
 from gan.checkpoint_files import checkpoint_path
 from gan.config import explain
 from gan.errors import UserError
@@ -70,7 +71,7 @@ class Model:
 
 
 class Models(dict[str, Model]):
-    """All models of a service, by name. For each reload on request, a file in `shared` is touched."""
+    """All models of a service, by name. A file in `shared` has the version of each that all workers are to have."""
 
     def __init__(self, settings: Settings, shared: Path | None = None) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class Models(dict[str, Model]):
         self._looks: dict[str, tuple[Stamp | None, int]] = {}  # what each file was, and how often in a row
         self._lock = asyncio.Lock()
         for name in settings.models:
-            self.load(name)
+            self._tell_others(self.load(name))
             for outcome in ("loaded", "refused"):  # Prometheus sees no increase where a count begins at 1
                 prometheus.RELOADS.labels(name, outcome)
 
@@ -135,14 +136,23 @@ class Models(dict[str, Model]):
                 raise
         prometheus.RELOADS.labels(name, "loaded").inc()
         log.info("model %s: version %s loaded, %s images seen", name, model.version, f"{model.info['images_seen']:,}")
-        if requested and self.shared is not None:
-            (self.shared / f"{name}.reload").write_bytes(b"")
-            self._touched[name] = self._touch_of(name)
+        self._tell_others(model, requested)
         return model
+
+    def _tell_others(self, model: Model, requested: bool = False) -> None:
+        """Has the others read the model's file too: it may have been replaced since they did, before this one began."""
+        if self.shared is None:
+            return
+        file = self.shared / f"{model.name}.version"
+        if requested or not file.exists() or file.read_text(encoding="utf-8") != model.version:
+            write_atomic(file, model.version)
+            self._touched[model.name] = self._touch_of(model.name)
 
     def _was_reloaded_elsewhere(self, name: str) -> bool:
         before, self._touched[name] = self._touched[name], self._touch_of(name)
-        return self._touched[name] != before
+        if self.shared is None or self._touched[name] == before:
+            return False
+        return (self.shared / f"{name}.version").read_text(encoding="utf-8") != self[name].version
 
     def _is_new(self, model: Model) -> bool:
         """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once."""
@@ -162,6 +172,6 @@ class Models(dict[str, Model]):
             return None
 
     def _touch_of(self, name: str) -> Stamp | None:
-        """The stamp of the file that says when a worker last reloaded a model on request."""
-        file = None if self.shared is None else self.shared / f"{name}.reload"
+        """The stamp of the file that has the version of a model."""
+        file = None if self.shared is None else self.shared / f"{name}.version"
         return stamp(file) if file is not None and file.exists() else None

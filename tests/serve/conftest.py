@@ -35,6 +35,11 @@ def anyio_backend():
     return "asyncio"
 
 
+@pytest.fixture
+def quick_looks(monkeypatch):
+    monkeypatch.setattr("gan.serve.models.CHECK_SECONDS", 0.02)
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
     return save_checkpoints(tmp_path_factory.mktemp("checkpoints"))

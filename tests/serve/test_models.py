@@ -5,7 +5,6 @@ import collections
 import io
 import os
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -16,21 +15,14 @@ from gan.errors import UserError
 from gan.inference import DigitGenerator
 from gan.serve import models
 from gan.serve.models import Models
-from gan.serve.service import Service
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_looks")]
 
 
 @pytest.fixture
 def two(checkpoints):
     a, b = checkpoints["conditional"], checkpoints["unconditional"]
     return f"models={{stable: {{ckpt: '{a}', version: v1}}, trial: {{ckpt: '{b}', weight: 0.25}}}}"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Workers look for new files at once."""
-    monkeypatch.setattr(models, "CHECK_SECONDS", 0.02)
 
 
 async def images_seen(client):
@@ -98,16 +90,6 @@ async def test_a_reload_does_not_interrupt(service, ckpt):
         reloads = [client.post("/v1/models/default/reload") for _ in range(3)]
         responses = await asyncio.gather(*requests[:15], *reloads, *requests[15:])
         assert {response.status_code for response in responses} == {200}
-
-
-async def test_other_workers_follow_a_reload(settings, ckpt):
-    first, second = (Service(settings(model=ckpt), ckpt.parent) for _ in range(2))
-    async with first.running(), second.running():
-        old = second.models.default.version
-        replace(ckpt, 640)
-        new = (await first.models.reload("default")).version
-        await until(lambda: second.models.default.version != old)
-        assert second.models.default.version == new != old
 
 
 def test_weights_must_sum_to_one(settings, checkpoints):
@@ -199,19 +181,6 @@ async def test_an_unexpected_error_does_not_end_the_watch(service, ckpt, caplog,
         assert "KeyError" in caplog.text
         replace(ckpt, 640)
         await until_seen(client, 640)
-
-
-async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, ckpt, monkeypatch):
-    service = Service(settings(model=ckpt), ckpt.parent)
-    async with service.running():
-        replace(ckpt, 640)
-        read = DigitGenerator.open
-        monkeypatch.setattr(DigitGenerator, "open", lambda *args: time.sleep(0.3) or read(*args))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await service.models.reload("default")
-        await until((ckpt.parent / "default.reload").exists)
-        assert service.models.default.info["images_seen"] == 640
 
 
 async def test_a_file_that_is_still_being_copied_is_not_read(service, ckpt, caplog, monkeypatch):

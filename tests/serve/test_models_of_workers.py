@@ -1,0 +1,47 @@
+"""Workers that share a folder serve the same model."""
+
+import asyncio
+import time
+
+import pytest
+from tiny_generators import replace
+from waiting import until
+
+from gan.inference import DigitGenerator
+from gan.serve.service import Service
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_looks")]
+
+
+async def test_other_workers_follow_a_reload(settings, ckpt):
+    first, second = (Service(settings(model=ckpt), ckpt.parent) for _ in range(2))
+    async with first.running(), second.running():
+        old = second.models.default.version
+        replace(ckpt, 640)
+        new = (await first.models.reload("default")).version
+        await until(lambda: second.models.default.version != old)
+        assert second.models.default.version == new != old
+
+
+async def test_a_worker_that_starts_after_the_file_was_replaced_takes_the_others_along(settings, ckpt):
+    first, second = (Service(settings(model=ckpt), ckpt.parent) for _ in range(2))
+    async with first.running():
+        replace(ckpt, 640)
+        async with second.running():
+            await until(lambda: first.models.default.version == second.models.default.version)
+            assert first.models.default.info["images_seen"] == 640
+
+
+async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, ckpt, monkeypatch):
+    service = Service(settings(model=ckpt), ckpt.parent)
+    async with service.running():
+        before, told = service.models.default.version, ckpt.parent / "default.version"
+        replace(ckpt, 640)
+        read = DigitGenerator.open
+        monkeypatch.setattr(DigitGenerator, "open", lambda *args: time.sleep(0.3) or read(*args))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await service.models.reload("default")
+        await until(lambda: told.read_text() != before)
+        assert told.read_text() == service.models.default.version
+        assert service.models.default.info["images_seen"] == 640
