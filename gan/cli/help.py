@@ -89,7 +89,10 @@ def group_help(command: str, group: str, folders: Sequence[Path]) -> str:
     choices = {file.stem: explained(file).title for file in files}
     keys = group_keys(group)
     lines = [f"{group}=NAME:", *aligned(choices)]
-    return "\n".join([*lines, "", "keys:", *table(keys)] if keys else lines)
+    if not keys:
+        return "\n".join(lines)
+    other = ["", "A config may set other values, or lack a key: `--cfg job` prints what a command has."]
+    return "\n".join([*lines, "", "keys:", *table(keys), *(other if len(files) > 1 else [])])
 
 
 def group_keys(group: str) -> list[Key]:

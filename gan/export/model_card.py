@@ -64,7 +64,7 @@ def card(
         f"---\n{OmegaConf.to_yaml(_front_matter(metadata, path, evaluation, license))}---",
         f"# {path.stem}",
         f"The generator of a GAN trained on {metadata['data'] or 'data that the checkpoint does not name'}. "
-        f"{kind}; it generates images of 28x28 pixels with {metadata['image_channels']} channel(s).",
+        f"{kind}; it generates images of {metadata['image_channels']}x28x28 (channels, height, width).",
         f"![{rows}]({quote(os.fsencode(path.stem + '.png'))})",
         rows,
         "## How to use",

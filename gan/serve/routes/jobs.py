@@ -41,9 +41,9 @@ JobDep = Annotated[Job, Depends(_job)]
 
 @router.post("", status_code=202, responses=SUBMITTED)
 def submit(request: Request, response: Response, body: schemas.JobRequest) -> schemas.JobEntry:
-    """Queues many images: one job is done at a time, behind all other requests.
+    """Queues a job of many images. Jobs run one at a time, behind all other requests.
 
-    The result has the images that /v1/generate and `gan generate` have for these values.
+    The images are those of /v1/generate and `gan generate` for the same values.
     """
     service = service_of(request)
     model = service.models.pick(body.model, body.version)
@@ -54,7 +54,7 @@ def submit(request: Request, response: Response, body: schemas.JobRequest) -> sc
 
 @router.get("")
 def jobs(request: Request) -> schemas.JobList:
-    """All jobs, the oldest first; with API keys, those of the own key."""
+    """All jobs, the oldest first; with API keys, only the caller's."""
     owner = _owner(request)
     own = [job for job in service_of(request).jobs.all() if job.record.owner == owner]
     return schemas.JobList(jobs=[_entry(request, job) for job in own])
@@ -62,7 +62,7 @@ def jobs(request: Request) -> schemas.JobList:
 
 @router.get("/{identifier}", responses=MISSING)
 def progress(request: Request, job: JobDep) -> schemas.JobEntry:
-    """How far a job is."""
+    """A job's state and progress."""
     return _entry(request, job)
 
 
@@ -75,7 +75,7 @@ def cancel(request: Request, job: JobDep) -> None:
 @router.head("/{identifier}/download", include_in_schema=False)
 @router.get("/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD)
 def download(job: JobDep) -> FileResponse:
-    """The result of a job that is done. Ranges continue a broken download."""
+    """The result of a job that is done. Range requests resume an interrupted download."""
     try:
         found = job.result.stat()
     except FileNotFoundError:

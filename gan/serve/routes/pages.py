@@ -59,7 +59,7 @@ async def docs() -> Response:
 
 @router.api_route("/redoc", methods=["GET", "HEAD"], include_in_schema=False)
 async def redoc() -> Response:
-    """Documentation of these endpoints to read."""
+    """Reference documentation of these endpoints."""
     page = get_redoc_html(
         openapi_url="openapi.json",
         title=TITLE,

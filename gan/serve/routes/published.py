@@ -137,7 +137,7 @@ async def generate_digit(request: Request, body: DigitRequest | None = None) -> 
 
 @router.post("/generate-digits-batch", response_model=BatchGridResponse | BatchImagesResponse)
 async def generate_digits_batch(request: Request, body: BatchRequest | None = None) -> Response:
-    """Images from a random seed as PNG files in base64, one for each or one for all."""
+    """Images from a random seed in base64: a PNG file of each, or one of all."""
     body = body or BatchRequest()
     _, images, headers = await _generate(request, body.batch_size)
     if body.grid:

@@ -32,7 +32,7 @@ NPY = "application/octet-stream"
 FORMATS: schemas.Responses = {200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}}
 PICTURE: schemas.Responses = {
     200: {"content": {"image/png": {}}},
-    304: {"description": "The client's copy, named in If-None-Match, is still right"},
+    304: {"description": "The client's copy, named in If-None-Match, is still current"},
 }
 RELOAD = schemas.errors(
     {404: "There is no model of this name", 409: "The file cannot be used; the old model stays in use"}
@@ -101,7 +101,7 @@ async def interpolate(request: Request, body: schemas.InterpolationRequest) -> R
 @router.head("/digits/{digit}.png", include_in_schema=False)
 @router.get("/digits/{digit}.png", response_class=Response, responses=PICTURE)
 async def digit_png(request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]) -> Response:
-    """A digit as a PNG file, for an `<img>` tag. With a seed it is the same as long as the model is."""
+    """A digit as a PNG file, for an `<img>` tag. With a seed, it changes only when the model does."""
     return await _picture(request, query, 1, [digit], responses.image_or_grid_png)
 
 
