@@ -106,7 +106,7 @@ class GAN(LightningModule):
         self.latent_dim, self.num_classes, self.gradient_clip_norm = latent_dim, num_classes, gradient_clip_norm
         self.images_seen = self.rewinds = 0
         self.paired_labels, self.shared_latents, self.one_stage = paired_labels, shared_latents, one_stage
-        self.trust, self.execution, self.resumed = tuple(trust), Execution(), Resumed({}, [])
+        self.trust, self.execution, self.resumed = tuple(trust), Execution(), Resumed.of({})
 
         options = (latent_dim, num_classes, image_channels, dcgan_initialization, trust)
         self.generator, self.discriminator = build_networks(generator, discriminator, *options)
@@ -182,7 +182,7 @@ class GAN(LightningModule):
         """A fit by a trainer that has trained nothing is a new run from these weights, unless it loads a checkpoint."""
         self.objectives.network = self.discriminator  # the caller may have replaced it
         if stage == "fit" and not self.trainer.global_step:
-            self.images_seen, self.rewinds, self.resumed = 0, 0, Resumed({}, [])
+            self.images_seen, self.rewinds, self.resumed = 0, 0, Resumed.of({})
 
     def on_train_start(self) -> None:
         self.execution.start(self)
@@ -247,4 +247,4 @@ class GAN(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]
         self.rewinds = max(self.execution.rewinds, checkpoint.get("rewinds", 0))
-        self.resumed = Resumed(checkpoint.get("hyper_parameters", {}), checkpoint.get("lr_schedulers", []))
+        self.resumed = Resumed.of(checkpoint)

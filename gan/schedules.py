@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
@@ -109,10 +109,17 @@ def _try(schedule: LRScheduler, optimizer: Optimizer, spec: Mapping[str, Any], k
 
 
 class Resumed(NamedTuple):
-    """What a checkpoint says of its schedules: the settings of its module, and a state for each schedule it had."""
+    """What a checkpoint says of schedules: its module's settings, and states of the schedules and the optimizers."""
 
     settings: Mapping[str, Any]
     states: list[dict[str, Any]]
+    optimizers: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any]) -> Self:
+        """Its states are those of the checkpoint, not copies."""
+        states = (checkpoint.get(name, []) for name in ("lr_schedulers", "optimizer_states"))
+        return cls(checkpoint.get("hyper_parameters", {}), *states)
 
     def steps(self) -> int:
         """Generator steps that they have taken."""
@@ -123,6 +130,12 @@ class Resumed(NamedTuple):
 
         The length of the run is the new one. A schedule whose settings have changed keeps only its place in the run.
         """
+        for key, schedule in schedules.items():
+            if self.optimizers and self.settings.get(key) != settings[key]:
+                saved = self.optimizers[SCHEDULES.index(key)]["param_groups"]
+                for group, new in zip(saved, schedule.optimizer.param_groups, strict=True):
+                    kept = {"params", *schedule.optimizer.defaults}  # the rest is the schedule's, such as max_lr
+                    group.update({name: value for name, value in new.items() if name not in kept})
         if not self.states:
             return
         place = {name: self.states[0][name] for name in ("last_epoch", "_step_count")}
@@ -140,7 +153,8 @@ def follow_length(schedule: LRScheduler) -> None:
 
     Those that torch computes from the rate before, such as StepLR, go on from there.
     """
-    if isinstance(schedule, LambdaLR | OneCycleLR):
+    is_over = schedule.last_epoch > getattr(schedule, "total_steps", math.inf)  # of a run with an earlier end now
+    if isinstance(schedule, LambdaLR | OneCycleLR) and not is_over:
         with warnings.catch_warnings(action="ignore"):  # torch's, since this is not within a step of the schedule
             for group, rate in zip(schedule.optimizer.param_groups, schedule.get_lr(), strict=True):
                 group["lr"] = rate

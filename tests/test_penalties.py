@@ -79,7 +79,9 @@ def test_only_weighted_penalties_are_used():
     (plain,) = build_penalties({"r2": {"_target_": "gan.penalties.r2"}}, ())
     assert (plain.weight, plain.every) == (1.0, 1)
     specs["r2"]["evry"] = 8  # also of one without a weight
-    with pytest.raises(UserError, match=r"^model\.penalties\.r2: .*'evry'; gan\.penalties\.r2 takes .*; without it: ~"):
+    with pytest.raises(
+        UserError, match=r"^model\.penalties\.r2: .*'evry'; gan\.penalties\.r2 takes .*; without it: '~"
+    ):
         build_penalties(specs, ())
     del specs["r2"]["evry"]
     specs["r1"]["every"] = 0

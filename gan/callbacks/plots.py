@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
@@ -131,8 +132,9 @@ def series(rows: Sequence[dict[str, str]], column: str) -> tuple[list[int], list
     for row in rows:
         seen = images_of(row) or seen
         if row.get(column):
-            x.append(seen)
-            y.append(float(row[column]))
+            with suppress(ValueError):  # a hand has changed it
+                y.append(float(row[column]))
+                x.append(seen)
     return x, y
 
 

@@ -55,9 +55,9 @@ def require_arguments(target: Callable, key: str, given: Mapping[str, Any], *inp
         known = signature.parameters
         name = f"{target.__module__}.{target.__qualname__}"
         unknown = [entry for entry in given if entry not in known]
-        removals = [f"~{key}.{entry}" for entry in unknown]
+        removals = [f"'~{key}.{entry}'" for entry in unknown]
         if any(given[entry] is None for entry in unknown):  # Hydra does not remove a null
-            removals = [f"~{key} '+{key}={{_target_: {name}, ...}}'"]
+            removals = [f"'~{key}' '+{key}={{_target_: {name}, ...}}'"]
         hint = f"; without it: {' '.join(removals)}" if removals else ""
         raise UserError(f"{key}: {error}; {name} takes {', '.join(known)}{hint}") from error
 

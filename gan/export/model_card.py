@@ -92,10 +92,11 @@ def read_measures(path: Path, ckpt: Path, version: str) -> dict[str, Any]:
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         columns = list(saved["measures"])
-        names, measured = dict(zip(saved["versions"], columns, strict=False)), ", ".join(saved["checkpoints"])
+        names = dict(zip(saved["versions"], columns, strict=False))
+        measured = ", ".join([*saved["checkpoints"], *saved.get("images", [])])
         settings = {name: saved[name] for name in SETTINGS}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"measures={path}: not a metrics.json of `gan evaluate` ({error})") from error
+        raise UserError(f"measures={path}: not a metrics.json of this version of `gan evaluate` ({error})") from error
     name = names.get(version)
     if name is None:
         raise UserError(f"measures={path}: it measures {measured}, not {ckpt} with the weights that it has now")

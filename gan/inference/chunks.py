@@ -105,10 +105,9 @@ class ChunkRunner:
         count = len(latents)
         latents, labels = padded(latents, labels, next(size for size in self.sizes if size >= count))
         mixed = labels is not None and labels.is_floating_point()
-        graphs = self._graphs  # another thread may find that there can be none
-        if graphs is not None and not mixed:
+        if self._graphs is not None and not mixed:
             with self._replaying, torch.cuda.device(self.device):
-                if self._is_recorded(graphs, latents, labels):
+                if self._is_recorded(latents, labels):
                     on_host, copied = self._replay(latents, labels)
 
                     def wait() -> Tensor:
@@ -120,10 +119,10 @@ class ChunkRunner:
         images = quantize(forward(self.network, *given)[:count]).cpu()
         return lambda: images
 
-    def _is_recorded(self, graphs: CudaGraphs, latents: Tensor, labels: Tensor | None) -> bool:
+    def _is_recorded(self, latents: Tensor, labels: Tensor | None) -> bool:
         """Records the forward pass for inputs of this form if it is not yet; False if the network does not allow it."""
-        kind = len(latents), labels is None
-        if kind not in self._recorded:
+        graphs, kind = self._graphs, (len(latents), labels is None)
+        if graphs is not None and kind not in self._recorded:  # None: another thread has found out just now
             given = (latents.to(self.device), None if labels is None else labels.to(self.device))
             with graphs.warming_up():
                 quantize(forward(self.network, *given))

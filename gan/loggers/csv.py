@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import math
 import os
 from itertools import takewhile
@@ -16,6 +17,8 @@ from gan.loggers.image_axis import ImageAxis
 from gan.module import GAN
 
 COUNTS = ("step", "epoch", "images_seen")
+
+log = logging.getLogger("gan")
 
 
 class CSVMetrics(ImageAxis, Logger):
@@ -42,7 +45,10 @@ class CSVMetrics(ImageAxis, Logger):
             return
         rows: list[dict[str, str]] = []
         if module.images_seen:
-            rows = list(takewhile(lambda row: images_of(row) <= module.images_seen, read_rows(self.path)))
+            whole = read_rows(self.path)
+            if lost := len(list(_reader(self.path))) - len(whole):
+                log.warning("%s: %d rows are deleted, which do not say how many images were seen", self.path, lost)
+            rows = list(takewhile(lambda row: images_of(row) <= module.images_seen, whole))
         else:
             self._columns = list(COUNTS)
         with self.files.writing(self.path):
@@ -86,7 +92,7 @@ class CSVMetrics(ImageAxis, Logger):
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The file's rows as text, "" where a row has no value; no rows if there is no file.
 
-    A row that was cut off, or that holds anything but numbers, is left out: a crash or a hand has damaged it.
+    A row that does not say how many images were seen is left out: a crash or a hand has damaged it.
     """
     return [row for row in _reader(path) if _is_whole(row)]
 
@@ -98,14 +104,13 @@ def images_of(row: dict[str, str]) -> int:
 
 def _is_whole(row: dict[str, str]) -> bool:
     try:
-        numbers = {name: float(value or 0) for name, value in row.items()}
-    except (TypeError, ValueError):  # TypeError: of the list of what is beyond the columns
+        return math.isfinite(float(row["images_seen"] or 0)) and None not in row  # None: what is beyond the columns
+    except (KeyError, ValueError):
         return False
-    return math.isfinite(numbers.get("images_seen", math.nan))
 
 
 def _reader(path: Path) -> "csv.DictReader[str]":
     if not path.exists():
         return csv.DictReader([])
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return csv.DictReader([line for line in file if line.endswith("\n")])

@@ -146,11 +146,10 @@ class Models(dict[str, Model]):
         file = self.shared / f"{model.name}.version"
         if requested or not file.exists() or file.read_text(encoding="utf-8") != model.version:
             write_atomic(file, model.version)
-            self._touched[model.name] = self._touch_of(model.name)
 
     def _was_reloaded_elsewhere(self, name: str) -> bool:
         before, self._touched[name] = self._touched[name], self._touch_of(name)
-        if self.shared is None or self._touched[name] == before:
+        if self.shared is None or self._touched[name] in (None, before):  # None: the system has cleaned its /tmp
             return False
         return (self.shared / f"{name}.version").read_text(encoding="utf-8") != self[name].version
 

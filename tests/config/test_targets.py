@@ -39,10 +39,10 @@ def test_trust_allows_a_package():
 def test_wrong_arguments_are_told():
     with pytest.raises(UserError, match=r"model\.loss: got an unexpected keyword argument 'label_smoothing'"):
         build({"_target_": "gan.losses.Hinge"}, "model.loss", ["gan.losses"], (), label_smoothing=0.1)
-    with pytest.raises(UserError, match=r"Hinge takes leak; without it: ~model\.loss\.label_smoothing$"):
+    with pytest.raises(UserError, match=r"Hinge takes leak; without it: '~model\.loss\.label_smoothing'$"):
         build({"_target_": "gan.losses.Hinge", "label_smoothing": 0.1}, "model.loss", ["gan.losses"], ())
     with pytest.raises(
-        UserError, match=r"; without it: ~model\.loss '\+model\.loss=\{_target_: gan\.losses\.Hinge, \.\.\.\}'$"
+        UserError, match=r"; without it: '~model\.loss' '\+model\.loss=\{_target_: gan\.losses\.Hinge, \.\.\.\}'$"
     ):
         build({"_target_": "gan.losses.Hinge", "label_smoothing": None}, "model.loss", ["gan.losses"], ())
     with pytest.raises(UserError, match="Hinge"):

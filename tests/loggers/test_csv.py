@@ -47,12 +47,14 @@ def test_a_new_run_starts_the_file_afresh_whatever_it_has(tmp_path, text):
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["step,epoch,images_seen"]
 
 
-def test_a_resumed_run_reads_a_file_that_a_spreadsheet_or_a_hand_has_changed(tmp_path):
+def test_a_resumed_run_reads_a_file_that_a_spreadsheet_or_a_hand_has_changed(tmp_path, caplog):
     path = tmp_path / "metrics.csv"
-    rows = [b"1,0,10.0,0.5", b"x,y,z", b"2,0,20.0,\xff\xfe", b"3,0,20.0,0.4,7", b"4,0", b"5,0,nan,1", b"6,0,30.0,1"]
-    path.write_bytes(b"\n".join([b"step,epoch,images_seen,loss", *rows, b"7,0,40.0,1", b""]))
+    rows = [b"1,0,10.0,0.5", b"x,y,z", b"2,0,20.0,text\xff", b"3,0,20.0,0.4,7", b"4,0", b"5,0,nan,1", b"6,0,30.0,1"]
+    path.write_bytes(b"\n".join([b"\xef\xbb\xbfstep,epoch,images_seen,loss", *rows, b"7,0,40.0,1", b""]))
     resume(path, 30)
-    assert path.read_text().splitlines() == ["step,epoch,images_seen,loss", "1,0,10.0,0.5", "4,0,,", "6,0,30.0,1"]
+    kept = ["1,0,10.0,0.5", "2,0,20.0,text\ufffd", "4,0,,", "6,0,30.0,1"]
+    assert path.read_text(encoding="utf-8").splitlines() == ["step,epoch,images_seen,loss", *kept]
+    assert caplog.messages == [f"{path}: 3 rows are deleted, which do not say how many images were seen"]
 
 
 def test_a_row_cut_off_by_a_kill_is_ignored(tmp_path):

@@ -45,3 +45,13 @@ async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, 
         await until(lambda: told.read_text() != before)
         assert told.read_text() == service.models.default.version
         assert service.models.default.info["images_seen"] == 640
+
+
+async def test_a_worker_follows_on_when_the_system_has_cleaned_the_shared_folder(settings, ckpt):
+    first, second = (Service(settings(model=ckpt), ckpt.parent) for _ in range(2))
+    async with first.running(), second.running():
+        (ckpt.parent / "default.version").unlink()
+        await asyncio.sleep(0.1)
+        replace(ckpt, 640)
+        new = (await first.models.reload("default")).version
+        await until(lambda: second.models.default.version == new)

@@ -224,3 +224,26 @@ def test_a_longer_run_takes_its_first_step_at_the_rate_of_its_new_schedule(run, 
     run(*settings, "trainer.max_epochs=2", "ckpt_path=auto")
     rates = [float(row["train/lr_generator"]) for row in rows(tmp_path, "run") if row["train/lr_generator"]]
     assert rates == pytest.approx([2e-4, 1e-4, 1e-4, 5e-5])  # two steps of two, then the last two of four
+
+
+def test_a_run_that_resumes_with_another_one_cycle_schedule_has_its_rates(run, tmp_path):
+    def one_cycle(max_lr):
+        target = f"_target_: torch.optim.lr_scheduler.OneCycleLR, total_steps: null, max_lr: {max_lr}"
+        return ("~callbacks.measures", f"model.generator_schedule={{{target}}}")
+
+    run("~callbacks.measures", folder="constant")
+    constant = tmp_path / "constant" / "checkpoints" / "last.ckpt"
+    run(*one_cycle(1e-3), "trainer.max_epochs=2", f"ckpt_path='{constant}'", folder="other")
+    run(*one_cycle(1e-3))
+    run(*one_cycle(1e-2), "trainer.max_epochs=2", "ckpt_path=auto")
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    schedule, rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=8), []
+    for _ in range(8):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    found = [float(row["train/lr_generator"]) for row in rows(tmp_path, "run") if row["train/lr_generator"]]
+    assert found[4:] == pytest.approx(rates[4:])
+    (tmp_path / "run" / "summary.json").unlink()
+    run(*one_cycle(1e-2), "ckpt_path=auto")
+    assert (tmp_path / "run" / "summary.json").is_file()
