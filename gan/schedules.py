@@ -109,36 +109,37 @@ def _try(schedule: LRScheduler, optimizer: Optimizer, spec: Mapping[str, Any], k
 
 
 class Resumed(NamedTuple):
-    """What a checkpoint says of schedules: its module's settings, and states of the schedules and the optimizers."""
+    """What a checkpoint says of schedules. Its own states of these and of the optimizers are changed, not copies."""
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  # of its module
+    steps: int  # that the generator has taken
     states: list[dict[str, Any]]
     optimizers: list[dict[str, Any]]
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> Self:
-        """Its states are those of the checkpoint, not copies."""
-        states = (checkpoint.get(name, []) for name in ("lr_schedulers", "optimizer_states"))
-        return cls(checkpoint.get("hyper_parameters", {}), *states)
-
-    def steps(self) -> int:
-        """Generator steps that they have taken."""
-        return self.states[0]["last_epoch"] if self.states else 0
+        settings, states = checkpoint.get("hyper_parameters", {}), checkpoint.get("lr_schedulers", [])
+        steps = checkpoint.get("global_step", 0) // (
+            settings.get("discriminator_steps", 1) + 1
+        )  # counts both networks'
+        return cls(
+            settings, states[0]["last_epoch"] if states else steps, states, checkpoint.get("optimizer_states", [])
+        )
 
     def fit_states(self, schedules: Mapping[str, LRScheduler], settings: Mapping[str, Any]) -> None:
         """Replaces the saved states by those that the schedules of the resumed run, given by key, are to load.
 
         The length of the run is the new one. A schedule whose settings have changed keeps only its place in the run.
         """
+        if not self.optimizers:  # a new run
+            return
         for key, schedule in schedules.items():
-            if self.optimizers and self.settings.get(key) != settings[key]:
+            if self.settings.get(key) != settings[key]:
                 saved = self.optimizers[SCHEDULES.index(key)]["param_groups"]
                 for group, new in zip(saved, schedule.optimizer.param_groups, strict=True):
                     kept = {"params", *schedule.optimizer.defaults}  # the rest is the schedule's, such as max_lr
                     group.update({name: value for name, value in new.items() if name not in kept})
-        if not self.states:
-            return
-        place = {name: self.states[0][name] for name in ("last_epoch", "_step_count")}
+        place = {"last_epoch": self.steps, "_step_count": self.steps + 1}
         then = dict(zip((key for key in SCHEDULES if self.settings.get(key)), self.states, strict=False))
         self.states[:] = [
             {name: value for name, value in then[key].items() if name not in OF_THE_LENGTH}

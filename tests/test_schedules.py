@@ -93,7 +93,7 @@ def test_each_schedule_of_torch_steps_through_a_run_and_a_longer_one(name):
         optimizer = torch.optim.Adam(parameters, lr=1e-3)
         schedule = build_schedule(settings["generator_schedule"], "model.generator_schedule", (), optimizer, count)
         if state is not None:
-            resumed = Resumed(settings, [state], [])
+            resumed = Resumed(settings, 10, [state], [optimizer.state_dict()])
             resumed.fit_states({"generator_schedule": schedule}, settings)
             schedule.load_state_dict(*resumed.states)
         for _ in range(schedule.last_epoch, count):
@@ -121,8 +121,10 @@ def test_a_schedule_that_differs_from_the_checkpoints_keeps_its_place_in_the_run
     for _ in range(3):
         before.optimizer.step()
         before.step()
-    resumed, built = Resumed(then, [before.state_dict()], [{"param_groups": [{}]} for _ in SCHEDULES]), schedules(now)
-    assert resumed.steps() == 3
+    optimizers = [{"param_groups": [{}]} for _ in SCHEDULES]
+    saved = {"hyper_parameters": then, "lr_schedulers": [before.state_dict()], "optimizer_states": optimizers}
+    resumed, built = Resumed.of(saved), schedules(now)
+    assert resumed.steps == 3
     resumed.fit_states(built, now)
     for schedule, state in zip(built.values(), resumed.states, strict=True):
         schedule.load_state_dict(state)
