@@ -234,7 +234,7 @@ class GAN(LightningModule):
             optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))
             if spec := self.hparams[key := f"{name}_schedule"]:
                 schedules[key] = build_schedule(spec, f"model.{key}", self.trust, optimizers[-1], steps)
-        self.resumed.fit_states(schedules, self.hparams)
+        self.resumed.fit_states(schedules, optimizers, self.hparams)
         return optimizers, [*schedules.values()]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -126,18 +126,20 @@ class Resumed(NamedTuple):
             settings, states[0]["last_epoch"] if states else steps, states, checkpoint.get("optimizer_states", [])
         )
 
-    def fit_states(self, schedules: Mapping[str, LRScheduler], settings: Mapping[str, Any]) -> None:
+    def fit_states(
+        self, schedules: Mapping[str, LRScheduler], optimizers: Sequence[Optimizer], settings: Mapping[str, Any]
+    ) -> None:
         """Replaces the saved states by those that the schedules of the resumed run, given by key, are to load.
 
         The length of the run is the new one. A schedule whose settings have changed keeps only its place in the run.
+        Without its schedule, an optimizer has the rate of its settings.
         """
         if not self.optimizers:  # a new run
             return
-        for key, schedule in schedules.items():
+        for key, saved, optimizer in zip(SCHEDULES, self.optimizers, optimizers, strict=True):
             if self.settings.get(key) != settings[key]:
-                saved = self.optimizers[SCHEDULES.index(key)]["param_groups"]
-                for group, new in zip(saved, schedule.optimizer.param_groups, strict=True):
-                    kept = {"params", *schedule.optimizer.defaults}  # the rest is the schedule's, such as max_lr
+                kept = {"params", *(optimizer.defaults if key in schedules else ())}  # the rest is a schedule's: max_lr
+                for group, new in zip(saved["param_groups"], optimizer.param_groups, strict=True):
                     group.update({name: value for name, value in new.items() if name not in kept})
         place = {"last_epoch": self.steps, "_step_count": self.steps + 1}
         then = dict(zip((key for key in SCHEDULES if self.settings.get(key)), self.states, strict=False))

@@ -87,14 +87,14 @@ def test_each_schedule_of_torch_is_known():
 def test_each_schedule_of_torch_steps_through_a_run_and_a_longer_one(name):
     """The longer one resumes the state of the first, whose length is that of the run."""
     parameters = [torch.nn.Parameter(torch.zeros(1))]
-    settings = {"generator_schedule": spec_of(name, **OF_TORCH[name])}
+    settings = {"generator_schedule": spec_of(name, **OF_TORCH[name]), "discriminator_schedule": None}
 
     def steps(count, state=None):
         optimizer = torch.optim.Adam(parameters, lr=1e-3)
         schedule = build_schedule(settings["generator_schedule"], "model.generator_schedule", (), optimizer, count)
         if state is not None:
-            resumed = Resumed(settings, 10, [state], [optimizer.state_dict()])
-            resumed.fit_states({"generator_schedule": schedule}, settings)
+            resumed = Resumed(settings, 10, [state], [optimizer.state_dict()] * 2)
+            resumed.fit_states({"generator_schedule": schedule}, [optimizer] * 2, settings)
             schedule.load_state_dict(*resumed.states)
         for _ in range(schedule.last_epoch, count):
             optimizer.step()
@@ -125,12 +125,23 @@ def test_a_schedule_that_differs_from_the_checkpoints_keeps_its_place_in_the_run
     saved = {"hyper_parameters": then, "lr_schedulers": [before.state_dict()], "optimizer_states": optimizers}
     resumed, built = Resumed.of(saved), schedules(now)
     assert resumed.steps == 3
-    resumed.fit_states(built, now)
+    resumed.fit_states(built, [schedule.optimizer for schedule in built.values()], now)
     for schedule, state in zip(built.values(), resumed.states, strict=True):
         schedule.load_state_dict(state)
         schedule.optimizer.step()
         schedule.step()
     assert [schedule.optimizer.param_groups[0]["lr"] for schedule in built.values()] == pytest.approx([0.5, 2.0 * 0.6])
+
+
+def test_without_its_schedule_an_optimizer_has_the_rate_of_its_settings():
+    then = {"generator_schedule": spec_of("OneCycleLR", max_lr=1.0, total_steps=None), "discriminator_schedule": None}
+    optimizers = [torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.5) for _ in SCHEDULES]
+    groups = [{"params": [0], "lr": 0.0, "betas": (0.9, 0.5), "max_lr": 1.0}, {"params": [0], "lr": 0.25}]
+    resumed = Resumed(then, 4, [{"last_epoch": 4}], [{"param_groups": [group]} for group in groups])
+    resumed.fit_states({}, optimizers, dict.fromkeys(SCHEDULES))
+    assert resumed.states == []
+    assert [group["lr"] for group in groups] == [0.5, 0.25]
+    assert groups[0]["betas"] == (0.9, 0.999)
 
 
 def test_max_steps_counts_the_steps_of_both_optimizers():

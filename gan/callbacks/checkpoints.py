@@ -73,6 +73,9 @@ class RunCheckpoints(Checkpoint):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         self._comparable = checkpoint.get("data") in (None, trainer.datamodule.source.name)
+        if not self._comparable:
+            for callback in trainer.early_stopping_callbacks:  # their best value is one of the other data
+                checkpoint["callbacks"].pop(callback.state_key, None)
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
         if trainer.is_global_zero:

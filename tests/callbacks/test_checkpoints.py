@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from tiny_runs import change_best_score, same_weights
 from tiny_runs import last_checkpoint as last
 
@@ -195,3 +196,13 @@ def test_measures_of_other_data_are_not_compared(run, begun, caplog):
     newest, best = (json.loads((begun / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
     assert best["images_seen"] == newest["images_seen"]
     assert "changed     data=digits, was mnist" in caplog.text
+
+
+@pytest.mark.parametrize(("data", "kept"), [("digits", True), ("mnist", False)])
+def test_early_stopping_does_not_compare_with_measures_of_other_data(data, kept):
+    stop = EarlyStopping("val/fid_mnist")
+    source = SimpleNamespace(source=SimpleNamespace(name="digits"))
+    trainer = SimpleNamespace(datamodule=source, early_stopping_callbacks=[stop])
+    checkpoint = {"data": data, "callbacks": {stop.state_key: stop.state_dict(), "Timer": {}}}
+    checkpoints.RunCheckpoints("a", "val/fid_mnist").on_load_checkpoint(trainer, None, checkpoint)
+    assert checkpoint["callbacks"].keys() == {"Timer", *([stop.state_key] if kept else [])}
