@@ -109,7 +109,7 @@ def _try(schedule: LRScheduler, optimizer: Optimizer, spec: Mapping[str, Any], k
 
 
 class Resumed(NamedTuple):
-    """What a checkpoint says of schedules. Its own states of these and of the optimizers are changed, not copies."""
+    """What a checkpoint says of schedules; `fit_states` changes the checkpoint's own states of these and optimizers."""
 
     settings: Mapping[str, Any]  # of its module
     steps: int  # that the generator has taken
@@ -119,12 +119,11 @@ class Resumed(NamedTuple):
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> Self:
         settings, states = checkpoint.get("hyper_parameters", {}), checkpoint.get("lr_schedulers", [])
-        steps = checkpoint.get("global_step", 0) // (
-            settings.get("discriminator_steps", 1) + 1
-        )  # counts both networks'
-        return cls(
-            settings, states[0]["last_epoch"] if states else steps, states, checkpoint.get("optimizer_states", [])
-        )
+        if states:
+            steps = states[0]["last_epoch"]
+        else:  # Lightning counts the steps of both networks
+            steps = checkpoint.get("global_step", 0) // (settings.get("discriminator_steps", 1) + 1)
+        return cls(settings, steps, states, checkpoint.get("optimizer_states", []))
 
     def fit_states(
         self, schedules: Mapping[str, LRScheduler], optimizers: Sequence[Optimizer], settings: Mapping[str, Any]

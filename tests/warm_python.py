@@ -73,8 +73,8 @@ def ask(address, *arguments):
     ignored = [number for number in PASSED_ON if signal.getsignal(number) == signal.SIG_IGN]
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
-    asked = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ), "files": files}
-    text = json.dumps({**asked, "ignored": ignored}).encode()
+    asked = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    text = json.dumps({**asked, "files": files, "ignored": ignored}).encode()
     connection.sendall(RUN)
     connection.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
     connection.sendall(len(text).to_bytes(4, "big") + text)

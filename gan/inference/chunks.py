@@ -115,15 +115,17 @@ class ChunkRunner:
                         return on_host[:count].clone()
 
                     return wait
-        given = latents.to(self.device), None if labels is None else labels.to(self.device)
-        images = quantize(forward(self.network, *given)[:count]).cpu()
+        images = quantize(forward(self.network, *self._on_device(latents, labels))[:count]).cpu()
         return lambda: images
+
+    def _on_device(self, latents: Tensor, labels: Tensor | None) -> Inputs:
+        return latents.to(self.device), None if labels is None else labels.to(self.device)
 
     def _is_recorded(self, latents: Tensor, labels: Tensor | None) -> bool:
         """Records the forward pass for inputs of this form if it is not yet; False if the network does not allow it."""
         graphs, kind = self._graphs, (len(latents), labels is None)
         if graphs is not None and kind not in self._recorded:  # None: another thread has found out just now
-            given = (latents.to(self.device), None if labels is None else labels.to(self.device))
+            given = self._on_device(latents, labels)
             with graphs.warming_up():
                 quantize(forward(self.network, *given))
             try:

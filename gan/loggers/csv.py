@@ -45,8 +45,9 @@ class CSVMetrics(ImageAxis, Logger):
             return
         rows: list[dict[str, str]] = []
         if module.images_seen:
-            whole = read_rows(self.path)
-            if lost := len(list(_reader(self.path))) - len(whole):
+            found = list(_reader(self.path))
+            whole = [row for row in found if _is_whole(row)]
+            if lost := len(found) - len(whole):
                 log.warning("%s: %d rows are deleted, which do not say how many images were seen", self.path, lost)
             rows = list(takewhile(lambda row: images_of(row) <= module.images_seen, whole))
         else:

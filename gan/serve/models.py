@@ -141,17 +141,18 @@ class Models(dict[str, Model]):
 
     def _tell_others(self, model: Model, requested: bool = False) -> None:
         """Has the others read the model's file too: it may have been replaced since they did, before this one began."""
-        if self.shared is None:
+        file = self._version_file(model.name)
+        if file is None:
             return
-        file = self.shared / f"{model.name}.version"
         if requested or not file.exists() or file.read_text(encoding="utf-8") != model.version:
             write_atomic(file, model.version)
 
     def _was_reloaded_elsewhere(self, name: str) -> bool:
+        file = self._version_file(name)
         before, self._touched[name] = self._touched[name], self._touch_of(name)
-        if self.shared is None or self._touched[name] in (None, before):  # None: the system has cleaned its /tmp
+        if file is None or self._touched[name] in (None, before):  # None: the system has cleaned its /tmp
             return False
-        return (self.shared / f"{name}.version").read_text(encoding="utf-8") != self[name].version
+        return file.read_text(encoding="utf-8") != self[name].version
 
     def _is_new(self, model: Model) -> bool:
         """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once."""
@@ -171,6 +172,9 @@ class Models(dict[str, Model]):
             return None
 
     def _touch_of(self, name: str) -> Stamp | None:
-        """The stamp of the file that has the version of a model."""
-        file = None if self.shared is None else self.shared / f"{name}.version"
+        file = self._version_file(name)
         return stamp(file) if file is not None and file.exists() else None
+
+    def _version_file(self, name: str) -> Path | None:
+        """The file that has the version of a model that all workers are to have; None for a single worker."""
+        return None if self.shared is None else self.shared / f"{name}.version"

@@ -35,7 +35,7 @@ def test_parallel_jobs_share_the_cores_and_a_killed_job_ends_no_other(
 
 @pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_that_stops_the_sweep_has_its_jobs_save_first(tmp_path, monkeypatch, without_nohup, number, code):
+def test_a_signal_that_stops_the_sweep_has_its_jobs_save_first(tmp_path, monkeypatch, number, code):
     monkeypatch.syspath_prepend(Path(__file__).parent)  # a job's process imports what this one does
     from saving_job import SavingJob
 
@@ -44,10 +44,14 @@ def test_a_signal_that_stops_the_sweep_has_its_jobs_save_first(tmp_path, monkeyp
             time.sleep(0.02)
         os.kill(os.getpid(), number)
 
-    threading.Thread(target=stop, daemon=True).start()
-    with pytest.raises(Stopped) as stopped:
-        parallel_jobs.run_parallel(SavingJob(tmp_path), [[], []], 0, 1)
-    assert signal.getsignal(number) == signal.SIG_DFL
+    before = signal.signal(number, signal.default_int_handler)  # the tests themselves may run under nohup
+    try:
+        threading.Thread(target=stop, daemon=True).start()
+        with pytest.raises(Stopped) as stopped:
+            parallel_jobs.run_parallel(SavingJob(tmp_path), [[], []], 0, 1)
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, before)
     assert stopped.value.code == code
     assert (tmp_path / "saved").exists()
 
