@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
+from fastapi import Depends, HTTPException, Path, Request, Response
 from starlette.responses import FileResponse
 
 from gan.serve import schemas
 from gan.serve.access import CheckedRoute
 from gan.serve.job_store import Job
+from gan.serve.routes import Router
 from gan.serve.routes.v1 import check_query
 from gan.serve.service import service_of
 
-router = APIRouter(route_class=CheckedRoute, prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(check_query)])
+router = Router(route_class=CheckedRoute, prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(check_query)])
 MISSING = schemas.errors({404: "There is no such job"})
 SUBMITTED = {202: {"headers": {"Location": {"schema": {"type": "string"}}}}} | schemas.errors(
     {409: "The model's file has changed since it was loaded", 507: "The disk has no room for the job"}
@@ -72,7 +73,6 @@ def cancel(request: Request, job: JobDep) -> None:
     service_of(request).jobs.delete(job.id)
 
 
-@router.head("/{identifier}/download", include_in_schema=False)
 @router.get("/{identifier}/download", response_class=FileResponse, responses=DOWNLOAD)
 def download(job: JobDep) -> FileResponse:
     """The result of a job that is done. Range requests resume an interrupted download."""

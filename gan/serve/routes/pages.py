@@ -6,19 +6,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from gan.serve import schemas
+from gan.serve.routes import Router
 
 PAGE = Path(__file__).parent.parent / "page"
 TITLE = "MNIST GAN"
 ICON = "assets/favicon.png"
 REDOC_PICTURE = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # Redoc has no option to leave it out
-router = APIRouter()
+router = Router()
 
 
 def _policy(scripts: str = "", styles: str = "") -> dict[str, str]:
@@ -43,7 +44,7 @@ def _inline_script(page: HTMLResponse) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+@router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
     """Interactive documentation of these endpoints."""
     page = get_swagger_ui_html(
@@ -57,7 +58,7 @@ async def docs() -> Response:
     return page
 
 
-@router.api_route("/redoc", methods=["GET", "HEAD"], include_in_schema=False)
+@router.get("/redoc", include_in_schema=False)
 async def redoc() -> Response:
     """Reference documentation of these endpoints."""
     page = get_redoc_html(

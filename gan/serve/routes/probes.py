@@ -1,25 +1,24 @@
 """Liveness, readiness, health and metrics, for whoever operates the service. They need no key and have no limits."""
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
 from gan.serve import schemas
 from gan.serve.prometheus import exposition
+from gan.serve.routes import Router
 from gan.serve.service import service_of
 
-router = APIRouter(tags=["probes"])
+router = Router(tags=["probes"])
 
 
-@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health() -> schemas.Health:
     """Whether a model is loaded."""
     return schemas.Health(status="healthy", model_loaded=True)  # uvicorn does not listen before
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get("/livez", responses=schemas.errors({503: "The worker must be restarted"}))
 async def livez(request: Request) -> schemas.ProbeStatus:
     """Liveness: whether the worker can generate images. One that cannot must be restarted."""
@@ -28,7 +27,6 @@ async def livez(request: Request) -> schemas.ProbeStatus:
     return schemas.ProbeStatus(status="alive")
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=schemas.errors({503: "The worker is not ready"}))
 async def readyz(request: Request) -> schemas.ProbeStatus:
     """Readiness: whether the worker takes requests, from when its models are loaded until it is told to stop."""

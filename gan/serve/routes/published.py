@@ -3,7 +3,7 @@
 import base64
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 from torch import Tensor
 
@@ -12,10 +12,11 @@ from gan.images import base64_pngs
 from gan.randomness import random_seed
 from gan.serve.access import CheckedRoute
 from gan.serve.responses import encoded, grid_png, image_or_grid_png, json_response, model_headers
+from gan.serve.routes import Router
 from gan.serve.schemas import Digit, Seed
 from gan.serve.service import service_of
 
-router = APIRouter(route_class=CheckedRoute, tags=["published services"])
+router = Router(route_class=CheckedRoute, tags=["published services"])
 
 
 class ImageRequest(BaseModel, strict=True):  # here and below, unknown fields are ignored

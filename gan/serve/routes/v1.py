@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import Depends, HTTPException, Query, Request, Response
 from torch import Tensor
 
 from gan.errors import UserError
@@ -13,6 +13,7 @@ from gan.randomness import random_seed
 from gan.serve import responses, schemas
 from gan.serve.access import CheckedRoute
 from gan.serve.models import Model
+from gan.serve.routes import Router
 from gan.serve.service import Service, service_of
 
 
@@ -27,7 +28,7 @@ async def check_query(request: Request) -> None:
             raise UserError(f"{name}: given more than once")
 
 
-router = APIRouter(route_class=CheckedRoute, prefix="/v1", tags=["v1"], dependencies=[Depends(check_query)])
+router = Router(route_class=CheckedRoute, prefix="/v1", tags=["v1"], dependencies=[Depends(check_query)])
 NPY = "application/octet-stream"
 FORMATS: schemas.Responses = {200: {"content": {"image/png": {}, "application/zip": {}, NPY: {}}}}
 PICTURE: schemas.Responses = {
@@ -98,14 +99,12 @@ async def interpolate(request: Request, body: schemas.InterpolationRequest) -> R
     return responses.json_response(content, headers)
 
 
-@router.head("/digits/{digit}.png", include_in_schema=False)
 @router.get("/digits/{digit}.png", response_class=Response, responses=PICTURE)
 async def digit_png(request: Request, digit: schemas.Class, query: Annotated[schemas.LinkQuery, Query()]) -> Response:
     """A digit as a PNG file, for an `<img>` tag. With a seed, it changes only when the model does."""
     return await _picture(request, query, 1, [digit], responses.image_or_grid_png)
 
 
-@router.head("/grid.png", include_in_schema=False)
 @router.get("/grid.png", response_class=Response, responses=PICTURE)
 async def grid_png(request: Request, query: Annotated[schemas.GridQuery, Query()]) -> Response:
     """Several digits as one PNG file, for an `<img>` tag."""
