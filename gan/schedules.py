@@ -101,8 +101,7 @@ def build_schedule(
 def _try(schedule: LRScheduler, optimizer: Optimizer, spec: Mapping[str, Any], key: str) -> None:
     """Raises a UserError for a schedule that cannot take a step, or makes a rate negative."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch's, since the optimizer takes no step before it
-            schedule.step()
+        _take_steps(schedule, 1)
     except Exception as error:  # a wrong value can make a schedule raise any exception
         raise UserError(f"{key}: {error}; it was given {dict(spec)}") from error
     Number(least=0).require(f"{key}: the rate after a step", float(optimizer.param_groups[0]["lr"]))
@@ -130,24 +129,30 @@ class Resumed(NamedTuple):
     ) -> None:
         """Replaces the saved states by those that the schedules of the resumed run, given by key, are to load.
 
-        The length of the run is the new one. A schedule whose settings have changed keeps only its place in the run.
-        Without its schedule, an optimizer has the rate of its settings.
+        The length of the run is the new one. A schedule whose settings have changed begins with the rate that it would
+        have by now, had it been there from the start. Without its schedule, an optimizer has the rate of its settings.
         """
         if not self.optimizers:  # a new run
             return
         for key, saved, optimizer in zip(SCHEDULES, self.optimizers, optimizers, strict=True):
             if self.settings.get(key) != settings[key]:
-                kept = {"params", *(optimizer.defaults if key in schedules else ())}  # the rest is a schedule's: max_lr
+                if key in schedules:
+                    _take_steps(schedules[key], self.steps)
                 for group, new in zip(saved["param_groups"], optimizer.param_groups, strict=True):
-                    group.update({name: value for name, value in new.items() if name not in kept})
-        place = {"last_epoch": self.steps, "_step_count": self.steps + 1}
+                    group.update({name: value for name, value in new.items() if name != "params"})
         then = dict(zip((key for key in SCHEDULES if self.settings.get(key)), self.states, strict=False))
         self.states[:] = [
             {name: value for name, value in then[key].items() if name not in OF_THE_LENGTH}
             if key in then and self.settings[key] == settings[key]
-            else {**schedule.state_dict(), **place}
+            else schedule.state_dict()
             for key, schedule in schedules.items()
         ]
+
+
+def _take_steps(schedule: LRScheduler, steps: int) -> None:
+    with warnings.catch_warnings(action="ignore"):  # torch's, since the optimizer takes no step before each
+        for _ in range(min(steps, getattr(schedule, "total_steps", steps))):
+            schedule.step()
 
 
 def follow_length(schedule: LRScheduler) -> None:

@@ -104,8 +104,8 @@ def test_each_schedule_of_torch_steps_through_a_run_and_a_longer_one(name):
     assert steps(20, steps(10))["last_epoch"] == 20
 
 
-def test_a_schedule_that_differs_from_the_checkpoints_keeps_its_place_in_the_run_only():
-    """Neither its other settings nor what belongs to the other network's schedule."""
+def test_a_schedule_that_differs_from_the_checkpoints_continues_as_if_it_had_begun_the_run():
+    """It takes neither the other settings, nor the rate, which may be 0, nor what is of the other network."""
     then = {"generator_schedule": spec_of("ExponentialLR", gamma=0.9), "discriminator_schedule": None}
     now = {
         "generator_schedule": spec_of("StepLR", step_size=2, gamma=0.5),
@@ -121,16 +121,17 @@ def test_a_schedule_that_differs_from_the_checkpoints_keeps_its_place_in_the_run
     for _ in range(3):
         before.optimizer.step()
         before.step()
-    optimizers = [{"param_groups": [{}]} for _ in SCHEDULES]
+    optimizers = [{"param_groups": [{"lr": 0.0}]} for _ in SCHEDULES]
     saved = {"hyper_parameters": then, "lr_schedulers": [before.state_dict()], "optimizer_states": optimizers}
     resumed, built = Resumed.of(saved), schedules(now)
     assert resumed.steps == 3
     resumed.fit_states(built, [schedule.optimizer for schedule in built.values()], now)
+    assert [group["lr"] for state in optimizers for group in state["param_groups"]] == pytest.approx([0.5, 2.0 * 0.7])
     for schedule, state in zip(built.values(), resumed.states, strict=True):
         schedule.load_state_dict(state)
         schedule.optimizer.step()
         schedule.step()
-    assert [schedule.optimizer.param_groups[0]["lr"] for schedule in built.values()] == pytest.approx([0.5, 2.0 * 0.6])
+    assert [schedule.optimizer.param_groups[0]["lr"] for schedule in built.values()] == pytest.approx([0.25, 2.0 * 0.6])
 
 
 def test_without_its_schedule_an_optimizer_has_the_rate_of_its_settings():
