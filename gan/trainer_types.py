@@ -1,5 +1,7 @@
 """The trainer of a run, as its callbacks know it, and what they ask of it."""
 
+from typing import Any
+
 import lightning
 from lightning import Callback
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
@@ -27,6 +29,14 @@ def early_stops(trainer: Trainer) -> list[EarlyStopping]:
     """Those of Lightning's callbacks for early stopping that have ended the run, also before it was resumed."""
     callbacks = trainer.early_stopping_callbacks
     return [callback for callback in callbacks if callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
+
+
+def validated_on(trainer: Trainer) -> dict[str, Any]:
+    """The settings that decide which images the measures of validation are of; none without a validation."""
+    data, limit = trainer.datamodule, trainer.limit_val_batches
+    if data is None or not limit:
+        return {}
+    return {"data": data.source.name, "data.val_size": data.val_size, "trainer.limit_val_batches": limit}
 
 
 def limited(batches: int, limit: float) -> int:

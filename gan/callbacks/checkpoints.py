@@ -20,7 +20,7 @@ from gan.optional_files import read_json
 from gan.runs.newest import resume_command
 from gan.runs.records import finite
 from gan.stop_signals import StopSignals
-from gan.trainer_types import Trainer
+from gan.trainer_types import Trainer, validated_on
 
 log = logging.getLogger("gan")
 
@@ -36,7 +36,7 @@ class RunCheckpoints(Checkpoint):
     Beside each checkpoint is a JSON file with the metrics of its weights. Weights that are not finite are never
     written. A run that resumes in a new folder copies the best checkpoint so far into it, but not in a sweep, where a
     job's score is its own. One that goes back in its folder keeps the best one there until it has a better one. Values
-    of other data are not compared.
+    of other data, or of another number of validation images, are not compared.
     """
 
     def __init__(
@@ -60,10 +60,12 @@ class RunCheckpoints(Checkpoint):
         self._saved: dict[str, Any] = {}
         self._told = False  # that the monitored value is not measured
         self._older_best: Path | None = None
-        self._comparable = True  # whether values from before the run was resumed are of the same data
+        self._validation: dict[str, Any] = {}  # see `validated_on`
+        self._comparable = True  # whether it is the same as before the run was resumed
 
     def state_dict(self) -> dict[str, Any]:
-        return {"directory": str(self.directory), "best_score": self.best_score, "saved": self._saved}
+        kept = {"directory": str(self.directory), "best_score": self.best_score, "saved": self._saved}
+        return {**kept, "validation": self._validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._saved = state_dict.get("saved", {})
@@ -72,12 +74,20 @@ class RunCheckpoints(Checkpoint):
         self._older_best = Path(state_dict["directory"]) / "best.ckpt"
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
-        self._comparable = checkpoint.get("data") in (None, trainer.datamodule.source.name)
-        if not self._comparable:
-            for callback in trainer.early_stopping_callbacks:  # their best value is one of the other data
+        own = checkpoint["callbacks"].get(self.state_key, {})
+        then = own.get("validation") or {"data": checkpoint.get("data")}  # older checkpoints have no more
+        now = self._validation = validated_on(trainer) or then
+        changed = [key for key, value in then.items() if value not in (None, now[key])]
+        for key in changed if trainer.is_global_zero else []:
+            text = "changed     %s=%s, was %s; its measures are not compared with those before"
+            log.info(text, key, now[key], then[key])
+        self._comparable = not changed
+        if changed:
+            for callback in trainer.early_stopping_callbacks:  # their best value is one of before
                 checkpoint["callbacks"].pop(callback.state_key, None)
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
+        self._validation = validated_on(trainer)
         if trainer.is_global_zero:
             self.directory.mkdir(parents=True, exist_ok=True)
             if reason := hindrance_to_writing(self.directory):

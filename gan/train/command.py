@@ -111,7 +111,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
             load_weights(module, checkpoint_path(cfg.init_from, "init_from"), "init_from")
         progress, recorded = Progress.CONTINUES, {}
         if resume_from:
-            progress = resume(cfg, module, resume_from, datamodule.source.name)
+            progress = resume(cfg, module, resume_from)
             recorded = recorded_metrics(resume_from)
         if progress is Progress.COMPLETE:
             return module, recorded

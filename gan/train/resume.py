@@ -97,8 +97,8 @@ def recorded_metrics(path: Path) -> dict[str, float]:
     return read_json(path.with_suffix(".json")).get("metrics", {})
 
 
-def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> Progress:
-    """Prepares a run on `data` that resumes, and logs which settings differ; Lightning restores the rest in `fit`.
+def resume(cfg: DictConfig, module: GAN, path: Path) -> Progress:
+    """Prepares a run that resumes, and logs which settings differ; Lightning restores the rest in `fit`.
 
     The module of a run that does not continue gets its weights.
 
@@ -118,8 +118,6 @@ def resume(cfg: DictConfig, module: GAN, path: Path, data: str) -> Progress:
         written = read_json(run / "summary.json").get("images_seen") == checkpoint["images_seen"]
         return Progress.COMPLETE if elsewhere or written else Progress.TRAINED
     say("resumed     after %s images", f"{checkpoint['images_seen']:,}")
-    if (then := checkpoint.get("data")) not in (None, data):
-        say("changed     data=%s, was %s; its measures are not compared with those before", data, then)
     for name, now in module.hparams.items():
         for difference in _differences(f"model.{name}", now, checkpoint["hyper_parameters"].get(name)):
             say("changed     %s=%s, was %s", *difference)

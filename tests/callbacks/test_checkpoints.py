@@ -191,18 +191,34 @@ def test_weights_that_are_not_finite_are_not_written(run, begun, tmp_path):
 def test_measures_of_other_data_are_not_compared(run, begun, caplog):
     caplog.set_level("INFO", "gan")
     change_best_score(begun, -1.0)
-    write_checkpoint(begun / "checkpoints" / "last.ckpt", {**last(begun), "data": "mnist"})
+    older = {**last(begun), "data": "mnist"}
+    del older["callbacks"]["RunCheckpoints"]["validation"]
+    write_checkpoint(begun / "checkpoints" / "last.ckpt", older)
     run("ckpt_path=auto", "trainer.max_epochs=2")
     newest, best = (json.loads((begun / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
     assert best["images_seen"] == newest["images_seen"]
     assert "changed     data=digits, was mnist" in caplog.text
 
 
+@pytest.mark.parametrize("fewer", ["data.val_size=40", "trainer.limit_val_batches=2", "trainer.limit_val_batches=0"])
+def test_measures_of_other_images_are_not_compared_while_no_measure_changes_nothing(run, begun, caplog, fewer):
+    caplog.set_level("INFO", "gan")
+    change_best_score(begun, -1.0)
+    run("ckpt_path=auto", "trainer.max_epochs=2", fewer)
+    score = json.loads((begun / "checkpoints" / "last.json").read_text())["best_score"]
+    assert (score == -1.0) is fewer.endswith("=0")
+    assert ("its measures are not compared" in caplog.text) is (score != -1.0)
+    run("ckpt_path=auto", "trainer.max_epochs=3")
+    assert (json.loads((begun / "checkpoints" / "last.json").read_text())["best_score"] == -1.0) is fewer.endswith("=0")
+
+
 @pytest.mark.parametrize(("data", "kept"), [("digits", True), ("mnist", False)])
 def test_early_stopping_does_not_compare_with_measures_of_other_data(data, kept):
     stop = EarlyStopping("val/fid_mnist")
-    source = SimpleNamespace(source=SimpleNamespace(name="digits"))
-    trainer = SimpleNamespace(datamodule=source, early_stopping_callbacks=[stop])
+    source = SimpleNamespace(source=SimpleNamespace(name="digits"), val_size=10)
+    trainer = SimpleNamespace(
+        datamodule=source, early_stopping_callbacks=[stop], limit_val_batches=1.0, is_global_zero=True
+    )
     checkpoint = {"data": data, "callbacks": {stop.state_key: stop.state_dict(), "Timer": {}}}
     checkpoints.RunCheckpoints("a", "val/fid_mnist").on_load_checkpoint(trainer, None, checkpoint)
     assert checkpoint["callbacks"].keys() == {"Timer", *([stop.state_key] if kept else [])}
