@@ -97,7 +97,9 @@ class RateLimit:
                     log.warning("rate_limit_storage: each worker counts alone for now (%s)", error.storage_error)
                 self.ask_again_at = time.monotonic() + ASK_AGAIN_SECONDS
             else:
-                self.ask_again_at = 0.0
+                if self.ask_again_at:
+                    self.ask_again_at = 0.0
+                    log.info("rate_limit_storage: all workers count together again")
                 return refusal
         return await self._count(self.own, client)
 

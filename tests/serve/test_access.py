@@ -99,6 +99,19 @@ async def test_one_request_at_a_time_waits_for_a_redis_that_hangs(service, monke
             assert (await asking).status_code == 200
 
 
+async def test_the_log_says_when_redis_counts_again(monkeypatch, caplog):
+    monkeypatch.setattr(access, "ASK_AGAIN_SECONDS", 0)
+    limit = access.RateLimit("9/minute", "redis://127.0.0.1:1/0")
+    await limit.count("client")
+    limit.shared = limit.own  # one that responds
+    with caplog.at_level("INFO", "gan.serve"):
+        for _ in range(2):
+            await limit.count("client")
+    alone, together = caplog.messages
+    assert "each worker counts alone for now" in alone
+    assert together == "rate_limit_storage: all workers count together again"
+
+
 async def test_a_redis_that_does_not_respond_ends_the_start(gan, settings, checkpoints):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
