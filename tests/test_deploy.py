@@ -6,7 +6,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -137,6 +139,34 @@ def test_containers_run_unprivileged_on_a_read_only_file_system():
     assert not COMPOSE["redis"]["user"].startswith(("0", "root"))
     assert POD["spec"]["securityContext"]["runAsNonRoot"]
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+
+
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def health_checks():
+    lines = re.findall(r"HEALTHCHECK .*? CMD (.*)", TEXTS["Dockerfile"])
+    return [*map(json.loads, lines), *(each["healthcheck"]["test"][1:] for each in COMPOSE.values())]
+
+
+@pytest.mark.parametrize("command", [each for each in health_checks() if each[0] == "python"])
+def test_health_checks_ask_no_proxy(command, monkeypatch):
+    """Docker gives containers the proxy of its configuration."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("GAN_SERVE_PORT", str(server.server_port))
+        code = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{server.server_port}", command[2])
+        try:
+            exec(code, {})
+        finally:
+            server.shutdown()
 
 
 def test_compose_hands_on_every_setting_but_the_address(settings):

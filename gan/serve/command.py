@@ -5,9 +5,11 @@ import logging
 import logging.config
 import os
 import re
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,6 +66,7 @@ def serve(cfg: DictConfig) -> None:
     check_installed("gan serve", "serve", *PACKAGES)
     import uvicorn
 
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # another program's; several workers get a folder of their own
     from gan.serve.access import check_rate_limit_storage
     from gan.serve.job_store import check_jobs_dir
     from gan.serve.models import Models
@@ -75,6 +78,7 @@ def serve(cfg: DictConfig) -> None:
     check_rate_limit_storage(settings)
     if settings.jobs_dir is not None:
         check_jobs_dir(settings.jobs_dir)
+    _allow_connections()
     listener = bind(settings.host, settings.port)
     models = [f"{model.name} {model.version} ({model.generator.path})" for model in Models(settings).values()]
     host, port = listener.getsockname()[:2]
@@ -134,6 +138,13 @@ def _application(settings: "Settings", shared: Path | None) -> "FastAPI":
     from gan.serve.app import create_app
 
     return create_app(settings, shared)
+
+
+def _allow_connections() -> None:
+    """Takes all file descriptors that this process may have: without one, uvloop closes a connection unanswered."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def bind(host: str, port: int) -> socket.socket:

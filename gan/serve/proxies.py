@@ -30,10 +30,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
                 client = scope["client"] = (MAPPED.sub(b"", client[0].encode()).decode(), client[1])
             if any(name.startswith(b"x-forwarded-") for name, _ in scope["headers"]):
                 app = super().__call__
-                scope["headers"] = [
-                    (name, MAPPED.sub(b"", value) if name == b"x-forwarded-for" else value)
-                    for name, value in scope["headers"]
-                ]
+                scope["headers"] = [(name, _as_uvicorn_reads(name, value)) for name, value in scope["headers"]]
                 if (client[0] if client else None) in self.trusted_hosts:
                     prefix = _forwarded_prefix(scope) or prefix
             if prefix:  # as ASGI has it, the path begins with the root path, whether or not the proxy removed it
@@ -41,6 +38,13 @@ class ProxyHeaders(ProxyHeadersMiddleware):
                 if not f"{scope['path']}/".startswith(f"{prefix}/"):
                     scope["path"] = prefix + scope["path"]
         await app(scope, receive, send)
+
+
+def _as_uvicorn_reads(name: bytes, value: bytes) -> bytes:
+    """A header of a proxy: IPv4 addresses in their own form, and of the schemes of several proxies the client's."""
+    if name == b"x-forwarded-for":
+        return MAPPED.sub(b"", value)
+    return value.partition(b",")[0].strip() if name == b"x-forwarded-proto" else value
 
 
 def _forwarded_prefix(scope: "asgi.HTTPScope") -> str | None:

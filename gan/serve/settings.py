@@ -1,6 +1,7 @@
 """The settings of a service: the keys of `conf/serve.yaml`, which explains them."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +29,7 @@ from gan.config.bounds import MAX_INDEX
 from gan.config.early_checks import expand_home
 from gan.errors import UserError
 from gan.memory import memory_left
+from gan.serve.command import PREFIX
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"  # a label, + and a checksum
@@ -38,6 +40,8 @@ SECRET = ("api_keys", "rate_limit_storage")
 MAX_KEEP_HOURS = 100 * 366 * 24  # a date of a job stays within the years of `datetime`
 WORKER_BYTES = 800 * 2**20  # a worker of the pretrained model has 650 MiB, most of it for torch
 IN_ASCII = "in ASCII: programs encode other characters in a header differently"
+BARE = re.compile(r"""(?!["'\[].*["'\]]$|#\s).+""")  # not as a line of an .env file, or a list in JSON, has it
+OF_BARE_KEYS = "the bare key, without quotes, brackets or a comment"
 
 
 def _split(value: object) -> object:
@@ -74,7 +78,7 @@ def _are_networks(value: str) -> bool:
 Split = BeforeValidator(_split)
 Name = Annotated[str, Field(pattern=NAME)]
 Key = Annotated[Name, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # Hydra quotes no key
-Secret = Annotated[str, _valid(str.isascii, IN_ASCII)]
+Secret = Annotated[str, _valid(str.isascii, IN_ASCII), _valid(BARE.fullmatch, OF_BARE_KEYS)]
 Package = Annotated[str, _valid(find_spec, "a package that can be imported here")]
 Rate = Annotated[str, _valid(_allows_requests, "one request or more per period, such as 60/minute")]
 Storage = Annotated[str, _valid(re.compile(STORAGE).fullmatch, "memory or a Redis server, such as redis://host:6379/0")]
@@ -187,6 +191,8 @@ def read_settings(cfg: DictConfig) -> Settings:
     key, text = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], int | float) and first["type"] in ("string_type", "list_type", "path_type"):
         text = "must be a text; write it in quotes, since it was read as a number or a switch"
+    if os.environ.get(variable := PREFIX + key.upper()) == "" and first["input"] is None:
+        raise UserError(f"{variable} is empty; unset it, or give it a value")
     if key:  # else raised by `_consistent`, whose text names the key
         text = f"{key}: {text}" if key.startswith(SECRET) else f"{key}={first['input']}: {text}"
     raise UserError(text)
@@ -200,4 +206,6 @@ def _read_keys(path: Path) -> list[str]:
         raise ValueError(f"api_keys_file={path}: {reason}") from error
     if not keys:
         raise ValueError(f"api_keys_file={path}: has no key; write one per line")
+    if not all(map(BARE.fullmatch, keys)):
+        raise ValueError(f"api_keys_file={path}: each line must be {OF_BARE_KEYS}")
     return keys

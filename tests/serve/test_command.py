@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import replace, save_checkpoint
 
 from gan.config import compose
+from gan.errors import UserError
 from gan.serve import command
 from gan.serve.prometheus import SHARED
 
@@ -188,6 +190,23 @@ def test_a_client_that_does_not_read_a_large_response_is_cut_off(monkeypatch):
             with pytest.raises(TimeoutError) as caught:
                 accepted.sendall(bytes(100_000_000))
     assert caught.value.errno == errno.ETIMEDOUT
+
+
+def test_it_takes_all_file_descriptors_that_it_may_have():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, limits[0]), limits[1]))
+    try:
+        command._allow_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (limits[1], limits[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_metrics_folder_of_another_program_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv(SHARED, str(tmp_path / "others"))
+    with pytest.raises(UserError, match=r"^port=-1: "):
+        command.serve(compose("serve", ["port=-1"]))
+    assert SHARED not in os.environ
 
 
 def test_an_error_at_startup_is_one_line(gan, tmp_path):

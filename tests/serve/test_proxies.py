@@ -101,3 +101,10 @@ def test_nginx_serves_it_at_the_root_and_under_a_path(settings, tmp_path, prefix
         stop()
         unreachable = client.get("/v1/models")
         assert (unreachable.status_code, unreachable.json()) == (502, {"detail": "The service cannot be reached."})
+
+
+async def test_of_the_schemes_of_several_proxies_the_clients_counts(service):
+    async with service("trusted_proxies='*'") as client:
+        for header in ("https", "https,http", "https, http"):
+            response = await client.get("/v1/models/", headers={"X-Forwarded-Proto": header}, follow_redirects=False)
+            assert response.headers["location"].startswith("https://")

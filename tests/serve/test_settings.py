@@ -96,6 +96,32 @@ def test_an_error_is_one_line_that_names_the_key(read_overrides, overrides, word
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("written", ['"open"', "'open'", '["open"]', '["open","sesame"]'])
+def test_a_key_is_bare(monkeypatch, written):
+    monkeypatch.setenv("GAN_SERVE_API_KEYS", written)
+    with pytest.raises(UserError, match=r"^api_keys\.0: must be the bare key, without quotes, brackets or a comment$"):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"), [("# of tests", False), ('"open"', False), ("#open", True), ('o"n', True)]
+)
+def test_a_file_has_bare_keys(read_overrides, tmp_path, line, allowed):
+    (file := tmp_path / "keys").write_text(f"sesame\n{line}\n")
+    if allowed:
+        assert read_overrides(f"api_keys_file={file}").api_keys == ["sesame", line]
+        return
+    with pytest.raises(UserError, match=r"^api_keys_file=.*: each line must be the bare key, without quotes"):
+        read_overrides(f"api_keys_file={file}")
+
+
+@pytest.mark.parametrize("key", ["workers", "port", "trusted_proxies"])
+def test_an_empty_variable_of_a_setting_that_needs_a_value_is_named(monkeypatch, key):
+    monkeypatch.setenv(f"GAN_SERVE_{key.upper()}", "")
+    with pytest.raises(UserError, match=f"^GAN_SERVE_{key.upper()} is empty; unset it, or give it a value$"):
+        read()
+
+
 def test_a_file_with_a_key_that_is_not_ascii_is_named(read_overrides, tmp_path):
     path = tmp_path / "keys"
     path.write_text("key\nclé\n", encoding="utf-8")

@@ -1,7 +1,18 @@
 // Requests to the service, with the API key. Every failure becomes an error with one sentence, and the status if any.
 
 const KEY = "gan-api-key";
-let key = sessionStorage.getItem(KEY);
+const TIMEOUT_MILLISECONDS = 120_000;
+const stored = tabStorage();
+let key = stored?.getItem(KEY) ?? null;
+
+// What the tab keeps; null where the browser allows no storage.
+function tabStorage() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
 
 // The key of the requests from now on. The tab keeps it once one of them has succeeded.
 export function useKey(text) {
@@ -19,12 +30,14 @@ async function request(path, body, read) {
   if (tried) headers["X-API-Key"] = tried;
   let response;
   try {
-    response = await fetch(`../v1/${path}`, { method: body ? "POST" : "GET", body: JSON.stringify(body), headers });
+    const signal = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
+    const sent = { method: body ? "POST" : "GET", body: JSON.stringify(body), headers, signal };
+    response = await fetch(`../v1/${path}`, sent);
   } catch {
     throw new Error("The service cannot be reached. Is it running, and is this device online?");
   }
   if (!response.ok) throw failure(await errorMessage(response), response.status);
-  if (tried) sessionStorage.setItem(KEY, tried);
+  if (tried) stored?.setItem(KEY, tried);
   try {
     return await read(response);
   } catch {

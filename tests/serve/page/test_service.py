@@ -39,6 +39,36 @@ def test_it_asks_for_a_key_if_the_service_requires_one(page):
     assert len(shown.images()) == 40
 
 
+def test_it_works_where_the_browser_blocks_storage(page):
+    shown = page("api_keys=[open-sesame]")
+    block = "Object.defineProperty(window, 'sessionStorage', { get: () => { throw new DOMException('blocked'); } })"
+    identifier = shown.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": block})
+    try:
+        shown.open("ui")
+        shown.error("key-error")
+        shown["key"].send_keys("open-sesame")
+        shown.press("key", "ENTER")
+        assert len(shown.images()) == 40
+        shown.interpolated()
+    finally:
+        shown.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", identifier)
+
+
+def test_a_response_that_never_comes_is_an_error_in_the_end(page, hold):
+    shown = page()
+    shown.interpolated()
+    shown.browser.execute_script(
+        "const timeout = AbortSignal.timeout; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 1000)"
+    )
+    hold.clear()
+    try:
+        shown.generate(seed="11")
+        assert "The service cannot be reached" in shown.error()
+        assert shown["generate"].is_enabled()
+    finally:
+        hold.set()
+
+
 @pytest.mark.parametrize(
     "body",
     ["'<html>'", "new ReadableStream({ pull: (reader) => reader.error(new TypeError()) })"],
