@@ -242,7 +242,7 @@ class GAN(LightningModule):
         require_finite_weights(self, self.images_seen)
         checkpoint |= {"images_seen": self.images_seen, "rewinds": self.rewinds, "threads": torch.get_num_threads()}
         checkpoint["data"] = getattr(getattr(self.trainer.datamodule, "source", None), "name", None)
-        make_portable(checkpoint["optimizer_states"])
+        make_portable(checkpoint.get("optimizer_states", []))  # a file of the weights alone has none
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen = checkpoint["images_seen"]

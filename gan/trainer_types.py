@@ -31,6 +31,12 @@ def early_stops(trainer: Trainer) -> list[EarlyStopping]:
     return [callback for callback in callbacks if callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
 
 
+def current_metrics(trainer: Trainer) -> dict[str, Any]:
+    """The last value of each logged metric, and the images seen now: the last row may be of some batches ago."""
+    metrics = dict(trainer.callback_metrics)
+    return {**metrics, "images_seen": trainer.lightning_module.images_seen} if "images_seen" in metrics else metrics
+
+
 def validated_on(trainer: Trainer) -> dict[str, Any]:
     """The settings that decide which images the measures of validation are of; none without a validation."""
     data, limit = trainer.datamodule, trainer.limit_val_batches

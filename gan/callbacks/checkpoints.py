@@ -20,7 +20,7 @@ from gan.optional_files import read_json
 from gan.runs.newest import resume_command
 from gan.runs.records import finite
 from gan.stop_signals import StopSignals
-from gan.trainer_types import Trainer, validated_on
+from gan.trainer_types import Trainer, current_metrics, validated_on
 
 log = logging.getLogger("gan")
 
@@ -78,7 +78,7 @@ class RunCheckpoints(Checkpoint):
         then = own.get("validation") or {"data": checkpoint.get("data")}  # older checkpoints have no more
         now = self._validation = validated_on(trainer) or then
         changed = [key for key, value in then.items() if value not in (None, now[key])]
-        for key in changed if trainer.is_global_zero else []:
+        for key in changed if trainer.is_global_zero and own.get("best_score") is not None else []:
             text = "changed     %s=%s, was %s; its measures are not compared with those before"
             log.info(text, key, now[key], then[key])
         self._comparable = not changed
@@ -184,7 +184,7 @@ class RunCheckpoints(Checkpoint):
         self._signals.stop(number)
 
     def _save(self, trainer: Trainer, pl_module: GAN, ends_epoch: bool = False) -> None:
-        measured, metrics = self._measured_at == pl_module.images_seen, finite(trainer.callback_metrics)
+        measured, metrics = self._measured_at == pl_module.images_seen, finite(current_metrics(trainer))
         score = metrics.get(self.monitor) if measured else None
         is_best = self.best_score is None or (score is not None and score < self.best_score)
         self.best_score = score if is_best else self.best_score
@@ -218,10 +218,12 @@ class RunCheckpoints(Checkpoint):
         for name in self._saved["copies"]:
             _copy(self.last, self.directory / f"{name}.ckpt")
             write_json(self.directory / f"{name}.json", content)
-        of_epochs = [path for path in self.directory.glob("epoch_*.ckpt") if path.stem[6:].isdigit()]
+        of_epochs = [
+            path.with_suffix(".ckpt") for path in self.directory.glob("epoch_*.json") if path.stem[6:].isdigit()
+        ]
         for old in sorted(of_epochs, key=lambda path: int(path.stem[6:]))[: -self.keep_last]:
-            old.unlink()
-            old.with_suffix(".json").unlink(missing_ok=True)
+            old.unlink(missing_ok=True)
+            old.with_suffix(".json").unlink()
         write_json(described, content)
 
     def _kept(self) -> str:

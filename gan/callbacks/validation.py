@@ -64,7 +64,7 @@ class ValidationMeasures(Callback):
             for measure in usable:
                 for key, better in measure.values.items():
                     self.directions[self._measures.metric_name("val", key)] = better
-        _refuse_unknown_monitors(trainer, self.directions)
+        _refuse_unknown_monitors(trainer, self.directions if trainer.enable_validation else ())
 
     def on_validation_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # `trainer.validate` has no start of a fit
@@ -94,6 +94,8 @@ class ValidationMeasures(Callback):
             pl_module.log(name, value, prog_bar=key == first, sync_dist=True)
         for reason in self._measures.skipped.values():
             self._warn(trainer, f"left out of validation: {reason}")
+        if self._measures.skipped:
+            _refuse_unknown_monitors(trainer, {self._measures.metric_name("val", key) for key in values})
         if sets is not None and trainer.is_global_zero and pl_module.images_seen >= EARLY:
             signs, before = signs_of_collapse(sets.real, sets.generated), self._collapsed
             self._collapsed = signs is not None

@@ -15,9 +15,11 @@ SPLIT_SEED = 28
 
 
 def require_pixels(images: Tensor) -> None:
-    """Raises a UserError for images of another type than uint8, such as those of a loader of one's own."""
+    """Raises a UserError for images of another type or size, such as those of a loader of one's own."""
     if images.dtype != torch.uint8:
         raise UserError(f"the training loader gave images of {images.dtype}; they must be uint8 in 0..255")
+    if images.dim() != 4 or tuple(images.shape[2:]) != (28, 28):
+        raise UserError(f"the training loader gave images {list(images.shape)}; they must be [N, C, 28, 28]")
 
 
 class TrainingBatches:

@@ -1,5 +1,6 @@
 """What `gan train` refuses before training starts: values and combinations that cannot work."""
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ from gan.hardware import processes_started
 from gan.module import GAN
 from gan.trainer_types import limited
 
+log = logging.getLogger("gan")
+
 UNFIT: dict[type[Callback], str] = {
     lightnings.BatchSizeFinder: "data.batch_size=N sets the batch size",
     lightnings.LearningRateFinder: "a sweep compares learning rates",
     lightnings.GradientAccumulationScheduler: "data.batch_size=N sets the batch size",
     lightnings.ModelPruning: "leave it out",
+    lightnings.OnExceptionCheckpoint: "a run that stops has saved last.ckpt",  # Lightning resumes its file unasked
     lightnings.StochasticWeightAveraging: "model.ema_half_life averages the generator's weights",
 }
 
@@ -65,12 +69,14 @@ def check_model_fits_data(module: GAN, source: Source) -> None:
         raise UserError(f"model.num_classes={classes}: {source.name} has {found} classes; null ignores them")
 
 
-def check_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Raises a UserError for a callback of Lightning's that cannot work with the steps of two networks."""
+def check_callbacks(callbacks: Sequence[Callback], max_time: object) -> None:
+    """Raises a UserError for a callback of Lightning's that cannot work with manual optimization or a resumed run."""
     for callback in callbacks:
         for kind, instead in UNFIT.items():
             if isinstance(callback, kind):
-                raise UserError(f"callbacks: {kind.__name__} does not work with manual optimization; {instead}")
+                raise UserError(f"callbacks: {kind.__name__} does not work here; {instead}")
+        if max_time is not None and isinstance(callback, lightnings.Timer):  # Lightning would ignore `max_time`
+            raise UserError(f"trainer.max_time={max_time}: only without a Timer among the callbacks")
 
 
 def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) -> None:
@@ -85,6 +91,15 @@ def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) ->
         if type(limit) is float and 0 < limit * batches < 1:
             raise UserError(f"trainer.limit_{name}_batches={limit}: less than one of the {batches:,} batches")
     most, interval = limited(of_training, trainer.limit_train_batches), trainer.val_check_interval
-    if type(interval) is int and interval > most and trainer.check_val_every_n_epoch and trainer.limit_val_batches:
+    every = trainer.check_val_every_n_epoch
+    if trainer.limit_val_batches == 0:
+        return
+    if type(interval) is int and interval > most and every:
         hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
         raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")
+    length: float = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs * most
+    if budget := module.hparams["max_images"]:
+        length = min(length, math.ceil(budget / (datamodule.batch_size * trainer.world_size)))
+    if (interval if every is None else (every - 1) * most + 1) > length:
+        setting = "val_check_interval" if every is None else "check_val_every_n_epoch"
+        log.warning("no validation: trainer.%s=%d, and the run has %d batches", setting, every or interval, length)

@@ -14,6 +14,7 @@ from typing import Any
 
 import lightning
 from lightning import Callback
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -28,7 +29,7 @@ from gan.checkpoint_files import checkpoint_path, newest_whole
 from gan.config import instantiate, settle_output_dir
 from gan.config.targets import packages_of
 from gan.data import MNISTDataModule
-from gan.errors import DivergedError, Stopped, UserError
+from gan.errors import DivergedError, Stopped, UserError, one_line
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
@@ -45,7 +46,7 @@ from gan.train.resume import (
     require_no_other_run,
     resume,
 )
-from gan.trainer_types import Trainer
+from gan.trainer_types import Trainer, current_metrics
 
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
 EXPECTED_WARNINGS = (
@@ -55,24 +56,40 @@ EXPECTED_WARNINGS = (
     r""".*add the following callbacks: \[(, |'Timer'|"EarlyStopping\{[^"]*")+\]""",
     "Grad strides do not match bucket view strides",  # DDP then copies gradients, which is only slower
     "The `srun` command is available",  # gan.hardware refuses a wrong use of srun
+    ".*is not supported by the model summary",  # networks.txt has no sizes in memory
 )
+
+LIGHTNING_LEVELS = {
+    "lightning.fabric": logging.WARNING,
+    "lightning.pytorch": logging.WARNING,
+    "lightning.pytorch.callbacks": logging.INFO,  # such as EarlyStopping with verbose=true
+}
 
 log = logging.getLogger("gan")
 
 
 @contextmanager
 def without_expected_messages() -> Iterator[None]:
-    """Lightning's start is silent, since `RunReport` says the same, and so are warnings of what is meant to be so."""
-    lightning_log = logging.getLogger("lightning.pytorch")
-    level = lightning_log.level
-    lightning_log.setLevel(logging.WARNING)
+    """Lightning's start is silent, since `RunReport` says the same, and so are warnings of what is meant to be so.
+
+    What its callbacks say is logged once, where the root logger has handlers by these.
+    """
+    loggers = {log: log.level for log in map(logging.getLogger, LIGHTNING_LEVELS)}
+    for name, level in LIGHTNING_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
+    lightning_log = logging.getLogger("lightning")
+    handlers = lightning_log.handlers
+    if logging.getLogger().hasHandlers():
+        lightning_log.handlers = []
     try:
         with warnings.catch_warnings():
             for expected in EXPECTED_WARNINGS:
                 warnings.filterwarnings("ignore", message=expected)
             yield
     finally:
-        lightning_log.setLevel(level)
+        lightning_log.handlers = handlers
+        for log, level in loggers.items():
+            log.setLevel(level)
 
 
 @without_expected_messages()
@@ -135,7 +152,7 @@ def _fit(
     callbacks = _built(cfg, "callbacks", Callback)
     trainer = _build_trainer(cfg, [MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])])
     check_batches(trainer, datamodule, module)
-    check_callbacks(callbacks)
+    check_callbacks(callbacks, cfg.trainer.get("max_time"))
     own_run, ended_well = _wandb_run(), False
     try:
         with held(Path(cfg.output_dir)) if trainer.is_global_zero else nullcontext():
@@ -157,6 +174,8 @@ def _fit(
             raise KeyboardInterrupt from None
         raise
     except RuntimeError as error:
+        if str(error).startswith("Early stopping conditioned on metric"):  # which nobody has logged
+            raise UserError(f"callbacks: {one_line(error)}") from error
         if trainer.world_size == 1 or not (isinstance(error, DistError) or "gloo" in str(error)):
             raise
         lost = f"lost another of this run's {trainer.world_size} processes, which ended or did not answer in time"
@@ -165,12 +184,15 @@ def _fit(
         if _wandb_run() is not own_run:  # else the next job of a sweep would write into it
             sys.modules["wandb"].finish(exit_code=int(not ended_well))
     _stop_if_told(trainer)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return {name: float(value) for name, value in current_metrics(trainer).items()}
 
 
 def _build_trainer(cfg: DictConfig, callbacks: list[Callback]) -> Trainer:
     logger, plugins = _built(cfg, "logger", Logger) or False, [CheckpointIO(), *slurm_plugins()]
-    built = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, plugins=plugins)
+    shows_bar: dict[str, Any] = {}
+    if cfg.trainer.get("enable_progress_bar") is None:  # Lightning would add a bar of its own
+        shows_bar["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
+    built = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, plugins=plugins, **shows_bar)
     trainer: Trainer = _of_kind(lightning.Trainer, cfg, "trainer", built)
     if isinstance(cfg.trainer.get("profiler"), str):  # one of Lightning's by its name reports in the run's folder
         trainer.profiler.dirpath, trainer.profiler.filename = cfg.output_dir, "profile"

@@ -67,7 +67,8 @@ def load_weights(module: GAN, path: Path, key: str, fixed: Sequence[str] = NETWO
         now, then = module.hparams[name], checkpoint["hyper_parameters"].get(name)
         if now != then:
             setting, now, then = next(_differences(f"model.{name}", now, then))
-            raise UserError(f"{setting}={now}: {path} was trained with {then}")
+            remedy = "" if name in NETWORKS else f"; init_from={path} takes its weights alone"
+            raise UserError(f"{setting}={now}: {path} was trained with {then}{remedy}")
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:  # the code of a network has changed, and its arguments have not
@@ -106,7 +107,7 @@ def resume(cfg: DictConfig, module: GAN, path: Path) -> Progress:
         UserError: the file cannot be read, or the networks or optimizers differ.
     """
     checkpoint = load_weights(module, path, "ckpt_path", (*NETWORKS, *OPTIMIZERS))
-    if "loops" not in checkpoint:
+    if not {"loops", "optimizer_states"} <= checkpoint.keys():
         raise UserError(f"ckpt_path={path}: it has no progress of a run; init_from={path} takes its weights")
     say, run = rank_zero_only(log.info), path.parent.parent
     elsewhere = run != Path(cfg.output_dir)

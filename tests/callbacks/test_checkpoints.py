@@ -141,7 +141,8 @@ def test_the_newest_epochs_are_kept_by_their_number(run, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("epoch_9995", "epoch_10000", "epoch_mine"):
-        (folder / f"{name}.ckpt").touch()
+        for ending in ("ckpt", "json"):
+            (folder / f"{name}.{ending}").touch()
     callback = checkpoints.RunCheckpoints(str(folder), "val/fid_mnist", keep_last=1)
     callback.last.touch()
     callback._saved = {"images_seen": 1, "copies": []}
@@ -186,6 +187,18 @@ def test_weights_that_are_not_finite_are_not_written(run, begun, tmp_path):
     with pytest.raises(UserError, match="diverged"):
         run("ckpt_path=auto", "trainer.max_epochs=2", "model.instance_noise=1e38")
     assert last.read_bytes() == before
+
+
+def test_only_its_own_old_checkpoints_are_deleted(run, tmp_path):
+    checkpoints = tmp_path / "run" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    mine = checkpoints / "epoch_0000.ckpt"  # such as a ModelCheckpoint of the user's writes
+    own = "callbacks.checkpoints.every_n_epochs=1"
+    run("~callbacks.measures", own, "callbacks.checkpoints.keep_last=1")
+    mine.write_bytes(b"mine")
+    run("~callbacks.measures", own, "callbacks.checkpoints.keep_last=1", "trainer.max_epochs=2", "ckpt_path=auto")
+    assert mine.read_bytes() == b"mine"
+    assert {path.name for path in checkpoints.glob("epoch_*.ckpt")} == {mine.name, "epoch_0002.ckpt"}
 
 
 def test_measures_of_other_data_are_not_compared(run, begun, caplog):

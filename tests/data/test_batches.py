@@ -109,10 +109,12 @@ def test_evaluation_keeps_the_order(examples):
         assert flat(numbers(images) for images, _ in batches) == list(range(103))
 
 
-def test_float_images_of_a_loader_of_ones_own_are_refused(examples):
+def test_images_of_a_loader_of_ones_own_are_checked(examples):
     require_pixels(examples[0])
     with pytest.raises(UserError, match=r"images of torch\.float32; they must be uint8"):
         require_pixels(examples[0] / 255)
+    with pytest.raises(UserError, match=r"images \[103, 1, 28, 27\]; they must be \[N, C, 28, 28\]"):
+        require_pixels(examples[0][..., :27])
 
 
 @pytest.mark.parametrize("held_out", [0, 1, 7, 50, 99, 100])

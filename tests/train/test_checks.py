@@ -27,12 +27,27 @@ LIGHTNINGS = "lightning.pytorch.callbacks"
         (["data._target_=torch.nn.Identity"], "data._target_=torch.nn.Identity: not a MNISTDataModule of gan"),
         (
             [f"+callbacks.own={{_target_: {LIGHTNINGS}.StochasticWeightAveraging, swa_lrs: 0.1}}"],
-            "callbacks: StochasticWeightAveraging does not work with manual optimization; model.ema_half_life",
+            "callbacks: StochasticWeightAveraging does not work here; model.ema_half_life",
+        ),
+        (
+            [f"+callbacks.own={{_target_: {LIGHTNINGS}.OnExceptionCheckpoint, dirpath: safe}}"],
+            "callbacks: OnExceptionCheckpoint does not work here; a run that stops has saved last.ckpt",
+        ),
+        (
+            [f"+callbacks.own={{_target_: {LIGHTNINGS}.Timer, duration: 01:00:00:00}}", "trainer.max_time=00:00:00:01"],
+            "trainer.max_time=00:00:00:01: only without a Timer among the callbacks",
         ),
         (["+logger.own={_target_: torch.nn.Identity}"], "logger.own._target_=torch.nn.Identity: not a Logger"),
         (
             [f"+callbacks.own={{_target_: {LIGHTNINGS}.EarlyStopping, monitor: val/fid}}"],
             "callbacks: EarlyStopping has monitor=val/fid; validation measures val/fid_mnist, val/is_mnist, ",
+        ),
+        (
+            [
+                f"+callbacks.own={{_target_: {LIGHTNINGS}.EarlyStopping, monitor: val/fid_mnist}}",
+                "trainer.limit_val_batches=0",
+            ],
+            "callbacks: EarlyStopping has monitor=val/fid_mnist; validation measures nothing",
         ),
     ],
 )
@@ -41,6 +56,39 @@ def test_a_setting_that_cannot_work_is_refused_before_anything_is_written(run, t
         run(*overrides)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("monitor", "line"),
+    [
+        ("val/kid_mnist", "callbacks: EarlyStopping has monitor=val/kid_mnist; validation measures val/fid_mnist"),
+        ("train/nothing", "callbacks: Early stopping conditioned on metric `train/nothing` which is not available."),
+    ],
+)
+def test_a_monitor_that_nobody_logs_is_one_line(run, monitor, line):
+    with pytest.raises(UserError, match=f"^{re.escape(line)}") as raised:
+        run(f"+callbacks.own={{_target_: {LIGHTNINGS}.EarlyStopping, monitor: {monitor}}}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "due", "batches"),
+    [
+        ("trainer.check_val_every_n_epoch=2", ("max_images=96", "trainer.max_epochs=2"), 6),
+        ("trainer.check_val_every_n_epoch=3", ("trainer.max_epochs=3",), 8),
+        ("trainer.check_val_every_n_epoch=null", ("+trainer.val_check_interval=5", "trainer.max_epochs=2"), 4),
+    ],
+)
+def test_a_run_without_a_validation_says_so(run, caplog, setting, due, batches):
+    short = ("+trainer.val_check_interval=5",) if due[0].startswith("+") else ()
+    measures = "callbacks.checkpoints.monitor=val/fid_mnist"
+    run(setting, *short, "trainer.max_epochs=1", measures)
+    assert "no validation: trainer." in caplog.text
+    caplog.clear()
+    run(setting, *due, folder="due")
+    assert "no validation" not in caplog.text
 
 
 def test_several_processes_that_were_started_from_outside_need_a_folder_with_a_name(gan, monkeypatch):

@@ -12,6 +12,7 @@ from gan.callbacks.training_log import TrainingLog
 from gan.errors import UserError
 from gan.module import GAN
 
+MODEL_CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 QUICK = (*TINY, *NARROW, *FAST, "trainer.limit_train_batches=1", "logger=none")
 REFUSED_LATE = (  # by parts that are built or set up when training starts
     "model.generator_schedule={_target_: torch.optim.lr_scheduler.ReduceLROnPlateau}",
@@ -126,6 +127,33 @@ def test_the_messages_that_training_hides_are_the_callers_again(run):
 
 
 @pytest.mark.slow
+def test_what_early_stopping_says_is_logged_once(gan):
+    early = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: val/fid_mnist, verbose: true}"
+    code, out, err = gan("train", *QUICK, f"+callbacks.early={early}")
+    assert code == 0
+    assert (out + err).count("Metric val/fid_mnist improved") == 1
+
+
+@pytest.mark.slow
+def test_without_its_bar_a_run_shows_none_of_lightnings(gan):
+    quick = [text for text in QUICK if text != "+trainer.enable_progress_bar=false"]
+    assert len(quick) < len(QUICK)
+    code, out, err = gan("train", *quick)
+    assert code == 0
+    assert "━" not in out + err
+
+
+@pytest.mark.slow
+def test_weights_alone_can_be_saved_and_do_not_resume(run, tmp_path):
+    own = f"{{_target_: {MODEL_CHECKPOINT}, dirpath: '{tmp_path}/own', filename: mine, save_weights_only: true}}"
+    run(f"+callbacks.own={own}")
+    mine = tmp_path / "own" / "mine.ckpt"
+    with pytest.raises(UserError, match=r"it has no progress of a run; init_from=\S+mine.ckpt takes its weights"):
+        run(f"ckpt_path='{mine}'", "trainer.max_epochs=2", folder="resumed")
+    assert run(f"init_from='{mine}'", folder="new")[0].images_seen == 64
+
+
+@pytest.mark.slow
 def test_a_checkpoint_loads_by_itself(run, tmp_path):
     module, _ = run()
     loaded = GAN.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
@@ -134,6 +162,6 @@ def test_a_checkpoint_loads_by_itself(run, tmp_path):
 
 
 def test_a_checkpoint_callback_of_lightnings_makes_its_folder(run, tmp_path):
-    own = f"{{_target_: lightning.pytorch.callbacks.ModelCheckpoint, dirpath: '{tmp_path}/a/b', filename: mine}}"
+    own = f"{{_target_: {MODEL_CHECKPOINT}, dirpath: '{tmp_path}/a/b', filename: mine}}"
     run(f"+callbacks.own={own}")
     assert (tmp_path / "a" / "b" / "mine.ckpt").is_file()
