@@ -65,7 +65,9 @@ def write_json(path: Path, content: Any) -> None:
 
 def hindrance_to_writing(folder: Path) -> str | None:
     """Why no file can be written into a folder that is there, or would be made; None if one can."""
-    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.exists():
+        return f"{there} is a link to {os.readlink(there)}, which is not there"
     if not there.is_dir():
         return "Not a directory"
     return None if os.access(there, os.W_OK) and os.access(there, os.X_OK) else "Permission denied"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.atomic_write import atomic_file, atomic_files, write_atomic
+from gan.atomic_write import atomic_file, atomic_files, hindrance_to_writing, write_atomic
 
 
 def test_a_file_appears_when_everything_is_in_it(tmp_path):
@@ -43,3 +43,10 @@ def test_content_and_name_are_on_the_disk_when_a_write_returns(tmp_path, monkeyp
         for path in paths:
             path.write_bytes(path.name.encode())
     assert synced == [(b"b", ["a"]), (b"c", ["a"]), (tmp_path, ["a", "b", "c"])]
+
+
+def test_a_link_to_what_is_not_there_is_named(tmp_path):
+    (link := tmp_path / "outputs").symlink_to(tmp_path / "unmounted")
+    assert hindrance_to_writing(link / "train") == f"{link} is a link to {tmp_path}/unmounted, which is not there"
+    (tmp_path / "unmounted").mkdir()
+    assert hindrance_to_writing(link / "train") is None

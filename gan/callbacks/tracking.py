@@ -43,7 +43,8 @@ class WandbRecord(Callback):
                     continue
                 best = "min" if better == "lower" else "max"
                 for run in _runs(trainer):  # the summary shows the best value, and not the last
-                    run.experiment.define_metric(metric, step_metric="images_seen", summary=best)
+                    with run.sending():
+                        run.experiment.define_metric(metric, step_metric="images_seen", summary=best)
 
     @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import gan
-from gan.closed_output import outlive_reader
+from gan.closed_output import outlive_reader, require_written
 from gan.errors import UserError
 
 COMMANDS = {
@@ -42,9 +42,11 @@ def main() -> int:
     command = sys.argv[1]
     if command in ("-h", "--help"):
         print(usage())
+        require_written()
         return 0
     if command == "--version":
         print(f"gan {gan.__version__}")
+        require_written()
         return 0
     completes = command in ("-sc", "--shell-completion")
     if command not in COMMANDS and not completes:
@@ -75,6 +77,8 @@ def run(command: str) -> None:
     flags, options, overrides = split_flags(sys.argv[2:])
     sys.argv[2:] = [*flags, *overrides]  # Hydra, in the other processes of a run, wants flags together
     run_hydra(command, options)
+    if command == "doctor" or options.help or options.hydra_help or options.cfg or options.info:
+        require_written()
 
 
 def complete(words: Sequence[str]) -> None:

@@ -11,12 +11,14 @@ from gan.errors import UserError
 @contextmanager
 def mistakes_in_one_line(command: str) -> Iterator[None]:
     """Ends the program with status 2 after a user's mistake, 130 after an interrupt; HYDRA_FULL_ERROR=1 prevents it."""
-    is_first, traceback_wanted = True, "HYDRA_FULL_ERROR" in os.environ
+    is_first, traceback_wanted = True, os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors, and prints nothing itself
     try:
         from gan.config.environment import check_environment, is_first_of_machine  # a second, which Ctrl-C may end
 
         check_environment(command)
+        if not _has_folder():
+            raise UserError("the folder that you are in was deleted; cd to one that exists")
         # Processes of one run make the same mistake. The first of each machine prints it: disks may differ. Those that
         # Lightning starts inherit HYDRA_FULL_ERROR.
         is_first = command != "train" or is_first_of_machine()
@@ -33,6 +35,14 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
                 line = explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if interrupted else 2) from error
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _mistakes() -> tuple[type[Exception], ...]:

@@ -3,6 +3,7 @@
 import math
 import os
 import pydoc
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -72,6 +73,9 @@ def compose(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[s
         overrides: in Hydra's grammar, such as ["experiment=quick", "data.batch_size=32"].
         config_dirs: the user's own folders of configs, as for `--config-dir`.
     """
+    for folder in config_dirs:
+        if not Path(folder).is_dir():
+            raise UserError(f"config_dirs={folder}: there is no folder {Path(folder).absolute()}")
     folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_dirs)
     with COMPOSING, own_hydra(), initialize_config_dir(str(CONFIG_DIR), job_name=command, version_base="1.3"):
         return hydra_compose(command, [*overrides, *([f"hydra.searchpath=[{folders}]"] if folders else [])])
@@ -95,9 +99,15 @@ def own_hydra() -> Iterator[None]:
 def composing(overrides: Sequence[str]) -> Iterator[None]:
     """Turns errors that name neither the override nor the file into a UserError; Hydra's own errors name it."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "provider=hydra.searchpath")  # of a folder that is not there
+            yield
     except (UserError, OmegaConfBaseException):
         raise
+    except UserWarning as error:
+        raise UserError(f"hydra.searchpath: {str(error).partition('path=')[2]}") from error
+    except KeyError as error:
+        raise UserError(f"hydra.job.env_copy: the environment variable {error.args[0]} is not set") from error
     except UnicodeDecodeError as error:
         folders = [source.path for source in GlobalHydra.instance().config_loader().get_search_path().get_path()]
         files = (file for folder in folders for file in Path(folder.removeprefix("file://")).rglob("*.yaml"))
@@ -105,7 +115,8 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
         raise UserError(f"{wrong}: not UTF-8, {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         if str(error).startswith("Unable to configure"):  # raised by logging.config
-            raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}") from error
+            hint = "; hydra/job_logging=none logs to run.log alone" if "hydra/job_logging=disabled" in overrides else ""
+            raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}{hint}") from error
         if wrong := " ".join(filter(_is_wrong_choice, overrides)):
             told = "a config group takes the name of one of its configs, or a list of names"
             raise UserError(f"{wrong}: {told}") from error

@@ -17,7 +17,8 @@ NUMBERS = {
 
 def check_environment(command: str) -> None:
     """Raises a UserError for a variable with an impossible value. An empty one counts as not set, and is deleted."""
-    for name in ("OMP_NUM_THREADS", *(NUMBERS if command in ("train", "evaluate") else ())):
+    of_wandb = [name for name in os.environ if name.startswith("WANDB_")] if command == "train" else []
+    for name in ("OMP_NUM_THREADS", *(NUMBERS if command in ("train", "evaluate") else ()), *of_wandb):
         value = os.environ.get(name)
         if value is None:
             continue
@@ -25,7 +26,7 @@ def check_environment(command: str) -> None:
             del os.environ[name]
         elif name in NUMBERS:
             NUMBERS[name].require(f"environment variable {name}", _number(value))
-        elif not re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*(,\s*0*[1-9]\d{0,3}\s*)*", value):
+        elif name == "OMP_NUM_THREADS" and not re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*(,\s*0*[1-9]\d{0,3}\s*)*", value):
             raise UserError(f"environment variable {name}={value}: the number of threads, 1 to 9,999")
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 
+import gan
 from gan.errors import UserError
 
 ALONE = ("run", "multirun", "cfg", "shell_completion", "info")  # a command takes one of these
@@ -55,6 +56,9 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
         raise UserError(f"{message}; settings are KEY=VALUE, without hyphens, and the flags {', '.join(long_flags())}")
 
     vars(flags_of_hydra)["error"] = refuse
+    for action in flags_of_hydra._actions:
+        if "--version" in action.option_strings:
+            vars(action)["version"] = f"gan {gan.__version__}"
     options = flags_of_hydra.parse_intermixed_args(list(arguments))
     for name in ("resolve", "package"):
         if getattr(options, name) and not options.cfg:

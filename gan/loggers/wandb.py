@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ class WandbRun(ImageAxis, WandbLogger):
         texts = {"entity": entity, "group": group, "job_type": job_type, "notes": notes, "name": name, "id": id}
         page: dict[str, Any] = {key: None if value is None else str(value) for key, value in texts.items()}
         super().__init__(save_dir=save_dir, project=str(project), mode=mode, tags=[str(tag) for tag in tags], **page)
+        self._folder = Path(save_dir, "wandb")
         self._wandb_init.pop("anonymous", None)  # a setting of Lightning's that W&B warns about
 
     @property
@@ -80,15 +82,21 @@ class WandbRun(ImageAxis, WandbLogger):
         """Keeps the first config, the run's. Lightning passes the model's part of it once more."""
         if "config" not in self._wandb_init:
             defaults = described(params)
-            tags = [*defaults["tags"], *self._wandb_init["tags"]]
+            of_environment = filter(None, os.environ.get("WANDB_TAGS", "").split(","))
+            tags = [*defaults["tags"], *of_environment, *self._wandb_init["tags"]]
             given = {key: value for key, value in self._wandb_init.items() if value is not None}
             self._wandb_init = {**defaults, **given, "tags": tags, "config": params}
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         seen = self.images_at(metrics, step)
-        if seen >= self.experiment.starting_step:
-            self.experiment.log({**metrics, "images_seen": seen}, step=seen)
+        with self.sending():
+            if seen >= self.experiment.starting_step:
+                self.experiment.log({**metrics, "images_seen": seen}, step=seen)
+
+    def sending(self) -> AbstractContextManager[Path]:
+        """For what goes to W&B's own process: if that has died, the run continues, with one warning."""
+        return self.files.writing(self._folder)
 
 
 def described(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,10 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     run = newest_run("ckpt_path")
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
+    for text in given:
+        if key_of(text) == "hydra.run.dir" and not options.multirun:
+            hint = f"a run in another one is `gan train ckpt_path={path_text(run / LAST)}` with its settings"
+            raise UserError(f"{text}: ckpt_path=last resumes in the run's own folder; {hint}")
     own = run_arguments(run, leave_out={"ckpt_path"})
     added = {key_of(text) for text in own if text.startswith("+")}
     own = [text for text in own if not any(replaces(new, text) for new in given)]

@@ -1,6 +1,7 @@
 """A sweep: the folder of its jobs, and the launcher that runs them."""
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -85,6 +86,8 @@ class Sweep:
         named = OmegaConf.select(config, "wandb.id") is not None and not OmegaConf.is_interpolation(config.wandb, "id")
         if named and self.swept and "wandb.id" not in map(key_of, self.swept):
             raise UserError(f"wandb.id={config.wandb.id}: each job is a run of its own; wandb.group={config.wandb.id}")
+        if (of_all := os.environ.get("WANDB_RUN_ID")) and self.swept and "wandb" in config:
+            raise UserError(f"environment variable WANDB_RUN_ID={of_all}: each job is a run of its own; unset it")
 
     def run(self, run_jobs: Callable[[], Sequence[int]]) -> None:
         """Has the folder to itself while `run_jobs` launches jobs and returns the numbers of all that are wanted."""

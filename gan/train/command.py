@@ -33,6 +33,7 @@ from gan.errors import DivergedError, Stopped, UserError, one_line
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
+from gan.optional_files import OptionalFiles
 from gan.runs.folder import held
 from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
@@ -182,7 +183,8 @@ def _fit(
         raise RuntimeError(f"{lost}; ckpt_path=auto hydra.run.dir={cfg.output_dir} resumes the run") from error
     finally:
         if _wandb_run() is not own_run:  # else the next job of a sweep would write into it
-            sys.modules["wandb"].finish(exit_code=int(not ended_well))
+            with OptionalFiles(OSError).writing(Path(cfg.output_dir, "wandb")):  # its own process may have died
+                sys.modules["wandb"].finish(exit_code=int(not ended_well))
     _stop_if_told(trainer)
     return {name: float(value) for name, value in current_metrics(trainer).items()}
 

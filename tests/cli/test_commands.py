@@ -23,6 +23,10 @@ def test_the_version(gan):
     assert metadata.version("mnist-gan") == package.__version__
 
 
+def test_the_version_of_a_command_is_its_own(gan):
+    assert gan("train", "--version")[:2] == (0, f"gan {package.__version__}\n")
+
+
 def test_an_unknown_command_is_one_line(gan):
     known = ", ".join(cli.COMMANDS)
     assert gan("trian") == (2, "", f"gan: trian: no such command; there is {known}\n")

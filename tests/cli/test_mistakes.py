@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import NARROW, TINY
 
+from gan.cli.mistakes import mistakes_in_one_line
+from gan.errors import UserError
 from gan.hardware import cpu_has_bf16
 
 RUN = (*TINY, *NARROW, "~callbacks.plots")
@@ -94,6 +96,9 @@ RUN = (*TINY, *NARROW, "~callbacks.plots")
         (["generate", "fromat=npz"], "fromat"),
         (["train", *RUN, "+model.depth=3"], "depth"),
         (["train", "data.download=false"], "data=digits"),
+        (["train", *RUN, "hydra.searchpath=[/nowhere]"], "hydra.searchpath: /nowhere is not available."),
+        (["train", *RUN, "+hydra.job.env_copy=[GAN_NOT_SET]"], "hydra.job.env_copy: the environment variable GAN_NOT_"),
+        (["train", *RUN, "hydra/job_logging=disabled"], "hydra/job_logging=none logs to run.log alone"),
         (["train", "model=[a"], "model=[a"),
     ],
 )
@@ -110,6 +115,24 @@ def test_bf16_is_refused_where_it_is_slow(gan):
     code, _, errors = gan("train", *RUN, "trainer.precision=bf16-mixed")
     assert code == 2
     assert "trainer.precision=bf16-mixed: this processor has no such arithmetic" in errors
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("0", False), ("", False), ("1", True)])
+def test_only_1_asks_for_the_traceback(monkeypatch, value, wanted):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", value)
+    with pytest.raises(UserError if wanted else SystemExit), mistakes_in_one_line("train"):
+        raise UserError("lr=3: no such key")
+
+
+@pytest.mark.parametrize("command", ["train", "doctor", "sweeps"])
+def test_a_deleted_folder_is_one_line(gan, tmp_path, monkeypatch, command):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, out, errors = gan(command)
+    monkeypatch.chdir(tmp_path)
+    line = f"gan {command}: the folder that you are in was deleted; cd to one that exists\n"
+    assert (code, out, errors) == (2, "", line)
 
 
 def test_an_interrupted_run_is_one_line(gan, monkeypatch):

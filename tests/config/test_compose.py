@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from gan.config import compose, settle_output_dir
+from gan.errors import UserError
 
 
 def test_a_folder_for_output_may_be_below_the_home_folder(tmp_path, monkeypatch):
@@ -25,6 +26,11 @@ def test_a_program_that_uses_hydra_itself_keeps_its_state(tmp_path):
         assert compose("train", ["seed=3"]).seed == 3
         assert GlobalHydra.instance() is before
         assert hydra_compose("own").a == 1
+
+
+def test_a_missing_folder_of_configs_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^config_dirs=/nowhere: there is no folder /nowhere$"):
+        compose("train", config_dirs=["/nowhere"])
 
 
 def test_threads_may_compose_at_the_same_time():

@@ -34,6 +34,12 @@ def test_a_variable_that_cannot_be_meant_is_one_line(gan, monkeypatch, tmp_path,
     assert not list(tmp_path.iterdir())
 
 
+def test_empty_variables_of_wandb_count_as_not_set(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "")
+    check_environment("train")
+    assert "WANDB_MODE" not in os.environ
+
+
 def test_numbers_empty_variables_and_those_that_a_command_never_reads_pass(monkeypatch):
     for value in ("1", " 8 ", "4,2"):
         monkeypatch.setenv("OMP_NUM_THREADS", value)

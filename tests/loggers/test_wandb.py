@@ -100,6 +100,34 @@ def test_names_of_ones_own_come_first_and_numbers_are_texts_as_well(run, tmp_pat
     assert {"7", "q"} <= set(found.run.tags)
 
 
+def test_variables_of_wandb_are_heeded_and_settings_come_first(run, tmp_path, monkeypatch):
+    for name in ("PROJECT", "NAME", "RUN_GROUP", "JOB_TYPE"):
+        monkeypatch.setenv(f"WANDB_{name}", f"my-{name.lower()}")
+    monkeypatch.setenv("WANDB_TAGS", "one,two")
+    run("logger=wandb", "wandb.job_type=check")
+    (found,) = offline_runs(tmp_path)
+    assert (found.run.project, found.run.display_name, found.run.run_group) == ("my-project", "my-name", "my-run_group")
+    assert found.run.job_type == "check"
+    assert {"one", "two", "Digits"} <= set(found.run.tags)
+
+
+def test_a_run_outlives_the_process_of_wandb(run, monkeypatch, caplog, wandb):
+    def lost(*_, **__):
+        raise ConnectionResetError("Connection lost")
+
+    monkeypatch.setattr(wandb.Run, "log", lost)
+    monkeypatch.setattr(wandb, "finish", lost)
+    try:
+        module, metrics = run("logger=[csv,wandb]", "trainer.max_epochs=2")
+    finally:
+        monkeypatch.undo()
+        wandb.finish()
+    assert module.images_seen == 128
+    assert metrics["val/fid_mnist"] > 0
+    told = [text for text in caplog.messages if "not written (Connection lost)" in text]
+    assert 1 <= len(told) <= 3
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

@@ -74,6 +74,14 @@ def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, 
     assert continue_newest(["ckpt_path=last", "-m", "seed=1,2"])[-2:] == ["seed=1,2", file]
 
 
+def test_last_resumes_in_its_own_folder_alone(started):
+    run = started("run", ["seed=3"])
+    with pytest.raises(UserError, match=r"^hydra.run.dir=elsewhere: ckpt_path=last resumes in the run's own folder; "):
+        continue_newest(["ckpt_path=last", "hydra.run.dir=elsewhere"])
+    assert "hydra.sweep.dir=elsewhere" in continue_newest(["ckpt_path=last", "-m", "hydra.sweep.dir=elsewhere"])
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+
+
 def test_last_is_never_an_older_run_without_a_word(started):
     older = started("older", ["seed=3"])
     newer = started("newer", checkpoint=False)

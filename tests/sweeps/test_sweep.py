@@ -71,6 +71,14 @@ def test_a_mistake_ends_a_sweep_before_it_starts(sweep, tmp_path, monkeypatch, a
     assert not (tmp_path / "outputs").exists()
 
 
+def test_one_run_of_wandb_for_all_jobs_is_refused(sweep, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "abc")
+    code, out = sweep("logger=wandb", "seed=1,2")
+    assert code == 2
+    assert "environment variable WANDB_RUN_ID=abc: each job is a run of its own; unset it" in out
+    assert not (tmp_path / "outputs").exists()
+
+
 @pytest.mark.usefixtures("no_figure")
 def test_settings_may_read_the_number_of_their_job(sweep, folder):
     assert sweep("seed=${hydra:job.num}", "data.batch_size=8,16")[0] == 0
