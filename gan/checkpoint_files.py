@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.atomic_write import write_atomic
+from gan.config.early_checks import require_file
 from gan.errors import UserError
 from gan.runs.newest import BEST, LAST, newest_run, newest_runs
 
@@ -79,8 +80,7 @@ def checkpoint_path(ckpt: str | None, key: str) -> Path:
         path = newest_run(key) / BEST
     else:
         path = Path(os.path.expanduser(ckpt)).absolute()
-    if not path.is_file():
-        raise UserError(f"{key}={ckpt}: there is no file {path}")
+    require_file(key, ckpt, path)
     return path
 
 

@@ -39,4 +39,7 @@ def check_installed(what: str, extra: str, *packages: str) -> None:
 def pip_install(extra: str | None = None) -> str:
     """The command line that installs the package and an extra into this Python: PATH may have another `pip` first."""
     package = "mnist-gan" if extra is None else f"'mnist-gan[{extra}]'"
-    return f"{shlex.quote(os.path.relpath(sys.executable))} -m pip install {package}"
+    python = shlex.quote(os.path.relpath(sys.executable))
+    if find_spec("pip") is None:  # an environment that uv has made
+        return f"uv pip install --python {python} {package}"
+    return f"{python} -m pip install {package}"

@@ -253,6 +253,15 @@ def test_the_docker_context_has_the_files_of_the_wheel():
     assert needed == allowed
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git knows which files are the project's")
+def test_the_sdist_takes_what_git_has():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = pyproject["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    own = {".gitignore", "pyproject.toml"}  # hatchling adds them
+    assert {name.split("/")[1] for name in included} == {path.split("/")[0] for path in tracked} - own
+
+
 def test_torch_comes_from_the_default_index_unless_another_is_given():
     assert re.findall(r"^ARG TORCH_INDEX=(.*)$", TEXTS["Dockerfile"], flags=re.MULTILINE) == [""]
     assert COMPOSE["api"]["build"]["args"] == {"TORCH_INDEX": "${TORCH_INDEX:-}"}

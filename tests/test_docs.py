@@ -69,8 +69,8 @@ def commands(block):
 
 
 def file_of(block):
-    """The file that a block shows, if its first line is a comment with nothing but a path."""
-    found = re.match(r"# ([\w/.-]+\.(?:py|yaml))$", block.text.partition("\n")[0])
+    """The file that a block shows: a comment with nothing but a path, at its start or below its `# @package` line."""
+    found = re.match(r"(?:# @package \w+\n)?# ([\w/.-]+\.(?:py|yaml))\n", block.text)
     return found and found[1]
 
 
@@ -171,7 +171,8 @@ def test_every_command_block_runs(page, followed, python, tmp_path, monkeypatch)
         elif path or block.language == "python":
             written = folder / (path or f"block_{number}.py")
             written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_text(block.text.partition("\n")[2] if path else block.text, encoding="utf-8")
+            text = block.text.replace("localhost:8000", f"localhost:{os.environ['GAN_TEST_PORT']}")
+            written.write_text(text, encoding="utf-8")
             script += [] if path else [f"echo '--- {page}, line {block.line}' >&2", f"python {written}"]
     try:
         done = subprocess.run(

@@ -1,6 +1,7 @@
 """What is refused as soon as a config is composed: without data, without networks, without torch."""
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.config.bounds import BOUNDS, unknown_key
 from gan.config.compose import CONFIG_DIR, in_multirun
+from gan.config.overrides import path_text
 from gan.config.trainer_flags import check_trainer
 from gan.errors import UserError
 
@@ -56,8 +58,19 @@ def check(command: str, cfg: DictConfig, whole: DictConfig | None = None) -> Non
     for key in ("ckpt", "ckpt_path", "init_from"):
         if key in cfg and command != "serve" and not (resumes and key == "init_from"):
             for named in cfg[key] if OmegaConf.is_list(cfg[key]) else [cfg[key]]:
-                if named is not None and named not in WORDS and not Path(str(named)).is_file():
-                    raise UserError(f"{key}={named}: there is no file {Path(str(named)).absolute()}")
+                if named is not None and named not in WORDS:
+                    require_file(key, str(named), Path(str(named)).absolute())
+
+
+def require_file(key: str, named: str, path: Path) -> None:
+    """Raises a UserError unless there is such a checkpoint; in the folder of a run it names the newest one."""
+    if path.is_file():
+        return
+    inside = [file for place in ("checkpoints/last.ckpt", "last.ckpt") if (file := path / place).is_file()]
+    if inside:
+        taken = shlex.quote(f"{key}={path_text(inside[0])}")
+        raise UserError(f"{key}={named}: a folder; {taken} takes its newest checkpoint")
+    raise UserError(f"{key}={named}: {'a folder, not a file' if path.is_dir() else f'there is no file {path}'}")
 
 
 def check_bounds(command: str, cfg: DictConfig) -> None:
@@ -111,8 +124,7 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
         if re.search(rf"\$\{{(oc\.select:)?{re.escape(key)}\b", text):
             continue
         if key in PACKAGED_ELSEWHERE and (CONFIG_DIR / key).is_dir():
-            lines = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (CONFIG_DIR / key).glob("*.yaml")]
-            line = next(line for line in lines if line.startswith("# @package"))
+            line = package_line(key)
             raise UserError(f"{key}: no such key; a config of the group {key} needs the first line `{line}`")
         raise UserError(unknown_key(key, known, f"gan {command}"))
     primary: Any = OmegaConf.to_container(primary_config(command))  # no constructor refuses other keys in its mappings
@@ -128,6 +140,12 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
 
 
 @cache
+def package_line(group: str) -> str:
+    """The first line of each config of a group whose keys belong elsewhere."""
+    lines = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (CONFIG_DIR / group).glob("*.yaml")]
+    return next(line for line in lines if line.startswith("# @package"))
+
+
 def primary_config(command: str) -> Any:
     """A command's own file, or another one by its path."""
     return OmegaConf.load(CONFIG_DIR / f"{command}.yaml")

@@ -12,7 +12,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from gan.config.bounds import unknown_key
 from gan.config.compose import CONFIG_DIR
-from gan.config.early_checks import groups_of
+from gan.config.early_checks import groups_of, package_line
 from gan.config.overrides import quoted_override
 from gan.config.targets import leaves
 from gan.config.trainer_flags import FLAGS, REFUSED
@@ -44,6 +44,8 @@ def explain(error: BaseException, command: str = "train") -> str:
     if again := re.fullmatch(r"Multiple values for (\S+)\. To override a value use 'override (\S+): (\S+)'", text):
         group, choice = again[1], f"{again[2]}={again[3]}"
         return f"{choice}: {group} is chosen already; no + before it, or `override /{again[2]}: {again[3]}` in defaults"
+    if wrong := re.match(r"In 'experiment/(\S+)': Could not override '\w+@experiment\.", text):
+        return f"experiment={wrong[1]}: its first line must be `{package_line('experiment')}`"
     if isinstance(error, OverrideParseException):
         if isinstance(error.__cause__, TypeError | ValueError):  # of a function of Hydra's, such as choice(...)
             return f"{error.override}: {one_line(error.__cause__)}"

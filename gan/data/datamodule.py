@@ -99,7 +99,9 @@ class MNISTDataModule(LightningDataModule):
         if not self._is_set_up:
             (images, labels), (test_images, test_labels) = self._read()
             if self.val_size >= len(images):
-                raise UserError(f"data.val_size={self.val_size}: smaller than the {len(images):,} training images")
+                raise UserError(
+                    f"data.val_size={self.val_size}: it must be below {len(images):,}, the number of training images"
+                )
             train, val = stratified_split(labels, self.val_size)
             if self.val_size == 0:
                 val = stratified_split(labels, min(DEFAULT_VAL_SIZE, len(images)))[1]

@@ -74,7 +74,8 @@ def measure(
         images: a tensor or an array, or several by name: [N, 28, 28], [N, C, 28, 28], [N, 28, 28, C] or [N, 784];
             integers 0..255, or floats 0..1, -1..1 or 0..255.
         labels: [N] or None, or several by name; measures of labels are left out where there are none.
-        data: the real images; None is MNIST in the folder `data`, downloaded if it is not there.
+        data: the real images, such as `MNISTDataModule(Digits(), val_size=300)` of `gan.data`; None is MNIST in the
+            folder `data`, downloaded if it is not there.
         measures: as `metrics.measures`; `"..."` among the names stands for all others but cas.
         extractor: as `metrics.extractor`; None is the classifier of the data.
         floor_labels: "real": the floor has the class proportions of the data; "even": each class equally often.
@@ -90,7 +91,7 @@ def measure(
     cfg.update({"split": split, "device": device, "resize": resize, "invert": invert, "labels": floor_labels})
     data = instantiate(cfg.data) if data is None else data
     if not isinstance(data, MNISTDataModule):
-        raise UserError(f"data={data}: a gan.data.MNISTDataModule, or None")
+        raise UserError(f"data={data}: a gan.data.MNISTDataModule, or None; of KMNIST, MNISTDataModule(KMNIST())")
     if extractor is None:
         extractor = data.source.name if data.source.name in CLASSIFIERS else "mnist"
     listed = measures if isinstance(measures, str | None) else list(measures)

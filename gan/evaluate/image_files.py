@@ -1,5 +1,6 @@
 """Reads images, and their labels where there are any, from a file or a folder: `gan evaluate images=...`."""
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ IDX_IMAGES = re.compile(r"(?P<split>.*?)images.*idx3-ubyte", re.IGNORECASE)
 ALLOWED = "a folder of pictures, an .npz, an .npy or an IDX file"
 IDX = bytes([0, 0, idx.UNSIGNED_BYTE])  # how an IDX file starts
 DEEPEST = 65535  # of 16 bits
+
+log = logging.getLogger("gan")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,9 @@ def _folder(folder: Path) -> ReadImages:
         raise UserError(f"images={folder}: images of several kinds are there ({names}); name one of them")
     if pictures:
         labels = [_label(path, folder) for path in pictures]
+        if None in labels and set(labels) != {None}:
+            without = pictures[labels.index(None)].relative_to(folder)
+            log.warning("images=%s: %s has no label, so none of the labels there is used", folder, without)
         return ReadImages(map(_picture, pictures), None if None in labels else labels, True, _unclear_order(pictures))
     return _numpy(npz) if npz else _idx(kinds[0])
 

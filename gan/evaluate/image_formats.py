@@ -69,6 +69,8 @@ def _tensor(values: Any, what: str) -> Tensor:
             found = values
         else:  # a copy that is not reversed, and whose bytes are in the order of this machine
             array = np.asarray(values)
+            if array.dtype.kind not in "biufc":  # those of bool, integers, floats and complex numbers
+                raise TypeError(f"it has {array.dtype.name}")
             found = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
     except (TypeError, ValueError) as error:
         raise UserError(f"{what}: not an array of numbers ({error})") from error

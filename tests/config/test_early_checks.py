@@ -1,5 +1,6 @@
 """What is refused before anything heavy is imported."""
 
+import shlex
 import subprocess
 import sys
 
@@ -91,6 +92,36 @@ def test_an_experiment_without_its_package_line_is_refused(tmp_path):
     cfg = compose("train", ["experiment=mine"], [tmp_path])
     check("train", cfg)  # a key of one's own that another setting reads
     assert cfg.model.latent_dim == 5
+
+
+@pytest.mark.parametrize("above", ["", "# mine\n# @package _global_\n"], ids=["missing", "below another comment"])
+def test_an_experiment_that_overrides_a_group_without_its_package_line_is_told_so(gan, tmp_path, above):
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    text = f"{above}defaults:\n  - override /model: conditional\n"
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(text, encoding="utf-8")
+    line = "gan train: experiment=mine: its first line must be `# @package _global_`\n"
+    assert gan("train", "--config-dir", "own", "experiment=mine") == (2, "", line)
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_told_by_its_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"^ckpt=my run: a folder, not a file$"):
+        check("generate", compose("generate", ["ckpt='my run'"]))
+    (file := tmp_path / "my run" / "checkpoints" / "last.ckpt").touch()
+    for folder in ("my run", "my run/checkpoints"):
+        for command, key in (
+            ("generate", "ckpt"),
+            ("evaluate", "ckpt"),
+            ("train", "ckpt_path"),
+            ("train", "init_from"),
+        ):
+            with pytest.raises(UserError) as raised:
+                check(command, compose(command, [f"{key}='{folder}'"]))
+            told, _, taken = str(raised.value).partition("; ")
+            assert told == f"{key}={folder}: a folder"
+            (pasted,) = shlex.split(taken.removesuffix(" takes its newest checkpoint"))
+            assert compose(command, [pasted])[key] == str(file)
 
 
 def test_an_experiment_that_sets_a_group_to_a_text_is_told_how_one_is_chosen(tmp_path):

@@ -129,6 +129,14 @@ def test_a_folder_of_pictures(tmp_path, name, mode, suffix, labeled):
     assert classes == (LABELS[order].tolist() if labeled else None)
 
 
+def test_a_picture_without_a_label_among_others_is_named(tmp_path, caplog):
+    for name in ("3/a.png", "7/b.png", "stray.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (28, 28)).save(tmp_path / name)
+    assert read_images(tmp_path).labels is None
+    assert f"images={tmp_path}: stray.png has no label, so none of the labels there is used" in caplog.text
+
+
 def test_pictures_are_as_viewers_show_them(tmp_path):
     """Of 16 bits and of one, with one of two colours transparent, turned as a camera says, and nearly black."""
     Image.fromarray(IMAGES[0, 0].astype(np.uint16) * 257).save(tmp_path / "a.png")

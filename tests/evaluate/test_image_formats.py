@@ -102,7 +102,7 @@ def test_black_digits_on_a_transparent_ground_become_light_on_dark():
         (IMAGES[:, 0, 0, :27], r"an array of \[20, 27\]"),
         (IMAGES.permute(2, 3, 1, 0)[:, :, 0], r"an array of \[28, 28, 20\], whose last axis counts the images; not"),
         (torch.zeros(784, 100), r"an array of \[784, 100\], whose last axis counts the images; not"),
-        (["a", "b"], "not an array of numbers"),
+        (["a", "b"], r"not an array of numbers \(it has str32\)"),
         (IMAGES.to(torch.complex64), "complex numbers"),
     ],
 )
