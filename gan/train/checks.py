@@ -90,16 +90,20 @@ def check_batches(trainer: Trainer, datamodule: MNISTDataModule, module: GAN) ->
     for name, (limit, batches) in limits.items():
         if type(limit) is float and 0 < limit * batches < 1:
             raise UserError(f"trainer.limit_{name}_batches={limit}: less than one of the {batches:,} batches")
-    most, interval = limited(of_training, trainer.limit_train_batches), trainer.val_check_interval
-    every = trainer.check_val_every_n_epoch
-    if trainer.limit_val_batches == 0:
-        return
-    if type(interval) is int and interval > most and every:
+    epoch = limited(of_training, trainer.limit_train_batches)
+    run: float = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs * epoch
+    if most := module.hparams["max_images"]:
+        run = min(run, math.ceil(most / (datamodule.batch_size * trainer.world_size)))
+    if trainer.limit_val_batches:
+        _check_validation(trainer, epoch, run)
+
+
+def _check_validation(trainer: Trainer, epoch: int, run: float) -> None:
+    """Warns where the first validation would come after the end; `epoch` and `run` are their lengths in batches."""
+    every, interval = trainer.check_val_every_n_epoch, trainer.val_check_interval
+    if type(interval) is int and interval > epoch and every:
         hint = "trainer.check_val_every_n_epoch=null counts those of all epochs"
-        raise UserError(f"trainer.val_check_interval={interval}: an epoch has {most:,} batches; {hint}")
-    length: float = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs * most
-    if budget := module.hparams["max_images"]:
-        length = min(length, math.ceil(budget / (datamodule.batch_size * trainer.world_size)))
-    if (interval if every is None else (every - 1) * most + 1) > length:
+        raise UserError(f"trainer.val_check_interval={interval}: an epoch has {epoch:,} batches; {hint}")
+    if (interval if every is None else (every - 1) * epoch + 1) > run:
         setting = "val_check_interval" if every is None else "check_val_every_n_epoch"
-        log.warning("no validation: trainer.%s=%d, and the run has %d batches", setting, every or interval, length)
+        log.warning("no validation: trainer.%s=%d, and the run has %d batches", setting, every or interval, run)
