@@ -89,12 +89,17 @@ class Models(dict[str, Model]):
     def default(self) -> Model:
         return self[self.settings.default]
 
-    def pick(self, name: str | None = None, version: str | None = None) -> Model:
-        """The model of a name and of a version, in full or its label. Without both, the shares choose one at random."""
+    def pick(self, name: str | None = None, version: str | None = None, of_digits: bool = False) -> Model:
+        """The model of a name and of a version, in full or its label. Without both, the shares choose one at random.
+
+        `of_digits`: they choose one that can generate given digits, if there is one.
+        """
         if name is None and version is None:
             if len(self.shares) == 1:
                 return self.default
-            name = random.choices(list(self.shares), list(self.shares.values()))[0]
+            able = {each: share for each, share in self.shares.items() if share and self[each].generator.num_classes}
+            shares = able if able and of_digits else self.shares
+            name = random.choices(list(shares), list(shares.values()))[0]
         for model in self.values():
             label = self.settings.models[model.name].version
             if name in (None, model.name) and version in (None, model.version, label):

@@ -49,6 +49,18 @@ async def test_a_share_of_the_requests_goes_to_the_second_model(service, two):
         assert all(versions[a.headers["x-model"]] == a.headers["x-model-version"] for a in responses)
 
 
+async def test_requests_for_digits_go_to_models_that_can_generate_them(service, two):
+    async with service(two) as client:
+        for send in (
+            lambda: client.post("/v1/generate", json={"digits": [3]}),
+            lambda: client.post("/v1/interpolate", json={"seeds": [0, 1], "digits": [3, 8], "steps": 2}),
+            lambda: client.get("/v1/digits/3.png"),
+            lambda: client.post("/generate-digit", json={"digit": 3}),
+        ):
+            responses = [await send() for _ in range(15)]
+            assert {(each.status_code, each.headers["x-model"]) for each in responses} == {(200, "stable")}
+
+
 async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, ckpt):
     async with service(f"models={{a: {{ckpt: '{ckpt}'}}}}") as client:
 
