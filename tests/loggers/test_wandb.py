@@ -153,7 +153,7 @@ def test_a_disabled_run_trains_and_leaves_nothing(run, tmp_path, monkeypatch):
 
 
 def test_a_missing_package_is_one_line(run, monkeypatch):
-    monkeypatch.setattr("gan.errors.find_spec", lambda name: None)
+    monkeypatch.setattr("gan.errors.find_spec", lambda name: name if name == "pip" else None)
     for name in ("wandb", "tensorboard"):
         with pytest.raises(UserError, match=rf"logger={name} needs {name}; .* -m pip install 'mnist-gan\[tracking\]'"):
             run(f"logger={name}")
