@@ -6,12 +6,13 @@ import logging
 import os
 import stat
 import sys
+from contextlib import suppress
 
 
 class Output(io.TextIOWrapper):
     """Standard output that discards what nobody reads, or what has no room: work continues without a traceback.
 
-    Of a file that cannot be written, one line on standard error says so.
+    One line on standard error says that a file cannot be written.
     """
 
     lost = False  # whether something was not written that somebody could have read
@@ -38,7 +39,8 @@ class Output(io.TextIOWrapper):
         is_device = stat.S_ISCHR(os.fstat(self.fileno()).st_mode)  # a terminal; for a file EIO is a broken disk
         if not (isinstance(error, BrokenPipeError) or (is_device and error.errno == errno.EIO)):
             self.lost = True
-            print(f"gan: standard output cannot be written ({error.strerror})", file=sys.stderr)
+            with suppress(OSError):  # standard error may be the same file
+                print(f"gan: standard output cannot be written ({error.strerror})", file=sys.stderr)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)

@@ -1,5 +1,6 @@
 """The trainer of a run, as its callbacks know it, and what they ask of it."""
 
+import math
 from typing import Any
 
 import lightning
@@ -38,11 +39,13 @@ def current_metrics(trainer: Trainer) -> dict[str, Any]:
 
 
 def validated_on(trainer: Trainer) -> dict[str, Any]:
-    """The settings that decide which images the measures of validation are of; none without a validation."""
+    """What the images of validation are, and how many; empty without a validation, or with another data module."""
     data, limit = trainer.datamodule, trainer.limit_val_batches
-    if data is None or not limit:
+    if not isinstance(data, MNISTDataModule) or not limit:
         return {}
-    return {"data": data.source.name, "data.val_size": data.val_size, "trainer.limit_val_batches": limit}
+    batch = data.val_batch_size * trainer.world_size
+    images = min(len(data.val_images), limited(math.ceil(len(data.val_images) / batch), limit) * batch)
+    return {"data": data.source.name, "data.val_size": data.val_size, "validation images": images}
 
 
 def limited(batches: int, limit: float) -> int:

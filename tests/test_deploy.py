@@ -159,6 +159,8 @@ def health_checks():
 def test_health_checks_ask_no_proxy(command, monkeypatch):
     """Docker gives containers the proxy of its configuration."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
         threading.Thread(target=server.serve_forever).start()
         monkeypatch.setenv("GAN_SERVE_PORT", str(server.server_port))

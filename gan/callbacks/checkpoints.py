@@ -77,9 +77,9 @@ class RunCheckpoints(Checkpoint):
         own = checkpoint["callbacks"].get(self.state_key, {})
         then = own.get("validation") or {"data": checkpoint.get("data")}  # older checkpoints have no more
         now = self._validation = validated_on(trainer) or then
-        changed = [key for key, value in then.items() if value not in (None, now[key])]
+        changed = [key for key, value in now.items() if then.get(key) not in (None, value)]
         for key in changed if trainer.is_global_zero and own.get("best_score") is not None else []:
-            text = "changed     %s=%s, was %s; its measures are not compared with those before"
+            text = "changed     %s=%s, was %s; measures of validation are not compared with those before"
             log.info(text, key, now[key], then[key])
         self._comparable = not changed
         if changed:

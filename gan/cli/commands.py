@@ -40,12 +40,8 @@ def main() -> int:
             return 0
         sys.argv = [sys.argv[0], *chosen]
     command = sys.argv[1]
-    if command in ("-h", "--help"):
-        print(usage())
-        require_written()
-        return 0
-    if command == "--version":
-        print(f"gan {gan.__version__}")
+    if command in ("-h", "--help", "--version"):
+        print(f"gan {gan.__version__}" if command == "--version" else usage())
         require_written()
         return 0
     completes = command in ("-sc", "--shell-completion")

@@ -17,8 +17,10 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         from gan.config.environment import check_environment, is_first_of_machine  # a second, which Ctrl-C may end
 
         check_environment(command)
-        if not _has_folder():
-            raise UserError("the folder that you are in was deleted; cd to one that exists")
+        try:
+            os.getcwd()
+        except FileNotFoundError as error:
+            raise UserError("the folder that you are in was deleted; cd to one that exists") from error
         # Processes of one run make the same mistake. The first of each machine prints it: disks may differ. Those that
         # Lightning starts inherit HYDRA_FULL_ERROR.
         is_first = command != "train" or is_first_of_machine()
@@ -35,14 +37,6 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
                 line = explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if interrupted else 2) from error
-
-
-def _has_folder() -> bool:
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _mistakes() -> tuple[type[Exception], ...]:

@@ -107,6 +107,8 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
     except UserWarning as error:
         raise UserError(f"hydra.searchpath: {str(error).partition('path=')[2]}") from error
     except KeyError as error:
+        if error.args[0] == "root":  # of logging's configuration, `~hydra.job_logging.root`
+            raise UserError("hydra.job_logging and hydra.hydra_logging: root is missing") from error
         raise UserError(f"hydra.job.env_copy: the environment variable {error.args[0]} is not set") from error
     except UnicodeDecodeError as error:
         folders = [source.path for source in GlobalHydra.instance().config_loader().get_search_path().get_path()]

@@ -146,6 +146,7 @@ def package_line(group: str) -> str:
     return next(line for line in lines if line.startswith("# @package"))
 
 
+@cache
 def primary_config(command: str) -> Any:
     """A command's own file, or another one by its path."""
     return OmegaConf.load(CONFIG_DIR / f"{command}.yaml")

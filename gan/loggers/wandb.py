@@ -95,7 +95,7 @@ class WandbRun(ImageAxis, WandbLogger):
                 self.experiment.log({**metrics, "images_seen": seen}, step=seen)
 
     def sending(self) -> AbstractContextManager[Path]:
-        """For what goes to W&B's own process: if that has died, the run continues, with one warning."""
+        """For what goes to W&B's own process: if that has died, the run continues with a warning."""
         return self.files.writing(self._folder)
 
 

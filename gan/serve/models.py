@@ -95,8 +95,6 @@ class Models(dict[str, Model]):
         `of_digits`: they choose one that can generate given digits, if there is one.
         """
         if name is None and version is None:
-            if len(self.shares) == 1:
-                return self.default
             able = {each: share for each, share in self.shares.items() if share and self[each].generator.num_classes}
             shares = able if able and of_digits else self.shares
             name = random.choices(list(shares), list(shares.values()))[0]
@@ -147,9 +145,7 @@ class Models(dict[str, Model]):
     def _tell_others(self, model: Model, requested: bool = False) -> None:
         """Has the others read the model's file too: it may have been replaced since they did, before this one began."""
         file = self._version_file(model.name)
-        if file is None:
-            return
-        if requested or not file.exists() or file.read_text(encoding="utf-8") != model.version:
+        if file and (requested or not file.exists() or file.read_text(encoding="utf-8") != model.version):
             write_atomic(file, model.version)
 
     def _was_reloaded_elsewhere(self, name: str) -> bool:

@@ -35,22 +35,22 @@ def table(jobs: Sequence[Job], running: bool) -> tuple[list[str], list[list[Cell
     changed = varying(jobs)
     measured = [name for job in jobs for name in (job.monitor, *job.measures)]
     measures = [name for name in dict.fromkeys(measured) if name.startswith("val/") and "_std_" not in name]
-    attributes = {"images": "images", "minutes": "minutes"}
+    attributes = ["images", "minutes"]
     if any(job.status == PRUNED for job in jobs):
-        attributes |= {"images saved": "images_saved", "minutes saved": "minutes_saved"}
+        attributes += ["images_saved", "minutes_saved"]
     if any(job.reason for job in jobs):
-        attributes["reason"] = "reason"
+        attributes.append("reason")
     rows = [
         [
             job.name,
             "running" if running and job.status == UNFINISHED else job.status,
             *(job.settings.get(key) for key in changed),
             *(job.measures.get(name) for name in measures),
-            *(getattr(job, name) for name in attributes.values()),
+            *(getattr(job, name) for name in attributes),
         ]
         for job in jobs
     ]
-    return ["job", "status", *changed, *measures, *attributes], rows
+    return ["job", "status", *changed, *measures, *(name.replace("_", " ") for name in attributes)], rows
 
 
 def markdown(name: str, jobs: Sequence[Job], columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

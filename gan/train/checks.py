@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from lightning import Callback, Trainer
 from lightning.pytorch import callbacks as lightnings
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -106,4 +107,5 @@ def _check_validation(trainer: Trainer, epoch: int, run: float) -> None:
         raise UserError(f"trainer.val_check_interval={interval}: an epoch has {epoch:,} batches; {hint}")
     if (interval if every is None else (every - 1) * epoch + 1) > run:
         setting = "val_check_interval" if every is None else "check_val_every_n_epoch"
-        log.warning("no validation: trainer.%s=%d, and the run has %d batches", setting, every or interval, run)
+        text = "no validation: trainer.%s=%d, and the run ends before"
+        rank_zero_only(log.warning)(text, setting, every or interval)

@@ -73,9 +73,9 @@ log = logging.getLogger("gan")
 def without_expected_messages() -> Iterator[None]:
     """Lightning's start is silent, since `RunReport` says the same, and so are warnings of what is meant to be so.
 
-    What its callbacks say is logged once, where the root logger has handlers by these.
+    What its callbacks say is logged once: if the root logger has handlers, Lightning's own are put aside.
     """
-    loggers = {log: log.level for log in map(logging.getLogger, LIGHTNING_LEVELS)}
+    levels = {name: logging.getLogger(name).level for name in LIGHTNING_LEVELS}
     for name, level in LIGHTNING_LEVELS.items():
         logging.getLogger(name).setLevel(level)
     lightning_log = logging.getLogger("lightning")
@@ -89,8 +89,8 @@ def without_expected_messages() -> Iterator[None]:
             yield
     finally:
         lightning_log.handlers = handlers
-        for log, level in loggers.items():
-            log.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @without_expected_messages()

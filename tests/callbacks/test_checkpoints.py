@@ -6,14 +6,18 @@ import os
 import signal
 from types import SimpleNamespace
 
+import lightning
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from tiny_runs import change_best_score, same_weights
+from tiny_runs import NARROW, TINY, change_best_score, same_weights
 from tiny_runs import last_checkpoint as last
+from torch.utils.data import DataLoader, TensorDataset
 
 from gan.callbacks import checkpoints
 from gan.checkpoint_files import write_checkpoint
+from gan.config import compose, instantiate
+from gan.data import Digits, MNISTDataModule
 from gan.errors import Stopped, UserError
 from gan.metrics import ImageMeasures
 from gan.module import GAN
@@ -213,24 +217,50 @@ def test_measures_of_other_data_are_not_compared(run, begun, caplog):
     assert "changed     data=digits, was mnist" in caplog.text
 
 
-@pytest.mark.parametrize("fewer", ["data.val_size=40", "trainer.limit_val_batches=2", "trainer.limit_val_batches=0"])
-def test_measures_of_other_images_are_not_compared_while_no_measure_changes_nothing(run, begun, caplog, fewer):
+OTHER_IMAGES = (
+    "data.val_size=40",
+    "trainer.limit_val_batches=2",
+    "trainer.limit_val_batches=1.0",
+    "++data.val_batch_size=50",
+)
+
+
+@pytest.mark.parametrize("setting", [*OTHER_IMAGES, "trainer.limit_val_batches=0"])
+def test_measures_of_other_images_are_not_compared_and_a_resume_without_any_changes_nothing(
+    run, begun, caplog, setting
+):
     caplog.set_level("INFO", "gan")
     change_best_score(begun, -1.0)
-    run("ckpt_path=auto", "trainer.max_epochs=2", fewer)
+    run("ckpt_path=auto", "trainer.max_epochs=2", setting)
     score = json.loads((begun / "checkpoints" / "last.json").read_text())["best_score"]
-    assert (score == -1.0) is fewer.endswith("=0")
-    assert ("its measures are not compared" in caplog.text) is (score != -1.0)
+    assert (score == -1.0) is (setting not in OTHER_IMAGES)
+    assert ("measures of validation are not compared" in caplog.text) is (score != -1.0)
     run("ckpt_path=auto", "trainer.max_epochs=3")
-    assert (json.loads((begun / "checkpoints" / "last.json").read_text())["best_score"] == -1.0) is fewer.endswith("=0")
+    score = json.loads((begun / "checkpoints" / "last.json").read_text())["best_score"]
+    assert (score == -1.0) is (setting not in OTHER_IMAGES)
+
+
+def test_a_data_module_of_ones_own_needs_no_source(tmp_path):
+    class Blank(lightning.LightningDataModule):
+        batch_size = 16
+
+        def train_dataloader(self):
+            images, labels = torch.zeros(16, 1, 28, 28, dtype=torch.uint8), torch.zeros(16, dtype=torch.int64)
+            return DataLoader(TensorDataset(images, labels), batch_size=16)
+
+    module = instantiate(compose("train", [*TINY, *NARROW]).model)
+    callback = checkpoints.RunCheckpoints(str(tmp_path), "val/fid_mnist")
+    options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    lightning.Trainer(accelerator="cpu", max_epochs=1, callbacks=[callback], **options).fit(module, datamodule=Blank())
+    assert callback.last.is_file()
 
 
 @pytest.mark.parametrize(("data", "kept"), [("digits", True), ("mnist", False)])
 def test_early_stopping_does_not_compare_with_measures_of_other_data(data, kept):
     stop = EarlyStopping("val/fid_mnist")
-    source = SimpleNamespace(source=SimpleNamespace(name="digits"), val_size=10)
+    (digits := MNISTDataModule(Digits(), val_size=10)).setup()
     trainer = SimpleNamespace(
-        datamodule=source, early_stopping_callbacks=[stop], limit_val_batches=1.0, is_global_zero=True
+        datamodule=digits, early_stopping_callbacks=[stop], limit_val_batches=1.0, world_size=1, is_global_zero=True
     )
     checkpoint = {"data": data, "callbacks": {stop.state_key: stop.state_dict(), "Timer": {}}}
     checkpoints.RunCheckpoints("a", "val/fid_mnist").on_load_checkpoint(trainer, None, checkpoint)

@@ -125,7 +125,7 @@ def test_a_run_outlives_the_process_of_wandb(run, monkeypatch, caplog, wandb):
     assert module.images_seen == 128
     assert metrics["val/fid_mnist"] > 0
     told = [text for text in caplog.messages if "not written (Connection lost)" in text]
-    assert 1 <= len(told) <= 3
+    assert len(told) == 2  # of the curves, and at the end
 
 
 @pytest.mark.parametrize(
