@@ -98,6 +98,8 @@ def _write(
     """Writes the export, its card and its grid. Returns the largest difference of its images to the checkpoint's."""
     path, card_path, grid_path = files
     expected = _example_images(generator.network, facts)
+    if not torch.equal(_example_images(generator.network, facts), expected):
+        raise UserError(f"ckpt={generator.path}: its images differ from call to call; does its network draw numbers?")
     generator.network.to(DTYPES[cfg.dtype]).float()  # version and grid are those of the weights in the file
     metadata = file_metadata({**facts, "version": generator.info()["version"]})
     made = f"Written by `gan export format={form} dtype={cfg.dtype}`"

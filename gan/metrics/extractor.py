@@ -71,15 +71,31 @@ class Extractor(nn.Module):
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Neither autocast nor TF32 inside: the measures don't depend on the precision a run trains in."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    """Neither autocast nor TF32 or bf16 inside: the measures don't depend on the precision a run trains in."""
+    backends: Any = torch.backends  # its types lack some of what is there
+    cudnn, cpu = backends.cudnn, backends.mkldnn
+    try:
+        older, newer = (torch.get_float32_matmul_precision(), cudnn.allow_tf32), []
+        _set_older("highest", False)
+    except RuntimeError:  # the caller has used torch's newer setting, which excludes the others
+        kinds = (backends.cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv, cpu.rnn)
+        newer = [(kind, kind.fp32_precision) for kind in kinds]
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        for kind, precision in newer:
+            kind.fp32_precision = precision
+        if not newer:
+            _set_older(*older)
+
+
+def _set_older(matrix_products: str, cudnn_tf32: bool) -> None:
+    if torch.get_float32_matmul_precision() != matrix_products:  # else a newer setting that was not there would be
+        torch.set_float32_matmul_precision(matrix_products)
+    torch.backends.cudnn.allow_tf32 = cudnn_tf32
 
 
 class DigitClassifier(nn.Module):

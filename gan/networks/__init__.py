@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from gan.config.bounds import require
 from gan.config.targets import build
+from gan.errors import UserError
 from gan.networks.channelwise import ChannelwiseDiscriminator, ChannelwiseGenerator
 from gan.networks.discriminator import ConvDiscriminator
 from gan.networks.generator import ConvGenerator
@@ -44,6 +46,9 @@ def build_networks(
         build(generator, "model.generator", own, trust, latent_dim=latent_dim, **shared),
         build(discriminator, "model.discriminator", own, trust, **shared),
     )
+    for name, network in zip(("generator", "discriminator"), networks, strict=True):
+        if any(map(is_lazy, (*network.parameters(), *network.buffers()))):
+            raise UserError(f"model.{name}: it has lazy layers, whose sizes are not known yet; give them theirs")
     if dcgan_initialization:
         for network in networks:
             initialize_dcgan(network)

@@ -1,5 +1,6 @@
 """Prints the results of a sweep, also while it runs: `gan sweeps`, `gan sweeps sweep_name=lr`."""
 
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,7 +21,9 @@ def sweeps(cfg: DictConfig) -> str:
     Nothing is written into a sweep that may not be written, such as another user's.
     """
     folder = _folder(None if cfg.sweep_name in (None, "") else str(cfg.sweep_name))
-    if _is_sweep(folder) and not hindrance_to_writing(folder):
+    lock = folder / LOCK
+    may_write = not hindrance_to_writing(folder) and (not lock.exists() or os.access(lock, os.W_OK))
+    if _is_sweep(folder) and may_write:
         text = f"{write_report(folder, _is_running(folder))}\ntable, figure and jobs: {folder.absolute()}"
     else:
         jobs = _runs(folder)

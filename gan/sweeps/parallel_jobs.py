@@ -19,7 +19,6 @@ from gan.stop_signals import ended_by
 from gan.sweeps.remote_job import RemoteJob, import_paths
 
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 10
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 log = logging.getLogger("gan")
@@ -72,8 +71,4 @@ def _end(processes: Collection[subprocess.Popen]) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait()  # it saves a checkpoint first; if this process is killed meanwhile, it ends at once

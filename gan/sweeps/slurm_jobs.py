@@ -50,6 +50,8 @@ def check(config: DictConfig) -> None:
     for command in ("sbatch", "squeue", "scontrol"):
         if shutil.which(command) is None:
             raise UserError(f"launcher=slurm: there is no {command} here; start the sweep on a machine of the cluster")
+    if "%" in str(_folder(config)):
+        raise UserError(f"launcher=slurm: {_folder(config).parent}: SLURM replaces % in paths; choose one without it")
     queue = _queue()
     earlier = {path.name.partition("_")[0] for path in _folder(config).glob("[0-9]*")}
     if still := " ".join(sorted(earlier & queue)):

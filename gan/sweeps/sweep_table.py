@@ -97,8 +97,6 @@ def varying(jobs: Sequence[Job]) -> list[str]:
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    try:
-        number = float(cell)
-    except ValueError:
-        return str(cell).replace("|", "\\|")
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+    if isinstance(cell, str):  # the name of a job, a setting or a reason
+        return cell.replace("|", "\\|")
+    return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning import Callback
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
@@ -93,7 +94,20 @@ def without_expected_messages() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
+@contextmanager
+def determinism_of_the_caller() -> Iterator[None]:
+    """Lightning sets torch's determinism for the whole process; after a run it is the caller's again."""
+    enabled = torch.are_deterministic_algorithms_enabled()
+    only_warned, benchmark = torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=only_warned)
+        torch.backends.cudnn.benchmark = benchmark
+
+
 @without_expected_messages()
+@determinism_of_the_caller()
 def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
     """Trains from a composed config and leaves the run's files in its folder.
 

@@ -15,6 +15,7 @@ from gan.errors import UserError
 from gan.export.command import DTYPES
 from gan.inference import DigitGenerator
 from gan.inference.exported_files import METADATA_KEY, READERS, read_export
+from gan.networks import ConvGenerator
 from gan.randomness import latents
 from gan.safetensors_files import unpack
 
@@ -72,6 +73,12 @@ def test_nothing_is_left_of_an_export_that_differs(exported, tmp_path, monkeypat
     with pytest.raises(UserError, match="differ from the checkpoint's by"):
         exported("unconditional", f"output='{folder / 'g.safetensors'}'")
     assert list(folder.iterdir()) == []
+
+
+def test_a_network_whose_images_differ_from_call_to_call_is_told_so(exported, monkeypatch):
+    monkeypatch.setattr(ConvGenerator, "forward", lambda self, z, labels=None: torch.rand(len(z), 1, 28, 28))
+    with pytest.raises(UserError, match=r"^ckpt=\S+: its images differ from call to call; does its network draw"):
+        exported("unconditional")
 
 
 def test_one_class_that_half_precision_cannot_hold_is_found(exported, tmp_path):

@@ -1,5 +1,8 @@
 """Which extractor is taken and whose classes it reads; the shipped one is whole, frozen, the same for everyone."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 import torch
 from my_gan import EdgeExtractor, MeanShift
@@ -18,6 +21,8 @@ from gan.metrics import (
 )
 from gan.metrics.extractor import CHECKSUM, VERSION, WEIGHTS, full_precision
 from gan.metrics.train_extractor import save
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_extractor_is_chosen_by_name_by_target_or_as_an_object(sets, collected):
@@ -83,6 +88,39 @@ def test_inside_full_precision_nothing_is_rounded_and_after_it_all_is_as_before(
             assert (values @ values).dtype == torch.float32
         assert (values @ values).dtype == torch.bfloat16
     assert all(each.allow_tf32 for each in tf32)
+
+
+PRECISION = """
+import torch
+from gan.metrics.extractor import full_precision
+
+def settings():
+    kinds = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.mkldnn.matmul)
+    return [kind.fp32_precision for kind in kinds]
+
+{setting}
+before = settings()
+with full_precision(torch.device("cpu")):
+    assert {{"tf32", "bf16"}}.isdisjoint(settings()), settings()
+assert settings() == before, settings()
+{read}
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [
+        ("torch.set_float32_matmul_precision('medium')", "assert torch.get_float32_matmul_precision() == 'medium'"),
+        ("torch.backends.fp32_precision = 'tf32'", "assert torch.backends.fp32_precision == 'tf32'"),
+        ("torch.backends.cuda.matmul.fp32_precision = 'tf32'", ""),
+    ],
+)
+def test_a_callers_precision_is_not_in_the_measures_and_is_kept(python, setting, read):
+    """In a process of its own: torch refuses a mix of its older and its newer setting for ever."""
+    code = PRECISION.format(setting=setting, read=read)
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_extractor_of_ones_own_is_in_evaluation_mode(sets, collected):

@@ -6,6 +6,7 @@ from composed import layers, module_of, parameters, published
 from torch import nn
 
 from gan.config import compose
+from gan.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,18 @@ def test_sizes_can_be_overridden(model):
     images = module.generator(torch.randn(2, 7), labels)
     assert module.discriminator(images, labels).shape == (2,)
     assert ("Dropout", 0.4) in layers(module.discriminator)
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+def test_lazy_layers_are_refused_by_the_networks_key(monkeypatch, name):
+    class Lazy(nn.LazyLinear):
+        def __init__(self, **_):
+            super().__init__(4)
+
+    monkeypatch.setattr(Lazy, "__module__", "gan.networks")
+    monkeypatch.setattr("gan.networks.Lazy", Lazy, raising=False)
+    with pytest.raises(UserError, match=rf"^model\.{name}: it has lazy layers, whose sizes are not known yet"):
+        module_of("dcgan_compact", f"model.{name}={{_target_: gan.networks.Lazy}}")
 
 
 def test_dcgan_initialization():

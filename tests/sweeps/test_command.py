@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -35,9 +36,12 @@ def test_folders_of_other_commands_are_no_jobs(job, tmp_path):
     assert "evaluated" not in sweeps(OmegaConf.create({"sweep_name": str(tmp_path / "runs")}))
 
 
-def test_a_sweep_that_may_not_be_written_is_shown(job, tmp_path, monkeypatch):
+@pytest.mark.parametrize("locked", [False, True], ids=["its folder", "its lock"])
+def test_a_sweep_that_may_not_be_written_is_shown(job, tmp_path, monkeypatch, locked):
     folder = job("0", ["seed=1"], 3.0, root=tmp_path / "s").parent
+    (folder / ".lock").touch()
     (folder / "multirun.yaml").touch()
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write anywhere
+    # root may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or (locked and Path(path).name != ".lock"))
     assert "# Sweep s: 1 finished" in sweeps(OmegaConf.create({"sweep_name": str(folder)}))
-    assert sorted(path.name for path in folder.iterdir()) == ["0", "multirun.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "0", "multirun.yaml"]

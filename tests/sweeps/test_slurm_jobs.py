@@ -31,6 +31,10 @@ def test_the_words_of_slurm_are_shown(sweep_of_processes, slurm):
     assert code == 2
     assert "launcher=slurm: sbatch failed: sbatch: error: invalid account" in out.strip().splitlines()[-1]
 
+    code, out = sweep_of_processes("launcher=slurm", "seed=1,2", "sweep_name=d%j")
+    assert (code, len(out.strip().splitlines())) == (2, 1)
+    assert "/d%j: SLURM replaces % in paths; choose one without it" in out
+
     old = 'for word in "$@"; do [ "$word" = --me ] && { echo "squeue: unrecognized option --me" >&2; exit 1; }; done'
     (slurm / "squeue").write_text(f"#!/bin/bash\n{old}\necho 'squeue: error: Invalid user' >&2; exit 1\n")
     code, out = sweep_of_processes("launcher=slurm", "seed=1,2")

@@ -23,6 +23,16 @@ def test_the_table_has_the_settings_that_differ(job, tmp_path):
     assert f"    {shlex.join(['gan', 'train', *words])}\n" in report
 
 
+def test_names_and_settings_are_as_they_were_given(job, tmp_path):
+    for name, lr in (("007", "0.00012345"), ("2024", "1234567")):
+        job(name, [f"lr={lr}"], 1234.5)
+    jobs = read_jobs(tmp_path / "s")
+    rows = [
+        line.split() for line in markdown("s", jobs, *table(jobs, running=False)).splitlines() if "finished |" in line
+    ]
+    assert [(row[1], row[5], row[7]) for row in rows] == [("007", "0.00012345", "1,234"), ("2024", "1234567", "1,234")]
+
+
 def test_pruned_jobs_are_never_the_best_and_say_what_they_saved(job, tmp_path):
     from gan.sweeps.figure import plot
 

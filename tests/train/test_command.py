@@ -5,6 +5,7 @@ import signal
 import warnings
 
 import pytest
+import torch
 from offline_runs import offline_runs
 from tiny_runs import FAST, NARROW, TINY, last_checkpoint, same_weights
 
@@ -124,6 +125,18 @@ def test_the_messages_that_training_hides_are_the_callers_again(run):
         assert (log.level, list(warnings.filters)) == (logging.DEBUG, before[1])
     finally:
         log.setLevel(before[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("callers", "runs"), [(True, []), (False, ["deterministic=true", "+trainer.benchmark=true"])])
+def test_after_a_run_torch_is_as_deterministic_as_the_caller_wants(run, callers, runs):
+    torch.use_deterministic_algorithms(callers)
+    try:
+        run(*runs)
+        assert torch.are_deterministic_algorithms_enabled() is callers
+        assert not torch.backends.cudnn.benchmark
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.slow
