@@ -3,16 +3,17 @@
 import errno
 import logging
 import logging.config
+import multiprocessing
 import os
 import re
 import resource
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -91,26 +92,9 @@ def serve(cfg: DictConfig) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has stopped
         uvicorn.Server(server_config(settings, log=LOGGING)).run([listener])
     else:
-        _supervise(settings, listener)
+        from gan.serve.workers import supervise
 
-
-def _supervise(settings: "Settings", listener: socket.socket) -> None:
-    """Serves in several workers, and starts a new one in place of one that ends."""
-    from uvicorn.config import STARTUP_FAILURE
-    from uvicorn.supervisors import Multiprocess
-
-    from gan.serve.prometheus import SHARED
-
-    with TemporaryDirectory(prefix="gan-serve-") as shared:
-        os.environ[SHARED] = shared
-        os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
-        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
-        supervisor = Multiprocess(server_config(settings, Path(shared), LOGGING), [listener])
-        # A closed terminal ends the service; uvicorn would start new workers, also of a service under nohup.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else lambda *_: signal.raise_signal(signal.SIGTERM))
-        supervisor.run()
-    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
-        sys.exit(STARTUP_FAILURE)  # as with one worker
+        supervise(settings, listener)
 
 
 def server_config(settings: "Settings", shared: Path | None = None, log: dict | None = None) -> "Config":
@@ -135,9 +119,20 @@ def server_config(settings: "Settings", shared: Path | None = None, log: dict | 
 
 
 def _application(settings: "Settings", shared: Path | None) -> "FastAPI":
+    if shared is not None:
+        shared.mkdir(mode=0o700, exist_ok=True)  # the system may have cleaned its /tmp since the service started
+        threading.Thread(target=_end_after_parent, daemon=True).start()
     from gan.serve.app import create_app
 
     return create_app(settings, shared)
+
+
+def _end_after_parent() -> None:
+    """Ends this worker, as SIGTERM does, once the process that has started it is gone, however it has ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _allow_connections() -> None:

@@ -23,6 +23,7 @@ from gan.serve.settings import ModelSettings, Settings
 
 log = logging.getLogger("gan.serve")
 CHECK_SECONDS = 1.0
+MOST_CHANGES = 5
 NEWEST = {None: LAST, "last": LAST, "best": BEST}
 Stamp = tuple[Path, int, int, int]
 
@@ -78,7 +79,8 @@ class Models(dict[str, Model]):
         self.settings, self.shared = settings, shared
         self.shares = {name: spec.weight or 0.0 for name, spec in settings.models.items()}
         self._touched = {name: self._touch_of(name) for name in settings.models}
-        self._looks: dict[str, tuple[Stamp | None, int]] = {}  # what each file was, and how often in a row
+        # What each file was, how often in a row, and how often it has changed in a row.
+        self._looks: dict[str, tuple[Stamp | None, int, int]] = {}
         self._lock = asyncio.Lock()
         for name in settings.models:
             self._tell_others(self.load(name))
@@ -145,7 +147,10 @@ class Models(dict[str, Model]):
     def _tell_others(self, model: Model, requested: bool = False) -> None:
         """Has the others read the model's file too: it may have been replaced since they did, before this one began."""
         file = self._version_file(model.name)
-        if file and (requested or not file.exists() or file.read_text(encoding="utf-8") != model.version):
+        if file is None:
+            return
+        file.parent.mkdir(mode=0o700, exist_ok=True)  # the system may have cleaned its /tmp
+        if requested or not file.exists() or file.read_text(encoding="utf-8") != model.version:
             write_atomic(file, model.version)
 
     def _was_reloaded_elsewhere(self, name: str) -> bool:
@@ -156,12 +161,15 @@ class Models(dict[str, Model]):
         return file.read_text(encoding="utf-8") != self[name].version
 
     def _is_new(self, model: Model) -> bool:
-        """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once."""
+        """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once.
+
+        One that changes all the time is read at each fifth look.
+        """
         found = self._look(model) if self.settings.watch else None
-        before, times = self._looks.get(model.name, (None, 0))
-        times = times + 1 if found == before else 1
-        self._looks[model.name] = found, times
-        return times == 2 and found not in (None, model.stamp)
+        before, times, changes = self._looks.get(model.name, (None, 0, 0))
+        times, changes = (times + 1, 0) if found == before else (1, changes + 1)
+        self._looks[model.name] = found, times, changes
+        return found not in (None, model.stamp) and (times == 2 or (changes > 0 and changes % MOST_CHANGES == 0))
 
     def _look(self, model: Model) -> Stamp | None:
         """The stamp of a model's file now; for `last`, `best` and null that of the newest run."""

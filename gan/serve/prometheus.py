@@ -61,6 +61,7 @@ def exposition() -> bytes:
     """All metrics, of all workers together, in the text format."""
     if SHARED not in os.environ:
         return generate_latest()
+    Path(os.environ[SHARED]).mkdir(mode=0o700, exist_ok=True)  # the system may have cleaned its /tmp
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
     return generate_latest(registry)

@@ -64,6 +64,8 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # its argument is the length of the head in `data`
+            self.parser = httptools.HttpRequestParser(self)  # the old one reads nothing after `Connection: close`
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
             self._parse(self._head + data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if not self.refused:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import threading
 import time
@@ -30,6 +31,7 @@ from gan.threads import settle_threads
 
 log = logging.getLogger("gan.serve")
 QUIET_SECONDS, MAX_WAIT_SECONDS = 0.05, 1.0  # without a request, before a job's next images
+START_AGAIN_SECONDS = 5.0
 ENTRY_BYTES = 1024  # about what a key and a tensor take beside their pixels
 
 
@@ -83,7 +85,7 @@ class Service:
         """Loads the models, then generates images until the end of the block."""
         settle_threads(self.settings.threads)
         prometheus.forget_dead_workers()
-        self.models = await asyncio.to_thread(Models, self.settings, self.shared)
+        self.models = await self._first_models()
         self._batching = asyncio.create_task(self._batcher.run())
         gc.collect()
         gc.freeze()  # the libraries' objects live as long as the process: no collection looks at them again
@@ -100,6 +102,17 @@ class Service:
             for task in (following, self._batching):
                 task.cancel()
             await asyncio.gather(following, self._batching, return_exceptions=True)
+
+    async def _first_models(self) -> Models:
+        """The models. Where other workers serve, a file that cannot be used now ends this one, and it starts again."""
+        try:
+            return await asyncio.to_thread(Models, self.settings, self.shared)
+        except UserError as error:
+            if self.shared is None or not any(self.shared.glob("*.version")):
+                raise
+            log.warning("this worker starts again in %g s: %s", START_AGAIN_SECONDS, error)
+        await asyncio.sleep(START_AGAIN_SECONDS)
+        os._exit(1)  # a failed start would have uvicorn end all workers
 
     @property
     def alive(self) -> bool:

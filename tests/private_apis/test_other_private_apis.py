@@ -26,7 +26,7 @@ libgomp         torch's      short spins with more threads than cores    threads
 uvicorn         0.54.0       HttpToolsProtocol, its cycle and its flow   limits on headers, the parser's errors
                              ProxyHeadersMiddleware.trusted_hosts        X-Forwarded-Prefix of trusted proxies
                              Server.handle_exit as SIGTERM's handler     draining before the end
-                             supervisors.Multiprocess                    several workers
+                             supervisors.Multiprocess, its processes     several workers, noticed when they die
 """
 
 import inspect

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import signal
 from itertools import islice
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,4 +100,15 @@ def test_uvicorns_proxy_headers_know_who_is_trusted():
 def test_uvicorns_supervisor_takes_a_config_and_sockets():
     supervisors = pytest.importorskip("uvicorn.supervisors")
     assert list(inspect.signature(supervisors.Multiprocess.__init__).parameters)[:3] == ["self", "config", "sockets"]
-    assert callable(supervisors.Multiprocess.run)
+    assert all(
+        callable(vars(supervisors.Multiprocess)[name]) for name in ("run", "keep_subprocess_alive", "terminate_all")
+    )
+    config = SimpleNamespace(workers=0)
+    handlers = {number: signal.getsignal(number) for number in supervisors.multiprocess.SIGNALS}
+    try:
+        supervisor = supervisors.Multiprocess(config, [None])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert (supervisor.processes, supervisor.sockets) == ([], [None])
+    assert "self.parent_conn, self.child_conn = Pipe()" in inspect.getsource(supervisors.multiprocess.Process)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import replace, save_checkpoint
@@ -139,9 +140,29 @@ def test_two_workers_share_metrics_and_reloads_and_a_killed_one_is_replaced(serv
     os.kill(workers[0], signal.SIGKILL)
     server.wait_for("startup complete", 3)
     assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
+
+    ckpt.write_bytes(b"damaged")
+    os.kill(workers[1], signal.SIGKILL)
+    server.wait_for("this worker starts again in 5 s: ckpt=")
+    assert {server.generate(seed=1).headers["x-model-version"] for _ in range(20)} == {new}
+    replace(ckpt, 960)
+    server.wait_for("startup complete", 4)
+    server.wait_for("loaded, 960 images seen")
     server.process.terminate()
     assert server.process.wait(PATIENCE) == 0
     assert "Traceback" not in "".join(server.log)
+
+
+@pytest.mark.process
+def test_workers_end_with_their_parent(serve, ckpt):
+    server = serve(f"ckpt='{ckpt}'", "port=0", "workers=2", "drain_seconds=0")
+    workers = [int(pid) for pid in server.wait_for(r"Started server process \[(\d+)\]", 2)]
+    server.process.kill()
+    deadline = time.monotonic() + PATIENCE
+    while any(map(psutil.pid_exists, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.probe() is None
 
 
 @pytest.mark.process
@@ -251,7 +272,7 @@ def test_workers_import_nothing_from_the_folder_of_the_service(monkeypatch, tmp_
         def run(self):
             subprocess.run([sys.executable, "-c", "import types"], check=True)
 
-    monkeypatch.setattr("uvicorn.supervisors.Multiprocess", Started)
+    monkeypatch.setattr("gan.serve.workers.Supervisor", Started)
     fixed = [f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'", "workers=2", "port=0", "device=cpu", "jobs_dir=null"]
     command.serve(compose("serve", fixed))
     Started.processes.append(SimpleNamespace(exitcode=3))  # one that could not start

@@ -1,6 +1,8 @@
 """Workers that share a folder serve the same model."""
 
 import asyncio
+import itertools
+import shutil
 import time
 
 import pytest
@@ -8,6 +10,7 @@ from tiny_generators import replace
 from waiting import until
 
 from gan.inference import DigitGenerator
+from gan.serve import models
 from gan.serve.service import Service
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_looks")]
@@ -47,6 +50,16 @@ async def test_a_reload_that_outlasts_its_request_reaches_all_workers(settings, 
         assert service.models.default.info["images_seen"] == 640
 
 
+async def test_a_file_that_changes_all_the_time_is_read_now_and_then(settings, ckpt, monkeypatch):
+    monkeypatch.setattr(models, "CHECK_SECONDS", 0.01)
+    service = Service(settings("watch=true", model=ckpt), ckpt.parent)
+    look, count = models.Models._look, itertools.count(1)
+    monkeypatch.setattr(models.Models, "_look", lambda self, model: (*look(self, model)[:3], next(count)))
+    async with service.running():
+        replace(ckpt, 640)
+        await until(lambda: service.models.default.info["images_seen"] == 640)
+
+
 async def test_a_worker_follows_on_when_the_system_has_cleaned_the_shared_folder(settings, ckpt):
     first, second = (Service(settings(model=ckpt), ckpt.parent) for _ in range(2))
     async with first.running(), second.running():
@@ -55,3 +68,13 @@ async def test_a_worker_follows_on_when_the_system_has_cleaned_the_shared_folder
         replace(ckpt, 640)
         new = (await first.models.reload("default")).version
         await until(lambda: second.models.default.version == new)
+
+
+async def test_a_reload_makes_a_cleaned_folder_again(settings, ckpt, tmp_path):
+    (shared := tmp_path / "shared").mkdir()
+    service = Service(settings(model=ckpt), shared)
+    async with service.running():
+        shutil.rmtree(shared)
+        replace(ckpt, 640)
+        new = (await service.models.reload("default")).version
+        assert (shared / "default.version").read_text() == new

@@ -10,7 +10,7 @@ import pytest
 import torch
 from browsing import classify, pixels, pixels_on_screen
 from PIL import Image
-from tiny_generators import replace
+from tiny_generators import replace, save_checkpoint
 
 from gan.config.bounds import DIRECTIONS
 from gan.inference.directions import measure_shapes
@@ -120,7 +120,7 @@ def test_an_error_is_one_sentence_and_the_images_stay(page):
         ({"count": "-1"}, "The number of images is a whole number, 1 or more."),
         ({"count": "3", "digits": "2x"}, "“x” is not a digit; write digits such as 2026."),
         ({"digits": "3,77"}, "digits are 0 to 9"),
-        ({"digits": "3", "seed": "1.5"}, "A seed is a whole number, 0 or more."),
+        ({"digits": "3", "seed": "1.5"}, "A seed is a whole number, 0 to 9007199254740991."),
     ):
         shown.generate(**fields)
         assert sentence in shown.error()
@@ -129,6 +129,18 @@ def test_an_error_is_one_sentence_and_the_images_stay(page):
     shown.generate(seed="1")
     shown.until(lambda: not shown["generate-error"].is_displayed())
     assert len(shown.images()) == 3
+
+
+def test_a_model_of_four_classes_is_offered_no_others(page, tmp_path):
+    shown = page(f"ckpt='{save_checkpoint(tmp_path / 'four.ckpt', 4)}'")
+    assert len(shown.images()) == 40
+    shown.interpolated()
+    assert not shown["generate-error"].is_displayed()
+    assert [key.text for key in shown.elements("#keypad button") if key.is_displayed()] == ["0", "1", "2", "3"]
+    for name in ("from-digit", "to-digit"):
+        assert [option.text for option in shown.choice(name).options] == ["0", "1", "2", "3"]
+        assert shown.choice(name).first_selected_option.text == "3"
+    assert shown.browser.get_log("browser") == []
 
 
 def test_the_slider_moves_from_one_digit_to_the_other(page, classifier):

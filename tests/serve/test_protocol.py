@@ -116,6 +116,16 @@ def test_an_offer_to_upgrade_is_passed_over_and_the_body_read(connect, together)
             assert "sed: Extra inputs are not permitted" in answer["detail"]
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("connection_header", ["close, Upgrade", "Upgrade\r\nConnection: close"])
+def test_an_offer_to_upgrade_a_connection_that_is_to_be_closed_gets_an_answer(connect, version, connection_header):
+    head = f"POST /v1/generate HTTP/{version}\r\nHost: x\r\nContent-Type: application/json\r\nUpgrade: h2c\r\n"
+    sent = f'{head}Connection: {connection_header}\r\nContent-Length: 9\r\n\r\n{{"sed":1}}'
+    status, _, answer, closed = response(connect(sent.encode()))
+    assert (status, closed) == (422, True)
+    assert "sed: Extra inputs are not permitted" in answer["detail"]
+
+
 @pytest.mark.parametrize(
     ("fault", "later"),
     [

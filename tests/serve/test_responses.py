@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,6 +56,8 @@ async def test_a_link_may_be_kept_for_ever_with_the_version_and_until_a_reload_w
         etag, version = plain.headers["etag"], plain.headers["x-model-version"]
         assert plain.headers["cache-control"] == "public, no-cache"
         assert version in etag
+        named_twice = httpx.Headers([("If-None-Match", '"other"'), ("If-None-Match", etag)])
+        assert (await client.get("/v1/digits/3.png?seed=7", headers=named_twice)).status_code == 304
         pinned = await client.get("/v1/digits/3.png", params={"seed": 7, "version": version})
         assert pinned.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert pinned.content == plain.content

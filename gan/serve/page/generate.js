@@ -19,7 +19,7 @@ export function generate() {
   return attempt("generate", "images", () =>
     show({
       digits: digits(),
-      num_images: wholeNumber($("count").value.trim(), "The number of images is a whole number, 1 or more."),
+      num_images: wholeNumber($("count").value.trim(), "The number of images is a whole number, 1 or more.", 1),
       seed: seedIn($("seed")),
       truncation: truncation(),
       directions: directions(),

@@ -49,8 +49,6 @@ for (let digit = 0; digit < 10; digit += 1) {
     $("digits").value += String(digit);
   });
   $("keypad").append(button);
-  $("from-digit").append(new Option(String(digit), String(digit), digit === 3, digit === 3));
-  $("to-digit").append(new Option(String(digit), String(digit), digit === 8, digit === 8));
 }
 onClick("clear", () => {
   $("digits").value = "";

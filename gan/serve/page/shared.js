@@ -2,6 +2,7 @@
 
 import { requestFile, requestJson } from "./service.js";
 
+const ALL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 let catalogue = { default: null, models: [] };
 
 export const $ = (id) => document.getElementById(id);
@@ -16,7 +17,7 @@ function shownModel() {
 
 export function classes() {
   const model = shownModel();
-  return model ? model.classes : [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+  return model ? model.classes : ALL;
 }
 
 // The models' versions if new checkpoints replace them by themselves, otherwise nothing.
@@ -36,14 +37,15 @@ export function digits() {
   return parts.map((part) => wholeNumber(part, `“${part}” is not a digit; write digits such as 2026.`));
 }
 
-export function wholeNumber(text, message) {
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw new Error(message);
-  return Number(text);
+export function wholeNumber(text, message, least = 0) {
+  const number = /^\d+$/.test(text) ? Number(text) : -1;
+  if (!Number.isSafeInteger(number) || number < least) throw new Error(message);
+  return number;
 }
 
 export function seedIn(field) {
   if (!field.value.trim()) field.value = String(randomSeed());
-  return wholeNumber(field.value.trim(), "A seed is a whole number, 0 or more.");
+  return wholeNumber(field.value.trim(), `A seed is a whole number, 0 to ${Number.MAX_SAFE_INTEGER}.`);
 }
 
 export function randomSeed() {
@@ -73,6 +75,7 @@ export async function attempt(form, busy, action) {
   } catch (error) {
     if (error.status === 401) askForKey(error.message);
     else tell(`${form}-error`, error.message);
+    if (error.status === 422) await loadModels().catch(() => null); // the service may have other models now
     return false;
   } finally {
     $(busy).removeAttribute("aria-busy");
@@ -118,6 +121,16 @@ export async function loadModels() {
   enableDigits();
 }
 
+// The digits of the model in a list, with the one that was chosen before, or with one to begin with.
+function offerDigits(list, first) {
+  const offered = classes();
+  list.disabled = !offered;
+  if (!offered || offered.length === list.options.length) return;
+  const chosen = Math.min(Number(list.value || first), offered.length - 1);
+  list.replaceChildren(...offered.map((digit) => new Option(String(digit), String(digit))));
+  list.value = String(chosen);
+}
+
 export function enableDigits() {
   const model = shownModel();
   const follows = catalogue.watch ? " This page follows its training." : "";
@@ -125,6 +138,7 @@ export function enableDigits() {
   if (seen && seen !== $("images-seen").textContent) tell("images-seen", seen); // else a screen reader says it again
   const conditional = classes() !== null;
   for (const field of $("digit-choice").querySelectorAll("button, input")) field.disabled = !conditional;
-  for (const id of ["from-digit", "to-digit"]) $(id).disabled = !conditional;
+  for (const button of $("keypad").children) button.hidden = Number(button.textContent) >= (classes() ?? ALL).length;
+  for (const [id, digit] of [["from-digit", 3], ["to-digit", 8]]) offerDigits($(id), digit);
   tell("digits-hint", conditional ? "" : "This model is unconditional: it cannot be given a digit.");
 }

@@ -127,7 +127,7 @@ async def _picture(
         headers["Cache-Control"] = "no-store"
     else:
         headers |= responses.cache_headers(model, query.version == model.version, bool(service.settings.api_keys))
-        if responses.is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
+        if responses.is_current(",".join(request.headers.getlist("if-none-match")), headers["ETag"]):
             return Response(status_code=304, headers=headers)
     images = await service.sample(model, samples, count, cached=query.seed is not None)
     return Response(await responses.encoded(images, encode), headers=headers, media_type="image/png")
