@@ -59,6 +59,7 @@ EXPECTED_WARNINGS = (
     "Grad strides do not match bucket view strides",  # DDP then copies gradients, which is only slower
     "The `srun` command is available",  # gan.hardware refuses a wrong use of srun
     ".*is not supported by the model summary",  # networks.txt has no sizes in memory
+    "The number of training batches .* is smaller than the logging interval",  # which counts over all epochs here
 )
 
 LIGHTNING_LEVELS = {
