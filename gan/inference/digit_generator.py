@@ -33,8 +33,8 @@ log = logging.getLogger("gan")
 class DigitGenerator(MovableLatents):
     """A trained generator and the facts known about it.
 
-    Image i of a seed is always the same, to the bit on one device, whatever else is generated with it. Its latent
-    depends on the seed and i alone, and the network always runs on chunks of sizes that give the same bits.
+    Image i of a seed is always the same, to the bit on one device at one `torch.set_float32_matmul_precision`, whatever
+    else is generated with it: its latent depends on the seed and i alone, and all chunks have sizes of the same bits.
 
     Attributes:
         latent_dim: length of a latent vector.
