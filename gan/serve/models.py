@@ -91,14 +91,16 @@ class Models(dict[str, Model]):
     def default(self) -> Model:
         return self[self.settings.default]
 
-    def pick(self, name: str | None = None, version: str | None = None, of_digits: bool = False) -> Model:
+    def pick(self, name: str | None = None, version: str | None = None, digits: Sequence[int] | None = None) -> Model:
         """The model of a name and of a version, in full or its label. Without both, the shares choose one at random.
 
-        `of_digits`: they choose one that can generate given digits, if there is one.
+        They choose one that can generate the digits, if there is one.
         """
         if name is None and version is None:
-            able = {each: share for each, share in self.shares.items() if share and self[each].generator.num_classes}
-            shares = able if able and of_digits else self.shares
+            needed = max(digits, default=0) + 1 if digits is not None else 0
+            classes = {each: self[each].generator.num_classes or 0 for each in self.shares}
+            able = {each: share for each, share in self.shares.items() if share and classes[each] >= needed}
+            shares = able or self.shares
             name = random.choices(list(shares), list(shares.values()))[0]
         for model in self.values():
             label = self.settings.models[model.name].version
@@ -163,11 +165,12 @@ class Models(dict[str, Model]):
     def _is_new(self, model: Model) -> bool:
         """A watched file is read once two looks found the same, so not in the middle of a slow copy, and only once.
 
-        One that changes all the time is read at each fifth look.
+        One that is replaced all the time is read at each fifth look.
         """
         found = self._look(model) if self.settings.watch else None
         before, times, changes = self._looks.get(model.name, (None, 0, 0))
-        times, changes = (times + 1, 0) if found == before else (1, changes + 1)
+        is_copied = found and before and found[:2] == before[:2] and found[3] > before[3]  # it grows
+        times, changes = (times + 1, 0) if found == before else (1, 0 if is_copied else changes + 1)
         self._looks[model.name] = found, times, changes
         return found not in (None, model.stamp) and (times == 2 or (changes > 0 and changes % MOST_CHANGES == 0))
 

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import logging
+import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -102,6 +104,9 @@ class Service:
             for task in (following, self._batching):
                 task.cancel()
             await asyncio.gather(following, self._batching, return_exceptions=True)
+            parent = multiprocessing.parent_process()
+            if self.shared is not None and parent is not None and not parent.is_alive():
+                shutil.rmtree(self.shared, ignore_errors=True)  # as the parent does, unless it was killed
 
     async def _first_models(self) -> Models:
         """The models. Where other workers serve, a file that cannot be used now ends this one, and it starts again."""

@@ -95,7 +95,8 @@ import torch
 from gan.metrics.extractor import full_precision
 
 def settings():
-    kinds = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.mkldnn.matmul)
+    backends = torch.backends
+    kinds = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
     return [kind.fp32_precision for kind in kinds]
 
 {setting}
@@ -112,7 +113,11 @@ assert settings() == before, settings()
     ("setting", "read"),
     [
         ("torch.set_float32_matmul_precision('medium')", "assert torch.get_float32_matmul_precision() == 'medium'"),
-        ("torch.backends.fp32_precision = 'tf32'", "assert torch.backends.fp32_precision == 'tf32'"),
+        (
+            "torch.backends.fp32_precision = 'tf32'",
+            "torch.backends.fp32_precision = 'ieee'; assert set(settings()) == {'ieee'}",
+        ),
+        ("torch.backends.mkldnn.conv.fp32_precision = 'bf16'", ""),
         ("torch.backends.cuda.matmul.fp32_precision = 'tf32'", ""),
     ],
 )

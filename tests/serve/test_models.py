@@ -61,6 +61,15 @@ async def test_requests_for_digits_go_to_models_that_can_generate_them(service, 
             assert {(each.status_code, each.headers["x-model"]) for each in responses} == {(200, "stable")}
 
 
+async def test_requests_for_digits_go_to_models_that_have_these(service, checkpoints, tmp_path):
+    four = save_checkpoint(tmp_path / "four.ckpt", 4)
+    given = f"models={{ten: {{ckpt: '{checkpoints['conditional']}'}}, four: {{ckpt: '{four}', weight: 0.5}}}}"
+    async with service(given) as client:
+        for digit, able in ((3, {"ten", "four"}), (7, {"ten"})):
+            responses = [await client.get(f"/v1/digits/{digit}.png") for _ in range(30)]
+            assert {(each.status_code, each.headers.get("x-model")) for each in responses} == {(200, n) for n in able}
+
+
 async def test_a_reload_reads_the_new_file_and_keeps_the_old_model_if_the_file_is_damaged(service, ckpt):
     async with service(f"models={{a: {{ckpt: '{ckpt}'}}}}") as client:
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import multiprocessing
 import shutil
 import time
+from types import SimpleNamespace
 
 import pytest
 from tiny_generators import replace
@@ -54,10 +56,19 @@ async def test_a_file_that_changes_all_the_time_is_read_now_and_then(settings, c
     monkeypatch.setattr(models, "CHECK_SECONDS", 0.01)
     service = Service(settings("watch=true", model=ckpt), ckpt.parent)
     look, count = models.Models._look, itertools.count(1)
-    monkeypatch.setattr(models.Models, "_look", lambda self, model: (*look(self, model)[:3], next(count)))
+    monkeypatch.setattr(models.Models, "_look", lambda self, model: (*look(self, model)[:3], -next(count)))
     async with service.running():
         replace(ckpt, 640)
         await until(lambda: service.models.default.info["images_seen"] == 640)
+
+
+async def test_a_file_that_grows_is_not_read(settings, ckpt, monkeypatch):
+    """It is being copied, and half of it would be refused."""
+    watched = models.Models(settings("watch=true", model=ckpt))
+    now = models.stamp(ckpt)
+    looks = iter([(*now[:3], size) for size in range(50)] + [(*now[:3], 50)])
+    monkeypatch.setattr(models.Models, "_look", lambda self, model: next(looks))
+    assert [watched._is_new(watched.default) for _ in range(51)] == [False] * 51
 
 
 async def test_a_worker_follows_on_when_the_system_has_cleaned_the_shared_folder(settings, ckpt):
@@ -78,3 +89,12 @@ async def test_a_reload_makes_a_cleaned_folder_again(settings, ckpt, tmp_path):
         replace(ckpt, 640)
         new = (await service.models.reload("default")).version
         assert (shared / "default.version").read_text() == new
+
+
+@pytest.mark.parametrize("parent_lives", [True, False])
+async def test_workers_whose_parent_was_killed_leave_no_folder(settings, ckpt, tmp_path, monkeypatch, parent_lives):
+    (shared := tmp_path / "shared").mkdir()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(is_alive=lambda: parent_lives))
+    async with Service(settings(model=ckpt), shared).running():
+        assert (shared / "default.version").is_file()
+    assert shared.exists() is parent_lives

@@ -109,14 +109,16 @@ export async function save(path, body, name) {
 }
 
 export async function loadModels() {
-  catalogue = await requestJson("models");
+  const found = await requestJson("models");
+  const chosen = chosenModel()?.name;
+  catalogue = found;
   const several = catalogue.models.length > 1;
   const options = catalogue.models.map(
     (model, index) => new Option(`${named(model.name, model.version)}${model.classes ? "" : ", unconditional"}`, String(index)),
   );
-  const chosen = $("model").value;
   $("model").replaceChildren(...(several ? [new Option("chosen by the service", "")] : []), ...options);
-  if (chosen && catalogue.models[chosen]) $("model").value = chosen;
+  const still = catalogue.models.findIndex(({ name }) => name === chosen); // the service may have others now
+  if (still >= 0) $("model").value = String(still);
   $("model-choice").hidden = !several;
   enableDigits();
 }

@@ -47,7 +47,7 @@ def submit(request: Request, response: Response, body: schemas.JobRequest) -> sc
     The images are those of /v1/generate and `gan generate` for the same values.
     """
     service = service_of(request)
-    model = service.models.pick(body.model, body.version, body.digits is not None)
+    model = service.models.pick(body.model, body.version, body.digits)
     entry = _entry(request, service.jobs.submit(body, model, _owner(request)))
     response.headers["Location"] = entry.url
     return entry

@@ -93,7 +93,8 @@ async def _generate(
 ) -> tuple[Samples, Tensor, dict[str, str]]:
     """The samples of a model, their images, and the headers that name it. An unconditional model ignores the digit."""
     service = service_of(request)
-    model, chosen = service.models.pick(of_digits=digit is not None), random_seed() if seed is None else seed
+    model = service.models.pick(digits=None if digit is None else [digit])
+    chosen = random_seed() if seed is None else seed
     digits, classes = None, model.generator.num_classes
     if classes is not None:  # all in turn; the first depends on the seed, so that a single image is not always a 0
         digits = [(chosen + index) % classes for index in range(classes)] if digit is None else [digit]

@@ -52,7 +52,7 @@ async def generate(request: Request, body: schemas.SampleRequest | None = None) 
     if body.columns is not None and body.format != "grid":
         raise UserError(f"columns={body.columns}: only with format=grid")
     seeds = body.chosen_seeds()
-    model = service.models.pick(body.model, body.version, body.digits is not None)
+    model = service.models.pick(body.model, body.version, body.digits)
     count = body.num_images or len(body.digits or [0]) * len(seeds)
     model = await service.moved(model, body.directions)
     samples = model.samples(seeds, body.digits, body.truncation)
@@ -84,7 +84,7 @@ async def generate(request: Request, body: schemas.SampleRequest | None = None) 
 async def interpolate(request: Request, body: schemas.InterpolationRequest) -> Response:
     """A latent path from seed to seed, as an animated GIF or as PNG files in base64."""
     service = service_of(request)
-    model = service.models.pick(body.model, body.version, body.digits is not None)
+    model = service.models.pick(body.model, body.version, body.digits)
     model = await service.moved(model, body.directions)
     images = await service.interpolate(model, body.seeds, body.digits, body.steps, body.truncation)
     headers = responses.model_headers(model, body.seeds)
@@ -118,7 +118,7 @@ async def _picture(
 ) -> Response:
     """A picture that a client may keep: for ever if the query names the version in full, else to ask for again."""
     service = service_of(request)
-    model = service.models.pick(query.model, query.version, digits is not None)
+    model = service.models.pick(query.model, query.version, digits)
     service.check_count(count, "num_images")  # as `sample` does, but before a client's copy is called right
     seed = random_seed() if query.seed is None else query.seed
     samples = model.samples([seed], digits, query.truncation)
