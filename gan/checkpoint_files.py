@@ -10,6 +10,7 @@ import os
 import pickle
 import struct
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     return checkpoint
 
 
-def epoch_position(checkpoint: dict[str, Any]) -> tuple[int, int]:
+def epoch_position(checkpoint: Mapping[str, Any]) -> tuple[int, int]:
     """Finished epochs of a checkpoint's run, and batches done in the epoch after them; 0 between two epochs."""
     batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     if batches["is_last_batch"]:

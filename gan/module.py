@@ -228,7 +228,7 @@ class GAN(LightningModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         optimizers, schedules = [], {}
         length = (self.hparams["max_images"], self.hparams["discriminator_steps"])
-        steps = generator_steps(self.trainer, *length, self.images_seen, self.resumed.steps)
+        steps = generator_steps(self.trainer, *length, self.images_seen, self.resumed)
         for name in ("generator", "discriminator"):
             spec, weights = self.hparams[f"{name}_optimizer"], getattr(self, name).parameters()
             optimizers.append(build_optimizer(spec, f"model.{name}_optimizer", self.trust, weights))

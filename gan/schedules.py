@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from gan.checkpoint_files import epoch_position
 from gan.config.allowed import Number
 from gan.config.targets import build, locate
 from gan.errors import UserError
@@ -114,6 +115,7 @@ class Resumed(NamedTuple):
     steps: int  # that the generator has taken
     states: list[dict[str, Any]]
     optimizers: list[dict[str, Any]]
+    position: Mapping[str, Any] = {}  # of the run in its epochs, for `epoch_position`; empty for a new run
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> Self:
@@ -122,7 +124,16 @@ class Resumed(NamedTuple):
             steps = states[0]["last_epoch"]
         else:  # Lightning counts the steps of both networks
             steps = checkpoint.get("global_step", 0) // (settings.get("discriminator_steps", 1) + 1)
-        return cls(settings, steps, states, checkpoint.get("optimizer_states", []))
+        position = {key: checkpoint[key] for key in ("epoch", "loops") if key in checkpoint}
+        return cls(settings, steps, states, checkpoint.get("optimizer_states", []), position)
+
+    def batches_done(self, of_epoch: int) -> int:
+        """Batches up to the run's place in its epochs, if each had the length of one now.
+
+        To be called once the callbacks have read the checkpoint: `MidEpoch` counts the batches of its epoch anew.
+        """
+        epochs, batches = epoch_position(self.position) if "loops" in self.position else (0, 0)
+        return epochs * of_epoch + batches
 
     def fit_states(
         self, schedules: Mapping[str, LRScheduler], optimizers: Sequence[Optimizer], settings: Mapping[str, Any]
@@ -168,15 +179,23 @@ def follow_length(schedule: LRScheduler) -> None:
 
 
 def generator_steps(
-    trainer: Trainer, max_images: int | None, discriminator_steps: int, images_seen: int = 0, taken: int = 0
+    trainer: Trainer,
+    max_images: int | None,
+    discriminator_steps: int,
+    images_seen: int = 0,
+    resumed: Resumed | None = None,
 ) -> int | None:
     """Generator steps of the whole run; None for one without an end.
 
-    A resumed run may have taken its first steps, `taken` of them for `images_seen`, with another batch size or on
-    another number of processes. The rest is as many steps as the images that are left.
+    A resumed run may have taken its first steps, for `images_seen`, with another batch size, on another number of
+    processes or in epochs of another length. The rest is as many steps as the images that are left.
     """
-    batches = trainer.estimated_stepping_batches  # of its epochs; infinite without a last one
+    batches, taken = trainer.estimated_stepping_batches, 0  # of all its epochs; infinite without a last one
     images = trainer.datamodule.batch_size * trainer.world_size if trainer.datamodule else 0
+    if resumed is not None:
+        taken = resumed.steps
+        if images_seen and images and trainer.max_epochs != -1 and batches < math.inf:
+            batches += math.ceil(images_seen / images) - resumed.batches_done(int(trainer.num_training_batches))
     if max_images and not images:
         raise UserError(f"model.max_images={max_images}: it needs a data module, which has the batch size")
     if max_images:

@@ -206,3 +206,15 @@ def test_a_schedule_ends_with_the_run_in_whatever_batches_it_resumes(run, batch_
     schedule = module.lr_schedulers()
     assert schedule.last_epoch == steps
     assert [schedule.lr_lambdas[0](step) for step in (steps - 1, steps)] == pytest.approx([1 / steps, 0])
+
+
+@pytest.mark.slow
+def test_schedules_end_with_a_run_whose_epochs_have_another_length_now(run):
+    """Four batches, then two epochs of two, or of six: the last rate is a step above zero."""
+    linear = "model.generator_schedule={_target_: gan.schedules.LinearDecay, total_steps: null, start: 0.0}"
+    quick = (linear, "model.generator_optimizer.lr=0.001", "~callbacks.measures")
+    for folder, batches in (("shorter", 2), ("longer", 6)):
+        run(*quick, folder=folder)
+        longer = ("trainer.max_epochs=3", f"trainer.limit_train_batches={batches}", "ckpt_path=auto")
+        _, metrics = run(*quick, *longer, folder=folder)
+        assert metrics["train/lr_generator"] == pytest.approx(0.001 / (4 + 2 * batches))

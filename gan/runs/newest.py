@@ -10,6 +10,7 @@ from gan.errors import UserError
 from gan.runs.records import OVERRIDES, run_arguments
 
 ROOT = Path("outputs/train")
+SETTINGS_OF_CHOICES = {"logger": "wandb.", "loss": "model.loss."}
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 
 
@@ -70,6 +71,12 @@ def resume_command(run: Path) -> str:
     return shlex.join(["gan", "train", *settings, "ckpt_path=auto", f"hydra.run.dir={path_text(run)}"])
 
 
+def _ends(new: str, old: str) -> bool:
+    """Whether a new choice of a group leaves an old override of its settings without a meaning."""
+    belongs = any(key_of(new) == group and key_of(old).startswith(keys) for group, keys in SETTINGS_OF_CHOICES.items())
+    return belongs and not (key_of(new) == "logger" and "wandb" in new)
+
+
 def continue_newest(arguments: Sequence[str]) -> list[str]:
     """Replaces `ckpt_path=last` by the newest run's own arguments and folder.
 
@@ -94,8 +101,8 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
             raise UserError(f"{text}: ckpt_path=last resumes in the run's own folder; {hint}")
     own = run_arguments(run, leave_out={"ckpt_path"})
     added = {key_of(text) for text in own if text.startswith("+")}
-    own = [text for text in own if not any(replaces(new, text) for new in given)]
-    given = [f"+{text}" if not text.startswith(("+", "~")) and key_of(text) in added else text for text in given]
+    own = [text for text in own if not any(replaces(new, text) or _ends(new, text) for new in given)]
+    given = [f"++{text}" if not text.startswith(("+", "~")) and key_of(text) in added else text for text in given]
     if options.multirun:
         where = [f"ckpt_path={quoted(str(run / LAST))}"]
     else:

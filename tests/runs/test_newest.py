@@ -68,10 +68,18 @@ def test_the_newest_run_brings_its_settings_and_where_its_configs_were(started, 
     _, options, overrides = split_flags(changed)
     assert (options.config_dir, options.config_path, options.config_name) == ("d", str(tmp_path), "n")
     assert overrides == [own[0], *own[2:], "seed=4", "ckpt_path=auto", folder]
-    assert "+trainer.gradient=2" in continue_newest(["ckpt_path=last", "trainer.gradient=2"])
+    assert "++trainer.gradient=2" in continue_newest(["ckpt_path=last", "trainer.gradient=2"])
     assert continue_newest(["seed=4", "ckpt_path=FILE"]) == ["seed=4", "ckpt_path=FILE"]
     file = f'ckpt_path="{run}/checkpoints/last.ckpt"'
     assert continue_newest(["ckpt_path=last", "-m", "seed=1,2"])[-2:] == ["seed=1,2", file]
+
+
+def test_settings_of_a_choice_end_with_it(started):
+    started("run", ["loss=bce_smoothed", "model.loss.label_smoothing=0.2", "logger=[csv,wandb]", "wandb.group=night"])
+    kept = continue_newest(["ckpt_path=last", "logger=[wandb]"])
+    assert {"model.loss.label_smoothing=0.2", "wandb.group=night"} <= set(kept)
+    kept = continue_newest(["ckpt_path=last", "logger=[csv]", "loss=hinge"])
+    assert not [text for text in kept if text.startswith(("model.loss.", "wandb."))]
 
 
 def test_last_resumes_in_its_own_folder_alone(started):
