@@ -6,9 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
-import threading
 import tomllib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -141,36 +139,6 @@ def test_containers_run_unprivileged_on_a_read_only_file_system():
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
 
 
-class Ready(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-def health_checks():
-    lines = re.findall(r"HEALTHCHECK .*? CMD (.*)", TEXTS["Dockerfile"])
-    return [*map(json.loads, lines), *(each["healthcheck"]["test"][1:] for each in COMPOSE.values())]
-
-
-@pytest.mark.parametrize("command", [each for each in health_checks() if each[0] == "python"])
-def test_health_checks_ask_no_proxy(command, monkeypatch):
-    """Docker gives containers the proxy of its configuration."""
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
-        threading.Thread(target=server.serve_forever).start()
-        monkeypatch.setenv("GAN_SERVE_PORT", str(server.server_port))
-        code = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{server.server_port}", command[2])
-        try:
-            exec(code, {})
-        finally:
-            server.shutdown()
-
-
 def test_compose_hands_on_every_setting_but_the_address(settings):
     address = {"GAN_SERVE_HOST", "GAN_SERVE_PORT"}
     assert {*COMPOSE["api"]["environment"], *address} == {
@@ -253,15 +221,6 @@ def test_the_docker_context_has_the_files_of_the_wheel():
     needed |= {*project["project"]["license-files"], "constraints.txt"}
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert needed == allowed
-
-
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git knows which files are the project's")
-def test_the_sdist_takes_what_git_has():
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    included = pyproject["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    own = {".gitignore", "pyproject.toml"}  # hatchling adds them
-    assert {name.split("/")[1] for name in included} == {path.split("/")[0] for path in tracked} - own
 
 
 def test_torch_comes_from_the_default_index_unless_another_is_given():
