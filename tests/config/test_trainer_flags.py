@@ -150,6 +150,7 @@ class Seen(Callback):
 
     def __init__(self):
         self.validated, self.inference, self.anomaly, self.warn_only = [], set(), set(), set()
+        self.benchmark = set()
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
         self.inference.add(torch.is_inference_mode_enabled())
@@ -158,17 +159,10 @@ class Seen(Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.anomaly.add(torch.is_anomaly_enabled())
         self.warn_only.add(torch.is_deterministic_algorithms_warn_only_enabled())
+        self.benchmark.add(torch.backends.cudnn.benchmark)
 
 
-@pytest.fixture
-def torchs_flags_kept():
-    before = torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.backends.cudnn.benchmark = before[0]
-    torch.use_deterministic_algorithms(before[1])
-
-
-def test_all_flags_that_work_do_so_in_one_run(run, monkeypatch, tmp_path, torchs_flags_kept):
+def test_all_flags_that_work_do_so_in_one_run(run, monkeypatch, tmp_path):
     seen, built = Seen(), command._built
     monkeypatch.setattr(
         command,
@@ -183,8 +177,7 @@ def test_all_flags_that_work_do_so_in_one_run(run, monkeypatch, tmp_path, torchs
     assert (trainer.accelerator.name(), trainer.precision) == ("cpu", "32-true")
     # One batch before training; then twice in the second epoch, after two and four of its batches, two batches each.
     assert seen.validated == [(True, 0, 20), *[(False, 96, 20)] * 2, *[(False, 128, 20)] * 2]
-    assert (seen.inference, seen.anomaly, seen.warn_only) == ({False}, {True}, {True})
-    assert torch.backends.cudnn.benchmark
+    assert (seen.inference, seen.anomaly, seen.warn_only, seen.benchmark) == ({False}, {True}, {True}, {True})
     with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     logged = [int(row["images_seen"]) for row in rows if row["train/loss_generator"]]
