@@ -1,8 +1,7 @@
 """What an extractor is, those of digits, and the one that `metrics.extractor` names: MNIST's comes with the package."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from gan.config import instantiate
 from gan.errors import UserError
 from gan.images import unit
+from gan.metrics.precision import full_precision
 from gan.published_data import CLASSIFIERS
 from gan.safetensors_files import unpack
 
@@ -67,39 +67,6 @@ class Extractor(nn.Module):
     def device(self) -> torch.device:
         """That of its weights; the CPU where it has none."""
         return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Neither autocast nor TF32 or bf16 inside: the measures don't depend on the precision a run trains in."""
-    backends: Any = torch.backends  # its types lack some of what is there
-    cudnn, cpu = backends.cudnn, backends.mkldnn
-    kinds = [(cpu.conv, cpu), (cpu.rnn, cpu)]  # which torch's older setting does not reach
-    try:
-        older = torch.get_float32_matmul_precision(), cudnn.allow_tf32
-        _set_older("highest", False)
-    except RuntimeError:  # the caller has used torch's newer setting, which excludes the older one
-        older = None
-        kinds += [(backends.cuda.matmul, cudnn), (cudnn.conv, cudnn), (cudnn.rnn, cudnn), (cpu.matmul, cpu)]
-    before = [
-        (kind, "none" if kind.fp32_precision == whole.fp32_precision else kind.fp32_precision) for kind, whole in kinds
-    ]
-    for kind, _ in kinds:
-        kind.fp32_precision = "ieee"
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for kind, precision in before:
-            kind.fp32_precision = precision  # "none" is that of the backend, also when the caller changes it later
-        if older is not None:
-            _set_older(*older)
-
-
-def _set_older(matrix_products: str, cudnn_tf32: bool) -> None:
-    if torch.get_float32_matmul_precision() != matrix_products:  # else a newer setting that was not there would be
-        torch.set_float32_matmul_precision(matrix_products)
-    torch.backends.cudnn.allow_tf32 = cudnn_tf32
 
 
 class DigitClassifier(nn.Module):

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gan.metrics.bootstrap import Interval, Resamples, interval
-from gan.metrics.extractor import Extractor, full_precision
+from gan.metrics.extractor import Extractor
 from gan.metrics.features import FeatureCollector, on_first_rank
 from gan.metrics.measures import build_measures
 from gan.metrics.measures.base import Comparison, Measure, Pixels
+from gan.metrics.precision import full_precision
 
 log = logging.getLogger("gan")
 

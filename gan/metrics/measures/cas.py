@@ -19,8 +19,8 @@ from tqdm import tqdm
 from gan.atomic_write import write_json
 from gan.config.allowed import COUNT, Number
 from gan.images import unit
-from gan.metrics.extractor import full_precision
 from gan.metrics.measures.base import Comparison, LabeledImages, MeanMeasure, Pixels
+from gan.metrics.precision import full_precision
 from gan.optional_files import read_json
 
 VERSION = 1  # of the classifier and its training: another one has other numbers
