@@ -92,12 +92,11 @@ def continue_newest(arguments: Sequence[str]) -> list[str]:
     run = newest_run("ckpt_path")
     if not (run / OVERRIDES).is_file():
         raise UserError(f"ckpt_path=last: {run} was not started by the command line; name its file, ckpt_path=FILE")
-    for text in given:
-        named = Path(text.partition("=")[2].strip("'\"")).absolute()
-        if key_of(text) == "hydra.run.dir" and not options.multirun and named != run:
-            hint = (
-                f"`gan train ckpt_path={path_text(run / LAST)}`, with the run's settings, continues it in another one"
-            )
+    folders = [] if options.multirun else [text for text in given if key_of(text) == "hydra.run.dir"]
+    for text in folders:
+        if Path(text.partition("=")[2].strip("'\"")).absolute() != run:
+            file = path_text(run / LAST)
+            hint = f"`gan train ckpt_path={file}`, with the run's settings, continues it in another one"
             raise UserError(f"{text}: ckpt_path=last resumes in the run's own folder; {hint}")
     own = run_arguments(run, leave_out={"ckpt_path"})
     added = {key_of(text) for text in own if text.startswith("+")}
