@@ -46,6 +46,12 @@ def test_a_run_that_early_stopping_has_ended_trains_no_further_with_it(run, tmp_
     assert run(*settings, "ckpt_path=auto")[0].images_seen > module.images_seen
 
 
+def test_early_stopping_after_the_last_epoch_has_ended_nothing(run, caplog):
+    caplog.set_level("INFO", "gan")
+    run("trainer.max_epochs=2", f"+callbacks.early={EARLY}")
+    assert not [line for line in caplog.messages if line.startswith("ended")]
+
+
 def test_a_finished_run_is_left_as_it_is(run, tmp_path):
     for overrides in (("max_images=100", "trainer.limit_train_batches=1.0"), ("trainer.max_epochs=1",)):
         folder = overrides[0]
