@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from gan.config.bounds import require
 from gan.cuda_graphs import CudaGraphs
-from gan.data.batches import require_pixels
+from gan.data.batches import required_batch
 from gan.divergence import FiniteWatch
 from gan.errors import UserError, one_line
 from gan.graphed_step import GraphedStep, StepFunction, hindrance_to_graphs
@@ -122,16 +122,18 @@ class Execution:
         self._watch.add(found)
         return found
 
-    def run(self, images: Tensor, labels: Tensor, batch_idx: int) -> list[LoggedStep]:
+    def run(self, batch: object, batch_idx: int) -> list[LoggedStep]:
         """Takes a step on each of the batches that the loader gave as one; returns the steps to be logged.
 
         Args:
-            images: real ones, uint8 [batches * N, C, 28, 28].
-            labels: int64 [batches * N].
+            batch: real images, uint8 [batches * N, C, 28, 28], and their labels, int64 [batches * N].
             batch_idx: place of the first batch in its epoch.
+
+        Raises:
+            UserError: another batch.
         """
-        require_pixels(images)
         module, trainer = self._module, self._module.trainer
+        images, labels = required_batch(batch, module.hparams["image_channels"], module.num_classes)
         size = trainer.train_dataloader.batch_size
         batches = list(zip(images.split(size), labels.split(size), strict=True))
         first, optimizer_steps = trainer.fit_loop.total_batch_idx, trainer.global_step

@@ -37,9 +37,13 @@ def present(folder: Path) -> dict[str, Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files in a folder, none if there is no folder; a UserError if they cannot be listed."""
+    """The files in a folder, none if there is no folder; a UserError if they cannot be listed.
+
+    Hidden ones are left out, such as what another process is writing there, or a killed one has left. A link
+    that leads nowhere is not: its reader says so.
+    """
     try:
-        return [path for path in folder.iterdir() if path.is_file()]
+        return [path for path in folder.iterdir() if not (path.name.startswith(".") or path.is_dir())]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

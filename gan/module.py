@@ -111,7 +111,6 @@ class GAN(LightningModule):
         options = (latent_dim, num_classes, image_channels, dcgan_initialization, trust)
         self.generator, self.discriminator = build_networks(generator, discriminator, *options)
         self.generator_ema = deepcopy(self.generator).requires_grad_(False)
-
         adversarial = build_loss(loss, trust)
         self.objectives = Objectives(self.discriminator, adversarial, num_classes, joint_batches, diversity_weight)
         noise = Fading("model.instance_noise", instance_noise, instance_noise_images)
@@ -124,7 +123,7 @@ class GAN(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, list[LoggedStep]]:
         """A `step` on each batch that the loader gave: one, or several joined into one, see `Execution`."""
-        return {"logged": self.execution.run(*batch, batch_idx)}
+        return {"logged": self.execution.run(batch, batch_idx)}
 
     def step(self, step: Step, images: Tensor, labels: Tensor) -> StepResult:
         """A step of the discriminator and, where it is due, of the generator and its average; what is logged.
@@ -180,6 +179,7 @@ class GAN(LightningModule):
 
     def setup(self, stage: str) -> None:
         """A fit by a trainer that has trained nothing is a new run from these weights, unless it loads a checkpoint."""
+        require("trainer.precision", self.trainer.precision)  # a trainer of one's own may have any
         self.objectives.network = self.discriminator  # the caller may have replaced it
         if stage == "fit" and not self.trainer.global_step:
             self.images_seen, self.rewinds, self.resumed = 0, 0, Resumed.of({})

@@ -240,3 +240,8 @@ def test_impossible_values_are_refused(tiny, override, message):
 def test_a_module_refuses_impossible_values_by_itself(tiny, wrong):
     with pytest.raises(UserError, match=f"^model.{wrong}: "):
         instantiate(tiny(f"model.{wrong}").model)
+
+
+def test_a_precision_that_no_step_supports_is_refused(tiny):
+    with pytest.raises(UserError, match=r"trainer\.precision=bf16-true: .*32-true"):
+        fit(tiny("trainer.precision=bf16-true"))

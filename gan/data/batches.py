@@ -14,12 +14,28 @@ Batch = tuple[Tensor, Tensor]
 SPLIT_SEED = 28
 
 
-def require_pixels(images: Tensor) -> None:
-    """Raises a UserError for images of another type or size, such as those of a loader of one's own."""
+def required_batch(batch: object, channels: int, num_classes: int | None) -> Batch:
+    """The images and labels of a batch; a UserError where a step cannot take them: a user's own loader gives anything.
+
+    Values of labels are read on the CPU alone: a GPU would be waited for.
+    """
+    gave = "the training loader gave"
+    match batch:
+        case (Tensor() as images, Tensor() as labels):
+            pass
+        case _:
+            raise UserError(f"{gave} a {type(batch).__name__}; a batch is two tensors, (images, labels)")
     if images.dtype != torch.uint8:
-        raise UserError(f"the training loader gave images of {images.dtype}; they must be uint8 in 0..255")
-    if images.dim() != 4 or tuple(images.shape[2:]) != (28, 28):
-        raise UserError(f"the training loader gave images {list(images.shape)}; they must be [N, C, 28, 28]")
+        raise UserError(f"{gave} images of {images.dtype}; they must be uint8 in 0..255")
+    if tuple(images.shape[1:]) != (channels, 28, 28):
+        raise UserError(f"{gave} images {list(images.shape)}; they must be [N, {channels}, 28, 28]")
+    if num_classes is None:
+        return images, labels
+    if labels.dtype not in (torch.int64, torch.int32) or labels.shape != images.shape[:1]:
+        raise UserError(f"{gave} labels {list(labels.shape)} of {labels.dtype}; they must be int64 [{len(images)}]")
+    if labels.device.type == "cpu" and ((labels < 0) | (labels >= num_classes)).any():
+        raise UserError(f"{gave} labels of {labels.min()} to {labels.max()}; they must be 0..{num_classes - 1}")
+    return images, labels
 
 
 class TrainingBatches:

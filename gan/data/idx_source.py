@@ -100,7 +100,7 @@ class IDXFiles(Source):
         folder = self._folders()[0]
         there = present(folder)
         for other, missing in self._incomplete():  # a user's own are neither mixed with downloads nor passed over
-            if not (there and other.samefile(folder)):
+            if not (folder.exists() and other.samefile(folder)):
                 raise UserError(
                     f"data.dir={self.dir}: {', '.join(missing)} are missing beside the files in {other}; add them, "
                     f"or name a folder with none of the four to download {self.layout} into it"

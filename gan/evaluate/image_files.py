@@ -155,17 +155,19 @@ def _numpy(paths: list[Path]) -> ReadImages:
     opened = [_load(path, "images") for path in paths]
     images = [_named(arrays, IMAGE_NAMES, path, "images") for arrays, path in zip(opened, paths, strict=True)]
     labels = [[arrays[name] for name in LABEL_NAMES if name in arrays] for arrays in opened]
-    return ReadImages(images, np.concatenate([found[0] for found in labels]) if all(labels) else None)
+    classes = np.concatenate([found[0] for found in labels]) if all(labels) else None
+    return ReadImages(images, classes, unclear=_unclear_order(paths))
 
 
 def _load(path: Path, key: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by their names, or that of an .npy file by the key."""
+    """The arrays of an .npz file by their names in small letters, or that of an .npy file by the key."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {key: loaded}
         with loaded as archive:
-            return dict(archive)
+            named, small = dict(archive), {name.lower(): array for name, array in archive.items()}
+        return small if len(small) == len(named) else named  # x and X may be two arrays
     except Exception as error:  # NumPy and zipfile raise many kinds, and a damaged header is parsed as Python text
         what = f"not a readable {path.suffix} file of numbers"
         raise UserError(f"{key}={path}: {what} ({one_line(error, 120)})") from error
@@ -187,9 +189,9 @@ def _idx(paths: list[Path]) -> ReadImages:
     files = idx.by_standard_name(file for file in paths[0].parent.glob("*") if file.is_file())
     beside = [file for path in paths if (file := _labels_beside(path, files)) is not None]
     if len(beside) < len(paths):
-        return ReadImages(arrays, None)
+        return ReadImages(arrays, None, unclear=_unclear_order(paths))
     labels = [idx.parse(idx.read_bytes(path), f"labels={path}").numpy() for path in beside]
-    return ReadImages(arrays, np.concatenate(labels))
+    return ReadImages(arrays, np.concatenate(labels), unclear=_unclear_order(paths))
 
 
 def _labels_beside(path: Path, files: Mapping[tuple[Path, str], Path]) -> Path | None:

@@ -76,6 +76,8 @@ def _tensor(values: Any, what: str) -> Tensor:
         raise UserError(f"{what}: not an array of numbers ({error})") from error
     if found.is_complex():
         raise UserError(f"{what}: complex numbers")
+    if found.layout != torch.strided or found.is_quantized or found.is_meta:
+        raise UserError(f"{what}: not a dense tensor of numbers")
     found = found.detach().cpu()
     if found.dtype in (torch.uint8, torch.float32, torch.float64):
         return found
@@ -116,7 +118,7 @@ def _range(images: Tensor, what: str) -> tuple[float, float]:
     elif most <= 1 + SLACK:
         if least >= -SLACK:
             return 255, 0
-        if -1 - SLACK <= least <= -0.5:
+        if -1 - SLACK <= least < -0.5 - SLACK:  # those of -0.5..0.5 are none of the three
             return 127.5, 127.5
     elif least >= 0 and FULL <= most <= 255:
         return 1, 0

@@ -123,7 +123,7 @@ def check_rate_limit_storage(settings: Settings) -> None:
     try:
         with redis.Redis.from_url(settings.rate_limit_storage, **REDIS_TIMEOUTS) as client:
             client.ping()
-    except (redis.RedisError, ValueError) as error:
+    except (redis.RedisError, ValueError, TypeError) as error:  # TypeError: an option that redis does not know
         host = urlsplit(settings.rate_limit_storage).hostname
         raise UserError(f"{key}: Redis at {host} does not respond ({error})") from error
 

@@ -5,12 +5,15 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from gan.errors import UserError
 from gan.serve.access import Access
 from gan.serve.middleware import Requests, error_response
+from gan.serve.prometheus import METHODS
 from gan.serve.proxies import ProxyHeaders
 from gan.serve.responses import MODEL_HEADERS
 from gan.serve.routes import jobs, probes, published, v1
@@ -41,6 +44,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     add_pages(app, settings.ui)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(405, _wrong_method)
     app.add_middleware(Requests, settings=settings)
     if settings.cors_origins:  # around the log: other sites can read its 500, and preflights have no log line
         app.add_middleware(
@@ -74,3 +78,13 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
 
 async def _user_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(422, str(error))
+
+
+async def _wrong_method(request: Request, error: Exception) -> JSONResponse:
+    """The header Allow has the methods of all routes of a path; the error has those of one."""
+    assert isinstance(error, HTTPException)  # by its registration
+    allowed, scope = error.headers, request.scope
+    if "route" in scope:  # else the files' own
+        fits = [[route.matches({**scope, "method": each})[0] for route in request.app.routes] for each in METHODS]
+        allowed = {"Allow": ", ".join(m for m, found in zip(METHODS, fits, strict=True) if Match.FULL in found)}
+    return error_response(405, str(error.detail), **(allowed or {}))

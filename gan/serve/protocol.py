@@ -31,6 +31,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """A subclass: uvicorn neither bounds the headers, nor sends JSON, nor reads the body of a refused upgrade."""
 
     _bytes: int | None = None  # while headers arrive, of these; after an error, of what was discarded
+    _beside_body = 0  # after them, bytes since a piece of the body: of a chunk's extensions, or of headers after it
     _arriving = 0  # bytes that are parsed now
     refused = False
     _head = b""  # of a request that offers an upgrade, without the offer
@@ -46,19 +47,28 @@ class LimitedProtocol(HttpToolsProtocol):
         self._start_timer(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._bytes is not None:  # else one of those after a body, which no bound holds for
+        if self._bytes is not None:  # else one of those after a body, which nobody reads
             super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._beside_body = -self._arriving
+
+    def on_chunk_header(self) -> None:  # a name of the parser's
+        self._beside_body = -self._arriving
 
     def data_received(self, data: bytes) -> None:
         self._arriving = len(data)
         if not self.refused:
             self._parse(data)
-        if self._bytes is not None:
+        if self._bytes is None:
+            self._beside_body += len(data)
+        else:
             self._bytes += len(data)
-            if self.refused and self._bytes > LINGER_BYTES:
-                self.transport.abort()
-            elif not self.refused and self._bytes > MAX_HEADER_BYTES:
-                self._refuse(431, TOO_LARGE_HEADERS)
+        if self.refused and (self._bytes or 0) > LINGER_BYTES:
+            self.transport.abort()
+        elif not self.refused and (self._beside_body if self._bytes is None else self._bytes) > MAX_HEADER_BYTES:
+            self._refuse(431, TOO_LARGE_HEADERS)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -82,7 +92,7 @@ class LimitedProtocol(HttpToolsProtocol):
             first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())
             self._head = b"\r\n".join([first, *lines, b"", b""])
             return
-        self._bytes = None
+        self._bytes, self._beside_body = None, -self._arriving
         self._unset_keepalive_if_required()
         try:
             super().on_headers_complete()

@@ -5,7 +5,7 @@ import torch
 from miniature import flat, numbers
 
 from gan.data import EvaluationBatches, TrainingBatches, stratified_split
-from gan.data.batches import require_pixels
+from gan.data.batches import required_batch
 from gan.errors import UserError
 from gan.randomness import derive_seed
 
@@ -110,11 +110,21 @@ def test_evaluation_keeps_the_order(examples):
 
 
 def test_images_of_a_loader_of_ones_own_are_checked(examples):
-    require_pixels(examples[0])
-    with pytest.raises(UserError, match=r"images of torch\.float32; they must be uint8"):
-        require_pixels(examples[0] / 255)
-    with pytest.raises(UserError, match=r"images \[103, 1, 28, 27\]; they must be \[N, C, 28, 28\]"):
-        require_pixels(examples[0][..., :27])
+    images, labels = examples
+    assert all(map(torch.equal, required_batch([images, labels.int()], 1, 10), examples))
+    required_batch((images, labels / 2), 1, None)  # an unconditional model has no use for labels
+    for batch, message in (
+        ({"x": images}, r"a dict; a batch is two tensors, \(images, labels\)"),
+        (images, "a Tensor; a batch is two tensors"),
+        ((images / 255, labels), r"images of torch\.float32; they must be uint8"),
+        ((images[..., :27], labels), r"images \[103, 1, 28, 27\]; they must be \[N, 1, 28, 28\]"),
+        ((images.expand(-1, 3, -1, -1), labels), r"images \[103, 3, 28, 28\]; they must be \[N, 1, 28, 28\]"),
+        ((images, labels.byte()), r"labels \[103\] of torch\.uint8; they must be int64 \[103\]"),
+        ((images, labels[:, None]), r"labels \[103, 1\] of torch\.int64; they must be int64 \[103\]"),
+        ((images, labels + 1), r"labels of 1 to 10; they must be 0\.\.9"),
+    ):
+        with pytest.raises(UserError, match=f"the training loader gave {message}"):
+            required_batch(batch, 1, 10)
 
 
 @pytest.mark.parametrize("held_out", [0, 1, 7, 50, 99, 100])

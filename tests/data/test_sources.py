@@ -131,6 +131,26 @@ def test_half_a_set_put_there_by_hand_is_not_passed_over(tmp_path, mirror, monke
     assert len(list((tmp_path / "drawn").rglob("*-ubyte*"))) == 2
 
 
+def test_a_file_that_another_process_is_writing_is_no_other_data(tmp_path, mirror, monkeypatch):
+    address, _, sums = mirror
+    published(monkeypatch, sums)
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / f".{ALL_NAMES[0]}.{'0' * 32}").write_bytes(b"half")  # or a killed one has left
+    source = at(MNIST(mirrors=[address]), tmp_path, download=True)
+    source.prepare()
+    assert len(source.train()[0]) == 200
+
+
+def test_links_to_files_that_are_not_there_are_not_passed_over(tmp_path, mirror, monkeypatch):
+    address, _, sums = mirror
+    published(monkeypatch, sums)
+    for name in ALL_NAMES:
+        (tmp_path / name).symlink_to(tmp_path / "unmounted" / name)
+    with pytest.raises(UserError, match="ubyte: can't be read"):
+        at(MNIST(mirrors=[address]), tmp_path, download=True).prepare()
+
+
 @pytest.mark.parametrize("damage", ["sum", "truncated", "html", "gone"])
 def test_bad_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
     address, folder, sums = mirror

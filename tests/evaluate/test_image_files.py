@@ -185,11 +185,22 @@ def test_folders_behind_links_are_read(tmp_path):
         read(folder)
 
 
-def test_labels_of_another_file_need_a_clear_order_of_the_pictures(tmp_path):
+def test_labels_of_another_file_need_a_clear_order_of_the_files(tmp_path):
     save_pictures(tmp_path / "a", "{number:02d}{suffix}")
     save_pictures(tmp_path / "b", "{number}{suffix}")
-    found = [read_images(tmp_path / name).unclear for name in "ab"]
-    assert found == [None, "10.png is first by name, but 2.png by number"]
+    (tmp_path / "c").mkdir()
+    (tmp_path / "d").mkdir()
+    for number in (2, 10):
+        np.savez(tmp_path / f"c/{number}.npz", images=IMAGES)
+        (tmp_path / f"d/images-{number}-idx3-ubyte").write_bytes(idx(IMAGES[:, 0]))
+    found = [read_images(tmp_path / name).unclear for name in "abcd"]
+    pairs = (("10.png", "2.png"), ("10.npz", "2.npz"), ("images-10-idx3-ubyte", "images-2-idx3-ubyte"))
+    assert found == [None, *(f"{one} is first by name, but {other} by number" for one, other in pairs)]
+
+
+def test_names_of_arrays_may_have_capitals(tmp_path):
+    np.savez(tmp_path / "theirs.npz", X=IMAGES, Y=LABELS)
+    assert read(tmp_path / "theirs.npz")[1] == LABELS.tolist()
 
 
 def test_shards_are_one_set(tmp_path):

@@ -120,3 +120,10 @@ async def test_a_redis_that_does_not_respond_ends_the_start(gan, settings, check
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("gan serve: rate_limit_storage: Redis at 127.0.0.1 does not respond (")
     assert "secret" not in err
+
+
+async def test_an_option_that_redis_does_not_know_is_one_line(gan, settings, checkpoints):
+    given = [f"ckpt='{checkpoints['conditional']}'", "port=0", "rate_limit=4/minute"]
+    code, out, err = gan("serve", *given, "rate_limit_storage='redis://127.0.0.1:1/0?nosuch=1'")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "nosuch" in err

@@ -44,3 +44,20 @@ async def test_each_get_answers_head_which_the_schema_leaves_out(service, tmp_pa
             assert head.headers["content-type"] == got.headers["content-type"], url
         assert {"/health", "/metrics", "/v1/models", "/v1/jobs", "/v1/digits/{digit}.png"} <= set(gets)
         assert not any("head" in operations for operations in paths.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/jobs", "GET, HEAD, POST"),
+        (f"/v1/jobs/{'0' * 32}", "GET, HEAD, DELETE"),
+        ("/info", "GET, HEAD"),
+        ("/generate", "POST"),
+        ("/ui/", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_answered_with_all_right_ones(service, path, allowed):
+    async with service() as client:
+        response = await client.request("PUT", path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.json() == {"detail": "Method Not Allowed"}

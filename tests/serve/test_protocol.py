@@ -61,6 +61,13 @@ def test_many_requests_may_arrive_at_once(connect):
     assert received.count(b"HTTP/1.1 200 OK") == received.count(b"HTTP/1.1") == 201
 
 
+def test_many_requests_may_come_one_after_the_other(connect):
+    connection = connect()
+    for _ in range(100):
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Padding: %s\r\n\r\n" % (b"a" * 1000))
+        assert response(connection)[0] == 200
+
+
 def test_zeros_before_a_length_do_not_count(connect):
     head = b"POST /v1/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
     assert response(connect(head + b"0" * 5000 + b"2\r\nConnection: close\r\n\r\n{}"))[0] == 200
@@ -72,6 +79,14 @@ def test_headers_after_a_body_do_not_count(connect):
     received = b"".join(iter(partial(connection.recv, 65536), b""))
     assert received.startswith(b"HTTP/1.1 200 OK")
     assert b"x-request-id: late" not in received
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX-Long: ", b"0\r\n" + 90_000 * b"X: 1\r\n", b"2;x="])
+def test_headers_after_a_body_and_extensions_of_its_chunks_are_bounded(connect, endless):
+    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection = connect(head + 700 * b"1\r\n \r\n" + endless)  # pieces as small as these are a body's own
+    connection.sendall(b"a" * 5_000_000)
+    assert response(connection) == (431, "application/json", {"detail": protocol.TOO_LARGE_HEADERS}, True)
 
 
 def test_a_client_that_does_not_read_cannot_send_without_end(connect):

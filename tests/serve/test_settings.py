@@ -56,6 +56,7 @@ def test_each_key_is_an_environment_variable_that_the_command_line_overrides(mon
         (["rate_limit=0/minute"], "rate_limit=0/minute: must be one request or more per period"),
         (["rate_limit_storage=redis"], "rate_limit_storage: must be memory or a Redis server"),
         (["rate_limit_storage='redis://a:b/0'"], "rate_limit_storage: must be memory or a Redis server"),
+        (["rate_limit_storage='redis://a/first'"], "rate_limit_storage: must be memory or a Redis server"),
         (["rate_limit_storage='memcached://a'"], "such as redis://host:6379/0"),
         (["trusted_proxies=10.0.0.1/8"], "trusted_proxies=10.0.0.1/8: must be addresses or networks"),
         (["trusted_proxies='*,10.0.0.1'"], "trusted_proxies=*,10.0.0.1: must be addresses or networks"),

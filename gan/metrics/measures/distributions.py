@@ -118,6 +118,13 @@ class InceptionScore(Measure):
         return 0, self.splits * (num_classes + 1)  # each split has room for every class
 
     def compute(self, sets: Comparison) -> dict[str, float]:
+        return sets.generated.once(self._mean_and_spread, sets)
+
+    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
+        # Chance decides which images share a split. Of few images that moves the mean more than the images themselves.
+        return {"is": self.compute(sets)["is_std"] / self.splits**0.5 * _standard_normal(sets.seed, resamples)}
+
+    def _mean_and_spread(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.inception import InceptionScore
 
         # A probability that underflows to 0 in a whole split would give 0 * log 0, which is NaN.
@@ -129,11 +136,6 @@ class InceptionScore(Measure):
             metric.update(surprises)
             mean, spread = metric.compute()
         return {"is": mean.item(), "is_std": spread.item()}
-
-    def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
-        surprises = sets.generated.logits.double().log_softmax(1).clamp_min(-MAX_SURPRISE)
-        certainty = resamples.generated_means((surprises.exp() * surprises).sum(1))
-        return {"is": (certainty + torch.special.entr(resamples.generated_means(surprises.exp())).sum(1)).exp()}
 
 
 class KernelDistance(Measure):
@@ -160,8 +162,7 @@ class KernelDistance(Measure):
         of_images = resamples.generated_means(_kernel_influence(sets))
         # The mean over random subsets of the same images has an error of its own.
         error = self.compute(sets).get("kid_std", 0.0) / self.subsets**0.5
-        generator = torch.Generator().manual_seed(derive_seed(sets.seed))
-        return {"kid": of_images + error * torch.randn(len(of_images), dtype=torch.float64, generator=generator)}
+        return {"kid": of_images + error * _standard_normal(sets.seed, resamples)}
 
     def _mean_and_spread(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.kid import KernelInceptionDistance
@@ -191,6 +192,12 @@ def _kernel_influence(sets: Comparison) -> Tensor:
         kernel = (features @ chosen.T).div_(features.shape[1]).add_(1)
         near += sign * (kernel * kernel).mul_(kernel).mean(1)
     return 2 * near.double()
+
+
+def _standard_normal(seed: int, resamples: Resamples) -> Tensor:
+    """A number for each resample: float64 [R]."""
+    generator = torch.Generator().manual_seed(derive_seed(seed))
+    return torch.randn(len(resamples.generated_counts), dtype=torch.float64, generator=generator)
 
 
 def _ordered(rows: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Closed forms of FID, KID and the inception score."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -9,7 +10,10 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gan.errors import UserError
 from gan.metrics import build_measures
+from gan.metrics.bootstrap import Resamples
+from gan.metrics.features import ImageFeatures
 from gan.metrics.measures import distributions
+from gan.metrics.measures.base import Comparison
 from gan.metrics.measures.distributions import Gaussian, InceptionScore, KernelDistance
 
 
@@ -115,6 +119,19 @@ def test_score_of_certain_balanced_and_of_uncertain_logits(inception_score):
 def test_splits_of_the_score_are_of_one_size(inception_score):
     mean, _ = inception_score(torch.eye(21) * 1e4, splits=10, seed=0)  # n images of n classes have the score n
     assert mean == pytest.approx(2)
+
+
+def test_the_interval_of_the_score_covers_its_random_splits():
+    labels = torch.arange(500) % 10
+    score, values, errors = InceptionScore(), [], []
+    for seed in range(40):
+        noise = torch.randn(500, 10, generator=torch.Generator().manual_seed(seed))
+        logits = 8 * nn.functional.one_hot(labels, 10) + noise
+        images = ImageFeatures(logits.double(), logits, torch.zeros(500, 3), labels)
+        sets = Comparison(images, images, images, seed)
+        values.append(score.compute(sets)["is"])
+        errors.append(score.resampled(sets, Resamples(seed, 500, labels))["is"].std().item())
+    assert statistics.fmean(errors) == pytest.approx(statistics.stdev(values), rel=0.4)
 
 
 @pytest.mark.parametrize("scale", [0, 1, 1e3, 1e30])
