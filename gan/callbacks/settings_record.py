@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.atomic_write import write_atomic
 from gan.module import GAN
-from gan.runs.folder import accept_run
+from gan.runs.folder import open_log, record_settings
 from gan.trainer_types import Trainer
 
 
@@ -25,7 +25,8 @@ class SettingsRecord(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         if trainer.is_global_zero:
             write_atomic(Path(self.cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(self.cfg, resolve=True))
-            accept_run()
+            record_settings()
+        open_log()
         self._recorded = True
 
     def on_fit_end(self, trainer: Trainer, pl_module: GAN) -> None:

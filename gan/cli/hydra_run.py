@@ -25,7 +25,7 @@ from gan.config.environment import is_later_rank
 from gan.config.hydra_flags import flags_help, unchecked_help
 from gan.config.overrides import as_typed, is_of_sweep
 from gan.errors import UserError
-from gan.runs.folder import accept_run, without_hydra
+from gan.runs.folder import open_log, record_settings, without_hydra
 from gan.stop_signals import ended_by
 
 
@@ -122,8 +122,9 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
     with composing(overrides):
         configure_log(config.hydra.job_logging, config.hydra.verbose)
     _call(task, name, config, own)
-    if folder.is_dir():
-        accept_run()
+    if command != "train" and folder.is_dir():  # a training does so as it begins; one that is complete is left as it is
+        record_settings()
+        open_log()
 
 
 def _call(task: TaskFunction, name: str, config: DictConfig, own: DictConfig) -> None:

@@ -125,7 +125,8 @@ def _check_keys(command: str, cfg: DictConfig, whole: DictConfig) -> None:
             continue
         if key in PACKAGED_ELSEWHERE and (CONFIG_DIR / key).is_dir():
             line = package_line(key)
-            raise UserError(f"{key}: no such key; a config of the group {key} needs the first line `{line}`")
+            mine = f"a config of the group {key} needs the first line `{line}`, and {key}=NAME chooses it"
+            raise UserError(f"{key}: no such key; {mine}")
         raise UserError(unknown_key(key, known, f"gan {command}"))
     primary: Any = OmegaConf.to_container(primary_config(command))  # no constructor refuses other keys in its mappings
     if command == "train":

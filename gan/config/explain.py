@@ -62,6 +62,8 @@ def _unknown_key(error: OmegaConfBaseException, command: str) -> str:
     where = full_key.rpartition(".")[0]
     if where == "trainer" and key in FLAGS:
         return f"{full_key}: " + (REFUSED[key].instead if key in REFUSED else f"+{full_key}=... adds it to the config")
+    if key in groups_of(command) and not where:  # loss.label_smoothing for model.loss.label_smoothing, or loss={...}
+        return f"{key}: no such key; {key}=NAME chooses a config, whose keys gan {command} --help {key} lists"
     names = {str(name) for name in error.parent_node or {} if not str(name).startswith("_")} - {key}
     if where:
         return unknown_key(full_key, names, where)

@@ -56,6 +56,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], argparse.Namespace
         raise UserError(f"{message}; settings are KEY=VALUE, without hyphens, and the flags {', '.join(long_flags())}")
 
     vars(flags_of_hydra)["error"] = refuse
+    flags_of_hydra.allow_abbrev = False  # --experiment=quick would be --experimental-rerun
     for action in flags_of_hydra._actions:
         if "--version" in action.option_strings:
             vars(action)["version"] = f"gan {gan.__version__}"

@@ -91,15 +91,15 @@ def read_measures(path: Path, ckpt: Path, version: str) -> dict[str, Any]:
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        columns = list(saved["measures"])
-        names = dict(zip(saved["versions"], columns, strict=False))
+        columns = zip(saved["checkpoints"], saved["versions"], saved["measures"], strict=False)
+        names = {file: column for file, seen, column in columns if seen == version}
         measured = ", ".join([*saved["checkpoints"], *saved.get("images", [])])
         settings = {name: saved[name] for name in SETTINGS}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"measures={path}: not a metrics.json of this version of `gan evaluate` ({error})") from error
-    name = names.get(version)
-    if name is None:
+    if not names:
         raise UserError(f"measures={path}: it measures {measured}, not {ckpt} with the weights that it has now")
+    name = names.get(str(ckpt)) or next(iter(names.values()))  # the file's own column rather than that of a copy
     measures = {column: saved["measures"][column] for column in (name, "floor") if column in saved["measures"]}
     return {"checkpoint": name, "measures": measures, "better": saved.get("better"), **settings}
 

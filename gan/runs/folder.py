@@ -84,18 +84,20 @@ def _delete(new: Sequence[Path]) -> None:
             parent.rmdir()
 
 
-def accept_run() -> None:
-    """Records the settings in the folder of a run of the command line, and opens its log."""
-    if not HydraConfig.initialized():
-        return
-    hydra: Any = HydraConfig.get()
-    if hydra.mode == RunMode.RUN and hydra.output_subdir is not None:
+def record_settings() -> None:
+    """Writes the settings of a run of the command line into its folder."""
+    hydra: Any = HydraConfig.get() if HydraConfig.initialized() else None
+    if hydra is not None and hydra.mode == RunMode.RUN and hydra.output_subdir is not None:
         folder = Path(hydra.runtime.output_dir, hydra.output_subdir)
         folder.mkdir(parents=True, exist_ok=True)
         whole = hydra._get_parent()
         own, settings = without_hydra(whole), OmegaConf.masked_copy(whole, "hydra")
         for name, content in {"config": own, "hydra": settings, "overrides": hydra.overrides.task}.items():
             write_atomic(folder / f"{name}.yaml", OmegaConf.to_yaml(content))
+
+
+def open_log() -> None:
+    """Opens the log of a run of the command line, if it waits for a run that is accepted."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RunLog) and handler.waiting is not None:
             handler.accept()

@@ -10,6 +10,10 @@ from gan.config import compose, explain
     [
         ("model.latent=3", "model.latent: no such key; did you mean latent_dim or shared_latents?"),
         ("losss=hinge", "losss: no such key; did you mean loss?"),
+        *(
+            (override, f"{g}: no such key; {g}=NAME chooses a config, whose keys gan train --help {g} lists")
+            for g, override in [("loss", "loss={_target_: my_gan.Loss}"), ("hardware", "hardware.accelerator=cpu")]
+        ),
         ("batch_size=64", "batch_size: no such key; did you mean data.batch_size or data.val_batch_size?"),
         ("trainr.max_epochs=3", "trainr: no such key; did you mean trainer?"),
         ("wandb.mode=offline", "wandb: only with logger=wandb"),

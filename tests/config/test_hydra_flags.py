@@ -19,6 +19,7 @@ def test_flags_stand_anywhere():
     [
         (["--multrun", "seed=1"], "--multrun"),
         (["seed=1", "--config-dir"], "--config-dir"),
+        (["--experiment=quick"], "unrecognized arguments: --experiment=quick"),
         (["--cfg", "jb"], "invalid choice: 'jb'"),
         (["--resolve"], "--resolve: only with --cfg"),
         (["--package", "model"], "--package: only with --cfg"),

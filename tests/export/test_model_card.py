@@ -71,6 +71,10 @@ def test_the_card_carries_measures_and_the_command(exported, checkpoints, tmp_pa
 
     with pytest.raises(UserError, match=r"metrics.json: it measures .*conditional.*, not .*unconditional"):
         exported("unconditional", "overwrite=true", f"measures='{saved}'")
+    copied = {"checkpoints": [str(ckpt), "/elsewhere/copy.ckpt"], "versions": evaluation["versions"][1:] * 2}
+    saved.write_text(json.dumps(evaluation | copied))
+    own, _ = split_card(exported("conditional", "overwrite=true"))  # the first column, not that of the copy
+    assert own["model-index"][0]["results"][0]["metrics"][0]["value"] == 9.0
     saved.write_text(
         json.dumps({**evaluation, "versions": ["0" * 12, "1" * 12]})
     )  # of other weights in a file of this name

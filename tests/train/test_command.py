@@ -41,6 +41,10 @@ def test_a_run_prints_its_setup_and_resumes(gan, tmp_path):
     checkpoint = last_checkpoint(run)
     assert (checkpoint["epoch"], checkpoint["images_seen"]) == (1, 32)
 
+    record = {path: path.read_bytes() for path in (run / ".hydra").iterdir()}
+    assert gan("train", "ckpt_path=last", "trainer.max_epochs=1", "seed=9")[0] == 0  # complete: these trained nothing
+    assert {path: path.read_bytes() for path in (run / ".hydra").iterdir()} == record
+
 
 @pytest.fixture
 def wandb():
