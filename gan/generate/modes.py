@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,24 +19,15 @@ STRIP_STEPS = 11  # odd: the middle one is the image itself
 MAX_PATH = 10_000
 
 
-class ImageSequence(Protocol):
-    """Images by index."""
-
-    default_count: int  # number of images if the user gives none
-    columns: int | None  # of a grid of the images; None: no preference
-    labelled: bool  # whether the images have labels
-
-    def images(self, start: int, stop: int) -> Iterator[Tensor]:
-        """Images start..stop-1 in pieces: uint8 [n, C, 28, 28]."""
-
-    def labels(self, start: int, stop: int) -> Tensor:
-        """The labels of images start..stop-1: int64 [stop - start]; -1 for images without one."""
-
-
 class Samples:
     """`sample`: each image has a latent of its own. `class_sweep`: the images of a row have one latent.
 
     Arguments and errors are those of `DigitGenerator.generate`. Seeds take turns, each for one image of each digit.
+
+    Attributes:
+        default_count: number of images if the user gives none.
+        columns: of a grid of the images; None: no preference.
+        labelled: whether the images have labels.
     """
 
     def __init__(
@@ -63,12 +53,14 @@ class Samples:
         self.labelled = digits is not None or generator.num_classes is not None
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
+        """Images start..stop-1 in pieces: uint8 [n, C, 28, 28]."""
         spans = chunks(start, stop)
         if self.select is None:
             return self.generator.sample_chunks(self.inputs(*span) for span in spans)
         return (self._take_turns(*span, self._selected) for span in spans)
 
     def labels(self, start: int, stop: int) -> Tensor:
+        """The labels of images start..stop-1: int64 [stop - start]; -1 for images without one."""
         labels = self.generator.labels(self.digits, start, stop, self.select)
         return torch.full((stop - start,), -1, device="cpu") if labels is None else labels
 
@@ -120,7 +112,7 @@ class Strips:
             rows = min(generator.num_classes or DEFAULT_ROWS, 10)
         self.default_count = rows * len(self.shifts)
         self.middles, self.labelled = middles, middles.labelled
-        self.columns: int | None = steps
+        self.columns = steps
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         return self.middles.generator.sample_chunks(self._inputs(*span) for span in chunks(start, stop))
@@ -192,10 +184,13 @@ class LatentPath:
             of_images = [ends[segment + near] for segment in range(segments) for near in nearer]
             self._labels = torch.tensor(of_images, device="cpu")
         self.default_count, self.labelled = count, ends is not None
-        self.columns: int | None = steps
+        self.columns = steps
 
     def images(self, start: int, stop: int) -> Iterator[Tensor]:
         yield self._images[start:stop]
 
     def labels(self, start: int, stop: int) -> Tensor:
         return self._labels[start:stop]
+
+
+ImageSequence = Samples | Strips | LatentPath
