@@ -25,9 +25,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with temporary.open("xb") as file:
             yield file
-            flush_to_disk(file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
-        flush_folder(path.parent)
+        flush_to_disk(path.parent)
     except OSError as error:
         raise _named(error, path) from error
     finally:
@@ -43,11 +44,10 @@ def atomic_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
             temporary = [Path(folder, path.name) for path in paths]
             yield temporary
             for source in temporary:
-                with source.open("rb") as file:
-                    os.fsync(file.fileno())
+                flush_to_disk(source)
             for source, path in zip(temporary, paths, strict=True):
                 os.replace(source, path)
-        flush_folder(paths[0].parent)
+        flush_to_disk(paths[0].parent)
     except OSError as error:
         raise _named(error, paths[0].parent) from error
 
@@ -80,15 +80,9 @@ def remove_temporary_files(*folders: Path) -> None:
             path.unlink()
 
 
-def flush_to_disk(file: Any) -> None:
-    """Waits until what was written to an open file is on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def flush_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush_to_disk(path: Path) -> None:
+    """Waits until the content of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, ListConfig
 
-from gan.atomic_write import atomic_file, flush_folder, hindrance_to_writing
+from gan.atomic_write import atomic_file, flush_to_disk, hindrance_to_writing
 from gan.config import settle_output_dir
 from gan.config.bounds import MAX_SHOWN
 from gan.config.early_checks import check_bounds
@@ -192,4 +192,4 @@ def _write_png_files(folder: Path, sequence: ImageSequence, start: int, stop: in
             path.unlink()
         for path in Path(hidden).glob("*.png"):
             path.rename(folder / path.name)
-    flush_folder(folder)
+    flush_to_disk(folder)

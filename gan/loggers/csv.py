@@ -78,8 +78,7 @@ class CSVMetrics(ImageAxis, Logger):
         """Waits until the rows are on the disk."""
         with self.files.writing(self.path):
             if self.path.exists():
-                with self.path.open("ab") as file:
-                    flush_to_disk(file)
+                flush_to_disk(self.path)
 
     def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
