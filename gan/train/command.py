@@ -34,20 +34,13 @@ from gan.errors import DivergedError, Stopped, UserError, one_line
 from gan.execution import Execution
 from gan.hardware import check_compiler, settle_hardware, settle_precision, slurm_plugins
 from gan.module import GAN
-from gan.optional_files import OptionalFiles
+from gan.optional_files import OptionalFiles, read_json
 from gan.runs.folder import held
 from gan.runs.newest import LAST
 from gan.threads import forget_threads, settle_threads
 from gan.train.checkpoint_io import CheckpointIO
 from gan.train.checks import check_batches, check_callbacks, check_config, check_model_fits_data
-from gan.train.resume import (
-    Progress,
-    checkpoint_to_resume,
-    load_weights,
-    recorded_metrics,
-    require_no_other_run,
-    resume,
-)
+from gan.train.resume import Progress, checkpoint_to_resume, load_weights, require_no_other_run, resume
 from gan.trainer_types import Trainer, current_metrics
 
 MAX_REWINDS = 3  # of a run, with on_divergence=rewind
@@ -145,7 +138,7 @@ def train(cfg: DictConfig) -> tuple[GAN, dict[str, float]]:
         progress, recorded = Progress.CONTINUES, {}
         if resume_from:
             progress = resume(cfg, module, resume_from)
-            recorded = recorded_metrics(resume_from)
+            recorded = read_json(resume_from.with_suffix(".json")).get("metrics", {})
         if progress is Progress.COMPLETE:
             return module, recorded
         try:

@@ -93,11 +93,6 @@ class Progress(Enum):
     COMPLETE = auto()
 
 
-def recorded_metrics(path: Path) -> dict[str, float]:
-    """The last values of the metrics when a run's checkpoint was written; none if its record is missing."""
-    return read_json(path.with_suffix(".json")).get("metrics", {})
-
-
 def resume(cfg: DictConfig, module: GAN, path: Path) -> Progress:
     """Prepares a run that resumes, and logs which settings differ; Lightning restores the rest in `fit`.
 
