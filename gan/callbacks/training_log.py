@@ -52,7 +52,7 @@ class TrainingLog(Callback):
         self, trainer: Trainer, pl_module: GAN, outputs: dict[str, list[LoggedStep]], batch: Any, batch_idx: int
     ) -> None:
         self._pending += outputs["logged"]
-        row = self._write(trainer, pl_module, wait=trainer.is_last_batch or trainer.should_stop)
+        row = self.catch_up(trainer, pl_module, wait=trainer.is_last_batch or trainer.should_stop)
         for name, value in row.items():  # a tensor on the host stays there
             pl_module.log(name, torch.tensor(value), logger=False, prog_bar=name == "train/images_per_second")
 
@@ -61,10 +61,6 @@ class TrainingLog(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:
         self.catch_up(trainer, pl_module)
-
-    def catch_up(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Hands all rows to the loggers."""
-        self._write(trainer, pl_module, wait=True)
 
     def _watch_discriminator(self, module: GAN, row: dict[str, float]) -> None:
         """Warns once of a discriminator whose judgements are all right: the generator learns nothing from it."""
@@ -77,8 +73,8 @@ class TrainingLog(Callback):
             self._warned = True
             log.warning("the discriminator has won: for %d logged batches it made no mistake; %s", ROWS, ADVICE)
 
-    def _write(self, trainer: Trainer, pl_module: GAN, wait: bool) -> dict[str, float]:
-        """Hands the rows that have come to the loggers, and returns the newest of each value."""
+    def catch_up(self, trainer: Trainer, pl_module: GAN, wait: bool = True) -> dict[str, float]:
+        """Hands all rows to the loggers, or those that have come; returns the newest of each value."""
         found = []
         while self._pending and (wait or self._pending[0].ready()):
             step = self._pending.pop(0)

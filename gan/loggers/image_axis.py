@@ -15,7 +15,7 @@ class ImageAxis:
     """
 
     module: GAN | None = None
-    pending_rows: Callable[[], None] | None = None  # hands over the rows of older batches, which come late on a card
+    pending_rows: Callable[[], object] | None = None  # hands over the rows of older batches, which come late on a card
 
     @cached_property
     def files(self) -> OptionalFiles:
