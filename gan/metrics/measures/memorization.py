@@ -34,32 +34,26 @@ class Memorization(Measure):
 
     def compute(self, sets: Comparison) -> dict[str, float]:
         generated, scale, close = self._distances(sets)
-        values = {
-            "memorization_ratio": generated.median() / scale,
-            "memorization_share": (generated < close).double().mean(),
-        }
-        defined = self._defined(scale, close)
-        if missing := [key for key in values if key not in defined]:
+        values = _defined(generated.median() / scale, (generated < close).double().mean(), scale, close)
+        if missing := [key for key in self.values if key not in values]:
             log.warning("%s left out: held-out images have the features of training images", " and ".join(missing))
-        return {key: values[key].item() for key in defined}
+        return {key: value.item() for key, value in values.items()}
 
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
         generated, scale, close = (values.cpu() for values in self._distances(sets))
         ordered, order = generated.sort()
         reached = resamples.generated_counts[:, order].cumsum(1) * 2 >= len(ordered)
         medians = ordered[reached.int().argmax(1)]
-        resampled = {
-            "memorization_ratio": medians / scale,
-            "memorization_share": resamples.generated_means(generated < close),
-        }
-        return {key: resampled[key] for key in self._defined(scale, close)}
-
-    def _defined(self, scale: Tensor, close: Tensor) -> list[str]:
-        """The values that are defined: a distance of 0 is that of held-out images which are training images."""
-        return [key for key, distance in zip(self.values, (scale, close), strict=True) if distance > 0]
+        return _defined(medians / scale, resamples.generated_means(generated < close), scale, close)
 
     def _distances(self, sets: Comparison) -> tuple[Tensor, Tensor, Tensor]:
         """Of each generated image to the nearest training image; the median and 1st percentile of held-out images'."""
         held_out = sets.real.once(nearest, sets.real.features, sets.training.features)[0][:, 0]
         generated = sets.generated.once(nearest, sets.generated.features, sets.training.features)[0][:, 0]
         return generated, held_out.median(), held_out.quantile(0.01)
+
+
+def _defined(ratio: Tensor, share: Tensor, scale: Tensor, close: Tensor) -> dict[str, Tensor]:
+    """The values that are defined: a distance of 0 is that of held-out images which are training images."""
+    values = {"memorization_ratio": (ratio, scale), "memorization_share": (share, close)}
+    return {key: value for key, (value, distance) in values.items() if distance > 0}
