@@ -43,13 +43,7 @@ class LinearDecay(LambdaLR):
 
 
 class CosineDecay(LambdaLR):
-    """The full rate until `start`, then half a cosine down to `end_factor` of it at the end of the run.
-
-    Args:
-        total_steps: generator steps of the run; the module fills it in.
-        start: share of the run at the full rate, 0..1.
-        end_factor: share of the rate that is left at the end, 0..1.
-    """
+    """The full rate until `start`, then half a cosine down to `end_factor` of it; arguments as for `LinearDecay`."""
 
     def __init__(self, optimizer: Optimizer, total_steps: int, start: float = 0.0, end_factor: float = 0.0) -> None:
         _require(total_steps, start=start, end_factor=end_factor)
