@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import torch
 from joblib import cpu_count
@@ -46,7 +46,10 @@ def run_parallel(job: RemoteJob, batch: Sequence[Sequence[str]], first: int, n_j
                         running[slot] = start((job, overrides, number), environment)
                 time.sleep(POLL_SECONDS)
         finally:
-            _end(running.values())
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                process.wait()  # it saves a checkpoint first; if this process is killed meanwhile, it ends at once
 
 
 def visible_gpus(accelerator: str) -> list[str]:
@@ -65,10 +68,3 @@ def start(call: tuple[RemoteJob, Sequence[str], int], environment: dict[str, str
         pickle.dump(call, process.stdin)
         process.stdin.flush()  # not closed: the job ends when this pipe is closed
     return process
-
-
-def _end(processes: Collection[subprocess.Popen]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait()  # it saves a checkpoint first; if this process is killed meanwhile, it ends at once
