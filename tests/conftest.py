@@ -69,15 +69,11 @@ def pytest_xdist_setupnodes(config, specs):
         specs[:] = [execnet.XSpec(f"{spec}//python={shlex.quote(path)}") for spec in specs]
 
 
-def root_of_all_workers(tmp_path_factory):
-    root = tmp_path_factory.getbasetemp()
-    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-
-
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """A function that returns a folder by its name; the first worker of the session that asks for it fills it."""
-    root = root_of_all_workers(tmp_path_factory)
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root  # that of all workers
 
     def folder(name, fill):
         path, done = root / "shared" / name, root / "shared" / f"{name}.done"
@@ -94,7 +90,6 @@ def shared(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(shared):
     """A function from a name of RUNS to the folder of such a run, which tests read and leave as it is."""
-
     from gan.config import compose
     from gan.train import train
 

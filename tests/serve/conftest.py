@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import socket
-import subprocess
 import threading
 from contextlib import ExitStack, asynccontextmanager
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from exports import files
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from listening import listening
 from omegaconf import OmegaConf
+from processes import redis, serve
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_generators import save_checkpoint, save_checkpoints
 
@@ -26,7 +26,7 @@ from gan.serve import service as service_module
 from gan.serve.app import create_app
 from gan.serve.settings import read_settings
 
-__all__ = ["files"]
+__all__ = ["files", "redis", "serve"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -43,28 +43,6 @@ def quick_looks(monkeypatch):
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
     return save_checkpoints(tmp_path_factory.mktemp("checkpoints"))
-
-
-@pytest.fixture
-def redis(tmp_path):
-    """The address of a Redis server of this test's own, and a function that stops it."""
-    program = shutil.which("redis-server")
-    if program is None:
-        reason = "needs Redis (Debian: apt-get install redis-server)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert any("Ready to accept connections" in line for line in process.stdout)
-
-    def stop():
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-    yield f"redis://127.0.0.1:{port}/0", stop
-    stop()
 
 
 @pytest.fixture(scope="session")
