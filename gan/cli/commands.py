@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 
 import gan
 from gan.closed_output import outlive_reader, require_written
@@ -80,6 +82,8 @@ def run(command: str) -> None:
 def complete(words: Sequence[str]) -> None:
     """Does what Hydra's `--shell-completion` does. The shell hands the line to be completed on in COMP_LINE."""
     from gan.cli.hydra_run import run_hydra
+    from gan.config import CONFIG_DIR
+    from gan.config.early_checks import groups_of
     from gan.config.hydra_flags import long_flags, split_flags
 
     action, _, shell = " ".join(words).partition("=")
@@ -101,4 +105,10 @@ def complete(words: Sequence[str]) -> None:
             return
         os.environ["COMP_LINE"] = " ".join(["gan", *flags, *overrides, last])
     _, options, _ = split_flags(["--shell-completion", *words])
-    run_hydra(command, options)
+    with redirect_stdout(StringIO()) as found:
+        run_hydra(command, options)
+    if action != "query":
+        print(found.getvalue(), end="")
+        return
+    foreign = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}.difference(groups_of(command))
+    print(*(word for word in found.getvalue().split() if word.partition("=")[0] not in foreign))

@@ -63,6 +63,7 @@ def completed(gan, monkeypatch):
         ("gan generate --cf", ["--cfg"]),
         ("gan evaluate ckpt=last data=dig", ["data=digits"]),
         ("gan serve root", ["root_path="]),
+        ("gan generate mo", ["mode="]),  # model is a group of train
         ("gan nothing mod", []),
         ("gan train --nothing mod", []),
     ],
