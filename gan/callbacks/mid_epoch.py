@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning import Callback
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from gan.module import GAN
 from gan.randomness import derive_seed
 from gan.trainer_types import Trainer, early_stops, limited
 
+NOT_STOPPED, PATIENCE_EXHAUSTED = EarlyStoppingReason.NOT_STOPPED, EarlyStoppingReason.PATIENCE_EXHAUSTED
 log = logging.getLogger("gan")
 
 
@@ -40,6 +42,11 @@ class MidEpoch(Callback):
         self._states_to_restore: list[Tensor] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        for callback in trainer.early_stopping_callbacks:  # Lightning restores the old patience, and ends as it did
+            if state := checkpoint["callbacks"].get(callback.state_key):
+                state["patience"] = callback.patience
+                if state["wait_count"] < callback.patience and state["stopping_reason"] == PATIENCE_EXHAUSTED.value:
+                    state["stopping_reason"] = NOT_STOPPED.value
         _, batches = epoch_position(checkpoint)
         if not batches:
             return

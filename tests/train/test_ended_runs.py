@@ -41,9 +41,16 @@ def test_a_run_that_early_stopping_has_ended_trains_no_further_with_it(run, tmp_
     assert metrics == pytest.approx(measured)
     assert (last.read_bytes(), {**json.loads(summary.read_text()), "minutes": 0}) == before
     assert [line for line in caplog.messages if line.startswith("ended")] == [
-        "ended       by EarlyStopping of val/fid_mnist; without this callback the run resumes"
+        "ended       by EarlyStopping of val/fid_mnist; without it, or with more patience, the run resumes"
     ] * 2
     assert run(*settings, "ckpt_path=auto")[0].images_seen > module.images_seen
+
+
+def test_a_run_that_early_stopping_has_ended_resumes_with_more_patience(run):
+    settings = ("trainer.max_epochs=9", "trainer.limit_train_batches=1")
+    for patience, epochs in ((1, 2), (3, 4), (2, 4)):
+        module, _ = run(*settings, f"+callbacks.early={EARLY.replace('1,', f'{patience},')}", "ckpt_path=auto")
+        assert module.images_seen == 16 * epochs
 
 
 def test_early_stopping_after_the_last_epoch_has_ended_nothing(run, caplog):
