@@ -77,6 +77,12 @@ def test_a_bad_trial_is_cut_recorded_and_told_with_what_it_saved(sweep, folder, 
     assert trials()[1] == ("COMPLETE", 2, {})
 
 
+@pytest.mark.slow
+def test_a_trial_of_two_validations_trains_to_its_end(sweep, statuses):
+    assert sweep(*SEARCH, "trainer.max_epochs=2", "hydra.sweeper.n_trials=2")[0] == 0
+    assert statuses() == ["finished", "finished"]
+
+
 @pytest.mark.process
 def test_a_killed_search_resumes_with_its_pruned_trials(sweep, killed, folder, trials, statuses):
     search = (*SEARCH, "hydra.sweeper.n_trials=3", "+callbacks.levels.killed=2", "+callbacks.levels.notes=killed")
