@@ -46,7 +46,8 @@ async def test_rates(service):
         refused = await client.get("/info", headers=keys[0])
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 60
-        assert (await client.get("/readyz")).status_code == 200
+        for path in ("/readyz", "/health", "/metrics", "/", "/docs", "/openapi.json", "/ui/"):
+            assert (await client.get(path, headers=keys[0])).status_code == 200
 
 
 async def test_a_body_that_is_not_json_counts(service):
