@@ -233,3 +233,8 @@ def test_the_readme_is_short():
 def test_every_page_is_in_the_site():
     site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert all(page.removeprefix("docs/") in site for page in PAGES[1:])
+
+
+def test_the_architecture_names_every_module_and_folder():
+    names = {path.name + "/" * path.is_dir() for path in (ROOT / "gan").glob("[!_]*") if path.suffix in (".py", "")}
+    assert {name for name in names if f"`gan/{name}`" not in read("docs/architecture.md")} == set()
