@@ -43,7 +43,7 @@ def run_hydra(command: str, options: argparse.Namespace) -> None:
     if options.help or options.hydra_help:
         print(flags_help() if options.hydra_help else command_help(command, options.overrides, _own_configs(options)))
         return
-    stopped_by = () if command == "train" else (signal.SIGTERM,)  # which saves a checkpoint first
+    stopped_by = () if command == "train" else (signal.SIGTERM, signal.SIGHUP)  # which saves a checkpoint first
     with ended_by(*stopped_by), own_hydra():
         _run_hydra(command, options)
 

@@ -90,6 +90,8 @@ def serve(cfg: DictConfig) -> None:
     log.info("serving %s at http://%s:%d, %s", ", ".join(models), f"[{host}]" if ":" in host else host, port, keys)
     if settings.workers == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has stopped
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it; a closed terminal stops the service
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         uvicorn.Server(server_config(settings, log=LOGGING)).run([listener])
     else:
         from gan.serve.workers import supervise

@@ -1,6 +1,7 @@
 """`gan generate`: the images it generates and the files it writes."""
 
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -155,14 +156,15 @@ def test_an_output_leaves_no_other_folder(gan, checkpoints, tmp_path, command):
 
 
 @pytest.mark.process
-def test_a_terminated_command_leaves_no_unfinished_file(checkpoints, tmp_path, python):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_terminated_command_leaves_no_unfinished_file(checkpoints, tmp_path, python, without_nohup, number, code):
     arguments = [f"ckpt={checkpoints['conditional']}", "num_images=50000000", "output=a.npy"]
     process = subprocess.Popen([python, "-m", "gan", "generate", *arguments], cwd=tmp_path, stderr=subprocess.DEVNULL)
     while not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 10_000]:
         assert process.poll() is None
         time.sleep(0.01)
-    process.terminate()
-    assert process.wait(60) == 143
+    process.send_signal(number)
+    assert process.wait(60) == code
     assert not list(tmp_path.rglob("*"))
 
 
