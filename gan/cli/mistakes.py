@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gan.errors import UserError
+from gan.errors import Stopped, UserError
 
 
 @contextmanager
@@ -26,7 +26,9 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
         is_first = command != "train" or is_first_of_machine()
         yield
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
+        if (stopped := _earlier(error, Stopped)) is not None and stopped is not error:
+            raise stopped from None
+        interrupted = _earlier(error, KeyboardInterrupt) is not None
         if (is_first and traceback_wanted) or not (interrupted or isinstance(error, _mistakes())):
             raise
         if is_first:
@@ -37,6 +39,13 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
                 line = explain(error, command)
             print(f"gan {command}: {line}", file=sys.stderr)
         raise SystemExit(130 if interrupted else 2) from error
+
+
+def _earlier(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """The error of this kind that has led to another one; libraries raise their own where they are interrupted."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _mistakes() -> tuple[type[Exception], ...]:

@@ -8,7 +8,7 @@ import pytest
 from tiny_runs import NARROW, TINY
 
 from gan.cli.mistakes import mistakes_in_one_line
-from gan.errors import UserError
+from gan.errors import Stopped, UserError
 from gan.hardware import cpu_has_bf16
 
 RUN = (*TINY, *NARROW, "~callbacks.plots")
@@ -142,6 +142,20 @@ def test_an_interrupted_run_is_one_line(gan, monkeypatch):
 
     monkeypatch.setattr("gan.generate.command.generate", interrupt)
     assert gan("generate") == (130, "", "gan generate: interrupted\n")
+
+
+def failing_cleanup(error):
+    try:
+        raise error
+    finally:
+        {}["half done"]
+
+
+@pytest.mark.parametrize(("stop", "status"), [(KeyboardInterrupt(), 130), (Stopped(143), 143)])
+def test_an_error_of_what_a_signal_has_interrupted_is_not_told(gan, monkeypatch, stop, status):
+    monkeypatch.setattr("gan.generate.command.generate", lambda cfg: failing_cleanup(stop))
+    line = "gan generate: interrupted\n" if status == 130 else ""
+    assert gan("generate") == (status, "", line)
 
 
 def test_an_interrupt_while_the_program_is_imported_is_one_line(gan, monkeypatch):
