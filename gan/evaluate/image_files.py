@@ -166,7 +166,8 @@ def _load(path: Path, key: str) -> dict[str, np.ndarray]:
         if isinstance(loaded, np.ndarray):
             return {key: loaded}
         with loaded as archive:
-            named, small = dict(archive), {name.lower(): array for name, array in archive.items()}
+            named = dict(archive)
+        small = {name.lower(): array for name, array in named.items()}
         return small if len(small) == len(named) else named  # x and X may be two arrays
     except Exception as error:  # NumPy and zipfile raise many kinds, and a damaged header is parsed as Python text
         what = f"not a readable {path.suffix} file of numbers"
