@@ -55,7 +55,8 @@ def _run_hydra(command: str, options: argparse.Namespace) -> None:
     version.setbase("1.3")
     hydra = ComposingHydra.create_main_hydra2(command, _search_path(options))
     name, overrides = options.config_name or command, options.overrides
-    if options.config_path is not None and not _has_folder(hydra, name, overrides):
+    own = options.config_path is not None or options.config_name is not None
+    if own and not _has_folder(hydra, name, overrides):
         overrides += ["+shared=own_folder", f"hydra.run.dir=outputs/{command}/${{now:%Y-%m-%d_%H-%M-%S-%f}}"]
     if options.cfg:
         hydra.show_cfg(name, overrides, options.cfg, options.package, options.resolve)
