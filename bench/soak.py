@@ -27,7 +27,8 @@ import torch
 from serving import free_port, memory, started
 
 from gan.checkpoint_files import PRETRAINED
-from gan.safetensors_files import pack, unpack
+from gan.inference import DigitGenerator
+from gan.inference.exported_files import write_safetensors
 
 EVERY = 3.0  # seconds between two events
 BETWEEN_KILLS = 20.0  # seconds in which a new worker starts
@@ -162,11 +163,11 @@ def children(pid: int) -> list[int]:
 
 def replace(file: Path, number: int, damaged: bool) -> None:
     """Replaces the file by one with slightly other weights, or by half of one."""
-    weights, metadata = unpack(PRETRAINED)
-    first = next(name for name, value in weights.items() if value.is_floating_point())
-    content = pack({**weights, first: weights[first] * (1 + number / 1000)}, metadata)
-    new = file.with_name("new")
-    new.write_bytes(content[: len(content) // 2] if damaged else content)
+    generator, new = DigitGenerator.open(PRETRAINED, device="cpu"), file.with_name("new")
+    next(generator.network.parameters()).mul_(1 + (number + 1) / 1000)
+    write_safetensors(generator.network, {**generator.facts, "version": generator.info()["version"]}, new)
+    if damaged:
+        os.truncate(new, new.stat().st_size // 2)
     os.replace(new, file)
 
 
