@@ -82,6 +82,7 @@ def finish(service: "Service", job: Job, wait: Callable[[Coroutine], Any]) -> No
     log.info("job %s: %s images", job.id, f"{job.record.num_images:,}")
     failure = None
     try:
+        remove_temporary_files(job.folder, job.shards)
         if not job.result.exists():  # else a worker was killed before it could record the end
             _generate(service, job, wait)
     except Exception as error:
@@ -99,7 +100,6 @@ def finish(service: "Service", job: Job, wait: Callable[[Coroutine], Any]) -> No
 
 def _generate(service: "Service", job: Job, wait: Callable[[Coroutine], Any]) -> None:
     """Writes the shards that are missing, then the result."""
-    remove_temporary_files(job.folder, job.shards)
     job.update(state="running")
     record, settings = job.record, service.settings
     file = next(job.folder.glob("model.*"))

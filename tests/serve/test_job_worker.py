@@ -153,7 +153,8 @@ async def test_a_result_is_kept_where_the_end_could_not_be_recorded_at_once(serv
 
     def on_a_full_disk(path, content):
         if '"done"' in content and not refused:
-            refused.append(path)
+            refused.append(path.with_name(f".job.json.{'0' * 32}"))
+            refused[0].touch()  # as a worker that is killed here leaves it
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, content)
 
@@ -162,6 +163,7 @@ async def test_a_result_is_kept_where_the_end_could_not_be_recorded_at_once(serv
         entry = await until(client, await submit(client), "done", "failed")
         assert (entry["state"], entry["error"], len(refused)) == ("done", None, 1)
         assert (await client.get(entry["download"])).status_code == 200
+    assert not refused[0].exists()
     assert f"jobs_dir={tmp_path / 'jobs'}: [Errno 28] No space left on device" in caplog.messages
 
 
