@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 from listening import listening
-from nginx import in_front_of
+from nginx import CONFIG, in_front_of
 from starlette.responses import PlainTextResponse
 
 from gan.serve.proxies import ProxyHeaders
@@ -108,3 +108,8 @@ async def test_of_the_schemes_of_several_proxies_the_clients_counts(service):
         for header in ("https", "https,http", "https, http"):
             response = await client.get("/v1/models/", headers={"X-Forwarded-Proto": header}, follow_redirects=False)
             assert response.headers["location"].startswith("https://")
+
+
+def test_nginx_closes_an_idle_connection_before_the_service_does(settings):
+    (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", CONFIG.read_text(encoding="utf-8"))
+    assert int(seconds) < settings().keep_alive  # a request would meet a closed connection, and get status 502
