@@ -1,7 +1,7 @@
 // The form "Generate": images of given digits, and their downloads.
 
 import { directions } from "./directions.js";
-import { $, attempt, digits, modelFields, named, save, seedIn, tell, truncation, wholeNumber } from "./shared.js";
+import { $, attempt, digits, modelFields, named, renewed, save, seedIn, tell, truncation, wholeNumber } from "./shared.js";
 import { requestJson } from "./service.js";
 
 const wide = matchMedia("(min-width: 560px)");
@@ -30,7 +30,7 @@ export function generate() {
 
 // The images on the page, by the newest version of their model.
 export async function generateAgain() {
-  return !shown || attempt("generate", "images", () => show({ ...shown, version: null }));
+  return !shown || attempt("generate", "images", () => show(renewed(shown)));
 }
 
 async function show(body) {

@@ -1,6 +1,6 @@
 // The form "Interpolate": a latent path between two digits. Its frames are fetched once; the slider shows one of them.
 
-import { $, attempt, classes, modelFields, named, save, seedIn, tell } from "./shared.js";
+import { $, attempt, classes, modelFields, named, renewed, save, seedIn, tell } from "./shared.js";
 import { requestJson } from "./service.js";
 
 const FRAMES = 33;
@@ -22,7 +22,7 @@ export function interpolate() {
 
 // The latent path on the page, by the newest version of its model.
 export async function interpolateAgain() {
-  return !shown || attempt("interpolate", "frame", () => show({ ...shown.body, version: null }));
+  return !shown || attempt("interpolate", "frame", () => show(renewed(shown.body)));
 }
 
 async function show(body) {

@@ -25,6 +25,13 @@ export function watchedVersions() {
   return catalogue.watch ? catalogue.models.map(({ version }) => version).join() : "";
 }
 
+// A request for the same images by the newest version of its model, as far as the service still has the model and the digits.
+export function renewed(body) {
+  const model = catalogue.models.find(({ name }) => name === body.model) ?? shownModel();
+  const digits = model.classes && body.digits?.map((digit) => Math.min(digit, model.classes.length - 1));
+  return { ...body, digits, model: model.name, version: null };
+}
+
 export function modelFields() {
   const model = chosenModel();
   return model ? { model: model.name } : {};

@@ -1,6 +1,11 @@
 """Keyboard, history and screen readers: what the two forms share."""
 
+import os
+
 import pytest
+from tiny_generators import save_checkpoint
+
+from gan.serve import models
 
 pytestmark = pytest.mark.browser
 
@@ -40,3 +45,18 @@ def test_a_screen_reader_says_what_is_seen_and_nothing_twice(page):
     shown.generate(seed="8")
     shown.until(lambda: "seed 8." in shown["generate-status"].text)
     assert not shown.browser.execute_script("return window.again")
+
+
+@pytest.mark.parametrize("num_classes", [None, 4])
+def test_a_page_that_follows_a_training_shows_a_model_of_fewer_digits(page, ckpt, monkeypatch, num_classes):
+    monkeypatch.setattr(models, "CHECK_SECONDS", 0.05)
+    shown = page("watch=true", model=ckpt)
+    shown.interpolated()
+    shown.generate(digits="7", count="5")
+    shown.until(lambda: "5 images" in shown["generate-status"].text)
+    before = shown["generate-status"].text, shown["interpolate-status"].text
+    os.replace(save_checkpoint(ckpt.with_name("new.ckpt"), num_classes), ckpt)
+    shown.until(lambda: shown["generate-status"].text != before[0] and shown["interpolate-status"].text != before[1])
+    assert len(shown.images()) == 5
+    assert not shown["generate-error"].is_displayed()
+    assert not shown["interpolate-error"].is_displayed()
