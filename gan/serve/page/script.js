@@ -35,10 +35,12 @@ let followed = null; // the versions that the page shows
 // Shows the same seeds again whenever a new checkpoint is served. What fails is tried again later.
 async function follow() {
   followed ||= watchedVersions();
-  if (!followed || document.hidden) return;
-  await loadModels().catch(() => null);
-  const newest = watchedVersions();
-  if (newest !== followed && (await generateAgain()) && (await interpolateAgain())) followed = newest;
+  if (followed && !document.hidden) {
+    await loadModels().catch(() => null);
+    const newest = watchedVersions();
+    if (newest !== followed && (await generateAgain()) && (await interpolateAgain())) followed = newest;
+  }
+  setTimeout(follow, FOLLOW_MILLISECONDS); // from the responses on: requests to a slow service do not pile up
 }
 
 for (let digit = 0; digit < 10; digit += 1) {
@@ -81,4 +83,4 @@ onSubmit("key-form", () => {
   start();
 });
 start();
-setInterval(follow, FOLLOW_MILLISECONDS);
+setTimeout(follow, FOLLOW_MILLISECONDS);

@@ -1,6 +1,7 @@
 """Keyboard, history and screen readers: what the two forms share."""
 
 import os
+import time
 
 import pytest
 from tiny_generators import save_checkpoint
@@ -60,3 +61,19 @@ def test_a_page_that_follows_a_training_shows_a_model_of_fewer_digits(page, ckpt
     assert len(shown.images()) == 5
     assert not shown["generate-error"].is_displayed()
     assert not shown["interpolate-error"].is_displayed()
+
+
+@pytest.mark.slow
+def test_a_page_that_follows_a_training_waits_for_a_slow_service(page, ckpt):
+    shown = page("watch=true", model=ckpt)
+    shown.interpolated()
+    slow = {"offline": False, "latency": 8000, "downloadThroughput": -1, "uploadThroughput": -1}
+    shown.browser.execute_cdp_cmd("Network.enable", {})
+    shown.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
+    try:
+        shown.requested("")
+        shown.until(lambda: shown.requested("/v1/models"))
+        time.sleep(6)  # the page asks every five seconds
+        assert shown.requested("/v1/models") == []
+    finally:
+        shown.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow | {"latency": 0})
