@@ -6,7 +6,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from gan.errors import UserError
 
 ANIMATION_SCALE = 8
 VIEWED = 480
-ReturnFormat = Literal["tensor", "numpy", "pil", "base64"]
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -100,19 +99,6 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 def base64_pngs(images: Tensor) -> list[str]:
     """uint8 [N, C, H, W] with C = 1 or 3 -> a PNG file for each image, in base64."""
     return [base64.b64encode(file).decode() for file in pngs(images)]
-
-
-def as_format(images: Tensor, return_format: ReturnFormat) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
-    """uint8 [N, C, H, W] unchanged, as an array, as pictures, or as PNG files in base64; a UserError otherwise."""
-    if return_format == "tensor":
-        return images
-    if return_format == "numpy":
-        return images.numpy()
-    if return_format == "pil":
-        return pictures(images)
-    if return_format == "base64":
-        return base64_pngs(images)
-    raise UserError(f"return_format={return_format}: tensor, numpy, pil or base64")
 
 
 def animation(images: Tensor, scale: int | None = None) -> list[Image.Image]:

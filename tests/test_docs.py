@@ -5,6 +5,7 @@ commands and their keys must exist all the same. `documented.py` has the setting
 """
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -233,6 +234,12 @@ def test_the_readme_is_short():
 def test_every_page_is_in_the_site():
     site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert all(page.removeprefix("docs/") in site for page in PAGES[1:])
+
+
+def test_what_the_api_page_shows_is_imported_from_its_package():
+    names = [name for name in re.findall(r"^::: gan\.([\w.]+)$", read("docs/api.md"), re.M) if "." in name]
+    for folder, *_, name in (each.split(".") for each in names):
+        assert hasattr(importlib.import_module(f"gan.{folder}"), name), name
 
 
 def test_the_architecture_names_every_module_and_folder():

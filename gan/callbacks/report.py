@@ -109,7 +109,10 @@ class RunReport(Callback):
         if any(left is not None and left <= 0 for left in timers):
             log.info("ended       trainer.max_time is used up; a longer one, or null, resumes the run")
         for callback in early_stops(trainer) if epochs != trainer.max_epochs else []:
-            log.info("ended       by EarlyStopping of %s; without it, or with more patience, the run resumes", callback.monitor)
+            log.info(
+                "ended       by EarlyStopping of %s; without it, or with more patience, the run resumes",
+                callback.monitor,
+            )
         log.info("done        %.1f minutes in all, %s images; see %s", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor, better):
             log.info("\n%s", table)

@@ -113,7 +113,8 @@ def _run(hydra: Hydra, command: str, name: str, overrides: list[str], task: Task
             raise UserError(f"{text}: only with --multirun, which starts a sweep")
     check(command, own, config)
     if own.get("output_dir", str(folder)) != str(folder):
-        raise UserError(f"output_dir={own.output_dir}: a run has one folder, hydra.run.dir=FOLDER names it")
+        named = "hydra.run.dir=FOLDER names it, and a config leaves output_dir out"
+        raise UserError(f"output_dir={own.output_dir}: a run has one folder, {named}")
     if not is_later_rank():  # Lightning starts those without a .hydra of their own
         refuse_other_folders(config.hydra, command)
     has_folder = folder != Path.cwd() or config.hydra.output_subdir is not None

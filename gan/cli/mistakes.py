@@ -43,8 +43,12 @@ def mistakes_in_one_line(command: str) -> Iterator[None]:
 
 def _earlier(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
     """The error of this kind that has led to another one; libraries raise their own where they are interrupted."""
+    seen: set[int] = set()  # the causes of an error may lead back to it
     while error is not None and not isinstance(error, kind):
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
+        if id(error) in seen:
+            return None
     return error
 
 

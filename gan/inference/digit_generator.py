@@ -6,31 +6,29 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from gan.checkpoint_files import SHAPE, checkpoint_path
-from gan.config.allowed import COUNT, OPTIONAL_COUNT, SIZE, Number
+from gan.config.allowed import COUNT, SIZE, Number
 from gan.config.bounds import GENERATE
 from gan.config.early_checks import expanded
 from gan.errors import UserError
 from gan.generator_inputs import check_inputs
-from gan.images import ReturnFormat, as_format, grid
 from gan.inference.arguments import Select, find_device, number, requested_labels
 from gan.inference.chunks import CHUNK, ChunkRunner, Inputs, chunks
 from gan.inference.class_mixing import interpolate_labels, main_classes
 from gan.inference.classifier_selection import select_by_classifier
 from gan.inference.directions import MovableLatents
 from gan.inference.exported_files import READERS, OnnxGenerator, read_export
+from gan.inference.image_forms import ImageForms
 from gan.inference.network_loading import load_generator, weights_checksum
 from gan.randomness import derive_seed, latents, random_seed, slerp, truncate
 
 log = logging.getLogger("gan")
 
 
-class DigitGenerator(MovableLatents):
+class DigitGenerator(MovableLatents, ImageForms):
     """A trained generator and the facts known about it.
 
     Image i of a seed is always the same, to the bit on one device at one `torch.set_float32_matmul_precision`, whatever
@@ -196,31 +194,6 @@ class DigitGenerator(MovableLatents):
         if labels is not None and self.num_classes is not None:
             labels = interpolate_labels(labels, steps, self.num_classes)
         return slerp(ends[:-1], ends[1:], steps).flatten(0, 1), labels
-
-    def images(
-        self,
-        num_images: int,
-        digits: Sequence[int] | None = None,
-        seed: int | None = None,
-        truncation: float | None = None,
-        select: Select = None,
-        return_format: ReturnFormat = "tensor",
-    ) -> Tensor | np.ndarray | list[Image.Image] | list[str]:
-        """The images of `generate`: a tensor or an array uint8 [N, C, 28, 28], PIL images, or PNG files in base64."""
-        return as_format(self.generate(num_images, digits, seed, 0, truncation, select), return_format)
-
-    def grid(
-        self,
-        num_images: int,
-        digits: Sequence[int] | None = None,
-        seed: int | None = None,
-        truncation: float | None = None,
-        select: Select = None,
-        columns: int | None = None,
-    ) -> Image.Image:
-        """The images of `generate` as one picture, row by row; without `columns` about square."""
-        columns = number(OPTIONAL_COUNT, "columns", columns)
-        return grid(self.generate(num_images, digits, seed, 0, truncation, select), columns)
 
     def sample_chunks(self, inputs: Iterable[Inputs]) -> Iterator[Tensor]:
         """The images of each chunk of latents and labels; arguments as for `sample`, at most the largest size each."""

@@ -92,3 +92,14 @@ def test_only_a_run_with_a_folder_needs_one_that_it_may_write(gan, monkeypatch):
     assert "a run needs a folder" not in gan("doctor")[2]
     code, _, err = gan("generate", "ckpt=pretrained", "num_images=1", "output=mine/one.png")
     assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("flag", ["--config-dir", "--config-path"])
+def test_a_printed_config_runs_as_one_of_ones_own(gan, tmp_path, flag):
+    code, printed, _ = gan("generate", "--cfg", "job", "ckpt=pretrained", "num_images=1")
+    assert code == 0
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "one.yaml").write_text(printed)
+    code, out, err = gan("generate", flag, "own", "--config-name", "one", "output=one.png")
+    assert (code, err) == (0, "")
+    assert Path(out.splitlines()[-1]) == tmp_path / "one.png"
