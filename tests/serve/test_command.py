@@ -49,7 +49,7 @@ def test_a_killed_service_sends_no_truncated_response_and_a_stopped_one_finishes
 
 
 @pytest.mark.process
-def test_a_job_of_a_killed_service_is_continued_by_the_next(serve, tmp_path):
+def test_a_job_of_a_killed_service_is_continued_by_the_next(serve, tmp_path, without_nohup):
     given = [f"ckpt='{save_checkpoint(tmp_path / 'a.ckpt')}'", "port=0", f"jobs_dir='{tmp_path / 'jobs'}'"]
     server = serve(*given)
     entry = server.client.post("/v1/jobs", json={"num_images": 1_000_000}).json()
@@ -67,7 +67,7 @@ def test_a_job_of_a_killed_service_is_continued_by_the_next(serve, tmp_path):
     server = serve(*given, "drain_seconds=0")
     wait_for_more_than(done)
     assert server.client.delete(entry["url"]).status_code == 204
-    server.process.terminate()
+    server.process.send_signal(signal.SIGHUP)  # as a closed terminal does
     assert server.process.wait(PATIENCE) == 0
     assert list((tmp_path / "jobs").glob("*/")) == []
 
