@@ -235,7 +235,9 @@ def test_a_path_from_python_may_be_below_the_home_folder(files, monkeypatch):
     assert (files / "out" / "metrics.json").is_file()
 
 
-def test_names_and_numbers_may_be_those_of_numpy_and_a_folder_below_the_home_folder(data, monkeypatch, tmp_path):
+def test_names_and_numbers_may_be_those_of_numpy_and_a_folder_below_the_home_folder(
+    data, monkeypatch, tmp_path, no_pictures
+):
     monkeypatch.setenv("HOME", str(tmp_path))
     epochs = {np.int64(1): data.train_images[:60], 2: data.train_images[60:120]}
     numbers = {"num_samples": np.int64(20), "repeats": np.uint8(2), "confidence": np.float32(0.5)}
