@@ -117,8 +117,7 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
         raise UserError(f"{wrong}: not UTF-8, {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         if str(error).startswith("Unable to configure"):  # raised by logging.config
-            hint = "; hydra/job_logging=none logs to run.log alone" if "hydra/job_logging=disabled" in overrides else ""
-            raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}{hint}") from error
+            raise UserError(f"hydra.job_logging and hydra.hydra_logging: {error}, {error.__cause__}") from error
         if wrong := " ".join(filter(_is_wrong_choice, overrides)):
             told = "a config group takes the name of one of its configs, or a list of names"
             raise UserError(f"{wrong}: {told}") from error

@@ -28,6 +28,7 @@ from gan.evaluate.table import Values, short_names
 from gan.inference import DigitGenerator
 from gan.inference.network_loading import weights_checksum
 from gan.optional_files import read_json
+from gan.runs.folder import held
 from gan.runs.records import run_data, run_folder
 
 log = logging.getLogger("gan")
@@ -77,13 +78,14 @@ def evaluate(cfg: DictConfig) -> dict[str, Values]:
     sets: list[ImageSet] = [GeneratedSet(name, one, wanted, cfg.seed) for name, one in models]
     for name, path, file in zip(names[len(generators) :], given, label_files, strict=True):
         sets.append(images_of_file(name, path, file, data.source, cfg))
-    evaluation = compare(sets, data, labels, cfg, folder)
-    for one, checkpoint in zip(sets, paths, strict=False):
-        run = run_folder(checkpoint)
-        if run is not None and (minutes := read_json(run / "summary.json").get("minutes")) is not None:
-            evaluation.columns[one.name]["train/minutes"] = minutes
-    versions = {path: weights_checksum(one.network) for path, one in zip(paths, generators, strict=True)}
-    evaluation.save(folder, versions, given)
+    with held(folder):
+        evaluation = compare(sets, data, labels, cfg, folder)
+        for one, checkpoint in zip(sets, paths, strict=False):
+            run = run_folder(checkpoint)
+            if run is not None and (minutes := read_json(run / "summary.json").get("minutes")) is not None:
+                evaluation.columns[one.name]["train/minutes"] = minutes
+        versions = {path: weights_checksum(one.network) for path, one in zip(paths, generators, strict=True)}
+        evaluation.save(folder, versions, given)
     log.info("%s\npictures and numbers: %s", evaluation.markdown(), folder)
     return evaluation.columns
 

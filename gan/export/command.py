@@ -18,6 +18,7 @@ from gan.config import settle_output_dir
 from gan.config.early_checks import check_bounds
 from gan.errors import UserError, check_installed
 from gan.export.model_card import card, newest_measures, read_measures
+from gan.generate.array_files import require_absent
 from gan.generate.modes import Samples
 from gan.images import enlarge, grid
 from gan.inference import DigitGenerator
@@ -64,6 +65,8 @@ def export(cfg: DictConfig) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files(files) as temporary:
             difference = _write(generator, facts, form, temporary, evaluation, cfg)
+            if not cfg.overwrite:
+                require_absent(files)
     except OSError as error:
         raise UserError(f"output={path}: it cannot be written there ({error.strerror or error})") from error
     log.info("largest difference to the checkpoint's images in [-1, 1]: %.2g", difference)

@@ -72,7 +72,7 @@ def held(folder: Path) -> Iterator[None]:
                     _delete(new)
                 raise
     except Timeout as error:
-        raise UserError(f"hydra.run.dir={folder}: another process trains there; choose another folder") from error
+        raise UserError(f"hydra.run.dir={folder}: another process writes there; choose another folder") from error
 
 
 def _delete(new: Sequence[Path]) -> None:

@@ -99,7 +99,6 @@ RUN = (*TINY, *NARROW, "~callbacks.plots")
         (["train", *RUN, "hydra.searchpath=[/nowhere]"], "hydra.searchpath: /nowhere is not available."),
         (["train", *RUN, "+hydra.job.env_copy=[GAN_NOT_SET]"], "hydra.job.env_copy: the environment variable GAN_NOT_"),
         (["train", *RUN, "~hydra.job_logging.root"], "hydra.job_logging and hydra.hydra_logging: root is missing"),
-        (["train", *RUN, "hydra/job_logging=disabled"], "hydra/job_logging=none logs to run.log alone"),
         (["train", "model=[a"], "model=[a"),
     ],
 )

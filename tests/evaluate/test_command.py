@@ -9,6 +9,7 @@ import torch
 from gan.data import Digits
 from gan.errors import UserError
 from gan.metrics.features import FeatureCollector
+from gan.runs.folder import held
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,12 @@ def test_one_checkpoint_beside_the_floor(checkpoints, measured):
     assert "| test/fid_mnist ↓ |" in (folder / "metrics.md").read_text()
     pictures = {path.name for path in folder.glob("*.png")}
     assert pictures == {"real_and_generated.png", "by_class.png", "confusion.png", "features.png"}
+
+
+def test_two_at_once_do_not_mix_in_one_folder(checkpoints, measured, tmp_path):
+    with held(tmp_path / "evaluation"), pytest.raises(UserError, match="another process writes there"):
+        measured(checkpoints["conditional"])
+    assert [path.name for path in (tmp_path / "evaluation").iterdir()] == [".lock"]
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -32,6 +32,17 @@ def test_what_is_there_stays(exported, tmp_path, name):
     assert (tmp_path / name).read_bytes() != b"mine"
 
 
+def test_what_another_command_writes_meanwhile_stays(exported, tmp_path, monkeypatch):
+    def write(*arguments):
+        (tmp_path / "generator.md").write_text("theirs")
+        return 0.0
+
+    monkeypatch.setattr("gan.export.command._write", write)
+    with pytest.raises(UserError, match=r"generator.md: it is there already, of another command"):
+        exported("unconditional", f"output='{tmp_path / 'generator.safetensors'}'")
+    assert [path.read_text() for path in tmp_path.glob("generator.*")] == ["theirs"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -1,5 +1,6 @@
 """`gan generate`: the images it generates and the files it writes."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -132,6 +133,13 @@ def test_mistakes_leave_nothing(generated, tmp_path, model, output, overrides, m
 def test_each_allowed_format_and_split_is_known():
     assert BOUNDS["generate"]["format"].values == tuple(ENDINGS)
     assert BOUNDS["generate"]["split"].values == tuple(NAMES)
+
+
+def test_a_pipe_stays_one(generated, tmp_path):
+    os.mkfifo(tmp_path / "digits.npz")
+    with pytest.raises(UserError, match=r"digits.npz: it is there, and not a file"):
+        generated("digits.npz", "overwrite=true")
+    assert (tmp_path / "digits.npz").is_fifo()
 
 
 def test_an_output_that_cannot_be_written_is_named(generated, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ def test_a_folder_that_is_in_use_is_refused(run, tmp_path, monkeypatch):
     refused = []
 
     def start_another(*_):
-        with pytest.raises(UserError, match="another process trains there") as raised:
+        with pytest.raises(UserError, match="another process writes there") as raised:
             run("ckpt_path=auto", "trainer.max_epochs=2")
         refused.append(raised)
 

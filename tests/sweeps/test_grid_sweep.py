@@ -103,3 +103,9 @@ def test_a_job_that_resumes_another_run_has_a_score_of_its_own(sweep, folder, ta
     last, best = (json.loads((folder / "0" / "checkpoints" / f"{name}.json").read_text()) for name in ("last", "best"))
     assert best["images_seen"] == last["images_seen"] == int(table()[0]["images"])
     assert float(table()[0]["val/fid_mnist"]) > 0
+
+
+def test_jobs_may_log_nothing(sweep, folder):
+    code, printed = sweep("seed=1", "hydra/job_logging=disabled")
+    assert (code, "Traceback" in printed) == (0, False)
+    assert not (folder / "0" / "run.log").exists()
