@@ -1,10 +1,11 @@
 """What a run reports: at its start its device, data and sizes, at its end its results."""
 
 import logging
+import math
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,9 @@ class RunReport(Callback):
             "floor": finite(floor),
         }
         write_json(folder / "summary.json", summary)
-        timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
-        if any(left is not None and left <= 0 for left in timers):
-            log.info("ended       trainer.max_time is used up; a longer one, or null, resumes the run")
-        for callback in early_stops(trainer) if epochs != trainer.max_epochs else []:
-            log.info(
-                "ended       by EarlyStopping of %s; without it, or with more patience, the run resumes",
-                callback.monitor,
-            )
+        if epochs != trainer.max_epochs and pl_module.images_seen < (pl_module.hparams["max_images"] or math.inf):
+            for reason in _early_ends(trainer):
+                log.info("ended       %s", reason)
         log.info("done        %.1f minutes in all, %s images; see %s", minutes, f"{pl_module.images_seen:,}", folder)
         if table := results_table(folder, floor, better):
             log.info("\n%s", table)
@@ -122,6 +118,15 @@ class RunReport(Callback):
 
     def _minutes(self) -> float:
         return self._minutes_before + (time.perf_counter() - self._started) / 60
+
+
+def _early_ends(trainer: Trainer) -> Iterator[str]:
+    """What has ended a run before its end, and how it resumes."""
+    timers = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+    if any(left is not None and left <= 0 for left in timers):
+        yield "trainer.max_time is used up; a longer one, or null, resumes the run"
+    for callback in early_stops(trainer):
+        yield f"by EarlyStopping of {callback.monitor}; without it, or with more patience, the run resumes"
 
 
 def results_table(run: Path, floor: Mapping[str, float], better: Mapping[str, Direction | None]) -> str:

@@ -23,8 +23,10 @@ class SettingsRecord(Callback):
         pl_module.execution.hindrance(pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
-        if trainer.is_global_zero:
-            write_atomic(Path(self.cfg.output_dir, "config.yaml"), OmegaConf.to_yaml(self.cfg, resolve=True))
+        path = Path(self.cfg.output_dir, "config.yaml")
+        # The settings of a run that has ended already train nothing: it keeps the record of its own.
+        if trainer.is_global_zero and not (trainer.should_stop and path.exists()):
+            write_atomic(path, OmegaConf.to_yaml(self.cfg, resolve=True))
             record_settings()
         open_log()
         self._recorded = True

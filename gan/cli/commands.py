@@ -111,4 +111,4 @@ def complete(words: Sequence[str]) -> None:
         print(found.getvalue(), end="")
         return
     foreign = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}.difference(groups_of(command))
-    print(*(word for word in found.getvalue().split() if word.partition("=")[0] not in foreign))
+    print(*(word for word in found.getvalue().split() if word.partition("=")[0].lstrip("+~") not in foreign))

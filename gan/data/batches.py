@@ -27,8 +27,10 @@ def required_batch(batch: object, channels: int, num_classes: int | None) -> Bat
             raise UserError(f"{gave} a {type(batch).__name__}; a batch is two tensors, (images, labels)")
     if images.dtype != torch.uint8:
         raise UserError(f"{gave} images of {images.dtype}; they must be uint8 in 0..255")
-    if tuple(images.shape[1:]) != (channels, 28, 28):
+    if tuple(images.shape[1:]) != (channels, 28, 28) or not len(images):
         raise UserError(f"{gave} images {list(images.shape)}; they must be [N, {channels}, 28, 28]")
+    if labels.shape[:1] != images.shape[:1]:
+        raise UserError(f"{gave} labels {list(labels.shape)} of {len(images)} images; each image has one")
     if num_classes is None:
         return images, labels
     if labels.dtype not in (torch.int64, torch.int32) or labels.shape != images.shape[:1]:

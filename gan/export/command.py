@@ -4,6 +4,7 @@ A model card and a grid of samples are written beside it. Before that, the new f
 """
 
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ def export(cfg: DictConfig) -> Path:
     """
     form, path = _output(cfg, settle_output_dir(cfg, "export"))
     files = [path, path.with_suffix(".md"), path.with_suffix(".png")]
-    existing = [file for file in files if file.exists() and not (cfg.overwrite and file.is_file())]
+    existing = [file for file in files if os.path.lexists(file) and not (cfg.overwrite and file.is_file())]
     if existing:
         raise UserError(f"output={path}: {existing[0]} is there already; overwrite=true replaces files")
     generator = DigitGenerator.open(cfg.ckpt, "ckpt", "cpu", cfg.trust)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import struct
 import time
@@ -158,7 +159,7 @@ class ArrayFiles:
 
 def require_absent(files: Iterable[Path]) -> None:
     """Raises a UserError for a file that another command has written since this one began."""
-    if there := [path for path in files if path.exists()]:
+    if there := [path for path in files if os.path.lexists(path)]:
         raise UserError(f"output={there[0]}: it is there already, of another command; overwrite=true replaces it")
 
 

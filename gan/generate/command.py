@@ -7,6 +7,7 @@ gan generate digits=[7] directions.slant=1.5 directions.thickness=1
 """
 
 import logging
+import os
 import re
 import shutil
 from pathlib import Path
@@ -140,7 +141,7 @@ def _output(cfg: DictConfig, run_dir: Path) -> tuple[str, Path]:
     if cfg.output is not None and ending and suffix != ending:
         raise UserError(f"output={cfg.output}: with format={image_format} its name ends in {ending}")
     path = run_dir / f"images{ending}" if cfg.output is None else Path(str(cfg.output)).absolute()
-    if path.exists() and not (path.is_file() if ending else path.is_dir()):  # such as a pipe
+    if os.path.lexists(path) and not (path.is_file() if ending else path.is_dir()):  # such as a pipe
         raise UserError(f"output={path}: it is there, and not a {'file' if ending else 'folder'}")
     # A folder of arrays may be resumed or added to, so `ArrayFiles` looks at its files.
     files = path.iterdir() if image_format == "png" and path.exists() else ()

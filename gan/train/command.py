@@ -159,7 +159,7 @@ def _fit(
     """Trains, and returns the last value of each logged metric. With `ended` only the last files are written."""
     settle_precision(cfg.trainer, module, datamodule.batch_size)
     callbacks = _built(cfg, "callbacks", Callback)
-    trainer = _build_trainer(cfg, [MidEpoch(), *callbacks, SettingsRecord(cfg), *([NoMoreBatches()] if ended else [])])
+    trainer = _build_trainer(cfg, [MidEpoch(), *callbacks, *([NoMoreBatches()] if ended else []), SettingsRecord(cfg)])
     check_batches(trainer, datamodule, module)
     check_callbacks(callbacks, cfg.trainer.get("max_time"))
     own_run, ended_well = _wandb_run(), False

@@ -6,7 +6,10 @@ from gan.callbacks.settings_record import SettingsRecord
 
 
 def test_settings_are_recorded_once_also_where_training_never_starts(tmp_path):
-    cfg, trainer = OmegaConf.create({"output_dir": str(tmp_path), "seed": 3}), SimpleNamespace(is_global_zero=True)
+    cfg, trainer = (
+        OmegaConf.create({"output_dir": str(tmp_path), "seed": 3}),
+        SimpleNamespace(should_stop=False, is_global_zero=True),
+    )
     started, never_started = SettingsRecord(cfg), SettingsRecord(cfg)
     started.on_train_start(trainer, None)
     (tmp_path / "config.yaml").unlink()

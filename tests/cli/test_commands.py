@@ -64,6 +64,7 @@ def completed(gan, monkeypatch):
         ("gan evaluate ckpt=last data=dig", ["data=digits"]),
         ("gan serve root", ["root_path="]),
         ("gan generate mo", ["mode="]),  # model is a group of train
+        ("gan generate +mo", []),
         ("gan nothing mod", []),
         ("gan train --nothing mod", []),
     ],

@@ -121,10 +121,15 @@ def test_images_of_a_loader_of_ones_own_are_checked(examples):
         ((images.expand(-1, 3, -1, -1), labels), r"images \[103, 3, 28, 28\]; they must be \[N, 1, 28, 28\]"),
         ((images, labels.byte()), r"labels \[103\] of torch\.uint8; they must be int64 \[103\]"),
         ((images, labels[:, None]), r"labels \[103, 1\] of torch\.int64; they must be int64 \[103\]"),
+        ((images[:0], labels[:0]), r"images \[0, 1, 28, 28\]; they must be"),
+        ((images, labels[:3]), r"labels \[3\] of 103 images; each image has one"),
         ((images, labels + 1), r"labels of 1 to 10; they must be 0\.\.9"),
     ):
         with pytest.raises(UserError, match=f"the training loader gave {message}"):
             required_batch(batch, 1, 10)
+    for few in (labels[:3], labels[0]):
+        with pytest.raises(UserError, match=r"labels .* of 103 images; each image has one"):
+            required_batch((images, few), 1, None)
 
 
 @pytest.mark.parametrize("held_out", [0, 1, 7, 50, 99, 100])

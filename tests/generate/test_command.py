@@ -140,6 +140,9 @@ def test_a_pipe_stays_one(generated, tmp_path):
     with pytest.raises(UserError, match=r"digits.npz: it is there, and not a file"):
         generated("digits.npz", "overwrite=true")
     assert (tmp_path / "digits.npz").is_fifo()
+    (tmp_path / "link.npz").symlink_to("/unmounted/link.npz")
+    with pytest.raises(UserError, match=r"link.npz: it is there, and not a file"):
+        generated("link.npz")
 
 
 def test_an_output_that_cannot_be_written_is_named(generated, tmp_path, monkeypatch):

@@ -53,10 +53,32 @@ def test_a_run_that_early_stopping_has_ended_resumes_with_more_patience(run):
         assert module.images_seen == 16 * epochs
 
 
-def test_early_stopping_after_the_last_epoch_has_ended_nothing(run, caplog):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("trainer.max_epochs=2", f"+callbacks.early={EARLY}"),
+        ("trainer.max_epochs=9", "max_images=128", f"+callbacks.early={EARLY}"),
+        ("+trainer.max_time={milliseconds: 1}", "trainer.limit_train_batches=1"),
+    ],
+    ids=["epochs", "images", "time"],
+)
+def test_what_comes_at_the_end_of_a_complete_run_has_not_ended_it(run, caplog, settings):
     caplog.set_level("INFO", "gan")
-    run("trainer.max_epochs=2", f"+callbacks.early={EARLY}")
+    run(*settings)
     assert not [line for line in caplog.messages if line.startswith("ended")]
+
+
+def test_a_run_that_ends_again_at_once_keeps_the_record_of_the_settings_it_was_trained_with(run, tmp_path):
+    early, config = f"+callbacks.early={EARLY}", tmp_path / "run" / "config.yaml"
+    run("trainer.max_epochs=9", early)
+    before = config.read_bytes()
+    run("trainer.max_epochs=8", early, "ckpt_path=auto")  # its early stopping ends it
+    assert config.read_bytes() == before
+    (tmp_path / "run" / "summary.json").unlink()
+    run("trainer.max_epochs=2", early, "ckpt_path=auto")  # as after a kill: its last files are written
+    assert config.read_bytes() == before
+    run("trainer.max_epochs=3", "ckpt_path=auto")
+    assert config.read_bytes() != before
 
 
 def test_a_finished_run_is_left_as_it_is(run, tmp_path):

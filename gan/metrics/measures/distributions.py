@@ -122,7 +122,7 @@ class InceptionScore(Measure):
 
     def resampled(self, sets: Comparison, resamples: Resamples) -> dict[str, Tensor]:
         # Chance decides which images share a split. Of few images that moves the mean more than the images themselves.
-        return {"is": self.compute(sets)["is_std"] / self.splits**0.5 * _standard_normal(sets.seed, resamples)}
+        return {"is": self.compute(sets)["is_std"] / self.splits**0.5 * _students_t(self.splits, sets.seed, resamples)}
 
     def _mean_and_spread(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.inception import InceptionScore
@@ -162,7 +162,7 @@ class KernelDistance(Measure):
         of_images = resamples.generated_means(_kernel_influence(sets))
         # The mean over random subsets of the same images has an error of its own.
         error = self.compute(sets).get("kid_std", 0.0) / self.subsets**0.5
-        return {"kid": of_images + error * _standard_normal(sets.seed, resamples)}
+        return {"kid": of_images + error * _students_t(self.subsets, sets.seed, resamples)}
 
     def _mean_and_spread(self, sets: Comparison) -> dict[str, float]:
         from torchmetrics.image.kid import KernelInceptionDistance
@@ -194,10 +194,12 @@ def _kernel_influence(sets: Comparison) -> Tensor:
     return 2 * near.double()
 
 
-def _standard_normal(seed: int, resamples: Resamples) -> Tensor:
-    """A number for each resample: float64 [R]."""
+def _students_t(parts: int, seed: int, resamples: Resamples) -> Tensor:
+    """The error of a mean for each resample, in standard errors estimated from as many parts: float64 [R]."""
     generator = torch.Generator().manual_seed(derive_seed(seed))
-    return torch.randn(len(resamples.generated_counts), dtype=torch.float64, generator=generator)
+    shape = max(2, parts), len(resamples.generated_counts)
+    error, *spread = torch.randn(shape, dtype=torch.float64, generator=generator)
+    return error / torch.stack(spread).square().mean(0).sqrt()
 
 
 def _ordered(rows: Tensor) -> Tensor:
