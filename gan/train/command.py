@@ -73,17 +73,18 @@ def without_expected_messages() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in LIGHTNING_LEVELS}
     for name, level in LIGHTNING_LEVELS.items():
         logging.getLogger(name).setLevel(level)
-    lightning_log = logging.getLogger("lightning")
-    handlers = lightning_log.handlers
-    if logging.getLogger().hasHandlers():
-        lightning_log.handlers = []
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.fabric", "lightning.pytorch")]
+    before = [(each.handlers, each.propagate) for each in loggers]
+    for each in loggers if logging.getLogger().hasHandlers() else []:
+        each.handlers, each.propagate = [], True
     try:
         with warnings.catch_warnings():
             for expected in EXPECTED_WARNINGS:
                 warnings.filterwarnings("ignore", message=expected)
             yield
     finally:
-        lightning_log.handlers = handlers
+        for each, (handlers, propagate) in zip(loggers, before, strict=True):
+            each.handlers, each.propagate = handlers, propagate
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
 
