@@ -106,7 +106,8 @@ class RunReport(Callback):
             "floor": finite(floor),
         }
         write_json(folder / "summary.json", summary)
-        if epochs != trainer.max_epochs and pl_module.images_seen < (pl_module.hparams["max_images"] or math.inf):
+        whole = epochs == trainer.max_epochs and trainer.is_last_batch  # Lightning counts an unfinished epoch as done
+        if not whole and pl_module.images_seen < (pl_module.hparams["max_images"] or math.inf):
             for reason in _early_ends(trainer):
                 log.info("ended       %s", reason)
         log.info("done        %.1f minutes in all, %s images; see %s", minutes, f"{pl_module.images_seen:,}", folder)
