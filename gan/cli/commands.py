@@ -105,10 +105,10 @@ def complete(words: Sequence[str]) -> None:
             return
         os.environ["COMP_LINE"] = " ".join(["gan", *flags, *overrides, last])
     _, options, _ = split_flags(["--shell-completion", *words])
+    if action != "query":
+        run_hydra(command, options)
+        return
     with redirect_stdout(StringIO()) as found:
         run_hydra(command, options)
-    if action != "query":
-        print(found.getvalue(), end="")
-        return
     foreign = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}.difference(groups_of(command))
     print(*(word for word in found.getvalue().split() if word.partition("=")[0].lstrip("+~") not in foreign))

@@ -21,6 +21,9 @@ from omegaconf import DictConfig
 from gan.errors import UserError, check_installed
 
 if TYPE_CHECKING:  # a worker imports this file, and must then answer its supervisor before seconds of imports
+    from collections.abc import Callable
+    from types import FrameType
+
     from fastapi import FastAPI
     from uvicorn import Config
 
@@ -90,13 +93,18 @@ def serve(cfg: DictConfig) -> None:
     log.info("serving %s at http://%s:%d, %s", ", ".join(models), f"[{host}]" if ":" in host else host, port, keys)
     if settings.workers == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has stopped
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it; a closed terminal stops the service
-            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+        signal.signal(signal.SIGHUP, at_closed_terminal())
         uvicorn.Server(server_config(settings, log=LOGGING)).run([listener])
     else:
         from gan.serve.workers import supervise
 
         supervise(settings, listener)
+
+
+def at_closed_terminal() -> "Callable[[int, FrameType | None], None] | signal.Handlers":
+    """What SIGHUP does: a closed terminal stops the service as SIGTERM does, unless nohup ignores it."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return signal.SIG_IGN if ignored else lambda *_: signal.raise_signal(signal.SIGTERM)
 
 
 def server_config(settings: "Settings", shared: Path | None = None, log: dict | None = None) -> "Config":

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from gan.serve.command import LOGGING, server_config
+from gan.serve.command import LOGGING, at_closed_terminal, server_config
 from gan.serve.prometheus import SHARED
 from gan.serve.settings import Settings
 
@@ -34,10 +34,9 @@ def supervise(settings: Settings, listener: socket.socket) -> None:
     with TemporaryDirectory(prefix="gan-serve-", ignore_cleanup_errors=True) as shared:
         os.environ[SHARED] = shared
         os.environ["PYTHONSAFEPATH"] = "1"  # else workers import a user's own types.py or logging.py in this folder
-        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
+        hangup = at_closed_terminal()
         supervisor = Supervisor(server_config(settings, Path(shared), LOGGING), [listener])
-        # A closed terminal ends the service; uvicorn would start new workers, also of a service under nohup.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else lambda *_: signal.raise_signal(signal.SIGTERM))
+        signal.signal(signal.SIGHUP, hangup)  # at which uvicorn would start new workers, also of a service under nohup
         supervisor.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
         sys.exit(STARTUP_FAILURE)  # as with one worker
